@@ -1,0 +1,105 @@
+// Package vfs is the file system as an interface: what a storage engine asks
+// of the disk, and nothing else, on the operating system ([OS]) and in memory
+// ([NewMem]).
+//
+// The in-memory one exists to fail. It numbers every operation, so that a test
+// can cut power after each of them in turn, and it keeps apart what a program
+// has written from what the disk has promised: [Mem.CrashClone] yields a state
+// that a power cut may leave behind, [Mem.KillClone] the state that a killed
+// process leaves behind.
+package vfs
+
+import (
+	"errors"
+	"io"
+)
+
+// Errors that callers tell apart. Not-found and already-exists are the ones of
+// io/fs ([io/fs.ErrNotExist], [io/fs.ErrExist]); a full disk is [ErrNoSpace].
+var (
+	// ErrLocked reports that another process, or another owner in this one,
+	// holds the lock.
+	ErrLocked = errors.New("vfs: locked by another owner")
+	// ErrNoSpace reports a full disk. errors.Is(err, ErrNoSpace) holds for the
+	// operating system's ENOSPC too.
+	ErrNoSpace = errors.New("vfs: no space left on device")
+	// ErrNotSupported reports an operation the platform does not have.
+	ErrNotSupported = errors.New("vfs: not supported on this platform")
+)
+
+// Access says what an opened file is for.
+type Access int
+
+const (
+	// ReadOnly opens for reading; writes fail.
+	ReadOnly Access = iota
+	// ReadWrite opens for reading and writing.
+	ReadWrite
+)
+
+// FS is a file system. Names are paths in the form of package path/filepath of
+// the platform. It is safe for concurrent use.
+type FS interface {
+	// Create makes the file, or empties it when it exists, and opens it for
+	// reading and writing. The new name is durable only after SyncDir of its
+	// directory.
+	Create(name string) (File, error)
+	// Open opens an existing file.
+	Open(name string, access Access) (File, error)
+	// Rename gives a file another name, atomically replacing a file that has
+	// it. Durable only after SyncDir of the directory.
+	Rename(oldname, newname string) error
+	// Remove deletes a file, or an empty directory.
+	Remove(name string) error
+	// MkdirAll makes a directory and its missing parents.
+	MkdirAll(dir string) error
+	// List returns the names (not paths) in dir, sorted.
+	List(dir string) ([]string, error)
+	// SyncDir makes creations, renames and removals in dir durable.
+	SyncDir(dir string) error
+	// Lock takes an exclusive lock that ends with the returned Closer or with
+	// the process, whichever is first. It fails with ErrLocked at once instead
+	// of waiting.
+	Lock(name string) (io.Closer, error)
+}
+
+// File is an open file. Reads and writes at offsets are safe for concurrent
+// use; Write, Truncate and Close are not.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	// Write appends at the end of the file.
+	io.Writer
+	io.Closer
+	// Name returns the name the file was opened with.
+	Name() string
+	// Size returns the file's length in bytes.
+	Size() (int64, error)
+	// Truncate sets the file's length; growth reads as zeros.
+	Truncate(size int64) error
+	// Sync makes the contents and the length durable (fdatasync where there is
+	// one). After a failed Sync the written data may be gone even if a later
+	// Sync succeeds: the caller must not go on as if it were there.
+	Sync() error
+	// Preallocate reserves disk blocks for the first size bytes and sets the
+	// length to at least size; new bytes read as zeros. A full disk shows here,
+	// with ErrNoSpace, and not at a later write.
+	Preallocate(size int64) error
+	// Map maps the first size bytes into memory. The file must be at least
+	// that long, and must not be truncated below it while mapped.
+	Map(size int64, access Access) (Mapping, error)
+}
+
+// Mapping is a memory-mapped part of a file. A store through it reaches the
+// kernel at once: it survives the killed process, but not the power cut.
+type Mapping interface {
+	// Bytes returns the mapped bytes, for reading only, valid until Close.
+	Bytes() []byte
+	// WriteAt copies p into the mapping; it fails on a ReadOnly mapping and
+	// past the mapping's end.
+	io.WriterAt
+	// Sync makes the mapped bytes durable.
+	Sync() error
+	// Close unmaps.
+	io.Closer
+}
