@@ -1,0 +1,130 @@
+package raft
+
+// ProgressState is how a leader talks to one follower.
+type ProgressState uint8
+
+const (
+	// Probe: nextIndex is a guess. One message is under way at a time, until
+	// an answer tells where the logs agree.
+	Probe ProgressState = iota
+	// Replicate: the logs agree up to matchIndex, and nextIndex runs ahead of
+	// the answers, bounded by the window.
+	Replicate
+	// SnapshotSent: the follower needs entries that are compacted away, and a
+	// snapshot is under way.
+	SnapshotSent
+)
+
+func (s ProgressState) String() string {
+	return [...]string{"probe", "replicate", "snapshot"}[s]
+}
+
+// progress is what a leader knows of one member (Figure 2, "volatile state on
+// leaders"). The leader keeps one for itself too: its matchIndex is what its
+// own disk holds, so that its own copy counts only when it is durable.
+//
+//	matchIndex < nextIndex, always.
+//
+//	          no match: nextIndex backs up by the hint
+//	          +---------+
+//	          v         |     a match          rejected, or nothing answered
+//	        Probe ------+----------------> Replicate ---------------------> Probe
+//	          |                                ^
+//	          | nextIndex is compacted         | follower holds what the
+//	          +--------> SnapshotSent ---------+ snapshot stands for
+type progress struct {
+	id         NodeID
+	state      ProgressState
+	matchIndex uint64 // highest entry known to be durable at the member
+	nextIndex  uint64 // next entry to send
+	sentCommit uint64 // highest commit index told, so it is told once
+
+	probing  bool // Probe: the one message is under way
+	due      bool // a heartbeat is due, whatever else there is to send
+	active   bool // answered since the last CheckQuorum
+	silent   int  // ticks in SnapshotSent without a sign of life
+	pending  uint64 // SnapshotSent: the snapshot's index
+	round    uint64 // highest round answered (reads.go)
+	inflight window
+
+	vote vote // its answer to our candidacy
+}
+
+// vote is a voter's answer to a candidate.
+type vote uint8
+
+const (
+	voteMissing vote = iota
+	voteGranted
+	voteDenied
+)
+
+// reset starts over for a new leader's term (Figure 2): nextIndex is the
+// optimistic guess, matchIndex is nothing at all.
+func (p *progress) reset(lastIndex uint64) {
+	*p = progress{id: p.id, nextIndex: lastIndex + 1, inflight: window{ring: p.inflight.ring}}
+}
+
+func (p *progress) become(s ProgressState) {
+	p.state = s
+	p.probing, p.silent, p.pending = false, 0, 0
+	p.inflight.clear()
+	if s == Probe {
+		p.nextIndex = p.matchIndex + 1
+	}
+}
+
+// advanceTo records that the member holds everything up to index, and says
+// whether that is news. Replies may arrive in any order: only forward counts.
+func (p *progress) advanceTo(index uint64) bool {
+	p.inflight.free(index)
+	p.nextIndex = max(p.nextIndex, index+1)
+	if index <= p.matchIndex {
+		return false
+	}
+	p.matchIndex = index
+	return true
+}
+
+// window bounds what is sent and not yet answered, in messages and bytes. It
+// is a ring of the last index and size of each such message, made when first
+// needed: an idle group holds none.
+type window struct {
+	ring  []sent
+	head  int
+	n     int
+	bytes int
+}
+
+type sent struct {
+	last  uint64
+	bytes int
+}
+
+func (w *window) clear() { w.head, w.n, w.bytes = 0, 0, 0 }
+
+func (w *window) full(maxMessages, maxBytes int) bool {
+	return w.n >= maxMessages || w.n > 0 && w.bytes >= maxBytes
+}
+
+func (w *window) add(last uint64, bytes int) {
+	if w.n == len(w.ring) {
+		grown := make([]sent, max(8, 2*w.n))
+		for i := range w.n {
+			grown[i] = w.ring[(w.head+i)%len(w.ring)]
+		}
+		w.ring, w.head = grown, 0
+	}
+	w.ring[(w.head+w.n)%len(w.ring)] = sent{last, bytes}
+	w.n++
+	w.bytes += bytes
+}
+
+// free forgets the messages that a match at index answers.
+func (w *window) free(index uint64) {
+	for w.n > 0 && w.ring[w.head].last <= index {
+		w.bytes -= w.ring[w.head].bytes
+		w.head = (w.head + 1) % len(w.ring)
+		w.n--
+	}
+}
