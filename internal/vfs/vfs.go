@@ -1,12 +1,5 @@
-// Package vfs is the file system as an interface: what a storage engine asks
-// of the disk, and nothing else, on the operating system ([OS]) and in memory
-// ([NewMem]).
-//
-// The in-memory one exists to fail. It numbers every operation, so that a test
-// can cut power after each of them in turn, and it keeps apart what a program
-// has written from what the disk has promised: [Mem.CrashClone] yields a state
-// that a power cut may leave behind, [Mem.KillClone] the state that a killed
-// process leaves behind.
+// The seam itself: FS, File and Mapping, and the errors callers tell apart.
+
 package vfs
 
 import (
@@ -39,6 +32,9 @@ const (
 
 // FS is a file system. Names are paths in the form of package path/filepath of
 // the platform. It is safe for concurrent use.
+//
+// An open file may be renamed, replaced or removed on all systems but Windows;
+// a program meant for all of them closes it first.
 type FS interface {
 	// Create makes the file, or empties it when it exists, and opens it for
 	// reading and writing. The new name is durable only after SyncDir of its
@@ -51,20 +47,25 @@ type FS interface {
 	Rename(oldname, newname string) error
 	// Remove deletes a file, or an empty directory.
 	Remove(name string) error
-	// MkdirAll makes a directory and its missing parents.
+	// MkdirAll makes a directory and its missing parents. Each is durable only
+	// after SyncDir of the directory above it.
 	MkdirAll(dir string) error
 	// List returns the names (not paths) in dir, sorted.
 	List(dir string) ([]string, error)
-	// SyncDir makes creations, renames and removals in dir durable.
+	// SyncDir makes creations, renames and removals in dir durable: the names,
+	// not the contents of the files.
 	SyncDir(dir string) error
-	// Lock takes an exclusive lock that ends with the returned Closer or with
-	// the process, whichever is first. It fails with ErrLocked at once instead
-	// of waiting.
+	// Lock takes an exclusive lock on the file name, made if it is missing, that
+	// ends with the returned Closer or with the process, whichever is first. It
+	// fails with ErrLocked at once instead of waiting. The file stays after the
+	// lock has ended: removing it would let two owners lock two files of one name.
 	Lock(name string) (io.Closer, error)
 }
 
 // File is an open file. Reads and writes at offsets are safe for concurrent
-// use; Write, Truncate and Close are not.
+// use; Write, Truncate and Close are not. Writing to a ReadOnly file fails with
+// [io/fs.ErrPermission], a negative offset or size with [io/fs.ErrInvalid], use
+// after Close with [io/fs.ErrClosed]; a second Close does nothing.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
@@ -91,15 +92,19 @@ type File interface {
 }
 
 // Mapping is a memory-mapped part of a file. A store through it reaches the
-// kernel at once: it survives the killed process, but not the power cut.
+// kernel at once: it survives the killed process, but not the power cut. Stores
+// to disjoint ranges are safe for concurrent use; Close is not.
 type Mapping interface {
 	// Bytes returns the mapped bytes, for reading only, valid until Close.
 	Bytes() []byte
-	// WriteAt copies p into the mapping; it fails on a ReadOnly mapping and
-	// past the mapping's end.
+	// WriteAt copies p into the mapping; it fails, with nothing written, on a
+	// ReadOnly mapping ([io/fs.ErrPermission]) and past the mapping's end
+	// ([io/fs.ErrInvalid]).
 	io.WriterAt
-	// Sync makes the mapped bytes durable.
+	// Sync makes the mapped bytes durable, but not the file's length: a length
+	// not yet synced needs [File.Sync].
 	Sync() error
-	// Close unmaps.
+	// Close unmaps; nobody may use Bytes any more. It does not sync. A mapping
+	// outlives its file's Close.
 	io.Closer
 }
