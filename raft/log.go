@@ -157,7 +157,7 @@ func (l *raftLog) restore(index, term uint64) {
 	*l = raftLog{
 		offset: index, offsetTerm: term,
 		commit: index, handed: index, applied: l.applied,
-		saved: index, durable: l.offset,
+		saved: index, durable: 0, // until storage says that it holds the snapshot
 	}
 }
 

@@ -39,10 +39,10 @@ type progress struct {
 	nextIndex  uint64 // next entry to send
 	sentCommit uint64 // highest commit index told, so it is told once
 
-	probing  bool // Probe: the one message is under way
-	due      bool // a heartbeat is due, whatever else there is to send
-	active   bool // answered since the last CheckQuorum
-	silent   int  // ticks in SnapshotSent without a sign of life
+	probing  bool   // Probe: the one message is under way
+	due      bool   // a heartbeat is due, whatever else there is to send
+	active   bool   // answered since the last CheckQuorum
+	silent   int    // ticks in SnapshotSent without a sign of life
 	pending  uint64 // SnapshotSent: the snapshot's index
 	round    uint64 // highest round answered (reads.go)
 	inflight window

@@ -1,0 +1,404 @@
+package raft
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Role is what a node is in its term (Figure 4).
+type Role uint8
+
+// The roles. A PreCandidate asks whether it could win before it disturbs
+// anybody with a new term (dissertation §9.6).
+const (
+	Follower Role = iota
+	PreCandidate
+	Candidate
+	Leader
+
+	numRoles
+)
+
+func (r Role) String() string {
+	return [...]string{"follower", "pre-candidate", "candidate", "leader"}[r]
+}
+
+// Config is what a core must be told. The zero value of every field but ID
+// and Voters is a good default.
+type Config struct {
+	// ID of this node. Required.
+	ID NodeID
+	// Voters of the cluster at its very first start; afterwards the stored
+	// membership counts. All nodes must be given the same.
+	Voters []NodeID
+	// ElectionTicks is the shortest silence of a leader, in ticks, after which
+	// a follower campaigns; each draws its own between once and twice as many.
+	// Default 10. More ticks: fewer needless elections, longer gaps.
+	ElectionTicks int
+	// HeartbeatTicks between a leader's signs of life. Default 1; must be
+	// below ElectionTicks.
+	HeartbeatTicks int
+	// Seed of the election timeouts. Nodes of one cluster need different
+	// seeds, or they time out together for ever; it is mixed with ID.
+	Seed uint64
+	// Applied is the last index that the state machine already holds, when it
+	// keeps its state over restarts. 0: it starts from the stored snapshot.
+	Applied uint64
+	// MaxMessageBytes bounds the entries of one AppendEntries. Default 1 MiB;
+	// a single larger entry is sent alone.
+	MaxMessageBytes int
+	// MaxInflight and MaxInflightBytes bound what is sent to a follower and
+	// not yet answered. Defaults 256 messages, 16 MiB.
+	MaxInflight      int
+	MaxInflightBytes int
+	// MaxApplyBytes bounds the entries of one Ready.Committed. Default 4 MiB.
+	MaxApplyBytes int
+	// NoPreVote campaigns at once: a node that returns from a partition then
+	// deposes a healthy leader.
+	NoPreVote bool
+	// NoCheckQuorum lets a leader go on that cannot reach a majority, and lets
+	// every vote request disturb a living leader.
+	NoCheckQuorum bool
+	// Trace receives events while the core runs; it must not call the core.
+	Trace func(Event)
+}
+
+func (cfg Config) withDefaults() Config {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&cfg.ElectionTicks, 10)
+	def(&cfg.HeartbeatTicks, 1)
+	def(&cfg.MaxMessageBytes, 1<<20)
+	def(&cfg.MaxInflight, 256)
+	def(&cfg.MaxInflightBytes, 16<<20)
+	def(&cfg.MaxApplyBytes, 4<<20)
+	return cfg
+}
+
+func (cfg Config) validate() error {
+	switch {
+	case cfg.ID == None:
+		return fmt.Errorf("%w: Config.ID is 0, give each node an ID of its own", ErrInvalid)
+	case cfg.HeartbeatTicks < 1 || cfg.ElectionTicks <= cfg.HeartbeatTicks:
+		return fmt.Errorf("%w: ElectionTicks is %d, must be above HeartbeatTicks, which is %d and must be positive",
+			ErrInvalid, cfg.ElectionTicks, cfg.HeartbeatTicks)
+	case min(cfg.MaxMessageBytes, cfg.MaxInflight, cfg.MaxInflightBytes, cfg.MaxApplyBytes) < 0:
+		return fmt.Errorf("%w: a limit in Config is negative", ErrInvalid)
+	}
+	return validVoters("Config.Voters", cfg.Voters)
+}
+
+func validVoters(what string, voters []NodeID) error {
+	for i, id := range voters {
+		if id == None || slices.Contains(voters[:i], id) {
+			return fmt.Errorf("%w: %s lists %d twice or 0: %v", ErrInvalid, what, id, voters)
+		}
+	}
+	return nil
+}
+
+// Core is the Raft algorithm of one node as a deterministic value: no
+// goroutine, clock, random source or I/O. The same calls in the same order
+// give the same outputs. It is not safe for concurrent use; [Node] is.
+type Core struct {
+	cfg Config
+
+	role     Role
+	term     uint64 // currentTerm
+	votedFor NodeID
+	leader   NodeID // of this term, None while unknown
+	log      raftLog
+	snapshot Snapshot   // the last one this node holds, without Data
+	members  []progress // of the voters, by ID
+	self     int        // this node's place among them, -1 when it has none
+
+	electionElapsed  int // ticks since a sign of life, or since the last CheckQuorum
+	heartbeatElapsed int
+	timeout          int // ticks of silence this node accepts
+	rng              uint64
+
+	dirty bool // a leader may have something to send
+	reads readQueue
+	out   outbox
+}
+
+// State is what storage held when the node stopped: its HardState, the newest
+// snapshot (nil when there is none) and the entries behind it, in order and
+// without a gap. Entries may start before the snapshot's end.
+type State struct {
+	HardState HardState
+	Snapshot  *Snapshot
+	Entries   []Entry
+}
+
+// NewCore starts a node from what its storage held; the zero State is a new
+// node. It fails with ErrInvalid or, when the state contradicts itself, with
+// ErrCorrupt.
+func NewCore(cfg Config, st State) (*Core, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	c := &Core{cfg: cfg, rng: cfg.Seed ^ uint64(cfg.ID)*0x9e3779b97f4a7c15, self: -1}
+	c.term, c.votedFor = st.HardState.Term, st.HardState.VotedFor
+	c.out.hard = st.HardState
+	voters := cfg.Voters
+	if st.Snapshot != nil {
+		c.snapshot = *st.Snapshot
+		c.snapshot.Data = nil
+		voters = st.Snapshot.Membership.Voters
+		if err := validVoters("the snapshot", voters); err != nil {
+			return nil, err
+		}
+	}
+	c.setVoters(voters)
+	if err := c.load(st); err != nil {
+		return nil, err
+	}
+	c.resetTimeout()
+	return c, nil
+}
+
+// load fills the log, refusing what no node can have written.
+func (c *Core) load(st State) error {
+	l := &c.log
+	base := c.snapshot.Index
+	if len(st.Entries) > 0 && st.Entries[0].Index <= base {
+		// The entry at the snapshot's end tells that the log belongs to it.
+		skip := base + 1 - st.Entries[0].Index
+		if skip > uint64(len(st.Entries)) || st.Entries[skip-1].Term != c.snapshot.Term {
+			return fmt.Errorf("%w: stored log does not join the snapshot at %d/t%d", ErrCorrupt, base, c.snapshot.Term)
+		}
+		// Entries the snapshot covers are kept for slow followers. The term
+		// before the first of them is not known, so it serves as the base.
+		l.offset, l.offsetTerm = st.Entries[0].Index, st.Entries[0].Term
+		l.entries = slices.Clone(st.Entries[1:])
+	} else {
+		l.offset, l.offsetTerm = base, c.snapshot.Term
+		l.entries = slices.Clone(st.Entries)
+	}
+	if err := checkRun(l.entries, l.offset, l.offsetTerm, c.term); err != nil {
+		return fmt.Errorf("%w: stored log: %w", ErrCorrupt, err)
+	}
+	// A state machine with a memory of its own may know of a commit that the
+	// stored HardState does not: Commit alone is stored without a sync.
+	l.applied = max(c.cfg.Applied, base)
+	l.commit = max(st.HardState.Commit, l.applied)
+	l.handed = l.applied
+	l.saved, l.durable = l.last(), l.last()
+	if l.commit > l.last() {
+		return fmt.Errorf("%w: applied %d and committed %d, but the stored log ends at %d", ErrCorrupt, l.applied, l.commit, l.last())
+	}
+	return nil
+}
+
+// checkRun verifies that entries follow index/term without a gap, in terms
+// that never fall and do not exceed maxTerm.
+func checkRun(entries []Entry, index, term, maxTerm uint64) error {
+	for i := range entries {
+		e := &entries[i]
+		if e.Index != index+1 || e.Term < term || e.Term > maxTerm {
+			return fmt.Errorf("entry %d/t%d cannot follow %d/t%d in term %d", e.Index, e.Term, index, term, maxTerm)
+		}
+		index, term = e.Index, e.Term
+	}
+	return nil
+}
+
+func (c *Core) setVoters(voters []NodeID) {
+	c.members = make([]progress, len(voters))
+	for i, id := range slices.Sorted(slices.Values(voters)) {
+		c.members[i] = progress{id: id}
+	}
+	c.self = slices.IndexFunc(c.members, func(p progress) bool { return p.id == c.cfg.ID })
+}
+
+// member returns the progress of a voter, nil when id is none.
+func (c *Core) member(id NodeID) *progress {
+	for i := range c.members {
+		if c.members[i].id == id {
+			return &c.members[i]
+		}
+	}
+	return nil
+}
+
+// Tick tells the core that one unit of its time has passed.
+func (c *Core) Tick() {
+	if c.role == Leader {
+		c.tickLeader()
+		return
+	}
+	c.electionElapsed++
+	if c.electionElapsed >= c.timeout && c.self >= 0 {
+		c.campaign()
+	}
+}
+
+// Step takes a message from another node. It returns ErrMisaddressed or
+// ErrCorrupt for one that no correct peer sends, and has then done nothing.
+func (c *Core) Step(m Message) error {
+	if err := c.checkMessage(&m); err != nil {
+		return err
+	}
+	switch {
+	case m.Term > c.term:
+		if !c.onHigherTerm(&m) {
+			return nil
+		}
+	case m.Term < c.term:
+		c.onLowerTerm(&m)
+		return nil
+	}
+	return c.handle(&m)
+}
+
+// handle is Raft's table: what each role does with each message of its own
+// term. An empty cell is ignored, it answers a question not asked any more;
+// what a message of another term does is decided before, in Step.
+//
+//	                    follower   pre-cand.  candidate  leader
+//	RequestPreVote      answer     answer     answer     answer
+//	RequestPreVoteReply            count
+//	RequestVote         answer     answer     answer     answer
+//	RequestVoteReply                          count
+//	AppendEntries       accept     accept     accept     two leaders: corrupt
+//	AppendEntriesReply                                   advance or back up
+//	InstallSnapshot     accept     accept     accept     two leaders: corrupt
+func (c *Core) handle(m *Message) error {
+	switch m.Type {
+	case RequestPreVote:
+		c.onRequestPreVote(m)
+	case RequestVote:
+		c.onRequestVote(m)
+	case RequestPreVoteReply:
+		if c.role == PreCandidate {
+			c.onVoteReply(m)
+		}
+	case RequestVoteReply:
+		if c.role == Candidate {
+			c.onVoteReply(m)
+		}
+	case AppendEntries, InstallSnapshot:
+		if c.role == Leader {
+			return fmt.Errorf("%w: %s leads term %d and received %s: two leaders in one term (§5.2)", ErrCorrupt, c.cfg.ID, c.term, *m)
+		}
+		c.follow(m.From)
+		if m.Type == AppendEntries {
+			c.onAppendEntries(m)
+			return nil
+		}
+		return c.onInstallSnapshot(m)
+	case AppendEntriesReply:
+		if c.role == Leader {
+			return c.onAppendEntriesReply(m)
+		}
+	}
+	return nil
+}
+
+func (c *Core) checkMessage(m *Message) error {
+	switch {
+	case m.Type == 0 || m.Type >= numMessageTypes:
+		return fmt.Errorf("%w: %s from %s", ErrMisaddressed, m.Type, m.From)
+	case m.To != c.cfg.ID || m.From == c.cfg.ID || m.From == None:
+		return fmt.Errorf("%w: %s is %s", ErrMisaddressed, c.cfg.ID, *m)
+	case m.Type == AppendEntries:
+		if err := checkRun(m.Entries, m.Index, m.LogTerm, m.Term); err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrCorrupt, *m, err)
+		}
+	case m.Type == InstallSnapshot && (m.Snapshot == nil || m.Snapshot.Index == 0 || m.Snapshot.Term > m.Term):
+		return fmt.Errorf("%w: %s without a snapshot", ErrCorrupt, *m)
+	}
+	return nil
+}
+
+// onHigherTerm obeys the rule for all servers (Figure 2): a higher term makes
+// a follower. It says whether the message is to be handled still.
+func (c *Core) onHigherTerm(m *Message) bool {
+	leader := None
+	switch m.Type {
+	case RequestPreVote, RequestVote:
+		// §6, last paragraph: who hears from a leader does not listen to those
+		// who do not; a removed or returning node must not depose it.
+		if c.leaderAlive() {
+			c.emit(EventVoteIgnored, m.From, m.Index, "§6")
+			return false
+		}
+		if m.Type == RequestPreVote {
+			return true // asks about a term that nobody has entered yet
+		}
+	case RequestPreVoteReply:
+		if !m.Reject {
+			return true // granted for the term we asked about
+		}
+	case AppendEntries, InstallSnapshot:
+		leader = m.From
+	}
+	c.becomeFollower(m.Term, leader)
+	return true
+}
+
+// onLowerTerm answers requests so that their sender learns the term (§5.1).
+// A leader must learn it too: after a partition this node may be ahead of a
+// leader whom it cannot reach by a campaign, because the others are sticky.
+func (c *Core) onLowerTerm(m *Message) {
+	switch m.Type {
+	case RequestPreVote:
+		c.send(Message{Type: RequestPreVoteReply, To: m.From, Reject: true})
+	case RequestVote:
+		c.send(Message{Type: RequestVoteReply, To: m.From, Reject: true})
+	case AppendEntries, InstallSnapshot:
+		c.send(Message{Type: AppendEntriesReply, To: m.From, Reject: true, Index: m.Index})
+	}
+}
+
+// becomeFollower enters term, if it is a later one, as a follower of leader.
+// The election timer runs on: only a leader's word or a vote given restarts it.
+func (c *Core) becomeFollower(term uint64, leader NodeID) {
+	was := c.role
+	c.role, c.leader = Follower, leader
+	if term > c.term {
+		c.term, c.votedFor = term, None
+		c.emit(EventTerm, leader, 0, "§5.1")
+	}
+	if was == Leader {
+		c.reads.fail(&c.out)
+		c.electionElapsed, c.dirty = 0, false
+	}
+	if was != Follower {
+		c.emit(EventRole, leader, 0, "§5.2")
+	}
+}
+
+// resetTimeout restarts the election timer with a new random length (§5.2).
+func (c *Core) resetTimeout() {
+	c.electionElapsed = 0
+	// splitmix64: a seed, not a source of randomness, makes the choice.
+	c.rng += 0x9e3779b97f4a7c15
+	z := c.rng
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	c.timeout = c.cfg.ElectionTicks + int((z^z>>31)%uint64(c.cfg.ElectionTicks))
+}
+
+// Propose gives the leader commands to append; it takes ownership of data.
+// Index is the place of the first, term the leader's. Each is committed when
+// it comes back in Ready.Committed with this index and term; another term at
+// its index means that it never will be. On a node that does not lead, the
+// error is a *NotLeaderError.
+func (c *Core) Propose(commands ...[]byte) (index, term uint64, err error) {
+	if c.role != Leader {
+		return 0, 0, &NotLeaderError{c.leader}
+	}
+	index = c.log.last() + 1
+	for _, data := range commands {
+		c.log.add(Entry{Index: c.log.last() + 1, Term: c.term, Type: EntryCommand, Data: data})
+	}
+	c.dirty = true
+	c.emit(EventAppended, None, c.log.last(), "§5.3")
+	return index, c.term, nil
+}

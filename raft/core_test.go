@@ -1,0 +1,121 @@
+package raft
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// group is a cluster in lockstep: messages arrive at once and in order, disks
+// never fail. It is the smallest world in which the core's rules show.
+type group struct {
+	t     testing.TB
+	cores map[NodeID]*Core
+	ids   []NodeID
+	cut   map[NodeID]bool // takes no part in the traffic
+	wire  []Message
+	log   map[NodeID][]Entry // applied
+	sent  int
+}
+
+func newGroup(t testing.TB, n int, change func(*Config)) *group {
+	g := &group{t: t, cores: map[NodeID]*Core{}, cut: map[NodeID]bool{}, log: map[NodeID][]Entry{}}
+	for i := range n {
+		g.ids = append(g.ids, NodeID(i+1))
+	}
+	for _, id := range g.ids {
+		cfg := Config{ID: id, Voters: g.ids, Seed: 1}
+		if change != nil {
+			change(&cfg)
+		}
+		c, err := NewCore(cfg, State{})
+		require.NoError(t, err)
+		g.cores[id] = c
+	}
+	return g
+}
+
+// settle delivers until nothing is left to say.
+func (g *group) settle() {
+	for range 10000 {
+		for _, id := range g.ids {
+			for g.cores[id].HasReady() {
+				g.handle(id, g.cores[id].Ready())
+			}
+		}
+		if len(g.wire) == 0 {
+			return
+		}
+		wire := g.wire
+		g.wire = nil
+		for _, m := range wire {
+			if !g.cut[m.From] && !g.cut[m.To] {
+				g.sent++
+				require.NoError(g.t, g.cores[m.To].Step(m))
+			}
+		}
+	}
+	g.t.Fatal("the cluster does not settle")
+}
+
+func (g *group) handle(id NodeID, rd Ready) {
+	g.wire = append(append(g.wire, rd.Messages...), rd.AfterSync...)
+	g.log[id] = append(g.log[id], rd.Committed...)
+	g.cores[id].Synced(rd.Seq)
+	if n := len(rd.Committed); n > 0 {
+		g.cores[id].Applied(rd.Committed[n-1].Index)
+	}
+}
+
+func (g *group) tick(ids ...NodeID) {
+	for _, id := range ids {
+		g.cores[id].Tick()
+	}
+	g.settle()
+}
+
+func (g *group) leader() *Core {
+	for _, id := range g.ids {
+		if c := g.cores[id]; c.role == Leader && !g.cut[id] {
+			return c
+		}
+	}
+	return nil
+}
+
+func (g *group) elect() *Core {
+	for range 200 {
+		if l := g.leader(); l != nil {
+			return l
+		}
+		for _, id := range g.ids {
+			if !g.cut[id] {
+				g.tick(id)
+			}
+		}
+	}
+	g.t.Fatal("no leader in 200 ticks")
+	return nil
+}
+
+func (g *group) propose(n int) {
+	l := g.leader()
+	for i := range n {
+		_, _, err := l.Propose(fmt.Appendf(nil, "x%d", i))
+		require.NoError(g.t, err)
+	}
+	g.settle()
+}
+
+func TestClusterElectsAndCommits(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 5, 7} {
+		g := newGroup(t, n, nil)
+		g.elect()
+		g.propose(10)
+		for _, id := range g.ids {
+			require.Len(t, g.log[id], 11, "the no-op and ten commands on %s", id)
+			require.Equal(t, g.log[1], g.log[id])
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package raft
+
+import "github.com/flagship-go/flagship/raft/quorum"
+
+// An election (§5.2, §5.4.1; with dissertation §9.6, PreVote):
+//
+//	follower --silence--> pre-candidate --a majority would vote--> candidate
+//	    ^                      |                                       |
+//	    |                      | a majority would not                  | a majority voted
+//	    +----------------------+---------------- higher term ----------+--> leader
+//
+// A pre-vote changes no term and gives no vote; it only keeps a node that
+// cannot win from raising the term of those who have a leader.
+
+// leaderAlive says whether this node has reason to believe in its leader: it
+// heard from it within the shortest election timeout. Only then does it turn
+// away candidates, and only under CheckQuorum, which makes a leader that
+// nobody hears stop by itself.
+func (c *Core) leaderAlive() bool {
+	return !c.cfg.NoCheckQuorum && c.leader != None && c.electionElapsed < c.cfg.ElectionTicks
+}
+
+// campaign starts an election, or tries again when the last one was undecided.
+func (c *Core) campaign() {
+	if c.cfg.NoPreVote {
+		c.becomeCandidate()
+		return
+	}
+	c.role, c.leader = PreCandidate, None
+	c.emit(EventRole, None, 0, "D§9.6")
+	c.askForVotes(RequestPreVote, c.term+1)
+	c.countVote(&c.members[c.self], voteGranted) // binds nobody, so needs no disk
+}
+
+func (c *Core) becomeCandidate() {
+	c.role, c.leader = Candidate, None
+	c.term++
+	c.votedFor = c.cfg.ID // counted in Synced
+	c.emit(EventRole, None, 0, "§5.2")
+	c.askForVotes(RequestVote, c.term)
+}
+
+func (c *Core) askForVotes(kind MessageType, term uint64) {
+	c.resetTimeout()
+	for i := range c.members {
+		c.members[i].vote = voteMissing
+		if i != c.self {
+			c.send(Message{Type: kind, To: c.members[i].id, Term: term, Index: c.log.last(), LogTerm: c.log.lastTerm()})
+		}
+	}
+}
+
+// onRequestPreVote answers whether we would vote in a term to come. Nothing is
+// remembered, and the timer runs on.
+func (c *Core) onRequestPreVote(m *Message) {
+	reply := Message{Type: RequestPreVoteReply, To: m.From, Term: m.Term}
+	if m.Term <= c.term || !c.log.upToDate(m.Index, m.LogTerm) {
+		reply.Reject, reply.Term = true, c.term
+	}
+	c.send(reply)
+}
+
+// onRequestVote gives this term's only vote to the first candidate whose log
+// is at least as up to date as ours (§5.2, §5.4.1).
+func (c *Core) onRequestVote(m *Message) {
+	free := c.votedFor == None || c.votedFor == m.From
+	if !free || !c.log.upToDate(m.Index, m.LogTerm) {
+		c.emit(EventVoteDenied, m.From, m.Index, "§5.4.1")
+		c.send(Message{Type: RequestVoteReply, To: m.From, Reject: true})
+		return
+	}
+	// Only a vote given restarts the timer (Figure 2, Followers): a denied
+	// candidate must not be able to keep the others from campaigning.
+	c.votedFor = m.From
+	c.resetTimeout()
+	c.emit(EventVoteGranted, m.From, m.Index, "§5.2")
+	c.send(Message{Type: RequestVoteReply, To: m.From})
+}
+
+// onVoteReply counts an answer to our candidacy. Who is no voter decides
+// nothing, nor does an answer to an earlier candidacy.
+func (c *Core) onVoteReply(m *Message) {
+	p := c.member(m.From)
+	if p == nil || c.role == PreCandidate && !m.Reject && m.Term != c.term+1 {
+		return
+	}
+	if m.Reject {
+		c.countVote(p, voteDenied)
+	} else {
+		c.countVote(p, voteGranted)
+	}
+}
+
+// countVote records the first answer of a voter, a repeated message counts
+// once, and acts when the vote is decided.
+func (c *Core) countVote(p *progress, v vote) {
+	if p.vote == voteMissing {
+		p.vote = v
+	}
+	granted, denied := 0, 0
+	for i := range c.members {
+		switch c.members[i].vote {
+		case voteGranted:
+			granted++
+		case voteDenied:
+			denied++
+		}
+	}
+	switch quorum.Vote(len(c.members), granted, denied) {
+	case quorum.Won:
+		if c.role == PreCandidate {
+			c.becomeCandidate()
+		} else {
+			c.becomeLeader()
+		}
+	case quorum.Lost:
+		c.becomeFollower(c.term, None)
+	}
+}
+
+// becomeLeader starts a reign: nothing is known of the followers, and an empty
+// entry of the new term is appended, with which all earlier ones commit (§8).
+func (c *Core) becomeLeader() {
+	c.role, c.leader = Leader, c.cfg.ID
+	c.electionElapsed, c.heartbeatElapsed = 0, 0
+	for i := range c.members {
+		c.members[i].reset(c.log.last())
+	}
+	c.members[c.self].advanceTo(c.log.durable)
+	c.log.add(Entry{Index: c.log.last() + 1, Term: c.term, Type: EntryNoop})
+	c.reads = readQueue{}
+	c.dirty = true
+	c.emit(EventRole, None, c.log.last(), "§5.2")
+}
+
+// tickLeader sends signs of life, and steps down when a majority gave none
+// for an election timeout (CheckQuorum, dissertation §6.2): a leader cut off
+// must not keep its clients waiting for what cannot commit.
+func (c *Core) tickLeader() {
+	c.heartbeatElapsed++
+	if c.heartbeatElapsed >= c.cfg.HeartbeatTicks {
+		c.heartbeatElapsed = 0
+		c.heartbeat()
+	}
+	c.electionElapsed++
+	if c.electionElapsed < c.cfg.ElectionTicks {
+		return
+	}
+	c.electionElapsed = 0
+	active := 0
+	for i := range c.members {
+		if c.members[i].active || i == c.self {
+			active++
+		}
+		c.members[i].active = false
+	}
+	if !c.cfg.NoCheckQuorum && active < quorum.Size(len(c.members)) {
+		c.emit(EventQuorumLost, None, 0, "D§6.2")
+		c.becomeFollower(c.term, None)
+	}
+}

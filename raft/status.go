@@ -1,0 +1,69 @@
+package raft
+
+// Status is a node's state as others may see it.
+type Status struct {
+	ID       NodeID
+	Role     Role
+	Term     uint64
+	VotedFor NodeID
+	Leader   NodeID // None while unknown
+	Commit   uint64
+	Applied  uint64
+	First    uint64 // first index of the log that is not compacted
+	Last     uint64 // last index of the log
+	LastTerm uint64
+	Durable  uint64 // last index on this node's disk
+	Snapshot uint64 // index of the last snapshot
+}
+
+// Status returns the core's state; it allocates nothing.
+func (c *Core) Status() Status {
+	return Status{
+		ID: c.cfg.ID, Role: c.role, Term: c.term, VotedFor: c.votedFor, Leader: c.leader,
+		Commit: c.log.commit, Applied: c.log.applied,
+		First: c.log.first(), Last: c.log.last(), LastTerm: c.log.lastTerm(),
+		Durable: c.log.durable, Snapshot: c.snapshot.Index,
+	}
+}
+
+// PeerStatus is what a leader knows of a voter.
+type PeerStatus struct {
+	ID         NodeID
+	State      ProgressState
+	MatchIndex uint64
+	NextIndex  uint64
+	Inflight   int // messages sent and not yet answered
+}
+
+// Peers returns what a leader knows of each voter, by ID; nothing on other
+// nodes.
+func (c *Core) Peers() []PeerStatus {
+	if c.role != Leader {
+		return nil
+	}
+	peers := make([]PeerStatus, len(c.members))
+	for i := range c.members {
+		p := &c.members[i]
+		peers[i] = PeerStatus{p.id, p.state, p.matchIndex, p.nextIndex, p.inflight.n}
+	}
+	return peers
+}
+
+// Entries returns the log's entries lo..hi inclusive, for tools and tests. It
+// fails with ErrCompacted when a snapshot has replaced the first of them, and
+// stops at the log's end. The entries must not be changed.
+func (c *Core) Entries(lo, hi uint64) ([]Entry, error) {
+	if lo <= c.log.offset {
+		return nil, ErrCompacted
+	}
+	return c.log.slice(lo, min(hi, c.log.last()), int(^uint(0)>>1)), nil
+}
+
+// Membership returns the voters, by ID.
+func (c *Core) Membership() Membership {
+	var m Membership
+	for i := range c.members {
+		m.Voters = append(m.Voters, c.members[i].id)
+	}
+	return m
+}
