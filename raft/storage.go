@@ -1,0 +1,125 @@
+package raft
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// Storage keeps what a node must not forget. Package raft/disk is the durable
+// one; [MemStorage] is the default of a node that may forget. A Storage serves
+// one node; its methods are called one at a time, but Snapshot, which may be
+// called beside the others.
+//
+// What was saved and what it means after a crash:
+//
+//	Save(sync)      on return, all that was saved so far survives a power cut
+//	Save(no sync)   survives a killed process; a power cut may take it, and
+//	                then takes nothing that was saved before it
+//	SaveSnapshot    on return, the snapshot survives a power cut; the old one
+//	                stands until the new one does
+type Storage interface {
+	// Load returns what is stored, at start. State.Entries belong to the
+	// caller.
+	Load() (State, error)
+	// Save stores the hard state and appends entries; the first one replaces
+	// what is stored at its index and behind it. An error is final: what is on
+	// the disk is not known any more, and the node stops.
+	Save(hs HardState, entries []Entry, sync bool) error
+	// SaveSnapshot stores a snapshot in place of the last one. The log stays,
+	// if it holds an entry with the snapshot's index and term; otherwise all
+	// of it is dropped (§7), and goes on behind the snapshot.
+	SaveSnapshot(s Snapshot) error
+	// Snapshot returns the stored snapshot with its data, nil if there is none.
+	Snapshot() (*Snapshot, error)
+	// Compact may drop entries up to index, which the snapshot covers.
+	Compact(index uint64) error
+	// Close releases what the storage holds. It may be called twice.
+	Close() error
+}
+
+// MemStorage keeps a node's state in memory: for tests, and for state machines
+// whose loss with the process is accepted. The zero value is empty and ready;
+// it outlives the node that uses it, so a node can be restarted on it. It is
+// safe for concurrent use.
+type MemStorage struct {
+	mu       sync.Mutex
+	hard     HardState
+	snapshot *Snapshot
+	entries  []Entry
+}
+
+// Load implements Storage.
+func (s *MemStorage) Load() (State, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return State{s.hard, s.snapshot, slices.Clone(s.entries)}, nil
+}
+
+// Save implements Storage.
+func (s *MemStorage) Save(hs HardState, entries []Entry, _ bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(entries) > 0 {
+		rest, err := spliceEntries(s.entries, s.snapshot, entries)
+		if err != nil {
+			return err
+		}
+		s.entries = rest
+	}
+	s.hard = hs
+	return nil
+}
+
+// spliceEntries puts entries behind the part of log before them.
+func spliceEntries(log []Entry, snapshot *Snapshot, entries []Entry) ([]Entry, error) {
+	next := uint64(1) // what may follow an empty log
+	switch {
+	case len(log) > 0:
+		next = log[0].Index
+	case snapshot != nil:
+		next = snapshot.Index + 1
+	}
+	keep := entries[0].Index - next
+	if entries[0].Index < next || keep > uint64(len(log)) {
+		return nil, fmt.Errorf("%w: entry %d does not join the stored log %d..%d", ErrCorrupt, entries[0].Index, next, next+uint64(len(log))-1)
+	}
+	return append(log[:keep], entries...), nil
+}
+
+// SaveSnapshot implements Storage.
+func (s *MemStorage) SaveSnapshot(snap Snapshot) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	joins := slices.ContainsFunc(s.entries, func(e Entry) bool { return e.Index == snap.Index && e.Term == snap.Term })
+	if !joins {
+		s.entries = nil
+	}
+	s.snapshot = &snap
+	return nil
+}
+
+// Snapshot implements Storage.
+func (s *MemStorage) Snapshot() (*Snapshot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.snapshot, nil
+}
+
+// Compact implements Storage.
+func (s *MemStorage) Compact(index uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.snapshot == nil || index > s.snapshot.Index {
+		return fmt.Errorf("%w: compaction to %d is not covered by a snapshot", ErrInvalid, index)
+	}
+	keep := slices.IndexFunc(s.entries, func(e Entry) bool { return e.Index > index })
+	if keep < 0 {
+		keep = len(s.entries)
+	}
+	s.entries = slices.Clone(s.entries[keep:])
+	return nil
+}
+
+// Close implements Storage; the contents stay.
+func (s *MemStorage) Close() error { return nil }
