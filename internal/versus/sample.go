@@ -1,0 +1,82 @@
+package versus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// A Metric is a kind of figure. Its text is used in tables, goals and JSON.
+type Metric string
+
+// The metrics. Of OpsPerSec more is better, of the others less.
+const (
+	OpsPerSec   Metric = "ops/s"
+	CPUPerOp    Metric = "CPU/op"    // ns of user and system time of the process
+	AllocsPerOp Metric = "allocs/op" // heap objects of the process
+	BytesPerOp  Metric = "B/op"      // heap bytes of the process
+	P50         Metric = "p50"       // ns
+	P99         Metric = "p99"       // ns
+	PeakRSS     Metric = "peak RSS"  // bytes, since the process began
+)
+
+var metrics = [...]Metric{OpsPerSec, CPUPerOp, AllocsPerOp, BytesPerOp, P50, P99, PeakRSS}
+
+func (m Metric) moreIsBetter() bool { return m == OpsPerSec }
+
+// sample is what one run of one contender gave. A metric that the platform or
+// the contender does not have is absent.
+type sample map[Metric]float64
+
+// measure sets the contender up, lets it work and takes the figures. Only Run
+// lies between the readings of the clock and the counters.
+func measure(ctx context.Context, cfg Config, c Contender, cell Cell) (s sample, err error) {
+	defer recovered(&err)
+	runner, err := c.Setup(ctx, cell)
+	if err != nil {
+		return nil, fmt.Errorf("setting up: %w", err)
+	}
+	defer func() {
+		if e := runner.Close(); e != nil {
+			err = errors.Join(err, fmt.Errorf("closing: %w", e))
+		}
+	}()
+
+	w := &Work{Cell: cell, ops: cfg.Ops, timed: cfg.Latency}
+	defer context.AfterFunc(ctx, func() { w.stop.Store(true) })()
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	cpu, hasCPU := cpuTime()
+	start := time.Now()
+	if cfg.Ops == 0 {
+		timer := time.AfterFunc(cfg.Duration, func() { w.stop.Store(true) })
+		defer timer.Stop()
+	}
+	err = runner.Run(ctx, w)
+	elapsed := time.Since(start)
+	cpuAfter, _ := cpuTime()
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		return nil, fmt.Errorf("running: %w", err)
+	}
+	ops, latency := w.total()
+	if ops == 0 {
+		return nil, errors.New("running: no operation was done")
+	}
+	n := float64(ops)
+	s = sample{
+		OpsPerSec:   n / max(elapsed.Seconds(), 1e-9),
+		AllocsPerOp: float64(after.Mallocs-before.Mallocs) / n,
+		BytesPerOp:  float64(after.TotalAlloc-before.TotalAlloc) / n,
+	}
+	if hasCPU {
+		s[CPUPerOp] = float64(cpuAfter-cpu) / n
+	}
+	if latency.n > 0 {
+		s[P50], s[P99] = float64(latency.quantile(0.50)), float64(latency.quantile(0.99))
+	}
+	return s, nil
+}
