@@ -1,5 +1,7 @@
 package raft
 
+import "sync/atomic"
+
 // Status is a node's state as others may see it.
 type Status struct {
 	ID       NodeID
@@ -66,4 +68,53 @@ func (c *Core) Membership() Membership {
 		m.Voters = append(m.Voters, c.members[i].id)
 	}
 	return m
+}
+
+// Metrics are counts since the node started.
+type Metrics struct {
+	Committed        uint64 // entries given to the state machine
+	Sent, Received   uint64 // messages
+	Refused          uint64 // messages that no correct peer sends
+	Syncs            uint64 // times the log was made durable
+	Elections        uint64 // candidacies of this node
+	LeaderChanges    uint64 // times this node took or lost the lead
+	SnapshotsTaken   uint64 // of the own state machine
+	SnapshotsApplied uint64 // received from a leader
+}
+
+type counters struct {
+	committed, sent, received, refused, syncs, elections, changes, snapshots, restored atomic.Uint64
+}
+
+// Metrics returns the node's counts.
+func (n *Node) Metrics() Metrics {
+	c := &n.counters
+	return Metrics{
+		Committed: c.committed.Load(), Sent: c.sent.Load(), Received: c.received.Load(), Refused: c.refused.Load(),
+		Syncs: c.syncs.Load(), Elections: c.elections.Load(), LeaderChanges: c.changes.Load(),
+		SnapshotsTaken: c.snapshots.Load(), SnapshotsApplied: c.restored.Load(),
+	}
+}
+
+// traced counts what the core's events tell, and passes them on.
+func (n *Node) traced(next func(Event)) func(Event) {
+	led := false
+	return func(e Event) {
+		switch e.Kind {
+		case EventRole:
+			if e.Role == Candidate {
+				n.counters.elections.Add(1)
+			}
+			if leads := e.Role == Leader; leads != led {
+				led = leads
+				n.counters.changes.Add(1)
+				n.opts.Logger.Info("raft: leadership", "node", e.Node, "leads", leads, "term", e.Term)
+			}
+		case EventSnapshotTaken:
+			n.counters.restored.Add(1)
+		}
+		if next != nil {
+			next(e)
+		}
+	}
 }

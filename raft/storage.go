@@ -8,8 +8,8 @@ import (
 
 // Storage keeps what a node must not forget. Package raft/disk is the durable
 // one; [MemStorage] is the default of a node that may forget. A Storage serves
-// one node; its methods are called one at a time, but Snapshot, which may be
-// called beside the others.
+// one node. SaveSnapshot and Snapshot may be called beside the other methods,
+// which are called one at a time.
 //
 // What was saved and what it means after a crash:
 //
@@ -26,9 +26,10 @@ type Storage interface {
 	// what is stored at its index and behind it. An error is final: what is on
 	// the disk is not known any more, and the node stops.
 	Save(hs HardState, entries []Entry, sync bool) error
-	// SaveSnapshot stores a snapshot in place of the last one. The log stays,
-	// if it holds an entry with the snapshot's index and term; otherwise all
-	// of it is dropped (§7), and goes on behind the snapshot.
+	// SaveSnapshot stores a snapshot in place of the last one; it does nothing
+	// when the last one has a higher index. The log stays, if it holds an entry
+	// with the snapshot's index and term; otherwise all of it is dropped (§7),
+	// and goes on behind the snapshot.
 	SaveSnapshot(s Snapshot) error
 	// Snapshot returns the stored snapshot with its data, nil if there is none.
 	Snapshot() (*Snapshot, error)
@@ -91,6 +92,9 @@ func spliceEntries(log []Entry, snapshot *Snapshot, entries []Entry) ([]Entry, e
 func (s *MemStorage) SaveSnapshot(snap Snapshot) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.snapshot != nil && s.snapshot.Index > snap.Index {
+		return nil
+	}
 	joins := slices.ContainsFunc(s.entries, func(e Entry) bool { return e.Index == snap.Index && e.Term == snap.Term })
 	if !joins {
 		s.entries = nil

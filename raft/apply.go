@@ -1,0 +1,175 @@
+package raft
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// The state machine runs on a goroutine of its own, so that a slow command
+// delays no heartbeat. It takes committed entries from the loop in batches and
+// answers those who proposed them.
+
+// waiter is a caller who waits for an answer.
+type waiter struct {
+	done chan answer // holds one
+}
+
+type answer struct {
+	value any
+	err   error
+}
+
+// proposal is a command on its way, and who waits for its result.
+type proposal struct {
+	waiter
+	command []byte
+	index   uint64 // its place, once the core gave it one
+	term    uint64
+}
+
+// batch is one piece of work for the state machine.
+type batch struct {
+	snapshot *Snapshot // replaces the state first
+	entries  []Entry
+	waiting  []*proposal // by index, all at or before the last entry
+}
+
+type applier struct {
+	node    *Node
+	mu      sync.Mutex
+	queue   []batch
+	wake    chan struct{} // holds one token while queue is not empty
+	applied uint64
+	term    uint64 // of the last applied entry
+
+	membership   Membership // as of the last applied entry
+	lastSnapshot uint64
+	snapshotting bool // one is being written; guarded by mu
+}
+
+func (a *applier) put(b batch) {
+	a.mu.Lock()
+	a.queue = append(a.queue, b)
+	a.mu.Unlock()
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (a *applier) run() {
+	defer a.drain()
+	for {
+		select {
+		case <-a.node.stopped:
+			return
+		case <-a.wake:
+		}
+		for {
+			b, ok := a.next()
+			if !ok {
+				break
+			}
+			if err := a.apply(&b); err != nil {
+				a.node.inbox.put(func(m *mail) { m.failed = err })
+				<-a.node.stopped
+				return
+			}
+		}
+		applied := a.applied
+		a.node.inbox.put(func(m *mail) { m.applied = max(m.applied, applied) })
+		a.maybeSnapshot()
+	}
+}
+
+func (a *applier) next() (batch, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.queue) == 0 {
+		return batch{}, false
+	}
+	b := a.queue[0]
+	a.queue = slices.Delete(a.queue, 0, 1)
+	return b, true
+}
+
+// drain answers those whose commands are committed but not applied any more.
+func (a *applier) drain() {
+	for b, ok := a.next(); ok; b, ok = a.next() {
+		for _, p := range b.waiting {
+			p.done <- answer{err: fmt.Errorf("%w: %w", ErrOutcomeUnknown, a.node.err)}
+		}
+	}
+}
+
+func (a *applier) apply(b *batch) error {
+	if s := b.snapshot; s != nil {
+		if err := a.node.opts.StateMachine.Restore(bytes.NewReader(s.Data)); err != nil {
+			return fmt.Errorf("raft: restore the snapshot at %d: %w", s.Index, err)
+		}
+		a.applied, a.term, a.lastSnapshot, a.membership = s.Index, s.Term, s.Index, s.Membership
+	}
+	waiting := b.waiting
+	for i := range b.entries {
+		e := &b.entries[i]
+		var result any
+		if e.Type == EntryCommand {
+			result = a.node.opts.StateMachine.Apply(e.Index, e.Data)
+		}
+		a.applied, a.term = e.Index, e.Term
+		// Several may have proposed for this index, in different terms; the
+		// one whose term was committed succeeded, the others never will.
+		for len(waiting) > 0 && waiting[0].index <= e.Index {
+			p := waiting[0]
+			waiting = waiting[1:]
+			if p.index == e.Index && p.term == e.Term {
+				p.done <- answer{value: result}
+			} else {
+				p.done <- answer{err: fmt.Errorf("%w: the leader of term %d was deposed before it committed entry %d", ErrDropped, p.term, p.index)}
+			}
+		}
+	}
+	return nil
+}
+
+// maybeSnapshot takes a snapshot when it is time, one at a time. The state is
+// captured here, between two commands, and written beside them.
+func (a *applier) maybeSnapshot() {
+	n := a.node
+	a.mu.Lock()
+	busy := a.snapshotting
+	a.mu.Unlock()
+	if busy || a.applied-a.lastSnapshot < n.opts.SnapshotEvery {
+		return
+	}
+	state, err := n.opts.StateMachine.Snapshot()
+	if err != nil {
+		n.opts.Logger.Warn("raft: no snapshot, the log keeps growing", "node", n.opts.ID, "index", a.applied, "err", err)
+		a.lastSnapshot = a.applied // try again after as many entries
+		return
+	}
+	a.lastSnapshot = a.applied
+	a.snapshotting = true
+	s := Snapshot{Index: a.applied, Term: a.term, Membership: a.membership}
+	n.background.Go(func() {
+		var buf bytes.Buffer
+		_, err := state.WriteTo(&buf)
+		if err == nil {
+			s.Data = buf.Bytes()
+			err = n.opts.Storage.SaveSnapshot(s)
+		}
+		a.mu.Lock()
+		a.snapshotting = false
+		a.mu.Unlock()
+		s.Data = nil
+		n.inbox.put(func(m *mail) {
+			if err != nil {
+				m.failed = fmt.Errorf("%w: snapshot at %d: %w", ErrStorage, s.Index, err)
+				return
+			}
+			m.snapshot = &s
+		})
+	})
+}
