@@ -1,0 +1,39 @@
+// Tour runs the packages of this library on real input and shows what happens,
+// a chapter a package.
+//
+//	go run ./examples/tour                   all chapters, some two minutes
+//	go run ./examples/tour -chapter raft     one of them
+//	go run ./examples/tour -check            no telling, only the verdicts
+//
+// The input is the source of the Go installation itself: every .go file of
+// package net and below, some 400 files and 4 MB that everybody has and can look
+// into. Each chapter makes claims about what it did and checks them; the exit
+// code is 0 only if every claim held.
+//
+// # How it is built
+//
+// A chapter neither prints nor knows who listens. It runs on a stage and emits
+// events, which are plain data; what becomes of them is the renderer's matter:
+//
+//	            Say, Event, Progress, Claim                  terminal.go  a reader
+//	chapter --------------------------------> Stage --Event-->  terse.go  -check
+//	(raft.go)                              (stage.go)            json.go  -json, a page
+//
+// The stream of one chapter is:
+//
+//	begin   (say | event | progress | claim)*   end
+//
+// The rules:
+//
+//  1. Events come one at a time and in the order they were emitted, whatever
+//     goroutines they come from.
+//  2. Every chapter that begins ends, with the reason when it failed.
+//  3. A chapter that claims nothing has failed: it proved nothing.
+//  4. A failed claim fails its chapter, and the chapter goes on; an error ends
+//     it. The chapters after it run in any case.
+//  5. An interrupted tour stops at once, removes its files, and is no success.
+//
+// Reading order: stage.go (the stream), tour.go (the loop over the chapters),
+// source.go (the input), terminal.go, terse.go, json.go, main.go; then the
+// chapters.
+package main
