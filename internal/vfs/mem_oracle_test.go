@@ -379,7 +379,7 @@ func TestFilesThatOnlyMoveAreNeverLost(t *testing.T) {
 		}
 		require.NoError(t, m.SyncDir("."))
 		dirs := []string{"p", "q", "p/r", "q/r", "p/r/s", "q/p"}
-		for range 25 {
+		for step := range 25 {
 			dir, other := dirs[roll(len(dirs))], dirs[roll(len(dirs))]
 			switch roll(5) {
 			case 0:
@@ -392,7 +392,7 @@ func TestFilesThatOnlyMoveAreNeverLost(t *testing.T) {
 				_ = m.SyncDir(dir)
 			case 4: // a file found anywhere moves anywhere
 				if at := strings.Fields(files(m)); len(at) > 0 {
-					_ = m.Rename(at[roll(len(at))], path.Join(other, fmt.Sprint("f", roll(1000)+3)))
+					_ = m.Rename(at[roll(len(at))], path.Join(other, fmt.Sprint("moved", step)))
 				}
 			}
 		}
