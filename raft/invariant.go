@@ -101,9 +101,9 @@ func (c *Checker) Started(id NodeID, st State) error {
 	return nil
 }
 
-// Observe looks at a node after a step: its status, and the Ready it gave, if
-// any. To see everything it must be called after every step, and every Ready
-// must be shown to it once. The error is a *Violation.
+// Observe looks at a node after a step: the Ready it gave, nil if it had none,
+// and its status. To see everything it must be called after every step, and
+// every Ready must be shown to it once. The error is a *Violation.
 func (c *Checker) Observe(st Status, rd *Ready) error {
 	w := c.witness(st.ID)
 	if rd != nil {
