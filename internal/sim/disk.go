@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/flagship-go/flagship/internal/vfs"
@@ -70,12 +71,27 @@ func (d *disk) takeStall() time.Duration {
 	return d.mem.TakeStall()
 }
 
-// crashDuring arms a crash: the disk interrupts the operation after the next n.
+// crashDuring arms a crash: the disk interrupts the operation after the next
+// ones. Of two armed crashes the sooner counts.
 func (w *World) crashDuring(n *node, operations int, d doom) {
 	mem := w.disk(n)
-	n.disk.at = mem.Ops() + int64(max(0, operations)) + 1
-	n.disk.plan = &d
-	mem.CutPowerDuring(n.disk.at)
+	at := mem.Ops() + int64(max(0, operations)) + 1
+	if n.disk.plan == nil || at < n.disk.at {
+		n.disk.plan, n.disk.at = &d, at
+		mem.CutPowerDuring(at)
+	}
+}
+
+// repair takes all faults and an armed crash back.
+func (d *disk) repair() {
+	if d.mem == nil {
+		return
+	}
+	d.mem.ClearFaults()
+	if d.plan != nil {
+		d.plan = nil
+		d.mem.CutPower(math.MaxInt64)
+	}
 }
 
 // tripped returns the armed crash once its operation has been tried.

@@ -171,6 +171,27 @@ func TestCrashDuringStopsAHandlerBetweenItsDiskOperations(t *testing.T) {
 	}
 }
 
+// The handler writes (30 ms), acknowledges, and dies in the sync: what it sent
+// before leaves when the write is over, and only then it dies.
+func TestCrashDuringHappensAtTheTimeTheHandlerHasReached(t *testing.T) {
+	w, tape, peers, _ := spawnWriter(sim.Options{}, true)
+	w.Disk(2).Inject(vfs.Fault{Kind: vfs.OpWrite, Stall: 30 * ms})
+	w.CrashDuring(2, 1, sim.PowerCut)
+	w.Inject(2, "a")
+	run(t, w, time.Second)
+	require.Equal(t, []any{"written a"}, peers[1].got)
+	require.Equal(t, []time.Duration{31 * ms}, peers[1].at)
+	require.Equal(t, 30*ms, tape.of(sim.Crashed)[0].At)
+
+	w, tape, peers, _ = spawnWriter(sim.Options{}, true)
+	w.Disk(2).Inject(vfs.Fault{Kind: vfs.OpWrite, Stall: 30 * ms})
+	w.CrashDuring(2, 0, sim.PowerCut)
+	w.Inject(2, "a")
+	run(t, w, time.Second)
+	require.Empty(t, peers[1].got)
+	require.Equal(t, 30*ms, tape.of(sim.Crashed)[0].At)
+}
+
 func TestCrashDuringReachesRecovery(t *testing.T) {
 	w, tape := newWorld(sim.Options{})
 	d := &writer{}
@@ -205,6 +226,42 @@ func TestAnOrdinaryCrashDisarmsCrashDuring(t *testing.T) {
 	require.True(t, w.Running(2))
 }
 
+func TestOfTwoArmedCrashesTheSoonerCounts(t *testing.T) {
+	for _, operations := range [][]int{{1, 3}, {3, 1}} {
+		w, tape, _, _ := spawnWriter(sim.Options{}, true)
+		for _, n := range operations {
+			w.CrashDuring(2, n, sim.PowerCut)
+		}
+		w.Inject(2, "a")
+		run(t, w, time.Second)
+		require.Equal(t, 1, tape.count(sim.Crashed, "power cut in disk operation 4"))
+	}
+}
+
+func TestRecoverLeavesNothingThatCouldStillStrike(t *testing.T) {
+	w, tape, peers, d := spawnWriter(sim.Options{}, true)
+	w.Spawn(7, func(p *sim.Process) sim.Handler {
+		if p.Life() == 1 {
+			return nil
+		}
+		return sim.HandlerFunc(func(sim.ID, any) {})
+	})
+	w.Partition([]sim.ID{2})
+	w.Crash(1, sim.Kill)
+	w.CrashDuring(2, 1, sim.PowerCut)
+	w.Disk(2).Inject(vfs.Fault{Err: vfs.ErrIO, Sticky: true})
+	w.Recover()
+	tape.events = nil
+	for _, text := range []string{"a", "b", "c"} {
+		w.Inject(2, text)
+	}
+	run(t, w, time.Second)
+	require.Len(t, peers[1].got, 6)
+	require.True(t, w.Running(7))
+	require.Empty(t, tape.of(sim.Crashed, sim.DiskFault, sim.Dropped))
+	require.Equal(t, "", d.found, "the writer itself was up and was left alone")
+}
+
 func TestDiskErrorsAreEvents(t *testing.T) {
 	w, tape, peers, _ := spawnWriter(sim.Options{}, true)
 	w.Disk(2).Inject(vfs.Fault{Kind: vfs.OpSync, Err: vfs.ErrIO})
@@ -235,5 +292,16 @@ func TestTheDicesOfDisksAreTheirOwn(t *testing.T) {
 		}
 		return found
 	}
-	require.Equal(t, left(false), left(true))
+	found := left(false)
+	require.Equal(t, found, left(true))
+	lost, kept := 0, 0
+	for i := 1; i < len(found); i++ {
+		if found[i] == found[i-1]+"x" {
+			kept++
+		} else {
+			lost++
+		}
+	}
+	require.NotZero(t, lost, "each crash is drawn anew")
+	require.NotZero(t, kept, "each crash is drawn anew")
 }

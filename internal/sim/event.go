@@ -72,7 +72,7 @@ type Event struct {
 //	1.204311 p1 sent p3 #17 vote{term 4}
 func (e Event) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%12s", seconds(e.At))
+	b.WriteString(seconds(e.At))
 	if e.Process != 0 {
 		b.WriteString(" p" + strconv.Itoa(int(e.Process)))
 	}

@@ -45,7 +45,6 @@ func (w *World) crash(n *node, d doom) bool {
 		return false
 	}
 	p.dead, n.proc = true, nil
-	p.mem = n.disk.mem // the ghost's
 	w.crashDisk(n, d.how)
 	detail := string(d.how)
 	if d.detail != "" {
@@ -78,6 +77,23 @@ func (w *World) restartAfter(n *node, d time.Duration) {
 func (w *World) Restart(id ID) {
 	if n := w.require(id, "restart"); n != nil && n.proc == nil {
 		w.start(n)
+	}
+}
+
+// Recover ends what keeps the cluster from working: it heals the network, takes
+// back disk faults that have not struck, and boots every process that is down,
+// be it that its start has failed. Chaos and drift stay. It is for the end of a
+// schedule, before liveness is checked.
+func (w *World) Recover() {
+	w.Heal()
+	for _, n := range w.nodes {
+		if n == nil {
+			continue
+		}
+		n.disk.repair()
+		if n.proc == nil {
+			w.start(n)
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ func (t *tape) of(kinds ...sim.Kind) []sim.Event {
 	return found
 }
 
-// lines renders the events of those kinds, all if none is given, without padding.
+// lines renders the events of those kinds, all if none is given.
 func (t *tape) lines(kinds ...sim.Kind) []string {
 	events := t.events
 	if len(kinds) > 0 {
@@ -40,14 +40,14 @@ func (t *tape) lines(kinds ...sim.Kind) []string {
 	}
 	lines := []string{}
 	for _, e := range events {
-		lines = append(lines, strings.TrimSpace(e.String()))
+		lines = append(lines, e.String())
 	}
 	return lines
 }
 
 func (t *tape) String() string { return strings.Join(t.lines(), "\n") }
 
-// got counts events of a kind with that detail.
+// count counts events of a kind with that detail.
 func (t *tape) count(k sim.Kind, detail string) int {
 	n := 0
 	for _, e := range t.of(k) {

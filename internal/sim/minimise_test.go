@@ -113,3 +113,32 @@ func TestMinimiseCutsTheTailOfAScheduleFirst(t *testing.T) {
 	_, ok = s.Minimise(1000, func(sim.Schedule) (time.Duration, bool) { return 0, false })
 	require.False(t, ok)
 }
+
+// A bug of a real run: process 4 forgets what it had, after two power cuts.
+func TestMinimiseFindsTheFaultsOfARun(t *testing.T) {
+	fails := func(s sim.Schedule) (at time.Duration, failed bool) {
+		cuts := 0
+		for _, e := range gossipRun(t, 1, s, 20*time.Second).of(sim.Crashed) {
+			if e.Process == 4 {
+				cuts++
+			}
+			if cuts == 2 {
+				return e.At, true
+			}
+		}
+		return 0, false
+	}
+	s := sim.Generate(1, everything)
+	seed := uint64(1)
+	for _, failed := fails(s); !failed; _, failed = fails(s) {
+		seed++
+		s = sim.Generate(seed, everything)
+	}
+	got, ok := s.Minimise(500, fails)
+	require.True(t, ok)
+	require.Len(t, got, 2, "%v", got)
+	for _, a := range got {
+		require.Equal(t, sim.ID(4), a.Process)
+		require.Contains(t, []sim.Fault{sim.FaultPowerCut, sim.FaultKill, sim.FaultPowerCutDuring}, a.Fault)
+	}
+}

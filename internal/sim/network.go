@@ -36,6 +36,7 @@ func (c Chaos) over(below Chaos) Chaos {
 	if c.LatencyMin == 0 && c.LatencyMax == 0 {
 		c.LatencyMin, c.LatencyMax = below.LatencyMin, below.LatencyMax
 	}
+	c.LatencyMin = max(0, c.LatencyMin) // nothing arrives before it is sent
 	c.LatencyMax = max(c.LatencyMin, c.LatencyMax)
 	return c
 }

@@ -44,6 +44,7 @@ func (f HandlerFunc) Receive(from ID, payload any) { f(from, payload) }
 type Process struct {
 	world   *World
 	node    *node
+	life    uint64
 	handler Handler
 	rand    *rand.Rand
 	mem     *vfs.Mem
@@ -85,13 +86,13 @@ type node struct {
 // ID returns the process's name.
 func (p *Process) ID() ID { return p.node.id }
 
-// Life counts the boots of the process, from 1.
-func (p *Process) Life() int { return int(p.node.life) }
+// Life tells which boot of the process this is, from 1.
+func (p *Process) Life() int { return int(p.life) }
 
 // Rand returns this life's random source.
 func (p *Process) Rand() *rand.Rand {
 	if p.rand == nil {
-		p.rand = stream(p.world.seed, "process", uint64(p.node.id), p.node.life)
+		p.rand = stream(p.world.seed, "process", uint64(p.node.id), p.life)
 	}
 	return p.rand
 }
@@ -197,7 +198,7 @@ func (t Timer) Stop() bool {
 // start begins a new life.
 func (w *World) start(n *node) {
 	n.life++
-	p := &Process{world: w, node: n}
+	p := &Process{world: w, node: n, life: n.life}
 	n.proc = p
 	w.emit(Event{Kind: Started, Process: n.id})
 	p.running = true

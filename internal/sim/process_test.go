@@ -72,6 +72,7 @@ func TestAGhostCanDoNothing(t *testing.T) {
 	})
 	w.Crash(2, sim.Kill)
 	w.Restart(2)
+	require.Equal(t, 1, ghost.Life())
 	before := len(tape.events)
 	ghost.Send(1, "boo")
 	ghost.After(0, func() { t.Error("a ghost's timer fired") })

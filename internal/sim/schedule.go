@@ -63,7 +63,8 @@ type Action struct {
 // It remains a valid schedule when any of its actions are left out, because
 // every action carries its own end, and is without effect where it makes no
 // sense: the crash of a process that is down, the restart of one that is up.
-// Overlapping ones do not disturb each other; of two crashes, the first counts.
+// Overlapping ones do not disturb each other; of two crashes the first counts,
+// of two drifts the last.
 type Schedule []Action
 
 // Sorted returns the schedule in the order in which it happens. Actions of one
@@ -121,9 +122,9 @@ func (a Action) doTo(w *World, n *node) {
 		w.Pause(n.id, a.For)
 	case FaultDrift:
 		w.SetDrift(n.id, a.Count)
+		mine := n.clock
 		a.later(w, func() {
-			// A later drift has replaced this one: its end is not ours.
-			if n.clock.ppm == a.Count {
+			if n.clock == mine { // else a later drift has taken over, and its end counts
 				w.SetDrift(n.id, 0)
 			}
 		})

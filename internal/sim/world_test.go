@@ -228,10 +228,10 @@ func TestRandContinuesTheSourceOfItsName(t *testing.T) {
 
 func TestEventsAreOneLineAndJSON(t *testing.T) {
 	e := sim.Event{At: 1204311 * time.Microsecond, Kind: sim.Sent, Process: 1, Peer: 3, Message: 17, Payload: struct{ Term int }{4}}
-	require.Equal(t, "    1.204311 p1 sent p3 #17 {Term:4}", e.String())
+	require.Equal(t, "1.204311 p1 sent p3 #17 {Term:4}", e.String())
 	data, err := json.Marshal(e)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"at":1204311000,"kind":"sent","process":1,"peer":3,"message":17,"payload":{"Term":4}}`, string(data))
-	require.Equal(t, "    0.000000 heal (all)", sim.Event{Kind: sim.Healed, Detail: "all"}.String())
-	require.Equal(t, " 2.000000001 timer", sim.Event{At: 2*time.Second + 1, Kind: sim.TimerFired}.String())
+	require.Equal(t, "0.000000 heal (all)", sim.Event{Kind: sim.Healed, Detail: "all"}.String())
+	require.Equal(t, "2.000000001 timer", sim.Event{At: 2*time.Second + 1, Kind: sim.TimerFired}.String())
 }
