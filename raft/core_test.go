@@ -119,3 +119,53 @@ func TestClusterElectsAndCommits(t *testing.T) {
 		}
 	}
 }
+
+func TestNewCoreRefusesStateThatNoNodeWrote(t *testing.T) {
+	cfg := Config{ID: 1, Voters: []NodeID{1, 2, 3}}
+	snap := &Snapshot{Index: 5, Term: 2, Membership: Membership{cfg.Voters}}
+	for name, st := range map[string]State{
+		"a gap":                   {HardState: HardState{Term: 9}, Entries: append(entries(1, 1), entries(3, 1)...)},
+		"falling terms":           {HardState: HardState{Term: 9}, Entries: entries(1, 2, 1)},
+		"a term never entered":    {HardState: HardState{Term: 1}, Entries: entries(1, 2)},
+		"commit beyond the log":   {HardState: HardState{Term: 9, Commit: 3}, Entries: entries(1, 1)},
+		"log apart from snapshot": {HardState: HardState{Term: 9}, Snapshot: snap, Entries: entries(7, 2)},
+		"log of another history":  {HardState: HardState{Term: 9}, Snapshot: snap, Entries: entries(4, 1, 1, 3)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := NewCore(cfg, st)
+			require.ErrorIs(t, err, ErrCorrupt)
+		})
+	}
+	c, err := NewCore(cfg, State{HardState: HardState{Term: 2, Commit: 6}, Snapshot: snap, Entries: entries(3, 1, 2, 2, 2)})
+	require.NoError(t, err)
+	st := c.Status()
+	require.Equal(t, uint64(4), st.First, "entries the snapshot covers serve slow followers")
+	require.Equal(t, uint64(6), st.Last)
+	require.Equal(t, uint64(5), st.Applied)
+	require.Equal(t, uint64(6), st.Commit)
+}
+
+func TestStepRefusesMessagesNoCorrectPeerSends(t *testing.T) {
+	g := newGroup(t, 3, nil)
+	l := g.elect()
+	for name, tc := range map[string]struct {
+		m    Message
+		want error
+	}{
+		"for another node":    {Message{Type: AppendEntries, From: 2, To: 9, Term: 1}, ErrMisaddressed},
+		"from itself":         {Message{Type: AppendEntries, From: l.cfg.ID, To: l.cfg.ID, Term: 1}, ErrMisaddressed},
+		"of no kind":          {Message{Type: numMessageTypes, From: 9, To: l.cfg.ID}, ErrMisaddressed},
+		"entries with a gap":  {Message{Type: AppendEntries, From: 9, To: l.cfg.ID, Term: 9, Index: 1, LogTerm: 1, Entries: entries(3, 2)}, ErrCorrupt},
+		"entries from future": {Message{Type: AppendEntries, From: 9, To: l.cfg.ID, Term: 2, Index: 1, LogTerm: 1, Entries: entries(2, 3)}, ErrCorrupt},
+		"no snapshot":         {Message{Type: InstallSnapshot, From: 9, To: l.cfg.ID, Term: 9}, ErrCorrupt},
+		"a second leader":     {Message{Type: AppendEntries, From: 9, To: l.cfg.ID, Term: l.term}, ErrCorrupt},
+		"an ack of nothing":   {Message{Type: AppendEntriesReply, From: l.cfg.ID%3 + 1, To: l.cfg.ID, Term: l.term, Index: 99}, ErrCorrupt},
+		"a stranger's ack":    {Message{Type: AppendEntriesReply, From: 77, To: l.cfg.ID, Term: l.term, Index: 1}, ErrMisaddressed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := l.Status()
+			require.ErrorIs(t, l.Step(tc.m), tc.want)
+			require.Equal(t, before, l.Status(), "a refused message changes nothing")
+		})
+	}
+}
