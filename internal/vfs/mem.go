@@ -148,7 +148,7 @@ func (m *Mem) Create(name string) (File, error) {
 	return f, nil
 }
 
-// make returns the file of a name, made if it is missing.
+// make is what Create and Lock share: it returns the file of a name, made if it is missing.
 func (m *Mem) make(name string) (*inode, error) {
 	at, _, err := m.parent(name)
 	if err != nil {
@@ -184,7 +184,8 @@ func (m *Mem) Open(name string, access Access) (File, error) {
 	return f, nil
 }
 
-// Rename implements [FS].
+// Rename implements [FS]. What it refuses is what package os refuses: a
+// directory is not replaced, nor does it replace a file.
 func (m *Mem) Rename(oldname, newname string) error {
 	op := Op{Kind: OpRename, Name: canonical(oldname), To: canonical(newname)}
 	return m.whole(op, func() error {
@@ -214,7 +215,7 @@ func (m *Mem) Rename(oldname, newname string) error {
 	})
 }
 
-// Remove implements [FS].
+// Remove implements [FS]. An open file lives on without a name.
 func (m *Mem) Remove(name string) error {
 	return m.whole(Op{Kind: OpRemove, Name: canonical(name)}, func() error {
 		at, _, err := m.parent(name)
@@ -233,7 +234,8 @@ func (m *Mem) Remove(name string) error {
 	})
 }
 
-// MkdirAll implements [FS]. Each directory that it makes is an operation.
+// MkdirAll implements [FS]. Each directory that it makes is an operation, so that
+// power can go between two of them.
 func (m *Mem) MkdirAll(dir string) error {
 	parts := split(dir)
 	for i := range parts {

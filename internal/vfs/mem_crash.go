@@ -58,6 +58,8 @@ func (l luck) pick(n int) int {
 	return l.rng.IntN(n + 1)
 }
 
+// crash settles the names first, then the contents of the files that still have
+// one, each with luck of its own.
 func (m *Mem) crash(draw func() luck) *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -125,6 +127,7 @@ func (c *content) crash(l luck) content {
 		if k == len(images) {
 			continue
 		}
+		// An image may reach past what is stored now, where a truncation was lost.
 		from := s * SectorSize
 		d.grow(from + int64(len(images[k])))
 		sector := d.data[from:min(from+SectorSize, int64(len(d.data)))]
@@ -143,7 +146,7 @@ func (c *content) crash(l luck) content {
 func (m *Mem) KillClone() *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	copies := map[*inode]*inode{}
+	copies := map[*inode]*inode{} // an inode may be in both trees, and in pending
 	var copyOf func(n *inode) *inode
 	copyAll := func(entries map[string]*inode) map[string]*inode {
 		if entries == nil {

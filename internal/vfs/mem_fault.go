@@ -22,15 +22,6 @@ var (
 // [ErrPowerCut], looking included. Zero or a number already given cuts power at
 // once. What the disk holds then is for [Mem.CrashClone] to say, or, when it was
 // only the process that died, [Mem.KillClone].
-//
-// To try a workload against all of them:
-//
-//	for n := int64(0); n <= total; n++ { // total: Ops() of an undisturbed run
-//		m := vfs.NewMem()
-//		m.CutPower(n)
-//		workload(m)
-//		check(m.CrashClone(rng))
-//	}
 func (m *Mem) CutPower(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -142,7 +133,7 @@ func (m *Mem) strike(op Op) verdict {
 		m.strikes++
 		m.stalled += f.Stall
 		if v.err == nil && f.Err != nil {
-			v.err, v.short = f.Err, f.Short
+			v.err, v.short = f.Err, max(f.Short, 0)
 		}
 		if earlier := v.corrupt; f.Corrupt != nil {
 			v.corrupt = func(p []byte) {

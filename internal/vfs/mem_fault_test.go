@@ -164,8 +164,7 @@ func TestFlipBitRotsWhatIsSyncedAndWhatIsNot(t *testing.T) {
 	require.Error(t, m.FlipBit("/", 0))
 }
 
-// PostgreSQL lost data for twenty years to the belief that a failed fsync can be
-// tried again.
+// Databases long believed that a failed fsync can be tried again.
 func TestNoLaterSyncSavesWhatAFailedSyncLost(t *testing.T) {
 	for _, byMapping := range []bool{false, true} {
 		m := vfs.NewMem()
@@ -269,6 +268,17 @@ func TestAFullDiskTakesWhatFits(t *testing.T) {
 		clone.SetCapacity(0)
 		create(t, clone, "h", "x")
 	}
+}
+
+func TestPreallocationCostsNoMemory(t *testing.T) {
+	m := vfs.NewMem()
+	f := create(t, m, "f", "x")
+	require.NoError(t, f.Preallocate(1<<50))
+	size, err := open(t, m.CrashCloneKeepAll(), "f", vfs.ReadOnly).Size()
+	require.NoError(t, err)
+	require.EqualValues(t, 1<<50, size)
+	_, err = f.WriteAt([]byte("x"), 1<<40)
+	require.Error(t, err, "writing so far out would")
 }
 
 func TestReplacedFilesGiveTheirSpaceBack(t *testing.T) {

@@ -16,6 +16,8 @@ import (
 // platform). A length may go further, for it costs nothing.
 const maxStored = math.MaxInt32
 
+// memFile is a handle. It follows its inode, not its name: renames and removals
+// do not reach it.
 type memFile struct {
 	m      *Mem
 	n      *inode
@@ -51,7 +53,7 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	n := f.n.read(p, off)
-	if n < len(p) {
+	if n < len(p) { // io.ReaderAt: fewer bytes come with a reason
 		err = io.EOF
 	}
 	if v.corrupt != nil {
@@ -87,6 +89,8 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	return len(q), f.m.end(&op, err)
 }
 
+// Write reads the length first and writes then, as the operating system's does:
+// two handles that append at once may overwrite each other.
 func (f *memFile) Write(p []byte) (int, error) {
 	size, err := f.Size()
 	if err != nil {
@@ -128,6 +132,8 @@ func (m *Mem) truncate(n *inode, size int64) error {
 	return nil
 }
 
+// Preallocate charges the space and stores nothing: zeros are what is read where
+// nothing was written.
 func (f *memFile) Preallocate(size int64) error {
 	if err := f.check(OpPreallocate, ReadWrite, size); err != nil {
 		return err
@@ -146,6 +152,8 @@ func (f *memFile) Preallocate(size int64) error {
 	})
 }
 
+// Sync has three ends: it did its work; it failed, and the kernel will not try
+// again; power went, and nobody will ever know.
 func (f *memFile) Sync() error {
 	if err := f.check(OpSync, ReadOnly, 0); err != nil {
 		return err
@@ -166,6 +174,7 @@ func (f *memFile) Sync() error {
 	return f.m.end(&op, v.err)
 }
 
+// Close works with power off, too: programs defer it.
 func (f *memFile) Close() error {
 	if f.closed.Swap(true) {
 		return nil
@@ -176,6 +185,8 @@ func (f *memFile) Close() error {
 	return nil
 }
 
+// Map is no operation: it changes nothing, and has nothing to read yet. From here
+// on the file's bytes take memory, holes included.
 func (f *memFile) Map(size int64, access Access) (Mapping, error) {
 	if err := f.check("map", access, size); err != nil {
 		return nil, err
@@ -235,6 +246,7 @@ func (p *memMapping) WriteAt(b []byte, off int64) (int, error) {
 	return len(b), m.end(&op, err)
 }
 
+// Sync leaves the length alone: POSIX has msync write bytes, and no more.
 func (p *memMapping) Sync() error {
 	op := Op{Kind: OpSync, Name: p.f.path, Length: int64(len(p.view))}
 	if p.closed {
