@@ -1,9 +1,10 @@
-// Package rafttest grades implementations of Raft: [Run] is a conformance kit
-// in the manner of testing/fstest, [Simulate] a seeded world of crashes,
-// partitions and failing disks.
 package rafttest
 
-import "github.com/flagship-go/flagship/raft"
+import (
+	"context"
+
+	"github.com/flagship-go/flagship/raft"
+)
 
 // Core is the implementation under test as a deterministic value: what
 // [raft.Core] is. Calls and answers mean what they mean there; an
@@ -24,6 +25,31 @@ type Core interface {
 	Compact(snapshot raft.Snapshot, upTo uint64) error
 }
 
+// Cluster is the implementation under test as a black box: nodes that run by
+// themselves, in whatever time they keep. Its methods are called from one
+// goroutine, but for Propose, which is called from several.
+type Cluster interface {
+	// Propose gives node id a command and waits until that node has applied
+	// it. An error says that it may or may not be applied, now or later; the
+	// kit then asks another node. It returns when ctx ends.
+	Propose(ctx context.Context, id raft.NodeID, command []byte) error
+	// Leader says whom node id takes for the leader, None when it knows none.
+	Leader(id raft.NodeID) raft.NodeID
+	// Applied returns the commands that node id's state machine holds, in the
+	// order in which it applied them, as a copy. A restarted node may start
+	// empty and apply all of them again.
+	Applied(id raft.NodeID) [][]byte
+	// Partition lets only nodes of the same group talk to each other; one
+	// group of all heals the network.
+	Partition(groups ...[]raft.NodeID) error
+	// Crash stops a node at once: only what it made durable is left. Restart
+	// starts it again on that.
+	Crash(id raft.NodeID) error
+	Restart(id raft.NodeID) error
+	// Close stops all nodes and waits for them. It may be called twice.
+	Close() error
+}
+
 // Capabilities are what an implementation claims beyond the required rules.
 // What it does not claim is printed as not claimed, and not graded.
 type Capabilities struct {
@@ -41,8 +67,15 @@ type Implementation struct {
 	Name   string
 	Claims Capabilities
 	// NewCore starts a node from what its storage held. nil: the
-	// implementation has no step core, and only the black-box part runs.
+	// implementation has no step core, and only the black-box part runs. The
+	// core must honour the Config: the required rules set NoPreVote and
+	// NoCheckQuorum, because they judge the paper's protocol without the
+	// extensions.
 	NewCore func(cfg raft.Config, st raft.State) (Core, error)
 	// NewCluster starts a cluster that runs by itself, for the black-box part.
+	// nil: that part is printed as not offered.
 	NewCluster func(voters []raft.NodeID) (Cluster, error)
+	// Virtual runs the black-box part in a bubble of testing/synctest, where
+	// waiting costs nothing: for a cluster without real sockets and files.
+	Virtual bool
 }
