@@ -1,0 +1,137 @@
+package wal
+
+import (
+	"fmt"
+)
+
+// recoverTail finds the end of the last segment, where a crash may have left
+// anything, and puts the tail there.
+//
+//	                 D                  E      X
+//	header | A | B | C | D1 more D2 more| E1.. ?  ? | F | zeros
+//	                                     \______/
+//	         durable: stated by F         cut off, unless something after
+//	         or a frame before            states that it was durable
+//
+// The frames are read up to the first flaw X. A batch that is not whole does
+// not count, so the log ends at E <= X. Everything after X is searched for
+// frames that verify. When one of all these frames states that bytes after E
+// were durable, E is damage to something promised; otherwise nothing after E
+// was, and it is cut off (rule W3).
+func (l *Log) recoverTail(r *Recovery) error {
+	t, seg := &l.tail, l.active()
+	s, err := newScanner(t.file, seg.id)
+	if err != nil {
+		return err
+	}
+	found, err := walk(s)
+	if err != nil {
+		return err
+	}
+	after, err := s.survey(s.offset)
+	if err != nil {
+		return err
+	}
+	stated, witness := found.durable, found.witness
+	if after.witness != 0 && after.durable > stated {
+		stated, witness = after.durable, after.witness
+	}
+	why := found.reason(after)
+	if stated > found.end {
+		return &CorruptError{File: t.file.Name(), Offset: s.offset, Reason: fmt.Sprintf(
+			"%s; the frame at byte %d states that the first %d bytes were durable", why, witness, stated)}
+	}
+	l.last = seg.first - 1 + found.records
+	t.end, t.synced, t.marked = found.end, found.end, found.marked
+	if why != "" {
+		r.File, r.Offset, r.Reason = t.file.Name(), found.end, why
+		r.Dropped = max(s.offset, after.trace) - found.end
+	}
+	return t.settle(stated, after.frames)
+}
+
+// walked is what the frames up to the first flaw say.
+type walked struct {
+	records uint64 // in whole batches
+	end     int64  // of the last whole batch
+	partial bool   // a batch begins there
+	flaw    flaw
+	marked  bool // the last frame is a mark
+
+	durable int64 // the most that a frame states
+	witness int64 // which one
+}
+
+func walk(s *scanner) (w walked, err error) {
+	w.end = s.offset
+	var pending uint64 // records of a batch whose end is not yet seen
+	for {
+		at := s.offset
+		f, _, why, err := s.next()
+		if err != nil {
+			return w, err
+		}
+		if why != "" {
+			w.flaw = why
+			w.partial = pending > 0
+			return w, nil
+		}
+		if f.durable > w.durable {
+			w.durable, w.witness = f.durable, at
+		}
+		if f.kind == kindRecord {
+			pending++
+		}
+		w.marked = f.kind == kindMark
+		if !f.more {
+			w.records += pending
+			w.end, pending = s.offset, 0
+		}
+	}
+}
+
+// reason says why the log is cut where the frames end; empty when it is not.
+func (w walked) reason(after beyond) string {
+	switch {
+	case w.flaw == flawEnd && after.frames > 0:
+		return "zeros before a later frame"
+	case w.flaw == flawEnd && w.partial:
+		return "batch without its end"
+	case w.flaw == flawEnd:
+		return ""
+	}
+	return string(w.flaw)
+}
+
+// settle makes the frames up to the end durable, and later ones disappear;
+// frames is where those end.
+//
+// What is above the durable bytes is written once more before it is synced
+// (rule W11): when a sync failed, the kernel may have kept the bytes in memory
+// and forgotten that the disk does not have them. Reading then shows them, and
+// the next sync does nothing. Later frames are wiped now because the log will
+// grow over them: one of them could come to stand right after a new frame.
+func (t *tail) settle(durable, frames int64) error {
+	for from := max(durable, segmentHeader); from < t.end; {
+		b := make([]byte, min(t.end-from, readAhead))
+		if _, err := t.file.ReadAt(b, from); err != nil {
+			return fmt.Errorf("wal: reading %s: %w", t.file.Name(), err)
+		}
+		if _, err := t.file.WriteAt(b, from); err != nil {
+			return fmt.Errorf("wal: rewriting %s: %w", t.file.Name(), err)
+		}
+		from += int64(len(b))
+	}
+	end := min(max(frames, t.end+frameHeader), t.size)
+	for from := t.end; from < end; {
+		n := min(zeroChunk, end-from)
+		if _, err := t.file.WriteAt(zeros[:n], from); err != nil {
+			return fmt.Errorf("wal: cutting %s: %w", t.file.Name(), err)
+		}
+		from += n
+	}
+	if err := t.file.Sync(); err != nil {
+		return fmt.Errorf("wal: syncing %s: %w", t.file.Name(), err)
+	}
+	return nil
+}
