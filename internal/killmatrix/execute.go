@@ -59,7 +59,8 @@ func (m *module) build(ctx context.Context, dir, overlay string) (complaint stri
 // buildTest compiles the test binary of the package in dir. An empty overlay
 // means the unmodified code.
 func (m *module) buildTest(ctx context.Context, dir, overlay, binary string) (complaint string, err error) {
-	args := []string{"test", "-c", "-vet=off", "-o", binary}
+	// Without debug information linking, most of the wait, is a tenth shorter.
+	args := []string{"test", "-c", "-vet=off", "-ldflags=-w", "-o", binary}
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}

@@ -119,7 +119,7 @@ func (m *matrix) baseline(ctx context.Context) error {
 					return fmt.Errorf("%s: test %s: %w", b.Path, k, err)
 				}
 				m.dirs[k.Dir] = found[0]
-				binaries[k.Dir] = filepath.Join(m.tmp, fmt.Sprintf("base%d.test", len(binaries)))
+				binaries[k.Dir] = filepath.Join(m.tmp, fmt.Sprintf("base%d.exe", len(binaries)))
 				builds[k.Dir], err = m.buildTest(ctx, found[0], "", binaries[k.Dir])
 				if err != nil {
 					return err
@@ -179,13 +179,13 @@ func (m *matrix) try(ctx context.Context, i int) (Result, error) {
 }
 
 // confront runs the killers one after the other; those of one package share a
-// binary.
+// binary. Its name ends as Windows needs it, which harms nowhere else.
 func (m *matrix) confront(ctx context.Context, r Result, b *Bug, killers []Killer, tmp, overlay string) (Result, error) {
 	binaries := map[string]string{}
 	for _, k := range killers {
 		binary, ok := binaries[k.Dir]
 		if !ok {
-			binary = filepath.Join(tmp, fmt.Sprintf("planted%d.test", len(binaries)))
+			binary = filepath.Join(tmp, fmt.Sprintf("planted%d.exe", len(binaries)))
 			complaint, err := m.buildTest(ctx, m.dirs[k.Dir], overlay, binary)
 			if err != nil {
 				return r, err

@@ -103,7 +103,7 @@ func (r *Report) drawCell(c *chart, cell Cell, left, full int) {
 		c.y = top + barHeight - 4
 		c.text(margin, weight, "%s", cut(v.Name, nameChars))
 		rate, ok := r.Value(cell, v.Name, OpsPerSec)
-		if !ok {
+		if !ok || fastest == 0 {
 			c.text(left, "bad", "failed")
 		} else {
 			length := max(1, int(float64(full)*rate/fastest))
