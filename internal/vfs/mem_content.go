@@ -61,9 +61,11 @@ func (c *content) write(off int64, p []byte) {
 // truncate sets the length. To the disk, what a shorter length cuts off is a
 // write of zeros: until it is synced, the old bytes may come back.
 func (c *content) truncate(size int64) {
-	for s, h := range c.past {
-		if (s+1)*SectorSize > size && s*SectorSize < c.size {
-			h.lost = false // the truncation can be synced, whatever was lost before
+	if size < c.size {
+		for s, h := range c.past {
+			if (s+1)*SectorSize > size {
+				h.lost = false // the truncation can be synced, whatever was lost before
+			}
 		}
 	}
 	if size < c.high {
@@ -71,7 +73,6 @@ func (c *content) truncate(size int64) {
 		clear(c.data[size:c.high])
 		c.high = size
 	}
-	c.reserved = min(c.reserved, size)
 	if size != c.size {
 		c.setSize(size)
 	}

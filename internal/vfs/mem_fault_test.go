@@ -182,7 +182,9 @@ func TestNoLaterSyncSavesWhatAFailedSyncLost(t *testing.T) {
 		require.NoError(t, sync())
 		require.NoError(t, f.Sync())
 		require.Equal(t, []string{"f=new", "f=old"}, outcomes(t, m, tree(t)))
-		require.Equal(t, []string{"f=new", "f=old"}, outcomes(t, m.KillClone(), tree(t)))
+		killed := m.KillClone()
+		require.NoError(t, open(t, killed, "f", vfs.ReadOnly).Sync())
+		require.Equal(t, []string{"f=new", "f=old"}, outcomes(t, killed, tree(t)), "nor does the next process")
 
 		writeAt(t, f, "n", 0)
 		require.NoError(t, sync())
@@ -199,6 +201,33 @@ func TestNoLaterSyncSavesTheLengthEither(t *testing.T) {
 	require.Error(t, f.Sync())
 	require.NoError(t, f.Sync())
 	require.Equal(t, []string{"f=", "f=.*3"}, outcomes(t, m, tree(t)))
+	killed := m.KillClone()
+	require.NoError(t, open(t, killed, "f", vfs.ReadOnly).Sync())
+	require.Equal(t, []string{"f=", "f=.*3"}, outcomes(t, killed, tree(t)))
+}
+
+func TestTruncationSavesOnlyWhatItTouches(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		size int64
+		want []string
+	}{
+		{"the lost sector is cut", 2, []string{"f=Ab"}},
+		{"the lost sector is whole", 600, []string{"f=Ab*599", "f=ab*599"}},
+	} {
+		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
+			m := vfs.NewMem()
+			f := create(t, m, "f", "a"+strings.Repeat("b", 1023))
+			require.NoError(t, f.Sync())
+			require.NoError(t, m.SyncDir("."))
+			writeAt(t, f, "A", 0)
+			m.Inject(vfs.Fault{Kind: vfs.OpSync, Err: vfs.ErrIO})
+			require.Error(t, f.Sync())
+			require.NoError(t, f.Truncate(c.size))
+			require.NoError(t, f.Sync())
+			require.Equal(t, c.want, outcomes(t, m, tree(t)))
+		})
+	}
 }
 
 func TestStallsAddUpAndBlockNobody(t *testing.T) {
@@ -276,7 +305,7 @@ func TestPreallocationCostsNoMemory(t *testing.T) {
 	require.NoError(t, f.Preallocate(1<<50))
 	size, err := open(t, m.CrashCloneKeepAll(), "f", vfs.ReadOnly).Size()
 	require.NoError(t, err)
-	require.EqualValues(t, 1<<50, size)
+	require.Equal(t, int64(1<<50), size)
 	_, err = f.WriteAt([]byte("x"), 1<<40)
 	require.Error(t, err, "writing so far out would")
 }
@@ -286,6 +315,7 @@ func TestReplacedFilesGiveTheirSpaceBack(t *testing.T) {
 	require.NoError(t, create(t, m, "a", "12345").Close())
 	require.NoError(t, create(t, m, "b", "123").Close())
 	require.NoError(t, m.Rename("b", "a"))
+	require.NoError(t, m.Rename("a", "a"), "onto itself")
 	require.EqualValues(t, 3, m.Used())
 	require.NoError(t, create(t, m, "a", "").Close())
 	require.Zero(t, m.Used())
@@ -361,6 +391,9 @@ func TestAnInterruptedWriteIsHalfDoneAndAnInterruptedSyncPromisesNothing(t *test
 	m.CutPowerDuring(1)
 	require.ErrorIs(t, f.Sync(), vfs.ErrPowerCut)
 	require.Equal(t, []string{"f=ned.", "f=old."}, outcomes(t, m, tree(t)))
+	killed := m.KillClone()
+	require.NoError(t, open(t, killed, "f", vfs.ReadOnly).Sync())
+	require.Equal(t, []string{"f=ned."}, outcomes(t, killed, tree(t)), "it did not fail, it was cut short")
 
 	m = m.KillClone()
 	m.CutPowerDuring(1)

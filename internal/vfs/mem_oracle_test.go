@@ -19,7 +19,7 @@ import (
 // they are slow: one keeps a copy of the whole file after every operation, the
 // other tries all subsets of name operations.
 
-var seeds = flag.Uint64("seeds", 1500, "how many random histories of each sort to judge")
+var seeds = flag.Uint64("seeds", 1000, "how many random histories of each sort to judge")
 
 // dice makes the choices of a history: from a random source, or from a fuzzer's
 // bytes.
@@ -121,7 +121,7 @@ func contentStory(t testing.TB, roll dice, steps int) {
 			require.NoError(t, f.Truncate(int64(size)))
 			if size < next.size {
 				clear(next.bytes[size:])
-				next.from, next.to = size, next.size
+				next.from, next.to = size, len(next.bytes)
 			}
 			next.size = size
 		case 4:
