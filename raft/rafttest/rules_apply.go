@@ -68,9 +68,9 @@ func applyDurableOnly(w *world) {
 	n.slow = true
 	_ = n.step(appendEntries(2, 1, 0, 0, 0, 1, 1))
 	_ = n.step(appendEntries(2, 1, 2, 1, 2)) // both are committed elsewhere
-	w.check(len(n.rash) == 0, "n1 applied entry %v before its disk held it", n.rash)
+	w.check(len(n.rash) == 0, "n1 applied %s before its disk held it", brief(n.rash))
 	n.sync()
-	w.check(len(n.rash) == 0, "n1 applied entry %v before its disk held it", n.rash)
+	w.check(len(n.rash) == 0, "n1 applied %s before its disk held it", brief(n.rash))
 	w.check(len(n.applied) == 2, "n1 holds two committed entries and applied %d", len(n.applied))
 }
 

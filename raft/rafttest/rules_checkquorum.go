@@ -17,7 +17,7 @@ func checkQuorumRules() []Rule {
 		{ID: "sticky-follower", Section: "§6, end", story: stickyFollower,
 			Text: "A follower that hears its leader neither votes nor enters a candidate's term."},
 		{ID: "dead-leader-replaced", Section: "§6, end", story: deadLeaderReplaced,
-			Text: "When the leader is silent, its followers vote again."},
+			Text: "When the leader was silent for the shortest election timeout, its followers vote again."},
 		{ID: "frozen-node-freed", Section: "§6, end", story: frozenNodeFreed,
 			Text: "A node that comes back with a higher term, and is ignored as a candidate, follows again in the end."},
 	})
@@ -75,6 +75,21 @@ func stickyFollower(w *world) {
 }
 
 func deadLeaderReplaced(w *world) {
+	waited := false
+	for seed := range uint64(8) {
+		w.config.Seed = seed
+		n := w.solo(3, 1)
+		_ = n.step(appendEntries(2, 1, 1, 1, 0))
+		n.tick(election + 1)
+		if n.asksForVotes() {
+			continue // it did not wait for n3
+		}
+		waited = true
+		_ = n.step(requestVote(3, 9, 1, 1))
+		w.check(n.granted(3, 9), "n1 has not heard its leader for %d ticks, ElectionTicks is %d, and ignores the candidate n3", election+1, election)
+	}
+	w.check(waited, "n1 campaigns within %d ticks of silence, whatever the seed", election+1)
+
 	w.group(5)
 	for range 2 {
 		leader := w.awaitLeader()

@@ -100,7 +100,7 @@ func lateSync(w *world) {
 	n.syncOne()
 	n.pump()
 	w.check(n.acked(3, 2) < 2, "n1 vouches to n3 for entry 2 of term 2; its disk has written entry 2 of term 1")
-	w.check(len(n.rash) == 0, "n1 applies entry %v; its disk has written another entry at that index", n.rash)
+	w.check(len(n.rash) == 0, "n1 applies %s; its disk has written another entry at that index", brief(n.rash))
 	n.sync()
 	w.check(n.acked(3, 2) == 2, "n1's disk has written all, and n1 vouches to n3 up to %d of 2", n.acked(3, 2))
 	w.check(len(n.applied) == 2 && n.applied[1].Term == 2, "entry 2 of term 2 is durable and committed, n1 applied %v", termsOf(n.applied))

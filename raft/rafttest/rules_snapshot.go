@@ -119,17 +119,22 @@ func compactionCovered(w *world) {
 }
 
 func staleSnapshotIgnored(w *world) {
-	n := w.solo(3)
-	_ = n.step(appendEntries(2, 1, 0, 0, 4, 1, 1, 1, 1, 1))
-	before := slices.Clone(n.state)
-	for _, index := range []uint64{2, 4} {
-		_ = n.step(install(2, 1, snapshotOf(index, 1, 1, 2, 3)))
-		s := n.status()
-		w.check(s.Commit == 4 && s.Last == 5, "n1 committed 4 of 5 entries; a snapshot of %d leaves commit %d and last entry %d", index, s.Commit, s.Last)
-		w.check(slices.Equal(n.state, before) && n.disk.Snapshot == nil, "n1 committed 4 entries and installed a snapshot of %d", index)
+	for _, compacted := range []bool{false, true} {
+		n := w.solo(3)
+		_ = n.step(appendEntries(2, 1, 0, 0, 4, 1, 1, 1, 1, 1))
+		if compacted { // so that the log cannot tell whether it agrees
+			n.compact(4)
+		}
+		before, held := slices.Clone(n.state), n.disk.Snapshot
+		for _, index := range []uint64{2, 4} {
+			_ = n.step(install(2, 1, snapshotOf(index, 1, 1, 2, 3)))
+			s := n.status()
+			w.check(s.Commit == 4 && s.Last == 5, "n1 committed 4 of 5 entries; a snapshot of %d leaves commit %d and last entry %d", index, s.Commit, s.Last)
+			w.check(slices.Equal(n.state, before) && n.disk.Snapshot == held, "n1 committed 4 entries and installed a snapshot of %d", index)
+		}
+		_ = n.step(install(2, 1, snapshotOf(8, 1, 1, 2, 3)))
+		w.check(n.status().Commit == 8 && len(n.state) == 8, "n1 was sent a snapshot of 8 and is at commit %d with %d commands", n.status().Commit, len(n.state))
 	}
-	_ = n.step(install(2, 1, snapshotOf(8, 1, 1, 2, 3)))
-	w.check(n.status().Commit == 8 && len(n.state) == 8, "n1 was sent a snapshot of 8 and is at commit %d with %d commands", n.status().Commit, len(n.state))
 }
 
 func snapshotKeepsSuffix(w *world) {
@@ -162,7 +167,7 @@ func snapshotAckAfterSync(w *world) {
 	_ = n.step(install(2, 2, snapshotOf(4, 2, 1, 2, 3)))
 	_ = n.step(appendEntries(2, 2, 4, 2, 4, 2))
 	w.check(n.acked(2, 2) == 0, "n1 vouches up to %d while its disk has not written the snapshot of 4", n.acked(2, 2))
-	w.check(len(n.applied) == 0, "n1 applied entry %v before the snapshot in front of it", n.applied)
+	w.check(len(n.applied) == 0, "n1 applied %s before the snapshot in front of it", brief(n.applied))
 	n.sync()
 	w.check(n.acked(2, 2) == 5, "n1's disk holds a snapshot of 4 and entry 5, and n1 vouches up to %d", n.acked(2, 2))
 	n.crash()

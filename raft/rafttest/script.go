@@ -76,7 +76,7 @@ func (n *node) silence() int {
 
 // requestVote is a candidate's question.
 func requestVote(from raft.NodeID, term, lastIndex, lastTerm uint64) raft.Message {
-	return raft.Message{Type: raft.RequestVote, From: from, Term: term, Index: lastIndex, LogTerm: lastTerm}
+	return raft.Message{Type: raft.RequestVote, From: from, To: 1, Term: term, Index: lastIndex, LogTerm: lastTerm}
 }
 
 // vote is a voter's yes.
@@ -87,7 +87,7 @@ func vote(from raft.NodeID, term uint64) raft.Message {
 // appendEntries is what a leader sends: entries of these terms behind prev.
 func appendEntries(from raft.NodeID, term, prev, prevTerm, commit uint64, terms ...uint64) raft.Message {
 	return raft.Message{
-		Type: raft.AppendEntries, From: from, Term: term,
+		Type: raft.AppendEntries, From: from, To: 1, Term: term,
 		Index: prev, LogTerm: prevTerm, Commit: commit, Entries: logOf(prev+1, terms...),
 	}
 }

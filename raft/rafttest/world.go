@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/flagship-go/flagship/raft"
 )
@@ -122,6 +123,15 @@ func termsOf(es []raft.Entry) []uint64 {
 		terms = append(terms, e.Term)
 	}
 	return terms
+}
+
+// brief names entries by index and term.
+func brief(es []raft.Entry) string {
+	names := []string{}
+	for _, e := range es {
+		names = append(names, fmt.Sprintf("%d/t%d", e.Index, e.Term))
+	}
+	return strings.Join(names, " ")
 }
 
 // all returns the started nodes by ID.
