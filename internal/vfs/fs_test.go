@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -332,8 +333,26 @@ var conformance = []struct {
 
 func TestOperatingSystemKeepsTheContract(t *testing.T) {
 	for _, c := range conformance {
-		t.Run(c.name, func(t *testing.T) { c.test(t, vfs.OS(), t.TempDir()) })
+		t.Run(c.name, func(t *testing.T) {
+			// Only these have neither; elsewhere ErrNotSupported is a failure.
+			bare := runtime.GOOS == "js" || runtime.GOOS == "wasip1"
+			if bare && (strings.Contains(c.name, "Mapping") || strings.Contains(c.name, "Lock") || strings.Contains(c.name, "AtOnce")) {
+				t.Skip("no locks and no mappings on " + runtime.GOOS)
+			}
+			c.test(t, vfs.OS(), t.TempDir())
+		})
 	}
+}
+
+func TestWhatThePlatformLacksIsErrNotSupported(t *testing.T) {
+	if runtime.GOOS != "js" && runtime.GOOS != "wasip1" {
+		t.Skip(runtime.GOOS + " lacks nothing")
+	}
+	name := filepath.Join(t.TempDir(), "a")
+	_, err := create(t, vfs.OS(), name, "x").Map(1, vfs.ReadOnly)
+	require.ErrorIs(t, err, vfs.ErrNotSupported)
+	_, err = vfs.OS().Lock(name)
+	require.ErrorIs(t, err, vfs.ErrNotSupported)
 }
 
 func TestMemKeepsTheContract(t *testing.T) {
