@@ -18,10 +18,10 @@ var zeros [zeroChunk]byte
 //
 // An appended record survives the end of the process, not yet a power cut:
 // that takes [Log.Sync]. When Append returns an error the batch is not in the
-// log; only if the process ends before the next successful Append, and only
-// after a failed write, may the whole batch be found there by Open all the
-// same. After [vfs.ErrNoSpace] Append may be called again, and works once
-// there is room; after [ErrFailed] the log must be reopened.
+// log. One case is open: when it was the write that failed, and the log is
+// reopened before another Append succeeds, the whole batch may be there all the
+// same. After [vfs.ErrNoSpace] Append may be called again, and works once there
+// is room; after [ErrFailed] the log must be reopened.
 //
 // Append does not allocate in steady state.
 func (l *Log) Append(records ...[]byte) (last uint64, err error) {

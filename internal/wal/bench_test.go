@@ -15,7 +15,7 @@ import (
 // The shapes measured: bytes of a record, records of a batch.
 var shapes = []struct{ size, batch int }{{64, 1}, {1024, 1}, {64, 1024}, {1024, 64}}
 
-// records returns a batch of n records whose bytes do not compress or repeat.
+// benchRecords returns a batch of n records whose bytes do not compress or repeat.
 func benchRecords(size, n int) [][]byte {
 	batch := make([][]byte, n)
 	x := uint32(1)
@@ -203,6 +203,27 @@ func BenchmarkGroupCommit(b *testing.B) {
 			})
 			require.False(b, failed.Load())
 			b.ReportMetric(float64(b.N)/float64(max(l.Metrics().Syncs, 1)), "records/sync")
+		})
+	}
+}
+
+// BenchmarkOpen searches a whole segment of the default length for frames after
+// its end.
+func BenchmarkOpen(b *testing.B) {
+	for _, records := range []int{1, 400_000} {
+		b.Run(fmt.Sprintf("records=%d", records), func(b *testing.B) {
+			dir := b.TempDir()
+			l, _, err := Open(dir, nil)
+			require.NoError(b, err)
+			fill(b, l, records)
+			require.NoError(b, l.Close())
+			for b.Loop() {
+				l, _, err := Open(dir, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				l.Close()
+			}
 		})
 	}
 }

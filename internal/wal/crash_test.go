@@ -127,6 +127,46 @@ func (m *model) appendAfterRecovery(t *testing.T, l *Log, mem *vfs.Mem, rng *ran
 	}
 }
 
+func TestSegmentIsDurableUnderItsNameBeforeItIsUsed(t *testing.T) {
+	mem := vfs.NewMem()
+	l := openSmall(t, mem)
+	for l.Metrics().Segments < 4 {
+		fill(t, l, 1)
+		_, r, err := readAll(mem.CrashClone(nil))
+		if err != nil || uint64(r.Segments) != l.Metrics().Segments {
+			broken(t, "W8", "%d segments were in use, and a power cut left %+v: %v", l.Metrics().Segments, r, err)
+			return
+		}
+	}
+}
+
+// Truncation takes several operations on the directory, which reach the disk in
+// any order: in every state between, the log must have no hole.
+func TestTruncationLeavesAWholeLogAtEveryMoment(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 6))
+	mem := vfs.NewMem()
+	l := openSmall(t, mem)
+	fill(t, l, 330)
+	require.NoError(t, l.Sync(330))
+	require.Greater(t, l.Metrics().Segments, uint64(9))
+	mem.Observe(func(op vfs.Op) {
+		for draw := range 8 {
+			got, _, err := readAll(crashClone(mem, rng, draw))
+			if err != nil {
+				broken(t, "W10", "a power cut at op %v left a hole: %v", op, err)
+				return
+			}
+			if first, last := got[0].Seq, got[len(got)-1].Seq; first > 150 || last < 200 {
+				broken(t, "W10", "records 150 to 200 were not truncated, and a power cut at op %v left %d to %d", op, first, last)
+			}
+		}
+	})
+	require.NoError(t, l.TruncateFront(150))
+	require.NoError(t, l.TruncateBack(200))
+	mem.Observe(nil)
+	requireNumbered(t, l, l.FirstSeq(), 200)
+}
+
 func TestFaultAtAnyOperationLosesNothingSynced(t *testing.T) {
 	for _, fault := range []struct {
 		name string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/flagship-go/flagship/internal/vfs"
@@ -247,6 +248,28 @@ func TestDamageIsReportedAndLeftAlone(t *testing.T) {
 	require.ErrorIs(t, err, ErrCorrupt, "the lock is released and the damage is still there")
 }
 
+// Zeros are what a lost block reads as. They end the log only where no later
+// frame says otherwise.
+func TestZeroedRecordsAreDamageOrAReportedCut(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		s := newSample(t, closed)
+		for i, f := range s.frames[3] {
+			mem := s.mem.KillClone()
+			file, err := mem.Open(segmentPath(3), vfs.ReadWrite)
+			require.NoError(t, err)
+			_, err = file.WriteAt(make([]byte, f.to-f.from), f.from)
+			require.NoError(t, err)
+			_, r, err := readAll(mem)
+			switch last := i == len(s.frames[3])-1; {
+			case s.vouched(3, f.from) && !errors.Is(err, ErrCorrupt):
+				broken(t, "W3", "a durable record was zeroed at byte %d, and the error is %v", f.from, err)
+			case !s.vouched(3, f.from) && !last && (err != nil || r.Dropped == 0):
+				broken(t, "W3", "a record was zeroed at byte %d, and not reported: %v", f.from, err)
+			}
+		}
+	}
+}
+
 func TestMissingSegmentIsDamage(t *testing.T) {
 	s := newSample(t, true)
 	require.NoError(t, s.mem.Remove(segmentPath(2)))
@@ -290,28 +313,28 @@ func TestFrameElsewhereIsNoFrame(t *testing.T) {
 		require.NoError(t, err)
 		return b
 	}
-	for name, c := range map[string]struct{ id, offset uint64 }{
-		"the place it is of":         {1, segmentHeader},
-		"another offset":             {1, segmentHeader + 8},
-		"the same offset, elsewhere": {2, segmentHeader},
+	frame := read(s.frames[1][0])
+	for _, c := range []struct {
+		name  string
+		id    uint64
+		bytes []byte
+		want  int
+	}{
+		{"where it was written", 1, frame, 1},
+		{"after itself", 1, slices.Concat(frame, frame), 1},
+		{"in another segment", 2, frame, 0},
 	} {
 		mem := vfs.NewMem()
 		require.NoError(t, mem.MkdirAll(testDir))
 		file, err := mem.Create(segmentPath(c.id))
 		require.NoError(t, err)
-		_, err = file.WriteAt(encodeSegmentHeader(c.id, 1), 0)
-		require.NoError(t, err)
-		_, err = file.WriteAt(read(s.frames[1][0]), int64(c.offset))
+		_, err = file.WriteAt(slices.Concat(encodeSegmentHeader(c.id, 1), c.bytes), 0)
 		require.NoError(t, err)
 		require.NoError(t, file.Truncate(minSegmentSize))
 		got, _, err := readAll(mem)
 		require.NoError(t, err)
-		want := 0
-		if c.id == 1 && c.offset == segmentHeader {
-			want = 1
-		}
-		if len(got) != want {
-			broken(t, "W1", "a frame at %s reads as %d records", name, len(got))
+		if len(got) != c.want {
+			broken(t, "W1", "a frame %s makes %d records", c.name, len(got))
 		}
 	}
 }

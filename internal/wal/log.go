@@ -111,6 +111,11 @@ func (l *Log) mapTail(t *tail) error {
 	if !l.mmap || t.size == 0 {
 		return nil
 	}
+	// A store into a hole on a full disk would kill the process: a file that
+	// was copied may have holes.
+	if err := t.file.Preallocate(t.size); err != nil {
+		return fmt.Errorf("wal: reserving %s: %w", t.file.Name(), err)
+	}
 	m, err := t.file.Map(t.size, vfs.ReadWrite)
 	if isNotSupported(err) {
 		l.opts.Logger.Info("wal: no mmap here, writing with pwrite", "dir", l.dir)
