@@ -15,11 +15,15 @@ import (
 // eachOSLog runs a test on the operating system's files.
 func eachOSLog(t *testing.T, test func(t *testing.T, dir string, opts *Options)) {
 	eachMode(t, func(t *testing.T, mmap bool) {
-		if runtime.GOOS == "js" {
-			t.Skip("js has no file lock")
-		}
+		skipWithoutLocks(t)
 		test(t, t.TempDir(), &Options{Mmap: mmap, SegmentSize: 64 << 10})
 	})
+}
+
+func skipWithoutLocks(t *testing.T) {
+	if runtime.GOOS == "js" {
+		t.Skip("js has no file lock")
+	}
 }
 
 func TestLogOnTheOperatingSystem(t *testing.T) {
@@ -49,6 +53,7 @@ func TestRecordOf64MiB(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 64 MiB")
 	}
+	skipWithoutLocks(t)
 	dir := t.TempDir()
 	l, _, err := Open(dir, nil)
 	require.NoError(t, err)
