@@ -88,11 +88,11 @@
 //
 // The first and the last segment have a neighbour on one side only. If somebody
 // removes the last segment file, the log ends before it, without an error; if
-// the first, FirstSeq is higher. Users know what they truncated and what they
-// were promised, and can compare (raft/disk does). The last records synced
-// before a power cut have no frame after them that says so: damage to exactly
-// these is reported as a cut. Close writes a mark for that purpose, so that
-// after a clean end every record is vouched for.
+// the first, FirstSeq is higher: users know what they gave up, and can compare
+// (raft/disk does). The last records synced before a power cut have no frame
+// after them that says so: damage to exactly these is reported as a cut. Close
+// writes a mark for that purpose, so that after a clean end every record is
+// vouched for.
 //
 // # Why frames that stand alone
 //

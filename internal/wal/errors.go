@@ -41,7 +41,7 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("wal: corrupt: %s at byte %d: %s", e.File, e.Offset, e.Reason)
+	return fmt.Sprintf("corrupt file: %s at byte %d: %s", e.File, e.Offset, e.Reason)
 }
 
 // Is makes errors.Is(err, ErrCorrupt) hold.
@@ -56,5 +56,5 @@ type VersionError struct {
 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("wal: %s has format version %d; this build reads versions up to %d", e.File, e.Version, e.Supported)
+	return fmt.Sprintf("%s has format version %d; this build reads versions up to %d", e.File, e.Version, e.Supported)
 }
