@@ -199,6 +199,7 @@ func (c *Core) backUp(p *progress, m *Message) {
 		return
 	}
 	index, _ := c.log.hint(m.Hint, m.LogTerm)
+	index = min(index, m.Hint) // of compacted entries our log names only the last
 	p.nextIndex = max(p.matchIndex+1, min(m.Index, index+1))
 	p.probing = false
 	c.emit(EventBackedUp, p.id, p.nextIndex, "§5.3")
