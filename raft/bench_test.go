@@ -62,7 +62,7 @@ func (l *lockstep) settle() {
 func (l *lockstep) compact() {
 	for _, c := range l.cores {
 		if st := c.Status(); st.Applied-st.First > 10000 {
-			c.Compact(Snapshot{Index: st.Applied, Term: st.LastTerm, Membership: Membership{[]NodeID{1, 2, 3}}}, st.Applied)
+			c.Compact(Snapshot{Index: st.Applied, Term: st.LastTerm, Membership: Membership{Voters: []NodeID{1, 2, 3}}}, st.Applied)
 		}
 	}
 }
