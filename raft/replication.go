@@ -248,6 +248,9 @@ func (c *Core) backUp(p *progress, m *Message) {
 		p.bisect = true
 		p.nextIndex = max(p.matchIndex+1, min(m.Index, index+1))
 		p.probing = false
+		if p.nextIndex == p.matchIndex+1 { // nothing is left in doubt
+			c.changeState(p, Replicate)
+		}
 	}
 	c.emit(EventBackedUp, p.id, p.nextIndex, "§5.3")
 	if news {
