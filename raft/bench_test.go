@@ -134,7 +134,7 @@ func BenchmarkCore(b *testing.B) {
 // nothing is a state machine that costs nothing.
 type nothing struct{}
 
-func (nothing) Apply(uint64, []byte) any       { return nil }
+func (nothing) Apply(uint64, []byte) []byte    { return nil }
 func (nothing) Snapshot() (io.WriterTo, error) { return written(nil), nil }
 func (nothing) Restore(io.Reader) error        { return nil }
 

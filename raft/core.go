@@ -46,7 +46,8 @@ type Config struct {
 	// seeds, or they time out together for ever; it is mixed with ID.
 	Seed uint64
 	// Applied is the last index that the state machine already holds, when it
-	// keeps its state over restarts. 0: it starts from the stored snapshot.
+	// keeps its state over restarts. 0: it starts from the stored snapshot,
+	// which sessions need.
 	Applied uint64
 	// MaxMessageBytes bounds the entries of one AppendEntries. Default 1 MiB;
 	// a single larger entry is sent alone.
@@ -437,6 +438,10 @@ func mix(z uint64) uint64 {
 // too much is uncommitted, ErrTooLarge for a command over the limit, and
 // ErrPending while leadership is given away; then nothing was appended.
 func (c *Core) Propose(commands ...[]byte) (index, term uint64, err error) {
+	return c.propose(EntryCommand, commands...)
+}
+
+func (c *Core) propose(kind EntryType, commands ...[]byte) (index, term uint64, err error) {
 	if c.role != Leader {
 		return 0, 0, &NotLeaderError{c.leader}
 	}
@@ -457,7 +462,7 @@ func (c *Core) Propose(commands ...[]byte) (index, term uint64, err error) {
 	c.uncommitted += bytes
 	index = c.log.last() + 1
 	for _, data := range commands {
-		c.log.add(Entry{Index: c.log.last() + 1, Term: c.term, Type: EntryCommand, Data: data})
+		c.log.add(Entry{Index: c.log.last() + 1, Term: c.term, Type: kind, Data: data})
 	}
 	c.dirty = true
 	c.emit(EventAppended, None, c.log.last(), "§5.3")

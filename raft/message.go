@@ -18,6 +18,8 @@ const (
 	// EntryMembership changes who takes part; its data is an encoded
 	// [Membership].
 	EntryMembership
+	// EntrySession opens a session or carries a command of one (session.go).
+	EntrySession
 	// EntryNoop is the empty entry with which a leader opens its term (§8): by
 	// committing it, it learns what is committed.
 	EntryNoop
