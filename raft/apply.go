@@ -17,13 +17,14 @@ type waiter struct {
 }
 
 type answer struct {
-	value any
+	value []byte
 	err   error
 }
 
 // proposal is a command on its way, and who waits for its result.
 type proposal struct {
 	waiter
+	kind    EntryType
 	command []byte
 	index   uint64 // its place, once the core gave it one
 	term    uint64
@@ -45,6 +46,7 @@ type applier struct {
 	term    uint64 // of the last applied entry
 
 	membership   Membership // as of the last applied entry
+	sessions     sessions
 	lastSnapshot uint64
 	snapshotting bool // one is being written; guarded by mu
 }
@@ -106,18 +108,14 @@ func (a *applier) drain() {
 
 func (a *applier) apply(b *batch) error {
 	if s := b.snapshot; s != nil {
-		if err := a.node.opts.StateMachine.Restore(bytes.NewReader(s.Data)); err != nil {
-			return fmt.Errorf("raft: restore the snapshot at %d: %w", s.Index, err)
+		if err := a.restore(s); err != nil {
+			return err
 		}
-		a.applied, a.term, a.lastSnapshot, a.membership = s.Index, s.Term, s.Index, s.Membership
 	}
 	waiting := b.waiting
 	for i := range b.entries {
 		e := &b.entries[i]
-		var result any
-		if e.Type == EntryCommand {
-			result = a.node.opts.StateMachine.Apply(e.Index, e.Data)
-		}
+		result, err := a.execute(e)
 		a.applied, a.term = e.Index, e.Term
 		// Several may have proposed for this index, in different terms; the
 		// one whose term was committed succeeded, the others never will.
@@ -125,12 +123,40 @@ func (a *applier) apply(b *batch) error {
 			p := waiting[0]
 			waiting = waiting[1:]
 			if p.index == e.Index && p.term == e.Term {
-				p.done <- answer{value: result}
+				p.done <- answer{result, err}
 			} else {
 				p.done <- answer{err: fmt.Errorf("%w: the leader of term %d was deposed before it committed entry %d", ErrDropped, p.term, p.index)}
 			}
 		}
 	}
+	return nil
+}
+
+// execute does what an entry says.
+func (a *applier) execute(e *Entry) (result []byte, err error) {
+	sm := a.node.opts.StateMachine
+	switch e.Type {
+	case EntryCommand:
+		return sm.Apply(e.Index, e.Data), nil
+	case EntrySession:
+		return a.sessions.apply(e.Index, e.Data, func(command []byte) []byte { return sm.Apply(e.Index, command) })
+	case EntryMembership:
+		a.membership, err = DecodeMembership(e.Data)
+	}
+	return nil, err
+}
+
+// restore replaces sessions and state by a snapshot's.
+func (a *applier) restore(s *Snapshot) error {
+	r := bytes.NewReader(s.Data)
+	err := a.sessions.decode(r)
+	if err == nil {
+		err = a.node.opts.StateMachine.Restore(r)
+	}
+	if err != nil {
+		return fmt.Errorf("raft: restore the snapshot at %d: %w", s.Index, err)
+	}
+	a.applied, a.term, a.lastSnapshot, a.membership = s.Index, s.Term, s.Index, s.Membership
 	return nil
 }
 
@@ -153,9 +179,10 @@ func (a *applier) maybeSnapshot() {
 	a.lastSnapshot = a.applied
 	a.snapshotting = true
 	s := Snapshot{Index: a.applied, Term: a.term, Membership: a.membership}
+	table := a.sessions.encode()
 	n.background.Go(func() {
-		var buf bytes.Buffer
-		_, err := state.WriteTo(&buf)
+		buf := bytes.NewBuffer(table)
+		_, err := state.WriteTo(buf)
 		if err == nil {
 			s.Data = buf.Bytes()
 			err = n.opts.Storage.SaveSnapshot(s)

@@ -62,7 +62,7 @@ func (l *lockstep) settle() {
 func (l *lockstep) compact() {
 	for _, c := range l.cores {
 		if st := c.Status(); st.Applied-st.First > 10000 {
-			c.Compact(Snapshot{Index: st.Applied, Term: st.LastTerm, Membership: Membership{[]NodeID{1, 2, 3}}}, st.Applied)
+			c.Compact(Snapshot{Index: st.Applied, Term: st.LastTerm, Membership: Membership{Voters: []NodeID{1, 2, 3}}}, st.Applied)
 		}
 	}
 }
@@ -134,7 +134,7 @@ func BenchmarkCore(b *testing.B) {
 // nothing is a state machine that costs nothing.
 type nothing struct{}
 
-func (nothing) Apply(uint64, []byte) any       { return nil }
+func (nothing) Apply(uint64, []byte) []byte    { return nil }
 func (nothing) Snapshot() (io.WriterTo, error) { return written(nil), nil }
 func (nothing) Restore(io.Reader) error        { return nil }
 

@@ -24,6 +24,7 @@ type chaos struct {
 	wire    []Message
 	checker Checker
 	counter int
+	changes int               // of membership, asked for
 	asked   map[uint64]uint64 // read id -> highest index committed anywhere at the asking
 	story   []string
 }
@@ -151,6 +152,8 @@ func (w *chaos) step() {
 		w.boot(id)
 	case k == 38:
 		w.compact(n)
+	case k == 39:
+		w.reign(n)
 	}
 	w.observe(id)
 }
@@ -174,6 +177,31 @@ func (w *chaos) deliver(k int) {
 	w.observe(m.To)
 }
 
+// reign asks for another membership or another leader.
+func (w *chaos) reign(n *chaosNode) {
+	if len(w.ids) < 3 {
+		return
+	}
+	if w.choose(3) == 0 {
+		n.core.TransferLeadership(w.ids[w.choose(len(w.ids))])
+		return
+	}
+	var m Membership
+	for _, id := range w.ids {
+		switch w.choose(5) {
+		case 0:
+		case 1:
+			m.Learners = append(m.Learners, id)
+		default:
+			m.Voters = append(m.Voters, id)
+		}
+	}
+	if _, _, err := n.core.ChangeMembership(m); err == nil {
+		w.changes++
+		w.note("%s asks for %v", n.core.cfg.ID, m)
+	}
+}
+
 // compact takes a snapshot of what is applied and on disk.
 func (w *chaos) compact(n *chaosNode) {
 	st := n.core.Status()
@@ -182,7 +210,7 @@ func (w *chaos) compact(n *chaosNode) {
 	}
 	es, err := n.core.Entries(st.Applied, st.Applied)
 	w.fail(err)
-	s := Snapshot{Index: st.Applied, Term: es[0].Term, Membership: Membership{w.ids}, Data: []byte{1}}
+	s := Snapshot{Index: st.Applied, Term: es[0].Term, Membership: n.core.MembershipAt(st.Applied), Data: []byte{1}}
 	w.fail(n.disk.SaveSnapshot(s))
 	upTo := max(st.First-1, st.Applied-min(st.Applied, uint64(w.choose(3))))
 	w.fail(n.core.Compact(s, upTo))
@@ -194,7 +222,7 @@ func (w *chaos) calm() {
 	for round := 0; ; round++ {
 		if round > 5000 {
 			for _, id := range w.ids {
-				w.note("%+v %+v", w.nodes[id].core.Status(), w.nodes[id].core.Peers())
+				w.note("%+v %+v %+v", w.nodes[id].core.Status(), w.nodes[id].core.Peers(), w.nodes[id].core.configs)
 			}
 			w.fail(fmt.Errorf("RULE liveness: no agreement after 5000 calm rounds"))
 		}
@@ -217,6 +245,12 @@ func (w *chaos) calm() {
 		if w.agreed() {
 			return
 		}
+		for _, id := range w.ids {
+			// Everybody back in; errors say that it is not the time yet.
+			if c := w.nodes[id].core; c.role == Leader && !slices.Equal(c.Membership().Voters, w.ids) {
+				c.ChangeMembership(Membership{Voters: w.ids})
+			}
+		}
 	}
 }
 
@@ -228,6 +262,9 @@ func (w *chaos) agreed() bool {
 		if st.Role == Leader {
 			leaders++
 		}
+		if m := w.nodes[id].core.Membership(); m.Joint() || !slices.Equal(m.Voters, w.ids) {
+			return false
+		}
 		if st.Applied != want || st.Last != want || st.Commit != want {
 			return false
 		}
@@ -236,7 +273,7 @@ func (w *chaos) agreed() bool {
 }
 
 func TestCoreKeepsTheFivePropertiesUnderChaos(t *testing.T) {
-	progress := 0
+	progress, changes := 0, 0
 	for seed := range *chaosSeeds {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		w := newChaos(t, []int{3, 3, 5, 1, 2}[seed%5], rng.IntN)
@@ -245,9 +282,11 @@ func TestCoreKeepsTheFivePropertiesUnderChaos(t *testing.T) {
 			w.step()
 		}
 		progress += len(w.checker.chosen)
+		changes += w.changes
 		w.calm()
 	}
 	require.Greater(t, progress, int(*chaosSeeds)*10, "the world is so hostile that it tests nothing")
+	require.Greater(t, changes, int(*chaosSeeds)/4, "hardly any change of membership")
 }
 
 func FuzzCore(f *testing.F) {

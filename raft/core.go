@@ -29,7 +29,8 @@ type Config struct {
 	// ID of this node. Required.
 	ID NodeID
 	// Voters of the cluster at its very first start; afterwards the stored
-	// membership counts. All nodes must be given the same.
+	// membership counts. All first nodes must be given the same; a node that
+	// joins later is given none, and learns.
 	Voters []NodeID
 	// ElectionTicks is the shortest silence of a leader, in ticks, after which
 	// a follower campaigns; each draws its own between once and twice as many.
@@ -38,11 +39,15 @@ type Config struct {
 	// HeartbeatTicks between a leader's signs of life. Default 1; must be
 	// below ElectionTicks.
 	HeartbeatTicks int
+	// ElectionDelay adds ticks to this node's timeouts: the node with the
+	// smallest is elected first. Default 0.
+	ElectionDelay int
 	// Seed of the election timeouts. Nodes of one cluster need different
 	// seeds, or they time out together for ever; it is mixed with ID.
 	Seed uint64
 	// Applied is the last index that the state machine already holds, when it
-	// keeps its state over restarts. 0: it starts from the stored snapshot.
+	// keeps its state over restarts. 0: it starts from the stored snapshot,
+	// which sessions need.
 	Applied uint64
 	// MaxMessageBytes bounds the entries of one AppendEntries. Default 1 MiB;
 	// a single larger entry is sent alone.
@@ -53,6 +58,17 @@ type Config struct {
 	MaxInflightBytes int
 	// MaxApplyBytes bounds the entries of one Ready.Committed. Default 4 MiB.
 	MaxApplyBytes int
+	// MaxUncommittedBytes bounds what a leader takes before it is committed;
+	// proposals over it fail with ErrBusy. Default 256 MiB.
+	MaxUncommittedBytes int
+	// MaxEntryBytes bounds one command. Default 64 MiB.
+	MaxEntryBytes int
+	// Lease lets a leader answer reads without a round of messages for so many
+	// ticks after it sent what a majority then answered. It trusts clocks: for
+	// clocks whose speeds differ by a fraction d it must be at most
+	// ElectionTicks/(1+d). Default 0: no lease. All nodes must be given the
+	// same, and CheckQuorum is needed.
+	Lease int
 	// NoPreVote campaigns at once: a node that returns from a partition then
 	// deposes a healthy leader.
 	NoPreVote bool
@@ -75,6 +91,8 @@ func (cfg Config) withDefaults() Config {
 	def(&cfg.MaxInflight, 256)
 	def(&cfg.MaxInflightBytes, 16<<20)
 	def(&cfg.MaxApplyBytes, 4<<20)
+	def(&cfg.MaxUncommittedBytes, 256<<20)
+	def(&cfg.MaxEntryBytes, 64<<20)
 	return cfg
 }
 
@@ -85,19 +103,14 @@ func (cfg Config) validate() error {
 	case cfg.HeartbeatTicks < 1 || cfg.ElectionTicks <= cfg.HeartbeatTicks:
 		return fmt.Errorf("%w: ElectionTicks is %d, must be above HeartbeatTicks, which is %d and must be positive",
 			ErrInvalid, cfg.ElectionTicks, cfg.HeartbeatTicks)
-	case min(cfg.MaxMessageBytes, cfg.MaxInflight, cfg.MaxInflightBytes, cfg.MaxApplyBytes) < 0:
+	case min(cfg.MaxMessageBytes, cfg.MaxInflight, cfg.MaxInflightBytes, cfg.MaxApplyBytes,
+		cfg.MaxUncommittedBytes, cfg.MaxEntryBytes, cfg.ElectionDelay, cfg.Lease) < 0:
 		return fmt.Errorf("%w: a limit in Config is negative", ErrInvalid)
+	case cfg.Lease > cfg.ElectionTicks || cfg.Lease > 0 && cfg.NoCheckQuorum:
+		return fmt.Errorf("%w: Lease is %d ticks, must be at most ElectionTicks, which is %d, and needs CheckQuorum",
+			ErrInvalid, cfg.Lease, cfg.ElectionTicks)
 	}
-	return validVoters("Config.Voters", cfg.Voters)
-}
-
-func validVoters(what string, voters []NodeID) error {
-	for i, id := range voters {
-		if id == None || slices.Contains(voters[:i], id) {
-			return fmt.Errorf("%w: %s lists %d twice or 0: %v", ErrInvalid, what, id, voters)
-		}
-	}
-	return nil
+	return Membership{Voters: cfg.Voters}.validate("Config.Voters")
 }
 
 // Core is the Raft algorithm of one node as a deterministic value: no
@@ -112,7 +125,8 @@ type Core struct {
 	leader   NodeID // of this term, None while unknown
 	log      raftLog
 	snapshot Snapshot   // the last one this node holds, without Data
-	members  []progress // of the voters, by ID
+	configs  []configAt // the memberships in the log, oldest first
+	members  []progress // of all who take part, by ID
 	self     int        // this node's place among them, -1 when it has none
 
 	electionElapsed  int // ticks since a sign of life, or since the last CheckQuorum
@@ -120,9 +134,11 @@ type Core struct {
 	timeout          int // ticks of silence this node accepts
 	rng              uint64
 
-	dirty bool // a leader may have something to send
-	reads readQueue
-	out   outbox
+	dirty       bool // a leader may have something to send
+	uncommitted int  // bytes a leader has taken and not committed
+	transferee  NodeID
+	reads       readQueue
+	out         outbox
 }
 
 // State is what storage held when the node stopped: its HardState, the newest
@@ -142,22 +158,32 @@ func NewCore(cfg Config, st State) (*Core, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Core{cfg: cfg, rng: cfg.Seed ^ uint64(cfg.ID)*0x9e3779b97f4a7c15, self: -1}
+	// Mixed, or nodes with near seeds would draw from one sequence, shifted, and
+	// could fall into step for ever.
+	c := &Core{cfg: cfg, rng: mix(mix(cfg.Seed) ^ uint64(cfg.ID)), self: -1}
 	c.term, c.votedFor = st.HardState.Term, st.HardState.VotedFor
 	c.out.hard = st.HardState
-	voters := cfg.Voters
+	membership := Membership{Voters: cfg.Voters}
 	if st.Snapshot != nil {
 		c.snapshot = *st.Snapshot
 		c.snapshot.Data = nil
-		voters = st.Snapshot.Membership.Voters
-		if err := validVoters("the snapshot", voters); err != nil {
+		membership = st.Snapshot.Membership
+		if err := membership.validate("the snapshot"); err != nil {
 			return nil, err
 		}
 	}
-	c.setVoters(voters)
 	if err := c.load(st); err != nil {
 		return nil, err
 	}
+	c.resetConfigs(c.snapshot.Index, membership)
+	for _, e := range c.log.entries {
+		if e.Index > c.snapshot.Index {
+			if err := c.adoptEntries([]Entry{e}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	c.reads.quiet = cfg.Lease > 0
 	c.resetTimeout()
 	return c, nil
 }
@@ -208,15 +234,7 @@ func checkRun(entries []Entry, index, term, maxTerm uint64) error {
 	return nil
 }
 
-func (c *Core) setVoters(voters []NodeID) {
-	c.members = make([]progress, len(voters))
-	for i, id := range slices.Sorted(slices.Values(voters)) {
-		c.members[i] = progress{id: id}
-	}
-	c.self = slices.IndexFunc(c.members, func(p progress) bool { return p.id == c.cfg.ID })
-}
-
-// member returns the progress of a voter, nil when id is none.
+// member returns the progress of a member, nil when id is none.
 func (c *Core) member(id NodeID) *progress {
 	for i := range c.members {
 		if c.members[i].id == id {
@@ -233,7 +251,11 @@ func (c *Core) Tick() {
 		return
 	}
 	c.electionElapsed++
-	if c.electionElapsed >= c.timeout && c.self >= 0 {
+	if c.electionElapsed >= c.cfg.ElectionTicks {
+		c.reads.quiet = false
+	}
+	c.reads.expire(c)
+	if c.electionElapsed >= c.timeout && c.mayCampaign() {
 		c.campaign()
 	}
 }
@@ -268,6 +290,9 @@ func (c *Core) Step(m Message) error {
 //	AppendEntries       accept     accept     accept     two leaders: corrupt
 //	AppendEntriesReply                                   advance or back up
 //	InstallSnapshot     accept     accept     accept     two leaders: corrupt
+//	TimeoutNow          campaign
+//	ReadRequest         refuse     refuse     refuse     ask a majority
+//	ReadReply           answer
 func (c *Core) handle(m *Message) error {
 	switch m.Type {
 	case RequestPreVote:
@@ -296,6 +321,14 @@ func (c *Core) handle(m *Message) error {
 		if c.role == Leader {
 			return c.onAppendEntriesReply(m)
 		}
+	case TimeoutNow:
+		if c.role == Follower && c.mayCampaign() {
+			c.becomeCandidate(true)
+		}
+	case ReadRequest:
+		c.onReadRequest(m)
+	case ReadReply:
+		c.onReadReply(m)
 	}
 	return nil
 }
@@ -309,6 +342,13 @@ func (c *Core) checkMessage(m *Message) error {
 	case m.Type == AppendEntries:
 		if err := checkRun(m.Entries, m.Index, m.LogTerm, m.Term); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrCorrupt, *m, err)
+		}
+		for i := range m.Entries {
+			if m.Entries[i].Type == EntryMembership {
+				if _, err := DecodeMembership(m.Entries[i].Data); err != nil {
+					return fmt.Errorf("%w: %s: %w", ErrCorrupt, *m, err)
+				}
+			}
 		}
 	case m.Type == InstallSnapshot && (m.Snapshot == nil || m.Snapshot.Index == 0 || m.Snapshot.Term > m.Term):
 		return fmt.Errorf("%w: %s without a snapshot", ErrCorrupt, *m)
@@ -324,7 +364,7 @@ func (c *Core) onHigherTerm(m *Message) bool {
 	case RequestPreVote, RequestVote:
 		// §6, last paragraph: who hears from a leader does not listen to those
 		// who do not; a removed or returning node must not depose it.
-		if c.leaderAlive() {
+		if c.leaderAlive() && !m.Force || c.reads.quiet {
 			c.emit(EventVoteIgnored, m.From, m.Index, "§6")
 			return false
 		}
@@ -366,8 +406,8 @@ func (c *Core) becomeFollower(term uint64, leader NodeID) {
 		c.emit(EventTerm, leader, 0, "§5.1")
 	}
 	if was == Leader {
-		c.reads.fail(&c.out)
-		c.electionElapsed, c.dirty = 0, false
+		c.reads.fail(c)
+		c.electionElapsed, c.dirty, c.transferee = 0, false, None
 	}
 	if was != Follower {
 		c.emit(EventRole, leader, 0, "§5.2")
@@ -377,26 +417,52 @@ func (c *Core) becomeFollower(term uint64, leader NodeID) {
 // resetTimeout restarts the election timer with a new random length (§5.2).
 func (c *Core) resetTimeout() {
 	c.electionElapsed = 0
-	// splitmix64: a seed, not a source of randomness, makes the choice.
 	c.rng += 0x9e3779b97f4a7c15
-	z := c.rng
+	c.timeout = c.cfg.ElectionTicks + c.cfg.ElectionDelay + int(mix(c.rng)%uint64(c.cfg.ElectionTicks))
+}
+
+// mix is the output function of splitmix64 (Steele et al., 2014): the seed, and
+// no source of randomness, makes the choices.
+func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
-	c.timeout = c.cfg.ElectionTicks + int((z^z>>31)%uint64(c.cfg.ElectionTicks))
+	return z ^ z>>31
 }
 
 // Propose gives the leader commands to append; it takes ownership of data.
 // Index is the place of the first, term the leader's. Each is committed when
 // it comes back in Ready.Committed with this index and term; another term at
-// its index means that it never will be. On a node that does not lead, the
-// error is a *NotLeaderError.
+// its index means that it never will be.
+//
+// The error is a *NotLeaderError on a node that does not lead, ErrBusy while
+// too much is uncommitted, ErrTooLarge for a command over the limit, and
+// ErrPending while leadership is given away; then nothing was appended.
 func (c *Core) Propose(commands ...[]byte) (index, term uint64, err error) {
+	return c.propose(EntryCommand, commands...)
+}
+
+func (c *Core) propose(kind EntryType, commands ...[]byte) (index, term uint64, err error) {
 	if c.role != Leader {
 		return 0, 0, &NotLeaderError{c.leader}
 	}
+	if c.transferee != None {
+		return 0, 0, fmt.Errorf("%w: leadership is being given to %s", ErrPending, c.transferee)
+	}
+	bytes := 0
+	for _, data := range commands {
+		if len(data) > c.cfg.MaxEntryBytes {
+			return 0, 0, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(data), c.cfg.MaxEntryBytes)
+		}
+		bytes += entryOverhead + len(data)
+	}
+	// One that is larger than the bound is taken when nothing else is there.
+	if c.uncommitted > 0 && c.uncommitted+bytes > c.cfg.MaxUncommittedBytes {
+		return 0, 0, fmt.Errorf("%w: %d bytes, at most %d", ErrBusy, c.uncommitted, c.cfg.MaxUncommittedBytes)
+	}
+	c.uncommitted += bytes
 	index = c.log.last() + 1
 	for _, data := range commands {
-		c.log.add(Entry{Index: c.log.last() + 1, Term: c.term, Type: EntryCommand, Data: data})
+		c.log.add(Entry{Index: c.log.last() + 1, Term: c.term, Type: kind, Data: data})
 	}
 	c.dirty = true
 	c.emit(EventAppended, None, c.log.last(), "§5.3")

@@ -23,29 +23,30 @@ func (c *Core) leaderAlive() bool {
 // campaign starts an election, or tries again when the last one was undecided.
 func (c *Core) campaign() {
 	if c.cfg.NoPreVote {
-		c.becomeCandidate()
+		c.becomeCandidate(false)
 		return
 	}
 	c.role, c.leader = PreCandidate, None
 	c.emit(EventRole, None, 0, "D§9.6")
-	c.askForVotes(RequestPreVote, c.term+1)
-	c.countVote(&c.members[c.self], voteGranted) // binds nobody, so needs no disk
+	c.askForVotes(RequestPreVote, c.term+1, false)
+	c.countOwnVote() // binds nobody, so needs no disk
 }
 
-func (c *Core) becomeCandidate() {
+// becomeCandidate campaigns; with force, because the leader itself asked.
+func (c *Core) becomeCandidate(force bool) {
 	c.role, c.leader = Candidate, None
 	c.term++
 	c.votedFor = c.cfg.ID // counted in Synced
 	c.emit(EventRole, None, 0, "§5.2")
-	c.askForVotes(RequestVote, c.term)
+	c.askForVotes(RequestVote, c.term, force)
 }
 
-func (c *Core) askForVotes(kind MessageType, term uint64) {
+func (c *Core) askForVotes(kind MessageType, term uint64, force bool) {
 	c.resetTimeout()
 	for i := range c.members {
 		c.members[i].vote = voteMissing
-		if i != c.self {
-			c.send(Message{Type: kind, To: c.members[i].id, Term: term, Index: c.log.last(), LogTerm: c.log.lastTerm()})
+		if p := &c.members[i]; i != c.self && (p.voter || p.outgoing) {
+			c.send(Message{Type: kind, To: p.id, Term: term, Index: c.log.last(), LogTerm: c.log.lastTerm(), Force: force})
 		}
 	}
 }
@@ -97,25 +98,50 @@ func (c *Core) countVote(p *progress, v vote) {
 	if p.vote == voteMissing {
 		p.vote = v
 	}
-	granted, denied := 0, 0
-	for i := range c.members {
-		switch c.members[i].vote {
-		case voteGranted:
-			granted++
-		case voteDenied:
-			denied++
-		}
-	}
-	switch quorum.Vote(len(c.members), granted, denied) {
+	switch c.tally(func(p *progress) vote { return p.vote }) {
 	case quorum.Won:
 		if c.role == PreCandidate {
-			c.becomeCandidate()
+			c.becomeCandidate(false)
 		} else {
 			c.becomeLeader()
 		}
 	case quorum.Lost:
 		c.becomeFollower(c.term, None)
 	}
+}
+
+// countOwnVote counts the vote for ourselves, where we have one.
+func (c *Core) countOwnVote() {
+	if c.self >= 0 {
+		c.countVote(&c.members[c.self], voteGranted)
+	}
+}
+
+// tally counts votes, among the voters and, during a change of membership,
+// among the outgoing ones as well: both must agree (§6).
+func (c *Core) tally(of func(*progress) vote) quorum.Result {
+	count := func(in func(*progress) bool) quorum.Result {
+		n, granted, denied := 0, 0, 0
+		for i := range c.members {
+			p := &c.members[i]
+			if !in(p) {
+				continue
+			}
+			n++
+			switch of(p) {
+			case voteGranted:
+				granted++
+			case voteDenied:
+				denied++
+			}
+		}
+		return quorum.Vote(n, granted, denied)
+	}
+	incoming := count(func(p *progress) bool { return p.voter })
+	if !c.config().Joint() {
+		return incoming
+	}
+	return quorum.Both(incoming, count(func(p *progress) bool { return p.outgoing }))
 }
 
 // becomeLeader starts a reign: nothing is known of the followers, and an empty
@@ -126,9 +152,15 @@ func (c *Core) becomeLeader() {
 	for i := range c.members {
 		c.members[i].reset(c.log.last())
 	}
-	c.members[c.self].advanceTo(c.log.durable)
+	if c.self >= 0 {
+		c.members[c.self].advanceTo(c.log.durable)
+	}
 	c.log.add(Entry{Index: c.log.last() + 1, Term: c.term, Type: EntryNoop})
-	c.reads = readQueue{}
+	c.reads.lead()
+	c.uncommitted = 0
+	for i := c.log.commit + 1; i <= c.log.last(); i++ {
+		c.uncommitted += c.log.entries[i-c.log.first()].size()
+	}
 	c.dirty = true
 	c.emit(EventRole, None, c.log.last(), "§5.2")
 }
@@ -137,6 +169,7 @@ func (c *Core) becomeLeader() {
 // for an election timeout (CheckQuorum, dissertation §6.2): a leader cut off
 // must not keep its clients waiting for what cannot commit.
 func (c *Core) tickLeader() {
+	c.reads.now++
 	c.heartbeatElapsed++
 	if c.heartbeatElapsed >= c.cfg.HeartbeatTicks {
 		c.heartbeatElapsed = 0
@@ -147,14 +180,17 @@ func (c *Core) tickLeader() {
 		return
 	}
 	c.electionElapsed = 0
-	active := 0
-	for i := range c.members {
-		if c.members[i].active || i == c.self {
-			active++
+	c.transferee = None // who did not take over by now never will
+	heard := c.tally(func(p *progress) vote {
+		if p.active || p.id == c.cfg.ID {
+			return voteGranted
 		}
+		return voteDenied
+	})
+	for i := range c.members {
 		c.members[i].active = false
 	}
-	if !c.cfg.NoCheckQuorum && active < quorum.Size(len(c.members)) {
+	if !c.cfg.NoCheckQuorum && heard != quorum.Won {
 		c.emit(EventQuorumLost, None, 0, "D§6.2")
 		c.becomeFollower(c.term, None)
 	}

@@ -13,6 +13,14 @@ var (
 	// ErrOutcomeUnknown: the proposal may or may not be applied, now or later.
 	// Only a command that may run twice should be proposed again.
 	ErrOutcomeUnknown = errors.New("raft: outcome unknown")
+	// ErrPending: something else must finish first: a change of membership, a
+	// transfer of leadership. Retry later.
+	ErrPending = errors.New("raft: another change is under way")
+	// ErrBusy: too much is proposed and not committed yet; nothing was done.
+	// Retry later.
+	ErrBusy = errors.New("raft: too much is uncommitted")
+	// ErrTooLarge: the command is over the limit; nothing was done.
+	ErrTooLarge = errors.New("raft: command too large")
 	// ErrStopped: the node is closed, or stopped by a failure that Err names.
 	ErrStopped = errors.New("raft: node stopped")
 	// ErrStorage: the log could not be made durable. The node stops, because

@@ -22,6 +22,8 @@ const (
 	EventSnapshotTaken                      // of Peer, standing for Index
 	EventCompacted                          // entries up to Index
 	EventQuorumLost                         // as leader: no majority answered
+	EventMembership                         // the entry at Index changed the membership
+	EventTransfer                           // as leader: Peer is asked to take over
 
 	numEventKinds
 )
@@ -31,7 +33,7 @@ var eventNames = [numEventKinds]string{
 	EventVoteIgnored: "vote-ignored", EventAppended: "appended", EventTruncated: "truncated",
 	EventRejected: "rejected", EventBackedUp: "backed-up", EventProgress: "progress", EventCommitted: "committed",
 	EventSnapshotSent: "snapshot-sent", EventSnapshotTaken: "snapshot-taken", EventCompacted: "compacted",
-	EventQuorumLost: "quorum-lost",
+	EventQuorumLost: "quorum-lost", EventMembership: "membership", EventTransfer: "transfer",
 }
 
 func (k EventKind) String() string {

@@ -17,6 +17,7 @@ type mail struct {
 	messages  []Message
 	proposals []*proposal
 	reads     []*waiter
+	requests  []*request
 	applied   uint64       // the state machine's progress
 	snapshot  *Snapshot    // one was taken and stored
 	reports   []sendReport // of snapshots sent
@@ -68,11 +69,13 @@ func (b *inbox) take(into *mail) {
 	clear(into.messages)
 	clear(into.proposals)
 	clear(into.reads)
+	clear(into.requests)
 	b.mu.Lock()
 	*into, b.mail = b.mail, mail{
 		messages:  into.messages[:0],
 		proposals: into.proposals[:0],
 		reads:     into.reads[:0],
+		requests:  into.requests[:0],
 	}
 	b.mu.Unlock()
 }

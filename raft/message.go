@@ -15,6 +15,11 @@ type EntryType uint8
 const (
 	// EntryCommand carries a command of the application.
 	EntryCommand EntryType = iota
+	// EntryMembership changes who takes part; its data is an encoded
+	// [Membership].
+	EntryMembership
+	// EntrySession opens a session or carries a command of one (session.go).
+	EntrySession
 	// EntryNoop is the empty entry with which a leader opens its term (§8): by
 	// committing it, it learns what is committed.
 	EntryNoop
@@ -44,11 +49,6 @@ type HardState struct {
 	Commit   uint64
 }
 
-// Membership is the set of nodes that vote.
-type Membership struct {
-	Voters []NodeID
-}
-
 // Snapshot stands for the log's prefix up to and including Index (§7).
 type Snapshot struct {
 	Index      uint64 // last entry it replaces
@@ -72,6 +72,9 @@ const (
 	AppendEntries // §5.3
 	AppendEntriesReply
 	InstallSnapshot // §7; answered by AppendEntriesReply
+	TimeoutNow      // D§3.10: campaign at once, the leader gives way
+	ReadRequest     // D§6.4: a follower asks the leader for a read index
+	ReadReply
 
 	numMessageTypes
 )
@@ -80,7 +83,8 @@ var messageNames = [numMessageTypes]string{
 	RequestPreVote: "RequestPreVote", RequestPreVoteReply: "RequestPreVoteReply",
 	RequestVote: "RequestVote", RequestVoteReply: "RequestVoteReply",
 	AppendEntries: "AppendEntries", AppendEntriesReply: "AppendEntriesReply",
-	InstallSnapshot: "InstallSnapshot",
+	InstallSnapshot: "InstallSnapshot", TimeoutNow: "TimeoutNow",
+	ReadRequest: "ReadRequest", ReadReply: "ReadReply",
 }
 
 func (t MessageType) String() string {
@@ -94,13 +98,16 @@ func (t MessageType) String() string {
 // depends on the type:
 //
 //	                      Index          LogTerm       also
-//	Request(Pre)Vote      lastLogIndex   lastLogTerm
+//	Request(Pre)Vote      lastLogIndex   lastLogTerm   Force
 //	Request(Pre)VoteReply                              Reject
-//	AppendEntries         prevLogIndex   prevLogTerm   Commit (leaderCommit), Entries, Round
+//	AppendEntries         prevLogIndex   prevLogTerm   Commit (leaderCommit), Entries, Mid, MidTerm, Round
 //	AppendEntriesReply
 //	  accepted            matchIndex                   Round
-//	  rejected            prevLogIndex   hint's term   Reject, Hint, Round
+//	  rejected            prevLogIndex   hint's term   Reject, Hint, Mid, Round
 //	InstallSnapshot                                    Snapshot, Round
+//	TimeoutNow
+//	ReadRequest                                        ID
+//	ReadReply             readIndex                    ID, Reject
 //
 // Term is always the sender's term, but for RequestPreVote and its granting
 // reply, where it is the term the candidate would campaign in.
@@ -119,6 +126,15 @@ type Message struct {
 	// Hint is the last index at which the follower's log may agree with the
 	// leader's, as far as the follower can tell; LogTerm is its term there.
 	Hint uint64
+	// Mid and MidTerm are a second, earlier place that a probe asks about; 0
+	// when it does not. A rejection repeats Mid if the logs match there.
+	Mid     uint64
+	MidTerm uint64
+	// Force asks for a vote even of those who hear a leader: the leader itself
+	// wants it.
+	Force bool
+	// ID names a read to the node that asks.
+	ID uint64
 	// Round numbers the leader's rounds of asking "am I still the leader?"
 	// within its term. A reply repeats the highest round it answers (§6.4 of
 	// the dissertation, reads.go).

@@ -1,7 +1,7 @@
 package raft
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +36,8 @@ type Node struct {
 	readID  uint64
 	reads   map[uint64][]*waiter // asked of the core
 	ready   []readyRead          // waiting for the state machine
+	asked   []*request           // started, not finished
+	turned  time.Time            // when the last turn of the loop began
 
 	stop       context.CancelFunc
 	stopping   <-chan struct{}
@@ -77,22 +79,24 @@ func newNode(o Options) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("raft: load the stored state of %s: %w", opts.ID, err)
 	}
-	n := &Node{opts: opts, stopped: make(chan struct{}), reads: map[uint64][]*waiter{}}
+	n := &Node{opts: opts, stopped: make(chan struct{}), reads: map[uint64][]*waiter{}, turned: time.Now()}
+	// Reads of an earlier life may still be answered: their numbers must not
+	// come again.
+	n.readID = mix(opts.Seed ^ uint64(time.Now().UnixNano()))
 	n.proposals.New = func() any { return &proposal{waiter: waiter{make(chan answer, 1)}} }
 	n.inbox.wake = make(chan struct{}, 1)
-	n.applier = applier{node: n, wake: make(chan struct{}, 1), applied: opts.Applied}
+	n.applier = applier{node: n, wake: make(chan struct{}, 1), applied: opts.Applied, sessions: sessions{max: opts.MaxSessions}}
+	n.applier.membership = Membership{Voters: opts.Voters}
 	if s := st.Snapshot; s != nil && s.Index > opts.Applied {
-		if err := opts.StateMachine.Restore(bytes.NewReader(s.Data)); err != nil {
-			return nil, fmt.Errorf("raft: restore the snapshot at %d: %w", s.Index, err)
+		if err := n.applier.restore(s); err != nil {
+			return nil, err
 		}
-		n.applier.applied, n.applier.term, n.applier.lastSnapshot = s.Index, s.Term, s.Index
 	}
 	cfg := opts.Config
 	cfg.Trace = n.traced(opts.Trace)
 	if n.core, err = NewCore(cfg, st); err != nil {
 		return nil, err
 	}
-	n.applier.membership = n.core.Membership()
 	n.publish()
 	if err := opts.Transport.Start(n.inbox.deliver); err != nil {
 		return nil, fmt.Errorf("raft: start the transport of %s: %w", opts.ID, err)
@@ -112,12 +116,16 @@ func newNode(o Options) (*Node, error) {
 // done. ErrDropped: it will never be applied. ErrOutcomeUnknown: it may be
 // applied yet, because ctx ended, the node stopped or a snapshot jumped over
 // it; a command proposed again may then run twice.
-func (n *Node) Propose(ctx context.Context, command []byte) (any, error) {
+func (n *Node) Propose(ctx context.Context, command []byte) ([]byte, error) {
+	return n.propose(ctx, EntryCommand, command)
+}
+
+func (n *Node) propose(ctx context.Context, kind EntryType, data []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	p := n.proposals.Get().(*proposal)
-	p.command = command
+	p.kind, p.command = kind, data
 	if err := n.inbox.put(func(m *mail) { m.proposals = append(m.proposals, p) }); err != nil {
 		return nil, err
 	}
@@ -133,8 +141,9 @@ func (n *Node) Propose(ctx context.Context, command []byte) (any, error) {
 
 // Read waits until the state machine of this node reflects every command that
 // was committed anywhere before the call: what is read from it afterwards is
-// linearizable. Only the leader can; others return ErrNotLeader. It writes
-// nothing to the log, and concurrent reads share one round of messages.
+// linearizable. A follower asks its leader; without one the error is
+// ErrNotLeader, and a later call may succeed. It writes nothing to the log, and
+// concurrent reads share one round of messages.
 func (n *Node) Read(ctx context.Context) error {
 	w := &waiter{make(chan answer, 1)}
 	if err := n.inbox.put(func(m *mail) { m.reads = append(m.reads, w) }); err != nil {
@@ -183,8 +192,10 @@ func (n *Node) run() {
 		case <-n.stopping:
 			err = ErrStopped
 		case <-ticker.C:
+			n.watchClock()
 			n.core.Tick()
 		case <-n.inbox.wake:
+			n.watchClock()
 			err = n.feed()
 		}
 		for err == nil && n.core.HasReady() {
@@ -194,8 +205,32 @@ func (n *Node) run() {
 			n.halt(err)
 			return
 		}
+		n.finishRequests()
 		n.publish()
 	}
+}
+
+// watchClock gives up the lease when the loop has stood still: the ticks that
+// were missed would have ended it.
+func (n *Node) watchClock() {
+	if n.opts.Lease == 0 {
+		return
+	}
+	now := time.Now()
+	if now.Sub(n.turned) > 2*n.opts.TickInterval {
+		n.core.DropLease()
+	}
+	n.turned = now
+}
+
+func (n *Node) finishRequests() {
+	n.asked = slices.DeleteFunc(n.asked, func(r *request) bool {
+		finished, err := r.finished(n.core)
+		if finished {
+			r.done <- answer{err: err}
+		}
+		return finished
+	})
 }
 
 // feed gives the core what has gathered in the inbox.
@@ -224,14 +259,22 @@ func (n *Node) feed() error {
 			return err
 		}
 	}
-	n.propose(m.proposals)
+	n.enter(m.proposals)
 	n.read(m.reads)
+	for _, r := range m.requests {
+		if err := r.start(n.core); err != nil || r.finished == nil {
+			r.done <- answer{err: err}
+		} else {
+			n.asked = append(n.asked, r)
+		}
+	}
 	return nil
 }
 
-func (n *Node) propose(ps []*proposal) {
+// enter puts proposals into the log.
+func (n *Node) enter(ps []*proposal) {
 	for _, p := range ps {
-		index, term, err := n.core.Propose(p.command)
+		index, term, err := n.core.propose(p.kind, p.command)
 		if err != nil {
 			p.done <- answer{err: err}
 			continue
@@ -240,22 +283,12 @@ func (n *Node) propose(ps []*proposal) {
 		// Those of an earlier reign may wait at higher indexes, in entries
 		// that are gone here but may be committed by another leader yet.
 		if k := len(n.waiting); k > 0 && n.waiting[k-1].index > index {
-			k, _ = slices.BinarySearchFunc(n.waiting, index+1, func(p *proposal, i uint64) int { return cmpIndex(p.index, i) })
+			k, _ = slices.BinarySearchFunc(n.waiting, index+1, func(p *proposal, i uint64) int { return cmp.Compare(p.index, i) })
 			n.waiting = slices.Insert(n.waiting, k, p)
 			continue
 		}
 		n.waiting = append(n.waiting, p)
 	}
-}
-
-func cmpIndex(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // read asks the core once for all reads that gathered.
@@ -416,6 +449,9 @@ func (n *Node) halt(err error) {
 	lost := fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	for _, p := range n.waiting {
 		p.done <- answer{err: lost}
+	}
+	for _, r := range slices.Concat(rest.requests, n.asked) {
+		r.done <- answer{err: err}
 	}
 	n.failReads(rest.reads, err)
 	for _, ws := range n.reads {

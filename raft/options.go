@@ -14,8 +14,8 @@ import (
 // time, in log order.
 type StateMachine interface {
 	// Apply executes a committed command and returns what Propose returns. It
-	// may keep command, but not change it.
-	Apply(index uint64, command []byte) (result any)
+	// may keep command, but not change it, nor the result afterwards.
+	Apply(index uint64, command []byte) (result []byte)
 	// Snapshot captures the state as it is now, and quickly: the returned
 	// value writes it out while Apply goes on.
 	Snapshot() (io.WriterTo, error)
@@ -46,6 +46,10 @@ type Options struct {
 	// KeepEntries behind a snapshot stay in the log, so that a follower a
 	// little behind needs no snapshot. Default 5,000.
 	KeepEntries uint64
+	// MaxSessions bounds the sessions that are remembered; the least recently
+	// used is forgotten first. All nodes must be given the same. Default
+	// 10,000.
+	MaxSessions int
 	// Logger hears of what an operator should know. Default: silent.
 	Logger *slog.Logger
 }
@@ -74,6 +78,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.KeepEntries == 0 {
 		o.KeepEntries = 5_000
+	}
+	if o.MaxSessions == 0 {
+		o.MaxSessions = 10_000
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

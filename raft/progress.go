@@ -46,8 +46,11 @@ type progress struct {
 	pending  uint64 // SnapshotSent: the snapshot's index
 	round    uint64 // highest round answered (reads.go)
 	inflight window
+	bisect   bool // Probe: the logs are known to differ
 
-	vote vote // its answer to our candidacy
+	vote     vote // its answer to our candidacy
+	voter    bool // its vote counts
+	outgoing bool // it counts among those who are being replaced
 }
 
 // vote is a voter's answer to a candidate.
@@ -62,16 +65,17 @@ const (
 // reset starts over for a new leader's term (Figure 2): nextIndex is the
 // optimistic guess, matchIndex is nothing at all.
 func (p *progress) reset(lastIndex uint64) {
-	*p = progress{id: p.id, nextIndex: lastIndex + 1, inflight: window{ring: p.inflight.ring}}
+	*p = progress{
+		id: p.id, voter: p.voter, outgoing: p.outgoing,
+		nextIndex: lastIndex + 1, inflight: window{ring: p.inflight.ring},
+	}
 }
 
 func (p *progress) become(s ProgressState) {
 	p.state = s
-	p.probing, p.silent, p.pending = false, 0, 0
+	p.probing, p.silent, p.pending, p.bisect = false, 0, 0, false
+	p.nextIndex = p.matchIndex + 1
 	p.inflight.clear()
-	if s == Probe {
-		p.nextIndex = p.matchIndex + 1
-	}
 }
 
 // advanceTo records that the member holds everything up to index, and says

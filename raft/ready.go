@@ -156,7 +156,7 @@ func (c *Core) Synced(seq uint64) {
 		// A candidate's own vote counts when it cannot be forgotten: else a
 		// crash would free it to vote for another in the same term (§5.2).
 		if c.role == Candidate && w.term == c.term && w.votedFor == c.cfg.ID {
-			c.countVote(&c.members[c.self], voteGranted)
+			c.countOwnVote()
 		}
 	}
 	if done == 0 {
@@ -187,6 +187,7 @@ func (c *Core) Compact(snapshot Snapshot, upTo uint64) error {
 	c.snapshot.Data = nil
 	if upTo > l.offset {
 		l.compact(upTo)
+		c.forgetConfigs(upTo)
 		c.emit(EventCompacted, None, upTo, "§7")
 	}
 	return nil

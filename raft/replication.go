@@ -1,10 +1,6 @@
 package raft
 
-import (
-	"fmt"
-
-	"github.com/flagship-go/flagship/raft/quorum"
-)
+import "fmt"
 
 // Replication (§5.3): the leader sends each follower what follows nextIndex-1,
 // the follower accepts only behind a matching entry, and what a majority holds
@@ -27,6 +23,7 @@ func (c *Core) heartbeat() {
 			c.changeState(p, Probe)
 		}
 	}
+	c.startRound(true)
 	c.dirty = true
 }
 
@@ -36,7 +33,7 @@ func (c *Core) flush() {
 		return
 	}
 	c.dirty = false
-	c.startRound()
+	c.startRound(false)
 	for i := range c.members {
 		if i != c.self {
 			c.sendTo(&c.members[i])
@@ -81,6 +78,11 @@ func (c *Core) sendAppend(p *progress, withEntries bool) bool {
 		Type: AppendEntries, To: p.id, Index: prev, LogTerm: prevTerm,
 		Commit: c.log.commit, Round: c.reads.round,
 	}
+	if p.state == Probe && p.bisect {
+		m.Mid = c.middle(p)
+		m.MidTerm, _ = c.log.term(m.Mid)
+		withEntries = false // most likely in vain
+	}
 	if withEntries && p.nextIndex <= c.log.last() {
 		m.Entries = c.log.slice(p.nextIndex, c.log.last(), c.cfg.MaxMessageBytes)
 	}
@@ -113,21 +115,20 @@ func (c *Core) onAppendEntries(m *Message) {
 		m.LogTerm, _ = l.term(l.commit)
 	}
 	if !c.log.matches(m.Index, m.LogTerm) {
-		hint, term := c.log.hint(m.Index, m.LogTerm)
-		c.emit(EventRejected, m.From, m.Index, "§5.3")
-		c.send(Message{
-			Type: AppendEntriesReply, To: m.From, Reject: true,
-			Index: m.Index, Hint: hint, LogTerm: term, Round: m.Round,
-		})
+		c.reject(m)
 		return
 	}
 	last := c.log.last()
 	if removed := c.log.merge(m.Entries); removed > 0 {
 		c.out.sinkWrites(removed - 1)
+		c.revertConfigs(removed)
 		c.emit(EventTruncated, m.From, removed, "§5.3")
 		last = removed - 1
 	}
-	if c.log.last() > last {
+	if n := int(c.log.last() - last); n > 0 {
+		if err := c.adoptEntries(m.Entries[len(m.Entries)-n:]); err != nil {
+			panic("raft: broken invariant: an unchecked membership entry: " + err.Error())
+		}
 		c.emit(EventAppended, m.From, c.log.last(), "§5.3")
 	}
 	// The leader's commit index may lie beyond what this message vouches for:
@@ -137,12 +138,33 @@ func (c *Core) onAppendEntries(m *Message) {
 	c.send(Message{Type: AppendEntriesReply, To: m.From, Index: upTo, Round: m.Round})
 }
 
+// reject says that the logs differ at the probe, and all that this node can
+// tell about where they agree: the hint, and whether they match at the probe's
+// second place.
+func (c *Core) reject(m *Message) {
+	reply := Message{Type: AppendEntriesReply, To: m.From, Reject: true, Index: m.Index, Round: m.Round}
+	index, term := m.Index, m.LogTerm
+	if m.Mid > 0 {
+		if m.Mid <= c.log.commit || c.log.matches(m.Mid, m.MidTerm) {
+			reply.Mid = m.Mid
+		} else {
+			index, term = m.Mid, m.MidTerm
+		}
+	}
+	reply.Hint, reply.LogTerm = c.log.hint(index, term)
+	c.emit(EventRejected, m.From, m.Index, "§5.3")
+	c.send(reply)
+}
+
 // follow acknowledges the leader of this term, which restarts the timer.
 func (c *Core) follow(leader NodeID) {
 	if c.role != Follower {
 		c.becomeFollower(c.term, leader)
 	}
-	c.leader = leader
+	if c.leader != leader {
+		c.leader = leader
+		c.reads.fail(c) // asked of the one before
+	}
 	c.electionElapsed = 0
 }
 
@@ -151,7 +173,7 @@ func (c *Core) follow(leader NodeID) {
 func (c *Core) onAppendEntriesReply(m *Message) error {
 	p := c.member(m.From)
 	if p == nil {
-		return fmt.Errorf("%w: %s, who is no member", ErrMisaddressed, *m)
+		return nil // removed meanwhile
 	}
 	if !m.Reject && m.Index > c.log.last() {
 		return fmt.Errorf("%w: %s, but the leader's log ends at %d", ErrCorrupt, *m, c.log.last())
@@ -168,22 +190,35 @@ func (c *Core) onAppendEntriesReply(m *Message) error {
 	case Probe:
 		// Only the answer says where the logs agree, not the guess.
 		c.changeState(p, Replicate)
-		p.nextIndex = p.matchIndex + 1
 	case SnapshotSent:
 		if p.matchIndex+1 >= c.log.first() {
 			c.changeState(p, Replicate)
-			p.nextIndex = p.matchIndex + 1
 		}
 	}
 	if news {
 		c.maybeCommit()
+		c.maybeHandOver()
 	}
 	return nil
 }
 
-// backUp moves nextIndex to where the logs can agree at best: the follower
-// named the last index it may share; of our own log only entries of that term
-// or older can be meant (§5.3). Late answers to earlier probes move nothing.
+// backUp moves nextIndex to where the logs can agree at best (§5.3). Late
+// answers to earlier probes move nothing.
+//
+// The follower's hint says that the logs differ behind it, and what its term
+// is there. If ours is the same, they match up to it. If not, they differ
+// there too, and of our own log only entries of that term or older can be
+// shared: the next probe asks at the last of them. One answer skips a term.
+//
+// Where terms alternate that is no help, so a probe asks about a second place,
+// halfway between what matches and what may match, as in a binary search:
+//
+//	matchIndex               mid                nextIndex-1
+//	    |  matches            ?                      ?    | differs
+//	----+---------------------+----------------------+----+--------
+//
+// n entries of doubt are settled in at most ceil(log2 n)+1 probes, and never
+// in more than the hint alone needs.
 func (c *Core) backUp(p *progress, m *Message) {
 	switch p.state {
 	case Replicate:
@@ -198,11 +233,38 @@ func (c *Core) backUp(p *progress, m *Message) {
 	case SnapshotSent:
 		return
 	}
-	index, _ := c.log.hint(m.Hint, m.LogTerm)
-	index = min(index, m.Hint) // of compacted entries our log names only the last
-	p.nextIndex = max(p.matchIndex+1, min(m.Index, index+1))
-	p.probing = false
+	news := m.Mid > 0 && m.Mid < m.Index && p.advanceTo(m.Mid)
+	hint := min(m.Hint, m.Index-1)
+	if term, known := c.log.term(hint); known && term == m.LogTerm && hint == m.Hint {
+		// Same index, same term: Log Matching says the rest.
+		news = p.advanceTo(hint) || news
+		c.changeState(p, Replicate)
+	} else {
+		index, _ := c.log.hint(hint, m.LogTerm)
+		if index == m.Hint && index > 0 {
+			index-- // our term there is older, so the entries differ
+		}
+		index = min(index, m.Hint) // of compacted entries our log names only the last
+		p.bisect = true
+		p.nextIndex = max(p.matchIndex+1, min(m.Index, index+1))
+		p.probing = false
+		if p.nextIndex == p.matchIndex+1 { // nothing is left in doubt
+			c.changeState(p, Replicate)
+		}
+	}
 	c.emit(EventBackedUp, p.id, p.nextIndex, "§5.3")
+	if news {
+		c.maybeCommit()
+	}
+}
+
+// middle is the second place that a probe asks about; 0 when there is none.
+func (c *Core) middle(p *progress) uint64 {
+	low, high := max(p.matchIndex, c.log.offset), p.nextIndex-1
+	if high <= low+1 {
+		return 0
+	}
+	return low + (high-low)/2
 }
 
 func (c *Core) changeState(p *progress, s ProgressState) {
@@ -220,12 +282,7 @@ func (c *Core) changeState(p *progress, s ProgressState) {
 //	S3        1 2       until 3/t4 is on a majority too.
 //	S5        1 3
 func (c *Core) maybeCommit() {
-	var stack [7]uint64
-	match := stack[:0]
-	for i := range c.members {
-		match = append(match, c.members[i].matchIndex)
-	}
-	index := quorum.Index(match)
+	index := c.reached(func(p *progress) uint64 { return p.matchIndex })
 	if term, _ := c.log.term(index); term != c.term {
 		return
 	}
@@ -233,8 +290,17 @@ func (c *Core) maybeCommit() {
 }
 
 func (c *Core) commitTo(index uint64) {
-	if c.log.commitTo(index) {
-		c.dirty = true
-		c.emit(EventCommitted, None, index, "§5.4.2")
+	from := c.log.commit
+	if !c.log.commitTo(index) {
+		return
 	}
+	c.emit(EventCommitted, None, index, "§5.4.2")
+	if c.role != Leader {
+		return
+	}
+	for i := from + 1; i <= index; i++ {
+		c.uncommitted -= c.log.entries[i-c.log.first()].size()
+	}
+	c.dirty = true
+	c.settleConfig()
 }

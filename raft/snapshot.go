@@ -41,7 +41,7 @@ func (c *Core) onInstallSnapshot(m *Message) error {
 		// §7: our log reaches beyond it and agrees; keep what follows.
 		c.commitTo(s.Index)
 	default:
-		if err := validVoters("the snapshot", s.Membership.Voters); err != nil {
+		if err := s.Membership.validate("the snapshot"); err != nil {
 			return err
 		}
 		c.log.restore(s.Index, s.Term)
@@ -49,7 +49,7 @@ func (c *Core) onInstallSnapshot(m *Message) error {
 		c.out.snapshot = s
 		c.snapshot = *s
 		c.snapshot.Data = nil
-		c.setVoters(s.Membership.Voters)
+		c.resetConfigs(s.Index, s.Membership)
 		c.emit(EventSnapshotTaken, m.From, s.Index, "§7")
 	}
 	c.send(reply)

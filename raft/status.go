@@ -61,15 +61,6 @@ func (c *Core) Entries(lo, hi uint64) ([]Entry, error) {
 	return c.log.slice(lo, min(hi, c.log.last()), int(^uint(0)>>1)), nil
 }
 
-// Membership returns the voters, by ID.
-func (c *Core) Membership() Membership {
-	var m Membership
-	for i := range c.members {
-		m.Voters = append(m.Voters, c.members[i].id)
-	}
-	return m
-}
-
 // Metrics are counts since the node started.
 type Metrics struct {
 	Committed        uint64 // entries given to the state machine

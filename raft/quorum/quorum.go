@@ -43,6 +43,17 @@ const (
 	Lost
 )
 
+// Both is the result of two votes that must both be won.
+func Both(a, b Result) Result {
+	switch {
+	case a == Lost || b == Lost:
+		return Lost
+	case a == Won && b == Won:
+		return Won
+	}
+	return Pending
+}
+
 // Vote counts a vote of n members of which granted said yes and denied said no.
 func Vote(n, granted, denied int) Result {
 	switch {

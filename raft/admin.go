@@ -1,0 +1,110 @@
+package raft
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// What an operator asks of a running node. Each is carried out by the loop,
+// and some take more than a turn: their caller waits until finished says so.
+
+// request is a piece of work for the loop.
+type request struct {
+	waiter
+	// start does it, once.
+	start func(c *Core) error
+	// finished is asked after every turn; nil: start was all.
+	finished func(c *Core) (bool, error)
+}
+
+// ask has the loop do a request and waits for its end.
+func (n *Node) ask(ctx context.Context, start func(*Core) error, finished func(*Core) (bool, error)) error {
+	r := &request{waiter{make(chan answer, 1)}, start, finished}
+	if err := n.inbox.put(func(m *mail) { m.requests = append(m.requests, r) }); err != nil {
+		return err
+	}
+	select {
+	case a := <-r.done:
+		return a.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Membership returns who takes part, as this node knows it.
+func (n *Node) Membership(ctx context.Context) (m Membership, err error) {
+	err = n.ask(ctx, func(c *Core) error {
+		m = c.Membership()
+		return nil
+	}, nil)
+	return m, err
+}
+
+// Peers returns what this node knows of the others, by ID, while it leads.
+func (n *Node) Peers(ctx context.Context) (peers []PeerStatus, err error) {
+	err = n.ask(ctx, func(c *Core) error {
+		if c.role != Leader {
+			return &NotLeaderError{c.leader}
+		}
+		peers = c.Peers()
+		return nil
+	}, nil)
+	return peers, err
+}
+
+// ChangeMembership replaces the voters and learners by others, through a joint
+// configuration, and returns when the new membership is committed. New voters
+// should be learners first, until they have caught up: a voter without the log
+// counts in the majority and cannot help it. A leader that is not among the
+// new voters steps down.
+//
+// ErrNotLeader, ErrInvalid and ErrPending: nothing was done. ErrOutcomeUnknown:
+// the leader was deposed, or ctx ended, before the change was committed; ask
+// the next leader for its Membership.
+func (n *Node) ChangeMembership(ctx context.Context, m Membership) error {
+	var term uint64
+	done := false
+	err := n.ask(ctx, func(c *Core) (err error) {
+		_, term, err = c.ChangeMembership(m)
+		done = err == nil
+		return err
+	}, func(c *Core) (bool, error) {
+		cfg := c.config()
+		switch {
+		case cfg.index <= c.log.commit && !cfg.Joint() && sameMembers(cfg.Membership, m):
+			return true, nil
+		case c.role != Leader || c.term != term:
+			return true, fmt.Errorf("%w: deposed during a change of membership", ErrOutcomeUnknown)
+		}
+		return false, nil
+	})
+	if ctx.Err() != nil && err == ctx.Err() && done {
+		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	}
+	return err
+}
+
+func sameMembers(a, b Membership) bool {
+	same := func(x, y []NodeID) bool {
+		return slices.Equal(slices.Sorted(slices.Values(x)), slices.Sorted(slices.Values(y)))
+	}
+	return same(a.Voters, b.Voters) && same(a.Learners, b.Learners)
+}
+
+// TransferLeadership hands leadership to a voter, and returns when this node
+// follows it. While it lasts proposals fail with ErrPending. After an election
+// timeout without a successor the error is ErrDropped and this node leads on.
+func (n *Node) TransferLeadership(ctx context.Context, to NodeID) error {
+	return n.ask(ctx, func(c *Core) error {
+		return c.TransferLeadership(to)
+	}, func(c *Core) (bool, error) {
+		switch {
+		case c.cfg.ID == to || c.leader == to:
+			return true, nil
+		case c.role == Leader && c.transferee == None:
+			return true, fmt.Errorf("%w: %s did not take over", ErrDropped, to)
+		}
+		return false, nil
+	})
+}
