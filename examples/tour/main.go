@@ -14,8 +14,17 @@ import (
 )
 
 func main() {
-	// SIGPIPE and SIGHUP, when the reader goes away, must leave no files either.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	if dir := os.Getenv(victimEnv); dir != "" {
+		if err := victim(dir, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "tour:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	// A reader who goes away (tour | head) must leave no files either: the write
+	// fails then, and audience ends the tour.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	code := cli(ctx, chapters(), os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -73,12 +82,15 @@ func cli(ctx context.Context, all []Chapter, args []string, stdout, stderr io.Wr
 	if ctx.Err() == nil && err != nil {
 		return fail(2, err)
 	}
-	sink := newTerminal(stdout, screenOf(stdout))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out := &audience{stdout, cancel}
+	sink := newTerminal(out, screenOf(stdout))
 	switch {
 	case *check:
-		sink = newTerse(stdout)
+		sink = newTerse(out)
 	case *asJSON:
-		sink = newJSON(stdout)
+		sink = newJSON(out)
 	}
 	ok, err := play(ctx, chosen, files, sink)
 	switch {
@@ -90,6 +102,20 @@ func cli(ctx context.Context, all []Chapter, args []string, stdout, stderr io.Wr
 		return 1
 	}
 	return 0
+}
+
+// An audience is where the tour is told. When nobody listens any more it ends.
+type audience struct {
+	io.Writer
+	leave context.CancelFunc
+}
+
+func (a *audience) Write(p []byte) (int, error) {
+	n, err := a.Writer.Write(p)
+	if err != nil {
+		a.leave()
+	}
+	return n, err
 }
 
 // screenOf finds out what the output can do. COLUMNS overrules the width, and

@@ -29,6 +29,15 @@ func good(_ context.Context, s *Stage) error {
 	return nil
 }
 
+// TestMain lets the test binary be the process that chapter raft kills.
+func TestMain(m *testing.M) {
+	if os.Getenv(victimEnv) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
 // tempIn sends temporary folders into one that the test can look into.
 func tempIn(t *testing.T) string {
 	dir := t.TempDir()
@@ -134,6 +143,22 @@ func TestInterruptStopsTheTourAndRemovesItsFiles(t *testing.T) {
 	require.False(t, ran, "the next chapter does not begin")
 	require.Contains(t, stdout.String(), ": interrupted")
 	require.Contains(t, stderr.String(), "tour: interrupted")
+	requireEmpty(t, temp)
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
+func TestTourEndsWhenItsReaderGoesAway(t *testing.T) {
+	temp := tempIn(t)
+	var stderr bytes.Buffer
+	code := cli(t.Context(), []Chapter{chapter("waits", func(ctx context.Context, s *Stage) error {
+		s.Say("hello?")
+		<-ctx.Done()
+		return ctx.Err()
+	})}, []string{"-src", goTree(t)}, broken{}, &stderr)
+	require.Equal(t, interrupted, code)
 	requireEmpty(t, temp)
 }
 
