@@ -27,7 +27,7 @@ func workload(t *testing.T, seed uint64, steps int, observe func(m *model, mem *
 			require.NoError(t, err)
 			st, err := s.Load()
 			require.NoError(t, err)
-			m.compare(t, st, "reopen", len(m.calls), "after reopening")
+			m.compare(t, st, "D1", len(m.calls), "after reopening")
 		}
 	}
 	mem.Observe(nil)
@@ -47,7 +47,7 @@ func TestPowerCutTakesNoPromise(t *testing.T) {
 				default:
 					after = mem.CrashClone(rng)
 				}
-				m.check(t, after, "promise", m.safe, fmt.Sprintf("after a power cut at op %v (seed %d, draw %d)", op, seed, draw))
+				m.check(t, after, "D1", m.safe, fmt.Sprintf("after a power cut at op %v (seed %d, draw %d)", op, seed, draw))
 			}
 		})
 	}
@@ -58,8 +58,8 @@ func TestKillTakesNothing(t *testing.T) {
 		workload(t, seed, 120, func(m *model, mem *MemFS, op vfs.Op) {
 			when := fmt.Sprintf("after a kill at op %v (seed %d)", op, seed)
 			after := mem.KillClone()
-			m.check(t, after, "kill", m.done, when)
-			m.check(t, after.CrashClone(nil), "promise", m.done, when+", reopening, and a power cut")
+			m.check(t, after, "D2", m.done, when)
+			m.check(t, after.CrashClone(nil), "D1", m.done, when+", reopening, and a power cut")
 		})
 	}
 }
@@ -80,10 +80,10 @@ func TestNodeGoesOnAfterAPowerCut(t *testing.T) {
 		next, _ := continueFrom(st, rng.Uint64())
 		for range 6 {
 			require.NoError(t, next.step(s))
-			next.check(t, after.CrashClone(rng), "promise", next.safe, fmt.Sprintf("after a power cut at op %v, a life, and another", op))
+			next.check(t, after.CrashClone(rng), "D1", next.safe, fmt.Sprintf("after a power cut at op %v, a life, and another", op))
 		}
 		require.NoError(t, s.Close())
-		next.check(t, after, "promise", len(next.calls), "after a second life")
+		next.check(t, after, "D1", len(next.calls), "after a second life")
 	})
 }
 
@@ -119,13 +119,13 @@ func TestFaultAtAnyOperationTakesNoPromise(t *testing.T) {
 			}
 			if failed := m.done < len(m.calls); failed && m.calls[m.done].snapshot == nil {
 				if again := s.Save(m.hard, nil, true); again == nil {
-					broken(t, "final", "a save failed, and the next one succeeded %s", when)
+					broken(t, "D3", "a save failed, and the next one succeeded %s", when)
 				}
 			}
 			if s != nil {
 				s.Close()
 			}
-			m.check(t, mem.CrashClone(nil), "promise", m.safe, when+" and a power cut")
+			m.check(t, mem.CrashClone(nil), "D1", m.safe, when+" and a power cut")
 			if mem.Strikes() == 0 || t.Failed() {
 				break
 			}

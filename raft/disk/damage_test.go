@@ -3,7 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
-	"path"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -24,9 +24,13 @@ func grown(t *testing.T, mem *MemFS) raft.State {
 func TestDamagedSnapshotFallsBackToTheOneBefore(t *testing.T) {
 	mem := NewMemFS()
 	grown(t, mem)
-	name := path.Join(testDir, snapshotDir, snapshotID{200, 1}.name())
+	name := filepath.Join(testDir, snapshotDir, snapshotID{200, 1}.name())
 	require.NoError(t, mem.FlipBit(name, 8*60))
-	s := open(t, mem)
+	s, err := Open(testDir, options(mem))
+	if err != nil {
+		broken(t, "D6", "the newest snapshot is damaged, the one before and the log are not, and the error is %v", err)
+		return
+	}
 	require.Equal(t, []string{name + damagedSuffix}, s.Recovery().Damaged)
 	st := load(t, s)
 	require.Equal(t, snapshotAt(100, 1), *st.Snapshot)
@@ -50,7 +54,7 @@ func TestDamagedFirstSnapshotFallsBackToTheWholeLog(t *testing.T) {
 	s := open(t, mem)
 	grow(t, s, 1, 150)
 	require.NoError(t, s.Close())
-	require.NoError(t, mem.FlipBit(path.Join(testDir, snapshotDir, snapshotID{100, 1}.name()), 8*60))
+	require.NoError(t, mem.FlipBit(filepath.Join(testDir, snapshotDir, snapshotID{100, 1}.name()), 8*60))
 	st := load(t, open(t, mem))
 	require.Nil(t, st.Snapshot)
 	require.Len(t, st.Entries, 150)
@@ -80,15 +84,15 @@ func TestDamagedSnapshotThatTheLogCannotReplaceIsAnError(t *testing.T) {
 			require.NoError(t, err)
 			c.prepare(s)
 			require.NoError(t, s.Close())
-			names, err := mem.List(path.Join(testDir, snapshotDir))
+			names, err := mem.List(filepath.Join(testDir, snapshotDir))
 			require.NoError(t, err)
-			file := path.Join(testDir, snapshotDir, names[len(names)-1])
+			file := filepath.Join(testDir, snapshotDir, names[len(names)-1])
 			require.NoError(t, mem.FlipBit(file, 8*60))
 			for range 2 {
 				_, err = Open(testDir, opts)
 				var damage *CorruptError
 				if !errors.Is(err, raft.ErrCorrupt) || !errors.As(err, &damage) {
-					broken(t, "lost", "the snapshot is damaged and stands for entries that the log has not, and the error is %v", err)
+					broken(t, "D4", "the snapshot is damaged and stands for entries that the log has not, and the error is %v", err)
 					return
 				}
 				require.Equal(t, file, damage.File)
@@ -101,7 +105,7 @@ func TestDamageFoundWhenTheSnapshotIsRead(t *testing.T) {
 	mem := NewMemFS()
 	s := open(t, mem)
 	grow(t, s, 1, 250)
-	require.NoError(t, mem.FlipBit(path.Join(testDir, snapshotDir, snapshotID{200, 1}.name()), 8*60))
+	require.NoError(t, mem.FlipBit(filepath.Join(testDir, snapshotDir, snapshotID{200, 1}.name()), 8*60))
 	_, err := s.Snapshot()
 	require.ErrorIs(t, err, raft.ErrCorrupt)
 }
@@ -131,7 +135,7 @@ func TestRottenBitsAreNeverSilent(t *testing.T) {
 			default:
 				survived++
 				if !reaches(got, want) {
-					broken(t, "silent", "byte %d of %s changed, and a node starts with %s instead of %s", at, name, brief(got), brief(want))
+					broken(t, "D4", "byte %d of %s changed, and a node starts with %s instead of %s", at, name, brief(got), brief(want))
 				}
 			}
 		}

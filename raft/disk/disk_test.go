@@ -3,7 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
-	"path"
+	"path/filepath"
 	"testing"
 
 	"github.com/flagship-go/flagship/internal/vfs"
@@ -123,7 +123,7 @@ func TestSnapshotKeepsTheLogThatHoldsIt(t *testing.T) {
 			require.NoError(t, s.Save(raft.HardState{Term: 3}, more, true))
 			require.NoError(t, s.Close())
 			if got := load(t, open(t, mem)).Entries; len(got) < 3 || got[len(got)-3].Index != more[0].Index {
-				broken(t, "promise", "entries %d to %d were saved behind a snapshot, and %d entries are found", c.index+1, c.index+3, len(got))
+				broken(t, "D1", "entries %d to %d were saved behind a snapshot, and %d entries are found", c.index+1, c.index+3, len(got))
 			}
 		})
 	}
@@ -146,7 +146,29 @@ func TestTermIsNotBehindTheSnapshot(t *testing.T) {
 	s := open(t, mem)
 	require.NoError(t, s.Save(raft.HardState{Term: 3, VotedFor: 2}, nil, true))
 	require.NoError(t, s.SaveSnapshot(snapshotAt(10, 5)))
-	require.Equal(t, raft.HardState{Term: 5}, load(t, open(t, mem.CrashClone(nil))).HardState)
+	if hs := load(t, open(t, mem.CrashClone(nil))).HardState; hs != (raft.HardState{Term: 5}) {
+		broken(t, "D1", "a snapshot of term 5 was stored, and the node starts with %+v", hs)
+	}
+}
+
+// The hard state is in the last save, whatever becomes of its entries.
+func TestCompactionKeepsTheHardState(t *testing.T) {
+	mem := NewMemFS()
+	opts := options(mem)
+	opts.KeepSnapshots = 1
+	s, err := Open(testDir, opts)
+	require.NoError(t, err)
+	hs := raft.HardState{Term: 7, VotedFor: 3, Commit: 100}
+	require.NoError(t, s.Save(hs, entries(1, 100, 7), true))
+	require.NoError(t, s.SaveSnapshot(snapshotAt(100, 7)))
+	require.NoError(t, s.Compact(100))
+	require.NoError(t, s.Close())
+	s, err = Open(testDir, opts)
+	require.NoError(t, err)
+	if got := load(t, s).HardState; got != hs {
+		broken(t, "D1", "%+v was saved, and after a compaction there is %+v", hs, got)
+	}
+	require.NoError(t, s.Close())
 }
 
 // grow saves entries and snapshots as a node does, one snapshot in 100 entries.
@@ -188,7 +210,7 @@ func TestDirectoryOfAnotherIsRefused(t *testing.T) {
 		o.FS = mem
 		_, err := Open(testDir, &o)
 		if !errors.Is(err, ErrForeign) {
-			broken(t, "owner", "a directory of node 1 in cluster test was opened as %d in %q: %v", o.Node, o.Cluster, err)
+			broken(t, "D5", "a directory of node 1 in cluster test was opened as %d in %q: %v", o.Node, o.Cluster, err)
 		}
 	}
 	for _, o := range []Options{{}, {Node: 1}, {Cluster: "test"}} {
@@ -211,11 +233,11 @@ func TestLostFilesAreNotANewNode(t *testing.T) {
 		require.NoError(t, s.Close())
 		lost := 0
 		for _, dir := range []string{"", logDir, snapshotDir} {
-			names, err := mem.List(path.Join(testDir, dir))
+			names, err := mem.List(filepath.Join(testDir, dir))
 			require.NoError(t, err)
 			for _, name := range names {
-				if ok, _ := path.Match(match, name); ok {
-					require.NoError(t, mem.Remove(path.Join(testDir, dir, name)))
+				if ok, _ := filepath.Match(match, name); ok {
+					require.NoError(t, mem.Remove(filepath.Join(testDir, dir, name)))
 					lost++
 				}
 			}
@@ -230,7 +252,7 @@ func TestLostFilesAreNotANewNode(t *testing.T) {
 	}
 	for _, match := range []string{"*.wal", "*.snap", identityName} {
 		if err := lose(t, match); !errors.Is(err, raft.ErrCorrupt) {
-			broken(t, "lost", "%s are gone, and the error is %v", match, err)
+			broken(t, "D4", "%s are gone, and the error is %v", match, err)
 		}
 	}
 }
@@ -241,11 +263,11 @@ func TestNewerFormatsAreRefusedByName(t *testing.T) {
 		s := open(t, mem)
 		grow(t, s, 1, 250)
 		require.NoError(t, s.Close())
-		require.NoError(t, mem.FlipBit(path.Join(testDir, file), 8*8+1)) // version 1 becomes 3
+		require.NoError(t, mem.FlipBit(filepath.Join(testDir, file), 8*8+1)) // version 1 becomes 3
 		_, err := Open(testDir, options(mem))
 		var newer *VersionError
 		require.ErrorAs(t, err, &newer)
-		require.Equal(t, VersionError{File: path.Join(testDir, file), Version: 3, Supported: 1}, *newer)
+		require.Equal(t, VersionError{File: filepath.Join(testDir, file), Version: 3, Supported: 1}, *newer)
 	}
 }
 
