@@ -1,9 +1,12 @@
 package raft_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"maps"
+	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +27,7 @@ var everything = rafttest.Capabilities{
 
 func TestKit(t *testing.T) {
 	rafttest.Run(t, rafttest.Implementation{
-		Name: "raft.NewCore", Claims: everything, NewCore: newCore, NewCluster: newLoop, Virtual: true,
+		Name: "package raft", Claims: everything, NewCore: newCore, NewCluster: newCluster, Virtual: true,
 	})
 }
 
@@ -91,6 +94,28 @@ func TestRulesHaveDistinctIDsAndSayWhatTheyAsk(t *testing.T) {
 	}
 }
 
+// A rule that no planted bug breaks is a rule of which nobody has seen that it
+// can fail for the right reason.
+func TestEveryRuleHasAPlantedBug(t *testing.T) {
+	files, err := filepath.Glob("testdata/bugs/*.bug")
+	require.NoError(t, err)
+	planted := map[string]bool{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(data)) {
+			if rule, ok := strings.CutPrefix(line, "rule: "); ok {
+				planted[strings.TrimSpace(rule)] = true
+			}
+		}
+	}
+	for _, r := range rafttest.Rules() {
+		if !planted[r.ID] {
+			t.Errorf("no bug of testdata/bugs breaks rule %s", r.ID)
+		}
+	}
+}
+
 // idle is a core that does nothing.
 type idle struct{ id raft.NodeID }
 
@@ -139,180 +164,114 @@ func (c *yes) Ready() raft.Ready {
 	return rd
 }
 
-// loop is the smallest shell that makes a Cluster of step cores: one lock, one
-// goroutine that ticks all nodes, and a network that delivers at once.
-type loop struct {
-	mu     sync.Mutex
-	ids    []raft.NodeID
-	nodes  map[raft.NodeID]*loopNode
-	side   map[raft.NodeID]int // nodes of one side hear each other
-	wire   []raft.Message
-	stop   chan struct{}
-	ticker sync.WaitGroup
-	closed sync.Once
+// cluster is the real thing for the black-box part: nodes with their shell, in
+// one process, on storage and a network in memory.
+type cluster struct {
+	ids     []raft.NodeID
+	network *raft.Network
+	members map[raft.NodeID]*member
 }
 
-type loopNode struct {
-	core    rafttest.Core // nil while it is down
-	storage raft.MemStorage
-	applied [][]byte
-	waiting map[uint64]waiter // by the index proposed
+type member struct {
+	node    *raft.Node
+	storage *raft.MemStorage
+	machine *list
 }
 
-type waiter struct {
-	term uint64
-	done chan error
-}
-
-func newLoop(voters []raft.NodeID) (rafttest.Cluster, error) {
-	l := &loop{ids: voters, nodes: map[raft.NodeID]*loopNode{}, side: map[raft.NodeID]int{}, stop: make(chan struct{})}
+func newCluster(voters []raft.NodeID) (rafttest.Cluster, error) {
+	c := &cluster{ids: voters, network: raft.NewNetwork(), members: map[raft.NodeID]*member{}}
 	for _, id := range voters {
-		l.nodes[id] = &loopNode{}
-		if err := l.Restart(id); err != nil {
-			return nil, err
+		c.members[id] = &member{storage: &raft.MemStorage{}}
+		if err := c.Restart(id); err != nil {
+			return nil, errors.Join(err, c.Close())
 		}
 	}
-	l.ticker.Go(l.run)
-	return l, nil
+	return c, nil
 }
 
-func (l *loop) run() {
-	ticks := time.NewTicker(10 * time.Millisecond)
-	defer ticks.Stop()
-	for {
-		select {
-		case <-l.stop:
-			return
-		case <-ticks.C:
-		}
-		l.mu.Lock()
-		for _, id := range l.ids {
-			if n := l.nodes[id]; n.core != nil {
-				n.core.Tick()
-			}
-		}
-		l.settle()
-		l.mu.Unlock()
-	}
-}
-
-func (l *loop) settle() {
-	for again := true; again; {
-		again = false
-		for _, id := range l.ids {
-			for n := l.nodes[id]; n.core != nil && n.core.HasReady(); again = true {
-				l.handle(n, n.core.Ready())
-			}
-		}
-		wire := l.wire
-		l.wire = nil
-		for _, m := range wire {
-			if to := l.nodes[m.To]; to.core != nil && l.side[m.From] == l.side[m.To] {
-				_ = to.core.Step(m) // a refused message is as good as lost
-				again = true
-			}
-		}
-	}
-}
-
-func (l *loop) handle(n *loopNode, rd raft.Ready) {
-	_ = n.storage.Save(rd.HardState, rd.Entries, rd.MustSync) // memory does not fail
-	l.wire = append(append(l.wire, rd.Messages...), rd.AfterSync...)
-	n.core.Synced(rd.Seq)
-	for _, e := range rd.Committed {
-		if e.Type == raft.EntryCommand {
-			n.applied = append(n.applied, e.Data)
-		}
-		if w, ok := n.waiting[e.Index]; ok {
-			delete(n.waiting, e.Index)
-			if w.term == e.Term {
-				w.done <- nil
-			} else {
-				w.done <- raft.ErrDropped
-			}
-		}
-		n.core.Applied(e.Index)
-	}
-}
-
-func (l *loop) Propose(ctx context.Context, id raft.NodeID, command []byte) error {
-	l.mu.Lock()
-	n := l.nodes[id]
-	if n.core == nil {
-		l.mu.Unlock()
-		return raft.ErrStopped
-	}
-	index, term, err := n.core.Propose(command)
-	if err != nil {
-		l.mu.Unlock()
-		return err
-	}
-	done := make(chan error, 1)
-	n.waiting[index] = waiter{term, done}
-	l.settle()
-	l.mu.Unlock()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return errors.Join(raft.ErrOutcomeUnknown, ctx.Err())
-	}
-}
-
-func (l *loop) Leader(id raft.NodeID) raft.NodeID {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n := l.nodes[id]; n.core != nil {
-		return n.core.Status().Leader
-	}
-	return raft.None
-}
-
-func (l *loop) Applied(id raft.NodeID) [][]byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.nodes[id].applied)
-}
-
-func (l *loop) Partition(groups ...[]raft.NodeID) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for side, ids := range groups {
-		for _, id := range ids {
-			l.side[id] = side
-		}
-	}
-	return nil
-}
-
-func (l *loop) Crash(id raft.NodeID) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := l.nodes[id]
-	for w := range maps.Values(n.waiting) {
-		w.done <- raft.ErrOutcomeUnknown
-	}
-	n.core, n.applied, n.waiting = nil, nil, nil
-	return nil
-}
-
-func (l *loop) Restart(id raft.NodeID) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := l.nodes[id]
-	st, err := n.storage.Load()
-	if err != nil {
-		return err
-	}
-	core, err := newCore(raft.Config{ID: id, Voters: l.ids, Seed: 1}, st)
-	if err == nil {
-		n.core, n.waiting = core, map[uint64]waiter{}
-	}
+func (c *cluster) Propose(ctx context.Context, id raft.NodeID, command []byte) error {
+	_, err := c.members[id].node.Propose(ctx, command)
 	return err
 }
 
-func (l *loop) Close() error {
-	l.closed.Do(func() { close(l.stop) })
-	l.ticker.Wait()
+func (c *cluster) Leader(id raft.NodeID) raft.NodeID {
+	n := c.members[id].node
+	if n.Err() != nil {
+		return raft.None
+	}
+	return n.Status().Leader
+}
+
+func (c *cluster) Applied(id raft.NodeID) [][]byte { return c.members[id].machine.copy() }
+
+func (c *cluster) Partition(groups ...[]raft.NodeID) error {
+	c.network.Heal()
+	for i := range groups {
+		for _, other := range groups[:i] {
+			c.network.Cut(groups[i], other)
+		}
+	}
+	return nil
+}
+
+// Crash closes the node. MemStorage is never behind, so nothing more is lost;
+// losing what was not synced is the business of the step core's rules.
+func (c *cluster) Crash(id raft.NodeID) error { return c.members[id].node.Close() }
+
+func (c *cluster) Restart(id raft.NodeID) (err error) {
+	m := c.members[id]
+	m.machine = &list{}
+	m.node, err = raft.Start(raft.Options{
+		Config:       raft.Config{ID: id, Voters: c.ids, Seed: 1},
+		StateMachine: m.machine, Storage: m.storage, Transport: c.network.Join(id),
+		TickInterval: 10 * time.Millisecond, SnapshotEvery: 20, KeepEntries: 5,
+	})
+	return err
+}
+
+func (c *cluster) Close() error {
+	var errs []error
+	for _, id := range c.ids {
+		if m := c.members[id]; m != nil && m.node != nil {
+			errs = append(errs, m.node.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// list is a state machine that holds all commands, in order.
+type list struct {
+	mu       sync.Mutex
+	commands [][]byte
+}
+
+func (l *list) copy() [][]byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.commands)
+}
+
+func (l *list) Apply(_ uint64, command []byte) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.commands = append(l.commands, command)
+	return nil
+}
+
+func (l *list) Snapshot() (io.WriterTo, error) {
+	return bytes.NewReader(bytes.Join(l.copy(), []byte("\n"))), nil
+}
+
+func (l *list) Restore(r io.Reader) error {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.commands = nil
+	if len(data) > 0 {
+		l.commands = bytes.Split(data, []byte("\n"))
+	}
 	return nil
 }

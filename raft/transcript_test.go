@@ -31,6 +31,7 @@ var update = flag.Bool("update", false, "write what the transcripts in testdata 
 //	propose 1 x=1                 a command to n1
 //	deliver                       all messages, until nothing is left to say
 //	deliver 1->2                  those that are on this link now; "*" is anybody
+//	deliver 1->2 first            the first of them only
 //	lose 1->3                     as deliver, but they are lost
 //	cut 3, heal                   n3 hears nobody and nobody hears it, until healed
 //	crash 2, restart 2            only what its storage holds comes back
@@ -53,9 +54,21 @@ func TestTranscripts(t *testing.T) {
 				require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
 				return
 			}
-			require.Equal(t, want, got, "the story goes differently; go test -run TestTranscripts -update writes how")
+			wants, gots := strings.Split(want, "\n"), strings.Split(got, "\n")
+			for i := range max(len(wants), len(gots)) {
+				if i >= len(wants) || i >= len(gots) || wants[i] != gots[i] {
+					t.Fatalf("%s:%d: the story goes differently from here on; -update writes how:\nwritten:\n%s\nhappened:\n%s",
+						file, i+1, excerpt(wants, i), excerpt(gots, i))
+				}
+			}
 		})
 	}
+}
+
+// excerpt is the next lines of a transcript.
+func excerpt(lines []string, from int) string {
+	from = min(from, len(lines))
+	return strings.Join(lines[from:min(from+8, len(lines))], "\n")
 }
 
 // play runs the commands of a transcript and returns it with what happened.
@@ -106,10 +119,13 @@ func (s *stage) command(words []string) {
 	case "heal":
 		clear(s.cut)
 	case "deliver", "lose":
-		if len(args) == 0 {
-			args = []string{"*->*", "until", "quiet"}
-		}
-		for s.pass(args[0], do == "lose") && len(args) > 1 {
+		switch {
+		case len(args) == 0:
+			s.settle(do == "lose")
+		case len(args) > 1 && args[1] == "first":
+			s.pass(args[0], do == "lose", 1)
+		default:
+			s.pass(args[0], do == "lose", len(s.wire))
 		}
 	case "tick":
 		s.tick(args)
@@ -240,18 +256,26 @@ func (s *stage) pump(a *actor) {
 	}
 }
 
-// pass lets what is on a link now arrive, or get lost. It says whether there
-// was anything.
-func (s *stage) pass(link string, lose bool) bool {
+// settle delivers until nothing is left to say.
+func (s *stage) settle(lose bool) {
+	for len(s.wire) > 0 {
+		s.pass("*->*", lose, len(s.wire))
+	}
+}
+
+// pass lets the first messages that are on a link now arrive, or get lost.
+func (s *stage) pass(link string, lose bool, most int) {
 	wire := s.wire
 	s.wire = nil
 	var rest []raft.Message
 	for _, m := range wire {
 		from, to, _ := strings.Cut(link, "->")
-		if !(from == "*" || s.actor(from).id == m.From) || !(to == "*" || s.actor(to).id == m.To) {
+		here := (from == "*" || s.actor(from).id == m.From) && (to == "*" || s.actor(to).id == m.To)
+		if !here || most == 0 {
 			rest = append(rest, m)
 			continue
 		}
+		most--
 		a := s.actors[m.To-1]
 		lost := lose || a.core == nil || s.cut[m.From] || s.cut[m.To]
 		switch {
@@ -266,7 +290,6 @@ func (s *stage) pass(link string, lose bool) bool {
 		}
 	}
 	s.wire = append(rest, s.wire...)
-	return len(wire) > len(rest)
 }
 
 func (s *stage) tick(args []string) {
@@ -282,8 +305,7 @@ func (s *stage) tick(args []string) {
 			}
 		}
 		if args[0] == "all" {
-			for s.pass("*->*", false) {
-			}
+			s.settle(false)
 		}
 	}
 }

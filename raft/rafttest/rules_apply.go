@@ -33,13 +33,13 @@ func applyInOrder(w *world) {
 	leader := w.elect(1)
 	var all []string
 	for i := range 20 {
-		command := fmt.Sprintf("x%d", i)
-		all = append(all, command)
-		leader.propose(command)
-		if i%4 == 0 {
-			w.settle()
-		}
+		all = append(all, fmt.Sprintf("x%d", i))
 	}
+	for _, command := range all[:5] {
+		leader.propose(command)
+		w.settle()
+	}
+	leader.propose(all[5:]...) // committed all at once, more than fits a batch
 	w.settle()
 	w.tick(3)
 	for _, n := range w.all() {

@@ -189,7 +189,7 @@ func lostSnapshotSentAgain(w *world) {
 			for len(w.wire) > 0 {
 				if i := slices.IndexFunc(w.wire, func(m raft.Message) bool {
 					return m.Type == lost && (m.To == 3 || m.From == 3) && (sent || m.Type == raft.InstallSnapshot)
-				}); i >= 0 && lost != 0 {
+				}); i >= 0 {
 					w.wire = slices.Delete(w.wire, i, i+1)
 					lost = 0
 				}
