@@ -82,4 +82,5 @@
 //	snapshot.go   the snapshots, and which to start from
 //	spans.go      which part of the log is no longer needed
 //	disk.go       the storage
+//	open.go       what it does first
 package disk
