@@ -22,10 +22,15 @@ func someFiles(n int) (files []File) {
 func TestChapterRaftKeepsItsPromises(t *testing.T) {
 	temp := tempIn(t)
 	var told []string
+	var broken []string
 	ok, err := play(t.Context(), []Chapter{raftChapter}, someFiles(60), func(e Event) {
+		if e.Kind == KindClaim && !e.OK {
+			broken = append(broken, "RULE tour-claim: "+e.Text)
+		}
 		told = append(told, fmt.Sprintf("%s %s %t %s", e.At, e.Kind, e.OK, e.Text))
 	})
 	require.NoError(t, err)
+	require.Empty(t, broken)
 	require.True(t, ok, strings.Join(told, "\n"))
 	all := strings.Join(told, "\n")
 	for _, part := range []string{"is stopped while it leads", "is cut off from both others", "the process is killed (SIGKILL)", "60 files from 3 nodes"} {
