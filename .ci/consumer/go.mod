@@ -4,4 +4,9 @@ go 1.26.0
 
 require github.com/flagship-go/flagship v0.0.0
 
+require (
+	github.com/anishathalye/porcupine v1.3.1 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)
+
 replace github.com/flagship-go/flagship => ../..
