@@ -1,0 +1,343 @@
+package rafttest
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/flagship-go/flagship/internal/sim"
+	"github.com/flagship-go/flagship/internal/vfs"
+	"github.com/flagship-go/flagship/raft"
+)
+
+// simNode is the shell of a core in the simulator: one life of a node. It does
+// what [raft.Node] does, but on one goroutine and in virtual time.
+type simNode struct {
+	s       *simulation
+	p       *sim.Process
+	id      raft.NodeID
+	core    Core
+	disk    simDisk
+	state   simState
+	onTick  func()
+	onSync  func()
+	waiting map[uint64]simWaiter  // proposed here, by index
+	asked   map[uint64]simRequest // reads given to the core
+	decided []simRead             // reads that wait for the state machine
+	readID  uint64
+	// snapshotAt is the index of the last snapshot.
+	snapshotAt uint64
+}
+
+// simWaiter is a client who waits for what it proposed.
+type simWaiter struct {
+	term   uint64
+	client sim.ID
+}
+
+type simRead struct {
+	index   uint64
+	request simRequest
+}
+
+const (
+	tickLength = 100 * time.Millisecond
+	// restartDelay is how long the supervisor of a node waits before it starts
+	// a node again that stopped by itself.
+	restartDelay = time.Second
+)
+
+// boot starts a life.
+func (s *simulation) boot(p *sim.Process) sim.Handler {
+	i := int(p.ID()) - 1
+	s.nodes[i], s.lives[i] = nil, p.Life()
+	if p.Life() > 1 {
+		s.stats.Crashes++
+	}
+	if s.buried[i] {
+		return nil
+	}
+	n := &simNode{
+		s: s, p: p, id: raft.NodeID(p.ID()), state: newSimState(),
+		waiting: map[uint64]simWaiter{}, asked: map[uint64]simRequest{},
+	}
+	st, err := n.disk.open(n)
+	if err != nil {
+		n.die(err)
+		return nil
+	}
+	if err := s.promises[i].kept(st); err != nil {
+		s.failWith(err)
+		return nil
+	}
+	s.promises[i].loaded(st)
+	if !n.start(st) {
+		return nil
+	}
+	s.nodes[i] = n
+	n.onTick, n.onSync = n.tick, n.sync
+	p.After(time.Duration(p.Rand().IntN(100_000))*time.Microsecond, n.onTick) // ticks are not in step
+	n.drain()
+	return n
+}
+
+// start makes the core and the state machine from what the disk held.
+func (n *simNode) start(st raft.State) bool {
+	s := n.s
+	if st.Snapshot != nil && !n.restore(st.Snapshot) {
+		return false
+	}
+	cfg := raft.Config{
+		ID: n.id, Voters: slices.Clone(s.ids), Seed: s.seed<<16 + uint64(n.p.Life()), Trace: n.trace,
+		NoPreVote: s.opts.NoPreVote, NoCheckQuorum: s.opts.NoCheckQuorum,
+	}
+	if s.seed%3 == 0 { // small messages and windows, so that their limits are met
+		cfg.MaxMessageBytes, cfg.MaxInflight, cfg.MaxApplyBytes = 400, 2, 600
+	}
+	core, err := s.opts.NewCore(cfg, st)
+	if err != nil {
+		s.fail("restart", "Figure 2", "%s does not start on what its disk holds: %v", n.id, err)
+		return false
+	}
+	n.core = core
+	s.failWith(s.checker.Started(n.id, st))
+	return true
+}
+
+// trace counts what the core tells, and passes it on.
+func (n *simNode) trace(e raft.Event) {
+	switch {
+	case e.Kind == raft.EventRole && e.Role == raft.Leader:
+		n.s.stats.Elections++
+	case e.Kind == raft.EventSnapshotTaken:
+		n.s.stats.SnapshotsInstalled++
+	}
+	if n.s.loud {
+		n.p.Note("raft", e)
+	}
+}
+
+// die stops the node on an error of its disk. A supervisor starts it again,
+// unless it has found that its disk has lost what it once held: then nothing
+// that it says can be trusted any more.
+func (n *simNode) die(err error) {
+	n.p.Exit(err.Error())
+	switch i := n.id - 1; {
+	case errors.Is(err, vfs.ErrPowerCut):
+		return // it is the world that stops the node, and starts it again
+	case errors.Is(err, vfs.ErrIO) || errors.Is(err, vfs.ErrNoSpace):
+	case n.s.rotten[i]:
+		n.s.buried[i] = true
+		n.s.stats.Corruptions++
+		return
+	default:
+		n.s.fail("disk-sound", "raft/disk", "%s stops on an error that its disk did not make: %v", n.id, err)
+	}
+	n.s.stats.DiskFailures++
+	n.s.supervise(n.p)
+}
+
+// supervise starts a node again when the life p has ended. A stall of the disk
+// may keep it from ending for a while.
+func (s *simulation) supervise(p *sim.Process) {
+	w := s.world
+	w.At(w.Now()+restartDelay, func() {
+		switch {
+		case s.lives[p.ID()-1] != p.Life():
+			// Somebody else has started it.
+		case w.Running(p.ID()):
+			s.supervise(p)
+		default:
+			w.Restart(p.ID())
+		}
+	})
+}
+
+func (n *simNode) tick() {
+	n.core.Tick()
+	n.drain()
+	n.p.After(tickLength, n.onTick)
+}
+
+// Receive takes a message of a node or a client.
+func (n *simNode) Receive(_ sim.ID, payload any) {
+	switch m := payload.(type) {
+	case raft.Message:
+		if err := n.core.Step(m); err != nil {
+			n.s.fail("refused", "§5", "%s refuses a message: %v", n.id, err)
+			return
+		}
+	case simRequest:
+		n.request(m)
+	}
+	n.drain()
+}
+
+// request takes an operation of a client.
+func (n *simNode) request(r simRequest) {
+	if r.kind == simGet {
+		n.readID++
+		if err := n.core.ReadIndex(n.readID); err != nil {
+			n.refuse(r.client, r.seq, err)
+			return
+		}
+		n.asked[n.readID] = r
+		return
+	}
+	index, term, err := n.core.Propose(r.simCommand.encode(n.s.opts.ValueBytes))
+	if err != nil {
+		n.refuse(r.client, r.seq, err)
+		return
+	}
+	n.waiting[index] = simWaiter{term, r.client}
+}
+
+// refuse tells a client that nothing was done.
+func (n *simNode) refuse(client sim.ID, seq uint64, err error) {
+	var to *raft.NotLeaderError
+	reply := simReply{seq: seq}
+	if errors.As(err, &to) {
+		reply.leader = to.Leader
+	} else {
+		n.s.fail("refused", "§5", "%s refuses an operation: %v", n.id, err)
+	}
+	n.p.Send(client, reply)
+}
+
+// drain does what the core asks for until it asks for nothing.
+func (n *simNode) drain() {
+	idle := true
+	for n.core.HasReady() && !n.s.failed() {
+		idle = false
+		rd := n.core.Ready()
+		n.s.failWith(n.s.checker.Observe(n.core.Status(), &rd))
+		n.send(rd.Messages)
+		if err := n.disk.take(&rd); err != nil {
+			n.die(err)
+			return
+		}
+	}
+	if idle {
+		n.s.failWith(n.s.checker.Observe(n.core.Status(), nil))
+	}
+	n.releaseReads()
+	if n.state.applied-n.snapshotAt >= n.s.opts.SnapshotEvery {
+		if err := n.snapshot(); err != nil {
+			n.die(err)
+		}
+	}
+}
+
+// sync ends the writes that were left to gather.
+func (n *simNode) sync() {
+	if err := n.disk.sync(); err != nil {
+		n.die(err)
+		return
+	}
+	n.drain()
+}
+
+// send puts messages on the network. A snapshot's data comes from the disk.
+func (n *simNode) send(messages []raft.Message) {
+	for _, m := range messages {
+		if m.Type == raft.InstallSnapshot {
+			snapshot, err := n.disk.storage.Snapshot()
+			if err != nil || snapshot == nil {
+				continue // it will be sent again; a rotten one is found at the next boot
+			}
+			m.Snapshot = snapshot
+		}
+		n.s.stats.Messages++
+		n.p.Send(sim.ID(m.To), m)
+	}
+}
+
+// apply hands what is committed to the state machine and answers the clients.
+func (n *simNode) apply(snapshot *raft.Snapshot, entries []raft.Entry) {
+	if snapshot != nil {
+		if !n.restore(snapshot) {
+			return
+		}
+		clear(n.waiting) // whether theirs was in it they find out by asking again
+	}
+	for i := range entries {
+		e := &entries[i]
+		c, answer, answered, err := n.state.apply(e)
+		if err != nil {
+			n.s.fail("state-machine-safety", "§5.3", "%s applies entry %d, which nobody proposed: %v", n.id, e.Index, err)
+			return
+		}
+		n.s.stateAt(n, "state-machine-safety", "§5.4.3")
+		w, ok := n.waiting[e.Index]
+		delete(n.waiting, e.Index)
+		if ok && answered && w.term == e.Term && w.client == c.client {
+			n.s.acked = max(n.s.acked, e.Index)
+			n.p.Send(c.client, simReply{seq: c.seq, ok: true, simAnswer: answer})
+		}
+	}
+	if n.state.applied > 0 {
+		n.core.Applied(n.state.applied)
+	}
+}
+
+// restore replaces the state by a snapshot's.
+func (n *simNode) restore(snapshot *raft.Snapshot) bool {
+	state, err := decodeSimState(snapshot.Data)
+	if err != nil || state.applied != snapshot.Index || state.term != snapshot.Term {
+		n.s.fail("snapshot-state", "§7", "the snapshot at %d/t%d of %s holds the state at %d/t%d (error: %v)",
+			snapshot.Index, snapshot.Term, n.id, state.applied, state.term, err)
+		return false
+	}
+	n.state, n.snapshotAt = state, snapshot.Index
+	n.s.stateAt(n, "snapshot-state", "§7")
+	return true
+}
+
+// decide takes the core's word on reads.
+func (n *simNode) decide(reads []raft.Read) {
+	for _, r := range reads {
+		request, ok := n.asked[r.ID]
+		delete(n.asked, r.ID)
+		switch {
+		case !ok:
+			n.s.fail("read-once", "D§6.4", "%s decides read %d, which is not asked any more", n.id, r.ID)
+		case r.Lost:
+			n.refuse(request.client, request.seq, &raft.NotLeaderError{})
+		default:
+			n.decided = append(n.decided, simRead{r.Index, request})
+		}
+	}
+}
+
+// releaseReads answers the reads whose index is applied.
+func (n *simNode) releaseReads() {
+	if len(n.decided) == 0 {
+		return
+	}
+	n.decided = slices.DeleteFunc(n.decided, func(r simRead) bool {
+		if r.index > n.state.applied {
+			return false
+		}
+		n.p.Send(r.request.client, simReply{seq: r.request.seq, ok: true, simAnswer: simAnswer{n.state.keys[r.request.key], true}})
+		return true
+	})
+}
+
+// snapshot stores the state and cuts the log behind it.
+func (n *simNode) snapshot() error {
+	s := raft.Snapshot{
+		Index: n.state.applied, Term: n.state.term,
+		Membership: raft.Membership{Voters: slices.Clone(n.s.ids)}, Data: n.state.encode(),
+	}
+	if err := n.disk.saveSnapshot(s); err != nil {
+		return err
+	}
+	n.snapshotAt = s.Index
+	n.s.stats.Snapshots++
+	upTo := max(n.core.Status().First-1, s.Index-min(s.Index, n.s.opts.KeepEntries))
+	if err := n.core.Compact(s, upTo); err != nil {
+		n.s.fail("compaction", "§7", "%s refuses to compact: %v", n.id, err)
+		return nil
+	}
+	return n.disk.storage.Compact(upTo)
+}
