@@ -21,6 +21,17 @@ type Transport interface {
 	Close() error
 }
 
+// SnapshotReporter is a Transport that takes its time over snapshots and tells
+// how each one goes. A leader that hears nothing takes a snapshot for lost
+// after an election timeout, and sends it anew.
+type SnapshotReporter interface {
+	// OnSnapshot is called once, before Start. report is called with failed
+	// false whenever an InstallSnapshot to a node has come further, and once
+	// with true when it is given up. report is safe for concurrent use, never
+	// waits, and does not call the transport; see [Core.ReportSnapshot].
+	OnSnapshot(report func(to NodeID, failed bool))
+}
+
 // Network connects nodes in one process. Links can be cut, to try out what a
 // cluster does then. It is safe for concurrent use.
 type Network struct {
