@@ -15,8 +15,6 @@ const (
 	PreCandidate
 	Candidate
 	Leader
-
-	numRoles
 )
 
 func (r Role) String() string {

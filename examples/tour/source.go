@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"runtime"
 	"strings"
 )
 
@@ -47,7 +46,7 @@ func loadSource(ctx context.Context, dir string) ([]File, error) {
 // reliable one first.
 func loadInstalled(ctx context.Context) ([]File, error) {
 	var tried []string
-	for _, root := range []string{askGo(ctx), os.Getenv("GOROOT"), runtime.GOROOT()} {
+	for _, root := range []string{askGo(ctx), os.Getenv("GOROOT")} {
 		if root == "" {
 			continue
 		}

@@ -35,7 +35,8 @@ func TestAFaultStrikesWhatItSelects(t *testing.T) {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
 			m := vfs.NewMem()
 			require.NoError(t, m.MkdirAll("d"))
-			a, b := create(t, m, "d/a", ""), create(t, m, "d/b", "")
+			create(t, m, "d/a", "")
+			create(t, m, "d/b", "")
 			m = m.KillClone() // numbers from 1 on
 			var failed []int64
 			m.Observe(func(op vfs.Op) {
@@ -44,7 +45,7 @@ func TestAFaultStrikesWhatItSelects(t *testing.T) {
 					failed = append(failed, op.N)
 				}
 			})
-			a, b = open(t, m, "d/a", vfs.ReadWrite), open(t, m, "d/b", vfs.ReadWrite)
+			a, b := open(t, m, "d/a", vfs.ReadWrite), open(t, m, "d/b", vfs.ReadWrite)
 			c.fault.Err = vfs.ErrIO
 			m.Inject(c.fault)
 			_ = m.SyncDir("d")                // 1
