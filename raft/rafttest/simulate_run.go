@@ -63,7 +63,7 @@ func newSimulation(seed uint64, o Options, sink func(Event)) *simulation {
 // maxEvents is what no sound cluster needs: ten times the messages, timers and
 // retries of the busiest runs.
 func (o *Options) maxEvents() uint64 {
-	return uint64((o.Duration+o.CalmLimit)/time.Second+1) * uint64(o.Nodes) * 1500
+	return uint64((o.Duration+o.CalmLimit)/time.Second+1)*uint64(o.Nodes)*200 + uint64(o.Ops)*200
 }
 
 // cloneMessage keeps nodes from sharing memory, but for the entries' data,
