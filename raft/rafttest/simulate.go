@@ -1,6 +1,7 @@
 package rafttest
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -79,7 +80,7 @@ type Options struct {
 	// Negative: always at once.
 	SyncDelay time.Duration
 	// NoPreVote and NoCheckQuorum turn the extensions off, as in raft.Config.
-	// Default: on in seven of eight seeds, each.
+	// Default: each is off, and so the extension on, in seven of eight seeds.
 	NoPreVote, NoCheckQuorum bool
 	// Faults says how much of what goes wrong. nil: drawn from the seed.
 	Faults *Faults
@@ -92,8 +93,8 @@ type Options struct {
 	// Schedule is what happens instead of what the seed would generate: a
 	// minimised one, for instance. The seed still decides the rest.
 	Schedule Schedule
-	// Attempts bounds the runs spent on minimising a failure. Default 1000, a second or two;
-	// negative: none.
+	// Attempts bounds the runs spent on minimising a failure. Default 1000, a
+	// second or two; negative: none.
 	Attempts int
 	// Sink receives the events of the run. It must not call into the
 	// simulation. Events of minimising are not among them.
@@ -166,10 +167,9 @@ func (o Options) withDefaults(seed uint64) Options {
 	}
 	o.NoPreVote = oneIn(8) || o.NoPreVote
 	o.NoCheckQuorum = oneIn(8) || o.NoCheckQuorum
-	if faults := new(Faults); true {
-		faults.draw(r, o.Duration)
-		setDefault(&o.Faults, faults)
-	}
+	drawn := new(Faults)
+	drawn.draw(r, o.Duration)
+	setDefault(&o.Faults, drawn)
 	if o.NewCore == nil {
 		o.NewCore = func(cfg raft.Config, st raft.State) (Core, error) { return raft.NewCore(cfg, st) }
 	}
@@ -178,6 +178,27 @@ func (o Options) withDefaults(seed uint64) Options {
 	}
 	setDefault(&o.Attempts, 1000)
 	return o
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Nodes < 1 || o.Nodes >= firstClient:
+		return fmt.Errorf("%w: rafttest.Options.Nodes is %d, must be 1 to %d", raft.ErrInvalid, o.Nodes, firstClient-1)
+	case o.Clients < 1 || o.Keys < 1:
+		return fmt.Errorf("%w: rafttest.Options.Clients is %d and Keys %d, must be positive", raft.ErrInvalid, o.Clients, o.Keys)
+	case min(o.Ops, o.ValueBytes) < 0 || min(o.Duration, o.CalmLimit) < 0:
+		return fmt.Errorf("%w: a size or time in rafttest.Options is negative", raft.ErrInvalid)
+	case o.Duration < o.longest():
+		return fmt.Errorf("%w: rafttest.Options.Duration is %v, shorter than a fault, %v", raft.ErrInvalid, o.Duration, o.longest())
+	}
+	return nil
+}
+
+// longest is how long a fault may last.
+func (o *Options) longest() time.Duration {
+	longest := o.Faults.Longest
+	setDefault(&longest, 4*time.Second)
+	return longest
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -249,10 +270,13 @@ func Simulate(t testing.TB, seed uint64, o Options) Report {
 	return report
 }
 
-// Explore runs one seed. The error is a [*Failure], minimised; the report is
-// of the first run.
+// Explore runs one seed. The error is a [*Failure], minimised, or
+// raft.ErrInvalid; the report is of the first run.
 func Explore(seed uint64, o Options) (Report, error) {
 	o = o.withDefaults(seed)
+	if err := o.validate(); err != nil {
+		return Report{}, err
+	}
 	schedule := o.Schedule
 	if schedule == nil {
 		schedule = o.generate(seed)

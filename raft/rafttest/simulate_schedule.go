@@ -24,10 +24,8 @@ import (
 // generate makes the schedule of a seed.
 func (o *Options) generate(seed uint64) Schedule {
 	f := o.Faults
-	longest := f.Longest
-	setDefault(&longest, 4*time.Second)
 	p := sim.Profile{
-		Length: o.Duration, FaultMin: 100 * time.Millisecond, FaultMax: longest,
+		Length: o.Duration, FaultMin: 100 * time.Millisecond, FaultMax: o.longest(),
 		PowerCuts: f.PowerCuts, Kills: f.Kills, PowerCutsDuring: f.PowerCutsDuring, MaxDiskOperations: 30,
 		Pauses: f.Pauses, Partitions: f.Partitions, Cuts: f.Cuts, Drifts: f.Drifts, MaxDrift: 100_000,
 		Chaoses: f.Chaoses, Chaos: sim.Chaos{Loss: 0.3, Duplicate: 0.3, Reorder: 0.3, LatencyMin: time.Millisecond, LatencyMax: 300 * time.Millisecond},

@@ -2,6 +2,7 @@ package rafttest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -155,5 +156,21 @@ func TestRotSparesTheEndOfTheLog(t *testing.T) {
 		_, err = f.ReadAt(b, 0)
 		require.NoError(t, err)
 		require.Equal(t, make([]byte, 10), b, name)
+	}
+}
+
+func TestSimulateRefusesOptionsThatCannotWork(t *testing.T) {
+	for _, o := range []Options{{Nodes: -1}, {Nodes: firstClient}, {Clients: -1}, {Keys: -1}, {Ops: -1}, {ValueBytes: -1},
+		{Duration: -time.Second}, {Duration: time.Second}} {
+		_, err := Explore(1, o)
+		require.ErrorIs(t, err, raft.ErrInvalid, "%+v", o)
+	}
+}
+
+func TestSimulateRunsClustersOfAnySize(t *testing.T) {
+	for nodes := 1; nodes < firstClient; nodes++ {
+		for seed := range uint64(3) {
+			Simulate(t, seed, Options{Nodes: nodes, Duration: 8 * time.Second})
+		}
 	}
 }
