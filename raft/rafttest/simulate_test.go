@@ -161,7 +161,7 @@ func TestRotSparesTheEndOfTheLog(t *testing.T) {
 
 func TestSimulateRefusesOptionsThatCannotWork(t *testing.T) {
 	for _, o := range []Options{{Nodes: -1}, {Nodes: firstClient}, {Clients: -1}, {Keys: -1}, {Ops: -1}, {ValueBytes: -1},
-		{Duration: -time.Second}, {Duration: time.Second}} {
+		{Duration: -time.Second}, {CalmLimit: -time.Second}} {
 		_, err := Explore(1, o)
 		require.ErrorIs(t, err, raft.ErrInvalid, "%+v", o)
 	}
@@ -172,5 +172,11 @@ func TestSimulateRunsClustersOfAnySize(t *testing.T) {
 		for seed := range uint64(3) {
 			Simulate(t, seed, Options{Nodes: nodes, Duration: 8 * time.Second})
 		}
+	}
+}
+
+func TestSimulateRunsShorterThanItsFaults(t *testing.T) {
+	for seed := range uint64(50) {
+		Simulate(t, seed, Options{Duration: time.Second})
 	}
 }
