@@ -140,3 +140,22 @@ func TestMatchingNeedsAtMostLogProbesAndNeverMoreThanTheHint(t *testing.T) {
 		}
 	}
 }
+
+// Outside the model, but operators do it: a node is given an empty disk and
+// keeps its name. It cannot be repaired, and must not cause a storm.
+func TestAFollowerThatLostItsDiskIsAskedOnceAHeartbeat(t *testing.T) {
+	g := newGroup(t, 3, nil)
+	l := g.elect()
+	g.propose(20)
+	lost := l.cfg.ID%3 + 1
+	fresh, err := NewCore(g.cores[lost].cfg, State{HardState: HardState{Term: l.term}})
+	require.NoError(t, err)
+	g.cores[lost] = fresh
+	g.sent = 0
+	for range 10 {
+		g.propose(3)
+		g.tick(l.cfg.ID)
+	}
+	require.Less(t, g.sent, 10*20)
+	require.Equal(t, Leader, l.role)
+}

@@ -248,7 +248,12 @@ func (c *Core) backUp(p *progress, m *Message) {
 		p.bisect = true
 		p.nextIndex = max(p.matchIndex+1, min(m.Index, index+1))
 		p.probing = false
-		if p.nextIndex == p.matchIndex+1 { // nothing is left in doubt
+		switch {
+		case m.Hint < p.matchIndex:
+			// An old answer, or one of a node that has lost its disk and kept
+			// its name: no hurry to ask again, the next heartbeat will.
+			p.probing = true
+		case p.nextIndex == p.matchIndex+1: // nothing is left in doubt
 			c.changeState(p, Replicate)
 		}
 	}
