@@ -144,7 +144,7 @@ func TestMatchingNeedsAtMostLogProbesAndNeverMoreThanTheHint(t *testing.T) {
 // Outside the model, but operators do it: a node is given an empty disk and
 // keeps its name. It cannot be repaired, and must not cause a storm.
 func TestAFollowerThatLostItsDiskIsAskedOnceAHeartbeat(t *testing.T) {
-	g := newGroup(t, 3, nil)
+	g := newGroup(t, 3, func(cfg *Config) { cfg.MaxMessageBytes = 1 }) // an entry a message
 	l := g.elect()
 	g.propose(20)
 	lost := l.cfg.ID%3 + 1
