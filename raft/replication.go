@@ -233,6 +233,12 @@ func (c *Core) backUp(p *progress, m *Message) {
 	case SnapshotSent:
 		return
 	}
+	if m.Hint < p.matchIndex {
+		// An old answer, or one of a node that has lost its disk and kept its
+		// name: no hurry to ask again, the next heartbeat will.
+		p.probing = true
+		return
+	}
 	news := m.Mid > 0 && m.Mid < m.Index && p.advanceTo(m.Mid)
 	hint := min(m.Hint, m.Index-1)
 	if term, known := c.log.term(hint); known && term == m.LogTerm && hint == m.Hint {
@@ -248,12 +254,7 @@ func (c *Core) backUp(p *progress, m *Message) {
 		p.bisect = true
 		p.nextIndex = max(p.matchIndex+1, min(m.Index, index+1))
 		p.probing = false
-		switch {
-		case m.Hint < p.matchIndex:
-			// An old answer, or one of a node that has lost its disk and kept
-			// its name: no hurry to ask again, the next heartbeat will.
-			p.probing = true
-		case p.nextIndex == p.matchIndex+1: // nothing is left in doubt
+		if p.nextIndex == p.matchIndex+1 { // nothing is left in doubt
 			c.changeState(p, Replicate)
 		}
 	}
