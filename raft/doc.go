@@ -80,6 +80,17 @@
 //	    that started after the read came. (§8, D§6.4)                     reads.go
 //	R14 A leader who does not hear from a majority for an election timeout steps
 //	    down. (D§6.2)                                                  election.go
+//	R15 A node uses the newest membership in its log, committed or not; a change
+//	    of voters passes through a joint one, in which every decision needs a
+//	    majority of the old and of the new; one change at a time, and none before
+//	    the leader committed in its term. (§6, D§4.3)                membership.go
+//	R16 A voter that is being removed may campaign until it knows the change to be
+//	    committed; a removed leader steps down then. (§6, D§4.2.2)   membership.go
+//	R17 A lease is given up for the term when leadership is given away, and when
+//	    the clock may have stood still; a voter that restarts gives no vote for
+//	    an election timeout. (D§6.4.1)                     reads.go, transfer.go
+//	R18 A command of a session is executed once, and its result is part of the
+//	    replicated state. (D§6.3)                                     session.go
 //
 // They add up to the five properties of Figure 3, which invariant.go states as
 // code and which the simulator checks after every step: election safety,
@@ -105,9 +116,11 @@
 //
 // # What is not here
 //
-// Clocks decide nothing but when to campaign. Membership is fixed for now.
-// Byzantine nodes, which lie, need package bft. A node that comes back without
-// what its disk had promised must come back under a new ID.
+// Clocks decide nothing but when to campaign, unless a lease is asked for
+// (Config.Lease). Byzantine nodes, which lie, need package bft. A node that
+// comes back without what its disk had promised must come back under a new ID:
+// it might vote twice under the old one. Witnesses, which vote without a log,
+// are not here.
 //
 // # Reading order
 //
@@ -120,11 +133,17 @@
 //	ready.go        what the shell must store and send, and in which order
 //	snapshot.go     when the log is cut
 //	reads.go        linearizable reads without writing
+//	membership.go   who takes part, and changing that
+//	transfer.go     giving leadership away
 //	quorum/         majorities
 //	event.go        what happened, as data
 //	invariant.go    the five properties
 //	node.go         the shell's loop; inbox.go and apply.go are its ends
+//	session.go      commands that run exactly once
+//	admin.go        what an operator asks of a node
 //	storage.go, transport.go, options.go, status.go, errors.go: the seams
+//	encoding.go     messages and entries as bytes
 //	rafttest/       the conformance kit and the simulator
 //	disk/           the durable storage
+//	tcp/            the transport between processes
 package raft
