@@ -1,0 +1,483 @@
+package tcp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/raft"
+)
+
+func TestMessagesArriveInOrderAndAsTheyWere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, nil)
+		_, in := w.start(t, 2, nil)
+		var sent []raft.Message
+		for i := range uint64(500) {
+			m := heartbeat(1, 2, i)
+			for j := range i % 4 {
+				data := bytes.Repeat([]byte{byte(i)}, int(i*j))
+				if len(data) == 0 {
+					data = nil
+				}
+				m.Entries = append(m.Entries, raft.Entry{Index: i + j + 1, Term: 1, Data: data})
+			}
+			sent = append(sent, m)
+		}
+		for part := range slices.Chunk(sent, 7) {
+			one.Send(part)
+		}
+		synctest.Wait()
+		require.Equal(t, sent, in.all())
+		m := one.Metrics()
+		require.Equal(t, uint64(500), m.Sent)
+		require.Zero(t, m.Dropped)
+		require.Less(t, m.Writes, uint64(100), "what waits goes out together")
+		held, held2 := one.peer(2).queue.size()
+		require.Zero(t, held)
+		require.Zero(t, held2)
+	})
+}
+
+func TestLargeMessageArrives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, nil)
+		_, in := w.start(t, 2, nil)
+		m := heartbeat(1, 2, 1)
+		m.Entries = []raft.Entry{{Index: 1, Term: 1, Data: bytes.Repeat([]byte("0123456789abcde"), 300_000)}}
+		one.Send([]raft.Message{m, heartbeat(1, 2, 2)})
+		synctest.Wait()
+		require.Len(t, in.all(), 2)
+		require.True(t, bytes.Equal(m.Entries[0].Data, in.all()[0].Entries[0].Data))
+	})
+}
+
+func TestMessageOverTheFrameLimitIsDroppedAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, func(o *Options) { o.MaxFrame = 1 << 20 })
+		_, in := w.start(t, 2, nil)
+		m := heartbeat(1, 2, 1)
+		m.Entries = []raft.Entry{{Index: 1, Term: 1, Data: make([]byte, 2<<20)}}
+		one.Send([]raft.Message{m, heartbeat(1, 2, 2)})
+		one.Send([]raft.Message{m})
+		synctest.Wait()
+		require.Len(t, in.all(), 1)
+		require.Equal(t, uint64(2), one.Metrics().TooLarge)
+		held, bytes := one.peer(2).queue.size()
+		require.Zero(t, held+bytes)
+		require.True(t, peerStatus(one, 2).Connected)
+	})
+}
+
+func TestBadFramesEndTheConnectionAndNothingElse(t *testing.T) {
+	good := heartbeat(2, 1, 9)
+	frame := appendFrame(nil, kindMessage, raft.AppendMessage(nil, &good))
+	lying, fromOther, forOther := slices.Clone(frame), heartbeat(3, 1, 1), heartbeat(2, 3, 1)
+	binary.LittleEndian.PutUint32(lying, 0xfffffff0)
+	flipped := slices.Clone(frame)
+	flipped[len(flipped)-1] ^= 1
+	for _, c := range []struct {
+		name string
+		b    []byte
+		more bool // the connection stays open behind b
+	}{
+		{"half a header", frame[:5], false},
+		{"half a frame", frame[:len(frame)-2], false},
+		{"half a frame and silence", frame[:len(frame)-2], true},
+		{"a length over the limit", lying, true},
+		{"a flipped bit", flipped, true},
+		{"a frame of unknown kind", appendFrame(nil, 99, nil), true},
+		{"a message that does not decode", appendFrame(nil, kindMessage, []byte{1, 2, 3}), true},
+		{"a message of a newer version", appendFrame(nil, kindMessage, []byte{9}), true},
+		{"a message in another's name", appendFrame(nil, kindMessage, raft.AppendMessage(nil, &fromOther)), true},
+		{"a message for another", appendFrame(nil, kindMessage, raft.AppendMessage(nil, &forOther)), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWire()
+				tr, in := w.start(t, 1, func(o *Options) { delete(o.Peers, 2); o.Peers[2] = addressFor(9) })
+				s := w.stranger(t, 1)
+				require.Zero(t, s.hello(helloOf(2, 1)).code)
+				require.NoError(t, s.send(frame))
+				s.send(c.b) // the other side may hang up before all of it
+				if c.more {
+					s.requireEnded()
+				} else {
+					s.Close()
+				}
+				time.Sleep(time.Minute)
+				require.Len(t, in.all(), 1, "what came before is delivered, what came after is not")
+				require.Equal(t, uint64(1), tr.Metrics().Broken)
+				again := w.stranger(t, 1)
+				require.Zero(t, again.hello(helloOf(2, 1)).code, "the next connection is welcome")
+				again.Close()
+			})
+		})
+	}
+}
+
+func TestFrameThatDripsIsEndedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		w.start(t, 1, nil)
+		s := w.stranger(t, 1)
+		require.Zero(t, s.hello(helloOf(2, 1)).code)
+		began := time.Now()
+		frame := appendFrame(nil, kindMessage, make([]byte, 1000))
+		for i := 0; i < len(frame) && s.send(frame[i:i+1]) == nil; i++ {
+			time.Sleep(time.Second)
+		}
+		require.Less(t, time.Since(began), 15*time.Second)
+	})
+}
+
+func TestPeerThatNeverReadsCostsItsQueueAndNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, func(o *Options) { o.QueueBytes = 1 << 20 })
+		_, in3 := w.start(t, 3, nil)
+		deaf := w.listen(addressFor(2))
+		defer deaf.Close()
+		conns := make(chan net.Conn, 100)
+		go func() {
+			for {
+				c, err := deaf.Accept()
+				if err != nil {
+					return
+				}
+				s := newStranger(t, c)
+				if s.frames.readMagic() == nil {
+					s.frames.next()
+					a := answer{version: 1}
+					s.send(appendFrame(slices.Clone(magic), kindAnswer, a.encode()))
+				}
+				conns <- c
+			}
+		}()
+		synctest.Wait()
+		require.True(t, peerStatus(one, 2).Connected)
+		began, most := time.Now(), 0
+		for i := range uint64(1000) {
+			m := heartbeat(1, 2, i)
+			m.Entries = []raft.Entry{{Index: i + 1, Term: 1, Data: make([]byte, 4000)}}
+			one.Send([]raft.Message{m, heartbeat(1, 3, i)})
+			if i%10 == 0 {
+				synctest.Wait() // 3 takes what it is sent
+			}
+			most = max(most, peerStatus(one, 2).Bytes)
+		}
+		require.Zero(t, time.Since(began), "Send does not wait")
+		require.LessOrEqual(t, most, 1<<20)
+		require.Greater(t, most, 1<<19)
+		synctest.Wait()
+		require.Len(t, in3.all(), 1000, "the other peer notices nothing")
+		require.Positive(t, one.Metrics().Dropped)
+		time.Sleep(20 * time.Second)
+		require.GreaterOrEqual(t, len(conns), 2, "the connection was given up and made again")
+		require.Zero(t, peerStatus(one, 2).Bytes, "and what waited for it is gone")
+	})
+}
+
+func TestPeerThatFallsSilentIsNoticedByItsMissingPongs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, nil)
+		hole := w.listen(addressFor(2)) // reads all and says nothing, like a dead host's network
+		defer hole.Close()
+		dials := 0
+		go func() {
+			for {
+				c, err := hole.Accept()
+				if err != nil {
+					return
+				}
+				dials++
+				s := newStranger(t, c)
+				s.frames.readMagic()
+				s.frames.next()
+				a := answer{version: 1}
+				s.send(appendFrame(slices.Clone(magic), kindAnswer, a.encode()))
+				go func() {
+					for {
+						if _, _, err := s.frames.next(); err != nil {
+							return
+						}
+					}
+				}()
+			}
+		}()
+		for range 300 {
+			one.Send([]raft.Message{heartbeat(1, 2, 1)})
+			time.Sleep(100 * time.Millisecond)
+		}
+		require.GreaterOrEqual(t, dials, 3)
+		require.Less(t, dials, 6)
+	})
+}
+
+func TestIdleConnectionLivesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, func(o *Options) { delete(o.Peers, 3) })
+		_, in := w.start(t, 2, nil)
+		time.Sleep(24 * time.Hour)
+		one.Send([]raft.Message{heartbeat(1, 2, 1)})
+		synctest.Wait()
+		require.Len(t, in.all(), 1)
+		require.Equal(t, uint64(1), one.Metrics().Connected)
+	})
+}
+
+func TestPeerThatRestartsIsFoundAgainAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, func(o *Options) { o.MaxBackoff = time.Hour })
+		two, _ := w.start(t, 2, nil)
+		synctest.Wait()
+		require.True(t, peerStatus(one, 2).Connected)
+		require.NoError(t, two.Close())
+		synctest.Wait()
+		require.False(t, peerStatus(one, 2).Connected)
+		time.Sleep(10 * time.Minute)
+		_, in := w.start(t, 2, nil)
+		time.Sleep(time.Millisecond) // it calls; the hour is not waited for
+		require.True(t, peerStatus(one, 2).Connected)
+		one.Send([]raft.Message{heartbeat(1, 2, 1)})
+		synctest.Wait()
+		require.Len(t, in.all(), 1)
+	})
+}
+
+func TestDeadPeerIsTriedLessAndLessOftenAndNeverGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, func(o *Options) { delete(o.Peers, 3) })
+		time.Sleep(time.Second)
+		early := w.dialed(addressFor(2))
+		require.GreaterOrEqual(t, early, 4)
+		require.Less(t, early, 12)
+		time.Sleep(100 * time.Second)
+		late := w.dialed(addressFor(2)) - early
+		require.GreaterOrEqual(t, late, 99)
+		require.LessOrEqual(t, late, 210)
+		require.ErrorContains(t, peerStatus(one, 2).Err, "nobody listens")
+		_, in := w.start(t, 2, func(o *Options) { o.Peers = map[raft.NodeID]string{1: "nowhere"} })
+		time.Sleep(1100 * time.Millisecond)
+		one.Send([]raft.Message{heartbeat(1, 2, 1)})
+		synctest.Wait()
+		require.Len(t, in.all(), 1)
+	})
+}
+
+func TestWhatWaitsForADeadPeerIsNotKeptForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, nil)
+		for i := range uint64(1000) {
+			one.Send([]raft.Message{heartbeat(1, 2, i)})
+			time.Sleep(100 * time.Millisecond)
+		}
+		_, in := w.start(t, 2, nil)
+		time.Sleep(5 * time.Second)
+		require.LessOrEqual(t, len(in.all()), 11, "at most what was sent since the last attempt")
+		require.GreaterOrEqual(t, one.Metrics().Dropped, uint64(989))
+	})
+}
+
+func TestPeersCanBeAddedMovedAndRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, func(o *Options) { o.Peers = nil })
+		_, in := w.start(t, 2, nil)
+		time.Sleep(3 * time.Second)
+		one.Send([]raft.Message{heartbeat(1, 2, 1)})
+		synctest.Wait()
+		require.Empty(t, in.all(), "not a peer")
+		require.Equal(t, uint64(1), one.Metrics().Dropped)
+
+		require.NoError(t, one.SetPeer(2, "nowhere"))
+		time.Sleep(3 * time.Second)
+		require.False(t, peerStatus(one, 2).Connected)
+		require.NoError(t, one.SetPeer(2, addressFor(2)))
+		time.Sleep(time.Millisecond)
+		require.True(t, peerStatus(one, 2).Connected, "a new address is tried at once")
+		one.Send([]raft.Message{heartbeat(1, 2, 2)})
+		synctest.Wait()
+		require.Len(t, in.all(), 1)
+
+		_, in9 := w.start(t, 2, func(o *Options) { o.Listener = w.listen("elsewhere:1") })
+		require.NoError(t, one.SetPeer(2, "elsewhere:1"))
+		time.Sleep(time.Second)
+		one.Send([]raft.Message{heartbeat(1, 2, 3)})
+		synctest.Wait()
+		require.Len(t, in9.all(), 1)
+
+		one.RemovePeer(2)
+		one.RemovePeer(2)
+		time.Sleep(time.Second)
+		require.Empty(t, one.Peers())
+		one.Send([]raft.Message{heartbeat(1, 2, 4)})
+		require.Equal(t, uint64(2), one.Metrics().Dropped)
+
+		require.NoError(t, one.SetPeer(1, "itself:1"))
+		require.Empty(t, one.Peers())
+		require.ErrorIs(t, one.SetPeer(0, "x"), raft.ErrInvalid)
+		require.ErrorIs(t, one.SetPeer(5, ""), raft.ErrInvalid)
+	})
+}
+
+func TestCloseIsFinal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, in := w.start(t, 1, nil)
+		two, _ := w.start(t, 2, nil)
+		synctest.Wait()
+		require.NoError(t, one.Close())
+		require.NoError(t, one.Close())
+		two.Send([]raft.Message{heartbeat(2, 1, 1)})
+		one.Send([]raft.Message{heartbeat(1, 2, 1)})
+		synctest.Wait()
+		require.Empty(t, in.all())
+		require.ErrorIs(t, one.Start(in.deliver), ErrClosed)
+		require.ErrorIs(t, one.SetPeer(4, "x"), ErrClosed)
+
+		never := w.prepare(t, 3, nil)
+		require.NoError(t, never.Close(), "one that never started")
+		require.ErrorIs(t, two.Start(in.deliver), raft.ErrInvalid, "a second start")
+	})
+}
+
+func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		o    Options
+	}{
+		{"Options.ID", Options{Address: "127.0.0.1:0"}},
+		{"Options.Address", Options{ID: 1}},
+		{"Options.ClusterID", Options{ID: 1, Address: "127.0.0.1:0", ClusterID: strings.Repeat("x", 256)}},
+		{"Options.TLS", Options{ID: 1, Address: "127.0.0.1:0", VerifyPeer: verifyName}},
+		{"MaxFrame", Options{ID: 1, Address: "127.0.0.1:0", MaxFrame: 100}},
+		{"negative", Options{ID: 1, Address: "127.0.0.1:0", QueueBytes: -1}},
+		{"MaxSnapshot", Options{ID: 1, Address: "127.0.0.1:0", MaxSnapshot: -1}},
+		{"peer 2", Options{ID: 1, Address: "127.0.0.1:0", Peers: map[raft.NodeID]string{2: ""}}},
+		{"peer 0", Options{ID: 1, Address: "127.0.0.1:0", Peers: map[raft.NodeID]string{0: "x"}}},
+	} {
+		_, err := Listen(c.o)
+		require.ErrorIs(t, err, raft.ErrInvalid)
+		require.ErrorContains(t, err, c.text)
+	}
+	_, err := Listen(Options{ID: 1, Address: "127.0.0.1:99999"})
+	require.Error(t, err)
+}
+
+func TestQueueKeepsWhatJoinsAndDropsWhatComesLate(t *testing.T) {
+	q := queue{wake: make(chan struct{}, 1)}
+	m := heartbeat(1, 2, 0)
+	m.Entries = []raft.Entry{{Data: make([]byte, 1000)}}
+	n := 0
+	for q.push(&m, 10_000) {
+		n++
+		m.Round++
+	}
+	require.Equal(t, 10_000/sizeOf(&m), n)
+	batch := q.take(nil)
+	require.Len(t, batch, n)
+	require.Zero(t, batch[0].Round)
+	require.False(t, q.push(&m, 10_000), "what is taken counts until it is released")
+	q.release(n, n*sizeOf(&m))
+	m.Entries[0].Data = make([]byte, 100_000)
+	require.True(t, q.push(&m, 10_000), "alone, a large one is taken")
+	require.False(t, q.push(&m, 10_000))
+	require.Equal(t, 1, q.reset())
+
+	small := heartbeat(1, 2, 0)
+	for i := range maxQueued {
+		require.True(t, q.push(&small, 1<<40>>10), i)
+	}
+	require.False(t, q.push(&small, 1<<40>>10))
+}
+
+func TestFramesComeBackAsTheyWereFromAnyCut(t *testing.T) {
+	for seed := range uint64(100) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		var stream []byte
+		var want [][]byte
+		for range 1 + rng.IntN(10) {
+			payload := make([]byte, rng.IntN(3000))
+			if rng.IntN(10) == 0 {
+				payload = make([]byte, 2*firstRead+rng.IntN(firstRead))
+			}
+			for i := range payload {
+				payload[i] = byte(i * int(seed))
+			}
+			want = append(want, payload)
+			stream = appendFrame(stream, kind(len(want)), payload)
+		}
+		f := readerOf(&trickle{stream, rng}, 4*firstRead)
+		for i, payload := range want {
+			k, got, err := f.next()
+			require.NoError(t, err)
+			require.Equal(t, kind(i+1), k)
+			require.True(t, bytes.Equal(payload, got), "seed %d frame %d", seed, i)
+			if rng.IntN(2) == 0 {
+				f.keep()
+			}
+		}
+		_, _, err := f.next()
+		require.EqualError(t, err, "EOF")
+	}
+}
+
+func TestHeaderAloneDoesNotMakeTheReaderAllocate(t *testing.T) {
+	stream := appendFrame(nil, kindMessage, nil)
+	binary.LittleEndian.PutUint32(stream, 1<<30)
+	f := readerOf(bytes.NewReader(stream), 1<<31-1)
+	_, _, err := f.next()
+	require.ErrorContains(t, err, "inside a frame")
+	require.LessOrEqual(t, cap(f.buf), 2*firstRead)
+}
+
+// FuzzFrames: arbitrary bytes never panic; what is read of them is in them.
+func FuzzFrames(f *testing.F) {
+	f.Add(appendFrame(appendFrame(nil, kindMessage, []byte("one")), kindPing, nil))
+	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+	f.Add(bytes.Repeat([]byte{0xff}, 20))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := readerOf(bytes.NewReader(b), 1<<20)
+		for {
+			_, payload, err := r.next()
+			if err != nil {
+				break
+			}
+			if !bytes.Contains(b, payload) {
+				t.Fatal("read what was not sent")
+			}
+		}
+		readerOf(bytes.NewReader(b), 1<<20).readMagic()
+	})
+}
+
+func TestLogIsNotFloodedByStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		var h throttle
+		for i := range 1000 {
+			h.warn(textLogger(&lines), "refused", "n", i)
+			time.Sleep(10 * time.Millisecond)
+		}
+		require.Equal(t, 10, strings.Count(lines.String(), "refused"))
+		require.Contains(t, lines.String(), fmt.Sprintf("unlogged=%d", 99))
+	})
+}
