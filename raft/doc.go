@@ -105,9 +105,9 @@
 // the same answers, so a whole cluster runs in one goroutine from one seed,
 // thousands of times faster than life, and a failure replays exactly.
 //
-// [Node] is the shell: one goroutine that feeds the core and does what it says
-// with a [Storage] (package raft/disk, or memory), a [Transport] and your
-// [StateMachine].
+// [Node] is the shell: one goroutine that feeds the core, one that writes to a
+// [Storage] (package raft/disk, or memory), one that runs your [StateMachine],
+// and a [Transport] that never waits.
 //
 // Readings of a [Ready] that matter: Messages may leave at once, AfterSync
 // only when the disk has answered. A leader's appends are in the first group,
@@ -138,7 +138,7 @@
 //	quorum/         majorities
 //	event.go        what happened, as data
 //	invariant.go    the five properties
-//	node.go         the shell's loop; inbox.go and apply.go are its ends
+//	node.go         the shell's loop; inbox.go, writer.go and apply.go are its ends
 //	session.go      commands that run exactly once
 //	admin.go        what an operator asks of a node
 //	storage.go, transport.go, options.go, status.go, errors.go: the seams

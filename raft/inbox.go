@@ -18,6 +18,8 @@ type mail struct {
 	proposals []*proposal
 	reads     []*waiter
 	requests  []*request
+	synced    uint64       // the disk's progress
+	installed *Snapshot    // received, and on the disk now
 	applied   uint64       // the state machine's progress
 	snapshot  *Snapshot    // one was taken and stored
 	reports   []sendReport // of snapshots sent

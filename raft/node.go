@@ -14,19 +14,22 @@ import (
 // Node is a member of a cluster that runs by itself: a [Core] driven by real
 // time, a disk and a network. It is safe for concurrent use.
 //
-//	Propose --+                       +--> Storage.Save (one fsync for all)
+//	Propose --+                       +--> writer  --> Storage.Save (one fsync for all)
 //	Read -----+--> inbox --> loop ----+--> Transport.Send
 //	messages -+      ^     Core.Step  +--> applier --> StateMachine.Apply
 //	ticks ----+      |     Core.Ready |       |
-//	                 +----------------+-------+ applied, snapshot taken
+//	                 +----------------+-------+ synced, applied, snapshot taken
 //
 // One goroutine, the loop, owns the core; everything it does for one turn
-// starts with one look into the inbox.
+// starts with one look into the inbox. The disk and the state machine have one
+// each, so that neither delays a heartbeat.
 type Node struct {
 	opts      Options
 	core      *Core
 	inbox     inbox
 	applier   applier
+	writer    writer
+	memory    bool      // Storage is a MemStorage
 	proposals sync.Pool // of *proposal, for Propose
 	counters  counters
 	status    atomic.Pointer[Status]
@@ -85,6 +88,8 @@ func newNode(o Options) (*Node, error) {
 	n.readID = mix(opts.Seed ^ uint64(time.Now().UnixNano()))
 	n.proposals.New = func() any { return &proposal{waiter: waiter{make(chan answer, 1)}} }
 	n.inbox.wake = make(chan struct{}, 1)
+	_, n.memory = opts.Storage.(*MemStorage)
+	n.writer = writer{node: n, wake: make(chan struct{}, 1)}
 	n.applier = applier{node: n, wake: make(chan struct{}, 1), applied: opts.Applied, sessions: sessions{max: opts.MaxSessions}}
 	n.applier.membership = Membership{Voters: opts.Voters}
 	if s := st.Snapshot; s != nil && s.Index > opts.Applied {
@@ -105,6 +110,7 @@ func newNode(o Options) (*Node, error) {
 	n.stop, n.stopping = stop, ctx.Done()
 	n.background.Go(n.run)
 	n.background.Go(n.applier.run)
+	n.background.Go(n.writer.run)
 	return n, nil
 }
 
@@ -193,7 +199,7 @@ func (n *Node) run() {
 			err = ErrStopped
 		case <-ticker.C:
 			n.watchClock()
-			n.core.Tick()
+			n.tick()
 		case <-n.inbox.wake:
 			n.watchClock()
 			err = n.feed()
@@ -208,6 +214,18 @@ func (n *Node) run() {
 		n.finishRequests()
 		n.publish()
 	}
+}
+
+// tick lets time pass for the core, unless the disk has not answered for an
+// election timeout: a leader that cannot write must fall silent, so that the
+// others replace it, and must not campaign either.
+func (n *Node) tick() {
+	if n.writer.stalled(time.Duration(n.opts.ElectionTicks) * n.opts.TickInterval) {
+		n.counters.stalled.Add(1)
+		n.core.DropLease() // its ticks do not count any more
+		return
+	}
+	n.core.Tick()
 }
 
 // watchClock gives up the lease when the loop has stood still: the ticks that
@@ -249,6 +267,12 @@ func (n *Node) feed() error {
 	}
 	for _, r := range m.reports {
 		n.core.ReportSnapshot(r.to, r.failed)
+	}
+	if m.installed != nil {
+		n.apply(m.installed, nil)
+	}
+	if m.synced > 0 {
+		n.core.Synced(m.synced)
 	}
 	if m.applied > 0 {
 		n.core.Applied(m.applied)
@@ -306,31 +330,15 @@ func (n *Node) read(ws []*waiter) {
 	n.reads[n.readID] = slices.Clone(ws)
 }
 
-// handle does what a Ready asks for, in the order in which it asks.
+// handle does what a Ready asks for, in the order in which it asks. A received
+// snapshot goes to the state machine when it is on the disk.
 func (n *Node) handle(rd Ready) error {
 	n.send(rd.Messages)
-	if rd.Snapshot != nil {
-		if err := n.opts.Storage.SaveSnapshot(*rd.Snapshot); err != nil {
-			return fmt.Errorf("%w: snapshot at %d: %w", ErrStorage, rd.Snapshot.Index, err)
-		}
-	}
-	if rd.Seq > 0 {
-		if err := n.opts.Storage.Save(rd.HardState, rd.Entries, rd.MustSync); err != nil {
-			return fmt.Errorf("%w: %w", ErrStorage, err)
-		}
-		if rd.MustSync {
-			n.counters.syncs.Add(1)
-		}
-	}
-	n.send(rd.AfterSync)
 	n.decideReads(rd.Reads)
-	if rd.Snapshot != nil || len(rd.Committed) > 0 {
-		n.apply(rd.Snapshot, rd.Committed)
+	if len(rd.Committed) > 0 {
+		n.apply(nil, rd.Committed)
 	}
-	if rd.Seq > 0 {
-		n.core.Synced(rd.Seq)
-	}
-	return nil
+	return n.store(rd)
 }
 
 // apply hands work to the state machine, and with it those who wait for it.
@@ -429,9 +437,10 @@ func (n *Node) compact(s Snapshot) error {
 		return err
 	}
 	n.counters.snapshots.Add(1)
-	if err := n.opts.Storage.Compact(upTo); err != nil {
-		return fmt.Errorf("%w: compact to %d: %w", ErrStorage, upTo, err)
+	if n.memory {
+		return n.writer.write([]job{{compact: upTo}})
 	}
+	n.writer.put(job{compact: upTo})
 	return nil
 }
 

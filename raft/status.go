@@ -67,6 +67,7 @@ type Metrics struct {
 	Sent, Received   uint64 // messages
 	Refused          uint64 // messages that no correct peer sends
 	Syncs            uint64 // times the log was made durable
+	Stalled          uint64 // ticks that were let pass because the disk did not answer
 	Elections        uint64 // candidacies of this node
 	LeaderChanges    uint64 // times this node took or lost the lead
 	SnapshotsTaken   uint64 // of the own state machine
@@ -74,7 +75,7 @@ type Metrics struct {
 }
 
 type counters struct {
-	committed, sent, received, refused, syncs, elections, changes, snapshots, restored atomic.Uint64
+	committed, sent, received, refused, syncs, stalled, elections, changes, snapshots, restored atomic.Uint64
 }
 
 // Metrics returns the node's counts.
@@ -82,7 +83,7 @@ func (n *Node) Metrics() Metrics {
 	c := &n.counters
 	return Metrics{
 		Committed: c.committed.Load(), Sent: c.sent.Load(), Received: c.received.Load(), Refused: c.refused.Load(),
-		Syncs: c.syncs.Load(), Elections: c.elections.Load(), LeaderChanges: c.changes.Load(),
+		Syncs: c.syncs.Load(), Stalled: c.stalled.Load(), Elections: c.elections.Load(), LeaderChanges: c.changes.Load(),
 		SnapshotsTaken: c.snapshots.Load(), SnapshotsApplied: c.restored.Load(),
 	}
 }
