@@ -126,6 +126,7 @@
 //
 //	message.go      the vocabulary: Entry, Message, HardState, Snapshot
 //	log.go          the log of one node and its marks: commit, durable, applied
+//	config.go       what a core must be told
 //	core.go         state, roles, terms; Tick, Step and the table of handlers
 //	election.go     campaigns, votes, PreVote, CheckQuorum
 //	progress.go     what a leader knows of a follower: matchIndex, nextIndex
@@ -138,7 +139,8 @@
 //	quorum/         majorities
 //	event.go        what happened, as data
 //	invariant.go    the five properties
-//	node.go         the shell's loop; inbox.go, writer.go and apply.go are its ends
+//	node.go         the shell as its users see it
+//	loop.go         its loop; inbox.go, writer.go and apply.go are its ends
 //	session.go      commands that run exactly once
 //	admin.go        what an operator asks of a node
 //	storage.go, transport.go, options.go, status.go, errors.go: the seams

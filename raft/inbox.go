@@ -77,6 +77,7 @@ func (b *inbox) take(into *mail) {
 		messages:  into.messages[:0],
 		proposals: into.proposals[:0],
 		reads:     into.reads[:0],
+		reports:   into.reports[:0],
 		requests:  into.requests[:0],
 	}
 	b.mu.Unlock()
