@@ -1,0 +1,177 @@
+package raft_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/flagship-go/flagship/raft"
+)
+
+// dictionary is a state machine: "key=value" sets, and the result is the value
+// that was there before.
+type dictionary struct {
+	mu    sync.Mutex
+	words map[string]string
+}
+
+func newDictionary() *dictionary { return &dictionary{words: map[string]string{}} }
+
+func (d *dictionary) Apply(_ uint64, command []byte) []byte {
+	key, value, _ := strings.Cut(string(command), "=")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	old := d.words[key]
+	d.words[key] = value
+	return []byte(old)
+}
+
+func (d *dictionary) Snapshot() (io.WriterTo, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b, err := json.Marshal(d.words)
+	return strings.NewReader(string(b)), err
+}
+
+func (d *dictionary) Restore(r io.Reader) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.words = map[string]string{}
+	return json.NewDecoder(r).Decode(&d.words)
+}
+
+func (d *dictionary) get(key string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.words[key]
+}
+
+// propose asks one node after the other until the leader is found.
+func propose(ctx context.Context, nodes []*raft.Node, command string) ([]byte, error) {
+	for {
+		for _, n := range nodes {
+			result, err := n.Propose(ctx, []byte(command))
+			if !errors.Is(err, raft.ErrNotLeader) {
+				return result, err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// Three nodes in one process keep a dictionary; any one of them may be lost.
+func Example() {
+	ids := []raft.NodeID{1, 2, 3}
+	network := raft.NewNetwork()
+	var nodes []*raft.Node
+	var states []*dictionary
+	for _, id := range ids {
+		state := newDictionary()
+		node, err := raft.Start(raft.Options{
+			Config:       raft.Config{ID: id, Voters: ids},
+			TickInterval: 5 * time.Millisecond,
+			Transport:    network.Join(id),
+			StateMachine: state, // Storage: in memory; raft/disk for a real one
+		})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer node.Close()
+		nodes, states = append(nodes, node), append(states, state)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, command := range []string{"raft=a boat", "raft=a protocol"} {
+		before, err := propose(ctx, nodes, command)
+		fmt.Printf("%s, before: %q, %v\n", command, before, err)
+	}
+	// A read on any node: wait until it knows all that was committed before.
+	for i := range nodes {
+		if err := nodes[i].Read(ctx); err != nil {
+			fmt.Println(err)
+		}
+		fmt.Println(nodes[i].Status().ID, states[i].get("raft"))
+	}
+	// Output:
+	// raft=a boat, before: "", <nil>
+	// raft=a protocol, before: "a boat", <nil>
+	// n1 a protocol
+	// n2 a protocol
+	// n3 a protocol
+}
+
+// A core is driven by hand: it says what to store, send and apply, and time
+// passes when Tick is called. Here a cluster of one elects itself and commits.
+func ExampleCore() {
+	core, err := raft.NewCore(raft.Config{ID: 1, Voters: []raft.NodeID{1}}, raft.State{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	work := func() {
+		for core.HasReady() {
+			rd := core.Ready()
+			// Here a shell sends rd.Messages, stores rd.HardState and
+			// rd.Entries, waits for the disk and sends rd.AfterSync.
+			core.Synced(rd.Seq)
+			for _, e := range rd.Committed {
+				fmt.Printf("apply %d/t%d %q\n", e.Index, e.Term, e.Data)
+				core.Applied(e.Index)
+			}
+		}
+	}
+	for core.Status().Role != raft.Leader {
+		core.Tick()
+		work()
+	}
+	if _, _, err := core.Propose([]byte("x=1")); err != nil {
+		fmt.Println(err)
+	}
+	work()
+	// Output:
+	// apply 1/t1 ""
+	// apply 2/t1 "x=1"
+}
+
+// A session makes a repeated command run once.
+func ExampleSession() {
+	state := newDictionary()
+	node, err := raft.Start(raft.Options{
+		Config:       raft.Config{ID: 1, Voters: []raft.NodeID{1}},
+		TickInterval: time.Millisecond,
+		StateMachine: state,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer node.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var session *raft.Session
+	for session == nil {
+		session, err = node.Session(ctx)
+		if err != nil && !errors.Is(err, raft.ErrNotLeader) {
+			fmt.Println(err)
+			return
+		}
+	}
+	result, err := session.Propose(ctx, node, []byte("x=1"))
+	for errors.Is(err, raft.ErrOutcomeUnknown) && ctx.Err() == nil {
+		// The same command, on whichever node leads now: it runs once.
+		result, err = session.Retry(ctx, node)
+	}
+	fmt.Printf("%q %v %s\n", result, err, state.get("x"))
+	// Output:
+	// "" <nil> 1
+}
