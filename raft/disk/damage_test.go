@@ -25,7 +25,7 @@ func TestDamagedSnapshotFallsBackToTheOneBefore(t *testing.T) {
 	mem := NewMemFS()
 	grown(t, mem)
 	name := filepath.Join(testDir, snapshotDir, snapshotID{200, 1}.name())
-	require.NoError(t, mem.FlipBit(name, 8*60))
+	require.NoError(t, mem.FlipBit(name, 8*50))
 	s, err := Open(testDir, options(mem))
 	if err != nil {
 		broken(t, "D6", "the newest snapshot is damaged, the one before and the log are not, and the error is %v", err)
@@ -54,7 +54,7 @@ func TestDamagedFirstSnapshotFallsBackToTheWholeLog(t *testing.T) {
 	s := open(t, mem)
 	grow(t, s, 1, 150)
 	require.NoError(t, s.Close())
-	require.NoError(t, mem.FlipBit(filepath.Join(testDir, snapshotDir, snapshotID{100, 1}.name()), 8*60))
+	require.NoError(t, mem.FlipBit(filepath.Join(testDir, snapshotDir, snapshotID{100, 1}.name()), 8*50))
 	st := load(t, open(t, mem))
 	require.Nil(t, st.Snapshot)
 	require.Len(t, st.Entries, 150)
@@ -87,7 +87,7 @@ func TestDamagedSnapshotThatTheLogCannotReplaceIsAnError(t *testing.T) {
 			names, err := mem.List(filepath.Join(testDir, snapshotDir))
 			require.NoError(t, err)
 			file := filepath.Join(testDir, snapshotDir, names[len(names)-1])
-			require.NoError(t, mem.FlipBit(file, 8*60))
+			require.NoError(t, mem.FlipBit(file, 8*50))
 			for range 2 {
 				_, err = Open(testDir, opts)
 				var damage *CorruptError
@@ -105,7 +105,7 @@ func TestDamageFoundWhenTheSnapshotIsRead(t *testing.T) {
 	mem := NewMemFS()
 	s := open(t, mem)
 	grow(t, s, 1, 250)
-	require.NoError(t, mem.FlipBit(filepath.Join(testDir, snapshotDir, snapshotID{200, 1}.name()), 8*60))
+	require.NoError(t, mem.FlipBit(filepath.Join(testDir, snapshotDir, snapshotID{200, 1}.name()), 8*50))
 	_, err := s.Snapshot()
 	require.ErrorIs(t, err, raft.ErrCorrupt)
 }

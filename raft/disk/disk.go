@@ -18,6 +18,8 @@ type Storage struct {
 	opts Options
 	log  *wal.Log
 
+	existing bool // make no new directory
+	owner    identity
 	recovery Recovery
 	loaded   *raft.State // what Open found, until Load takes it
 

@@ -63,6 +63,9 @@
 //	D6  A damaged snapshot is done without when an older one, or none, and the
 //	    log have everything that it stood for. The log is kept accordingly, and
 //	    Recovery names the damaged file.
+//	D7  ForceNewCluster happens whole or not at all: until its one record is
+//	    durable the directory is what it was, afterwards it belongs to a cluster
+//	    of another name, whose only member has every entry that was there.
 //
 // # What it does not know
 //
@@ -83,4 +86,5 @@
 //	spans.go      which part of the log is no longer needed
 //	disk.go       the storage
 //	open.go       what it does first
+//	force.go      the last resort: one survivor becomes a cluster of its own
 package disk

@@ -30,6 +30,8 @@ type history struct {
 	begun bool
 	base  uint64
 
+	owner *identity // as the last forced cluster left it, nil without one
+
 	noted     uint64 // index of the newest snapshot noted, 0 for none
 	notedTerm uint64
 }
@@ -58,6 +60,9 @@ func (h *history) add(r record) error {
 	if r.kind == kindSnapshot {
 		h.note(r.index, r.term)
 		return nil
+	}
+	if r.kind == kindForce {
+		h.owner = &r.owner
 	}
 	h.hard = r.hard
 	if len(r.entries) == 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -76,6 +77,12 @@ func (m *model) saveSnapshot(s raft.Storage, index, term uint64) error {
 	m.serial++
 	m.snapshot = raft.Snapshot{Index: index, Term: term,
 		Membership: raft.Membership{Voters: []raft.NodeID{1, 2, 3}}, Data: fmt.Appendf(nil, "state %d of %d", m.serial, index)}
+	switch m.rng.IntN(4) {
+	case 0: // in the middle of a change
+		m.snapshot.Membership.Outgoing = []raft.NodeID{1, 2, 4}
+	case 1:
+		m.snapshot.Membership.Learners = []raft.NodeID{5}
+	}
 	snap := m.snapshot
 	m.calls = append(m.calls, call{snapshot: &snap})
 	err := s.SaveSnapshot(snap)
@@ -197,7 +204,7 @@ func normal(st raft.State) raft.State {
 func same(a, b raft.State) bool {
 	snaps := a.Snapshot == nil && b.Snapshot == nil || a.Snapshot != nil && b.Snapshot != nil &&
 		a.Snapshot.Index == b.Snapshot.Index && a.Snapshot.Term == b.Snapshot.Term && bytes.Equal(a.Snapshot.Data, b.Snapshot.Data) &&
-		slices.Equal(a.Snapshot.Membership.Voters, b.Snapshot.Membership.Voters)
+		reflect.DeepEqual(a.Snapshot.Membership, b.Snapshot.Membership)
 	return snaps && a.HardState == b.HardState && slices.EqualFunc(a.Entries, b.Entries, func(x, y raft.Entry) bool {
 		return x.Index == y.Index && x.Term == y.Term && x.Type == y.Type && bytes.Equal(x.Data, y.Data)
 	})

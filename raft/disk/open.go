@@ -49,8 +49,8 @@ func (s *Storage) open() error {
 		return s.logError("opening the log", err)
 	}
 	s.log, s.recovery.Log = log, *found
-	known, err := s.readIdentity()
-	if err != nil {
+	known := false
+	if s.owner, known, err = readIdentity(s.opts.FS, s.dir); err != nil {
 		return err
 	}
 	if !known {
@@ -62,9 +62,6 @@ func (s *Storage) open() error {
 	if err != nil {
 		return err
 	}
-	if s.snapshots, err = s.listSnapshots(); err != nil {
-		return err
-	}
 	return s.recover()
 }
 
@@ -72,6 +69,9 @@ func (s *Storage) open() error {
 // is saved before the last: so a directory with an owner has a log that is not
 // empty, and a log with more than the first record has an owner.
 func (s *Storage) create() error {
+	if s.existing && s.log.LastSeq() <= 1 {
+		return fmt.Errorf("%w: power went while it was made", ErrNotMember)
+	}
 	if s.log.LastSeq() > 1 {
 		return damaged(s.identityFile(), 0, "the file that says whose directory this is is gone")
 	}
@@ -90,7 +90,7 @@ func (s *Storage) create() error {
 	if err := s.opts.FS.SyncDir(s.dir); err != nil {
 		return fmt.Errorf("raft/disk: syncing %s: %w", s.dir, err)
 	}
-	return s.writeIdentity()
+	return s.writeIdentity(identity{s.opts.Node, s.opts.Cluster})
 }
 
 // logError says what was being done, and that damage to the log is damage.
@@ -105,6 +105,12 @@ func (s *Storage) logError(doing string, err error) error {
 func (s *Storage) recover() error {
 	h, err := s.replay(true)
 	if err != nil {
+		return err
+	}
+	if err := s.checkOwner(h.owner); err != nil {
+		return err
+	}
+	if s.snapshots, err = s.listSnapshots(); err != nil {
 		return err
 	}
 	noted := h.noted

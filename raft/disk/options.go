@@ -35,6 +35,9 @@ var (
 	// ErrForeign reports a directory that holds the state of another node or
 	// cluster.
 	ErrForeign = errors.New("raft/disk: directory of another node or cluster")
+	// ErrNotMember reports a directory that [ForceNewCluster] can make no
+	// cluster of: its node never had an entry, or was removed from its cluster.
+	ErrNotMember = errors.New("raft/disk: directory of no member")
 	// ErrClosed reports a call on a closed storage.
 	ErrClosed = errors.New("raft/disk: storage is closed")
 )
@@ -85,8 +88,8 @@ func (o *Options) withDefaults() (Options, error) {
 	if out.KeepSnapshots < 0 {
 		return out, fmt.Errorf("%w: KeepSnapshots is %d", raft.ErrInvalid, out.KeepSnapshots)
 	}
-	if len(out.Cluster) > maxCluster {
-		return out, fmt.Errorf("%w: a cluster's name of %d bytes, at most %d", raft.ErrInvalid, len(out.Cluster), maxCluster)
+	if err := checkCluster(out.Cluster); err != nil {
+		return out, err
 	}
 	if out.Logger == nil {
 		out.Logger = slog.New(slog.DiscardHandler)

@@ -9,11 +9,14 @@ import (
 	"github.com/flagship-go/flagship/raft"
 )
 
-// A record of the log is one Save, or the note that a snapshot was stored.
+// A record of the log is one Save, the note that a snapshot was stored, or the
+// beginning of a forced cluster, which is a Save that also says whose directory
+// it is from now on.
 //
 //	Save      version 1 | kind 1 | term | votedFor | commit | count |
 //	          first index | per entry: term | type | length | data
 //	snapshot  version 1 | kind 2 | index | term
+//	force     version 1 | kind 3 | node | length | cluster | as in Save, from term on
 //
 // Version, kind and type are bytes, the other numbers uvarints. Entries follow
 // each other, so that one index serves all; without entries there is none.
@@ -22,6 +25,7 @@ const (
 
 	kindSave     = 1
 	kindSnapshot = 2
+	kindForce    = 3
 )
 
 // record is a decoded one.
@@ -31,11 +35,26 @@ type record struct {
 	entries []raft.Entry
 	index   uint64 // of the snapshot
 	term    uint64
+	owner   identity // from here on; of a force
 }
+
+// saves reports whether the record holds a hard state, and perhaps entries.
+func (r *record) saves() bool { return r.kind == kindSave || r.kind == kindForce }
 
 // appendSave encodes a Save. It does not allocate when b has room.
 func appendSave(b []byte, hs raft.HardState, entries []raft.Entry) ([]byte, error) {
-	b = append(b, recordVersion, kindSave)
+	return appendState(append(b, recordVersion, kindSave), hs, entries)
+}
+
+// appendForce encodes the beginning of a cluster of owner's own.
+func appendForce(b []byte, owner identity, hs raft.HardState, entries []raft.Entry) ([]byte, error) {
+	b = append(b, recordVersion, kindForce)
+	b = binary.AppendUvarint(b, uint64(owner.node))
+	b = binary.AppendUvarint(b, uint64(len(owner.cluster)))
+	return appendState(append(b, owner.cluster...), hs, entries)
+}
+
+func appendState(b []byte, hs raft.HardState, entries []raft.Entry) ([]byte, error) {
 	b = binary.AppendUvarint(b, hs.Term)
 	b = binary.AppendUvarint(b, uint64(hs.VotedFor))
 	b = binary.AppendUvarint(b, hs.Commit)
@@ -76,8 +95,11 @@ func decodeRecord(b []byte) (r record, version byte, err error) {
 	d := decoder{b: b[2:]}
 	switch r.kind = b[1]; r.kind {
 	case kindSave:
-		r.hard = raft.HardState{Term: d.uvarint(), VotedFor: raft.NodeID(d.uvarint()), Commit: d.uvarint()}
-		r.entries = d.entries()
+		d.state(&r)
+	case kindForce:
+		r.owner.node = raft.NodeID(d.uvarint())
+		r.owner.cluster = string(d.bytes(d.uvarint()))
+		d.state(&r)
 	case kindSnapshot:
 		r.index, r.term = d.uvarint(), d.uvarint()
 	default:
@@ -114,6 +136,11 @@ func (d *decoder) bytes(n uint64) []byte {
 	p := d.b[:n:n]
 	d.b = d.b[n:]
 	return p
+}
+
+func (d *decoder) state(r *record) {
+	r.hard = raft.HardState{Term: d.uvarint(), VotedFor: raft.NodeID(d.uvarint()), Commit: d.uvarint()}
+	r.entries = d.entries()
 }
 
 func (d *decoder) entries() []raft.Entry {

@@ -14,7 +14,10 @@ import (
 //
 //	snapshots/00000000000003e8-0000000000000007.snap     index 1000, term 7
 //
-//	body:  index 8 | term 8 | voters n 8 | voter 8 ... | data
+//	body:  index 8 | term 8 | length 8 | membership | data
+//
+// The membership is encoded as in an EntryMembership: a snapshot taken in the
+// middle of a change must bring back both sets of voters, and the learners.
 const (
 	snapshotDir    = "snapshots"
 	snapshotSuffix = ".snap"
@@ -63,10 +66,9 @@ func (s *Storage) writeSnapshot(snap *raft.Snapshot) (named bool, err error) {
 	id := snapshotID{snap.Index, snap.Term}
 	head := binary.LittleEndian.AppendUint64(nil, snap.Index)
 	head = binary.LittleEndian.AppendUint64(head, snap.Term)
-	head = binary.LittleEndian.AppendUint64(head, uint64(len(snap.Membership.Voters)))
-	for _, v := range snap.Membership.Voters {
-		head = binary.LittleEndian.AppendUint64(head, uint64(v))
-	}
+	members := encodeMembership(snap.Membership)
+	head = binary.LittleEndian.AppendUint64(head, uint64(len(members)))
+	head = append(head, members...)
 	named, err = writeFile(s.opts.FS, s.snapshotFile(id), snapshotMagic, head, snap.Data)
 	if err != nil {
 		err = fmt.Errorf("raft/disk: snapshot at %d: %w", snap.Index, err)
@@ -87,19 +89,31 @@ func (s *Storage) readSnapshot(id snapshotID) (*raft.Snapshot, error) {
 	if snap.Index != id.index || snap.Term != id.term {
 		return nil, damaged(name, fileHeader, "it is of index %d and term %d", snap.Index, snap.Term)
 	}
-	voters := binary.LittleEndian.Uint64(b[16:])
+	length := binary.LittleEndian.Uint64(b[16:])
 	b = b[24:]
-	if voters > uint64(len(b)/8) {
-		return nil, damaged(name, fileHeader+16, "%d voters in %d bytes", voters, len(b))
+	if length > uint64(len(b)) {
+		return nil, damaged(name, fileHeader+16, "a membership of %d bytes in %d", length, len(b))
 	}
-	for range voters {
-		snap.Membership.Voters = append(snap.Membership.Voters, raft.NodeID(binary.LittleEndian.Uint64(b)))
-		b = b[8:]
+	if snap.Membership, err = raft.DecodeMembership(b[:length]); err != nil {
+		return nil, damaged(name, fileHeader+24, "%v", err)
 	}
-	if len(b) > 0 {
+	if b = b[length:]; len(b) > 0 {
 		snap.Data = b
 	}
 	return snap, nil
+}
+
+// encodeMembership is what [raft.DecodeMembership] reads: its version, then each
+// set as its length and IDs, all uvarints.
+func encodeMembership(m raft.Membership) []byte {
+	b := []byte{1}
+	for _, set := range [][]raft.NodeID{m.Voters, m.Learners, m.Outgoing} {
+		b = binary.AppendUvarint(b, uint64(len(set)))
+		for _, id := range set {
+			b = binary.AppendUvarint(b, uint64(id))
+		}
+	}
+	return b
 }
 
 // chooseSnapshot returns the snapshot to start from: the newest, or, if that is

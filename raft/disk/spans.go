@@ -5,7 +5,7 @@ package disk
 // that knowing more would be of no use.
 type spans struct {
 	list []span // by last
-	save uint64 // the last record that is a Save: it holds the hard state
+	save uint64 // the last record that holds a hard state
 }
 
 type span struct {
@@ -17,7 +17,7 @@ type span struct {
 // add accounts for record seq. It allocates once in many calls.
 func (s *spans) add(seq uint64, r record, bytes int, segment int64) {
 	highest := r.index
-	if r.kind == kindSave {
+	if r.saves() {
 		s.save = seq
 		if n := len(r.entries); n > 0 {
 			highest = r.entries[n-1].Index
