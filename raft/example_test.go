@@ -77,8 +77,8 @@ func Example() {
 	for _, id := range ids {
 		state := newDictionary()
 		node, err := raft.Start(raft.Options{
-			Config:       raft.Config{ID: id, Voters: ids},
-			TickInterval: 5 * time.Millisecond,
+			Config:       raft.Config{ID: id, Voters: ids}, // a dead leader is replaced
+			TickInterval: 50 * time.Millisecond,            // after 0.5 to 1 s
 			Transport:    network.Join(id),
 			StateMachine: state, // Storage: in memory; raft/disk for a real one
 		})
@@ -97,8 +97,8 @@ func Example() {
 	}
 	// A read on any node: wait until it knows all that was committed before.
 	for i := range nodes {
-		if err := nodes[i].Read(ctx); err != nil {
-			fmt.Println(err)
+		for errors.Is(nodes[i].Read(ctx), raft.ErrNotLeader) {
+			time.Sleep(time.Millisecond) // there is no leader just now
 		}
 		fmt.Println(nodes[i].Status().ID, states[i].get("raft"))
 	}
