@@ -311,6 +311,7 @@ func (c *Core) becomeFollower(term uint64, leader NodeID) {
 	c.role, c.leader = Follower, leader
 	if term > c.term {
 		c.term, c.votedFor = term, None
+		c.reads.fail(c) // asked of the leader before: its answer comes too late
 		c.emit(EventTerm, leader, 0, "§5.1")
 	}
 	if was == Leader {

@@ -37,6 +37,7 @@ func (c *Core) becomeCandidate(force bool) {
 	c.role, c.leader = Candidate, None
 	c.term++
 	c.votedFor = c.cfg.ID // counted in Synced
+	c.reads.fail(c)
 	c.emit(EventRole, None, 0, "§5.2")
 	c.askForVotes(RequestVote, c.term, force)
 }

@@ -57,7 +57,7 @@ type started struct {
 }
 
 // lead starts the queue of a new reign.
-func (q *readQueue) lead() { *q = readQueue{asked: q.asked} }
+func (q *readQueue) lead() { *q = readQueue{} }
 
 // ReadIndex asks when a read that starts now may be answered; the answer comes
 // in Ready.Reads under the same id. A node must never use an id twice, not

@@ -161,10 +161,7 @@ func (c *Core) follow(leader NodeID) {
 	if c.role != Follower {
 		c.becomeFollower(c.term, leader)
 	}
-	if c.leader != leader {
-		c.leader = leader
-		c.reads.fail(c) // asked of the one before
-	}
+	c.leader = leader
 	c.electionElapsed = 0
 }
 
