@@ -1,0 +1,52 @@
+package etcdraft
+
+import (
+	"testing"
+	"testing/cryptotest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/raft"
+	"github.com/flagship-go/flagship/raft/rafttest"
+)
+
+func newCore(cfg raft.Config, st raft.State) (rafttest.Core, error) { return New(cfg, st) }
+
+// deviations are the rules that etcd breaks, with the reason: each is what its
+// code does on purpose or has always done, and costs no safety. Whatever else
+// fails is an error of the kit, or of the adapter; so is a rule of this list
+// that etcd keeps.
+var deviations = map[string]string{
+	"stale-term": "a vote request of an older term is dropped without an answer (raft.go, Step, 'ignore other cases'); " +
+		"its sender learns the term from the next message of the leader or of a candidate",
+	"new-term-keeps-timer": "every new term restarts the election timer (raft.go, reset); " +
+		"a node that cannot win and keeps raising the term delays the others, which PreVote prevents",
+	"prevote-counted-once": "a granted pre-vote is counted by its type alone (raft.go, stepCandidate); " +
+		"one that belongs to an older question may raise the term in vain",
+	"read-round-shared": "each ReadIndex sends a round of heartbeats of its own (raft.go, sendMsgReadIndexResponse); " +
+		"sharing is left to the caller, as etcd's server does",
+}
+
+func TestEtcdKeepsTheRulesButForItsKnownDeviations(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // etcd draws its timeouts from crypto/rand
+	results := rafttest.Grade(rafttest.Implementation{
+		Name: "etcd", NewCore: newCore,
+		Claims: rafttest.Capabilities{PreVote: true, CheckQuorum: true, FastBackup: true, Pipeline: true, Snapshots: true, ReadIndex: true},
+	})
+	require.Greater(t, len(results), 60)
+	seen := map[string]bool{}
+	for _, r := range results {
+		seen[r.Rule.ID] = true
+		t.Run(r.Rule.ID, func(t *testing.T) {
+			if why, ok := deviations[r.Rule.ID]; ok {
+				require.ErrorContains(t, r.Err, "RULE "+r.Rule.ID+": ", "etcd keeps this rule now: take it from the list")
+				t.Logf("deviates: %s: %v", why, r.Err)
+				return
+			}
+			require.NoError(t, r.Err)
+		})
+	}
+	for id := range deviations {
+		require.True(t, seen[id], "the kit has no rule %s any more", id)
+	}
+}

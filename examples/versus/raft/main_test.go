@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The figures of a smoke run mean nothing; that every contender works in every
+// table does.
+func TestQuickRunMeasuresEveryContender(t *testing.T) {
+	out, dir := t.TempDir(), t.TempDir()
+	var stdout, progress bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-quick", "-out", out, "-dir", dir}, &stdout, &progress))
+	text := stdout.String()
+	require.NotContains(t, text, "failed", progress.String())
+	for _, table := range tables(&options{}) {
+		if table.special != nil {
+			continue
+		}
+		_, after, found := strings.Cut(text, "### "+table.title+"\n")
+		require.True(t, found, table.title)
+		for _, cell := range table.quick {
+			for _, c := range table.contenders {
+				require.Contains(t, after, "| "+string(cell)+" | "+c.Name+" |")
+			}
+		}
+		require.FileExists(t, filepath.Join(out, table.name+".svg"))
+	}
+	require.Contains(t, text, "### Heap of an idle replica")
+	results, err := os.ReadFile(filepath.Join(out, "results.md"))
+	require.NoError(t, err)
+	require.Equal(t, text, string(results))
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left, "logs were left behind")
+}
+
+func TestOnlyChoosesTablesCellsAndContenders(t *testing.T) {
+	var stdout, progress bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-quick", "-only", "lockstep/op=tick/flagship"}, &stdout, &progress))
+	require.Equal(t, 1, strings.Count(stdout.String(), "###"))
+	require.Contains(t, stdout.String(), "| op=tick | flagship |")
+	require.NotContains(t, stdout.String(), "| etcd |")
+	require.NotContains(t, stdout.String(), "batch=1 |")
+}
+
+func TestWrongFlagsAreRefused(t *testing.T) {
+	for _, args := range [][]string{{"-only", "("}, {"surplus"}, {"-dir", "/does/not/exist"}} {
+		require.Error(t, run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}), args)
+	}
+}
+
+// Every goal names cells that are measured, or it would never be judged.
+func TestGoalsNameCellsOfTheirTable(t *testing.T) {
+	for _, table := range tables(&options{}) {
+		for _, g := range table.goals {
+			require.NotEmpty(t, g.Cells)
+			require.Subset(t, table.cells, g.Cells)
+		}
+		for _, l := range table.limits {
+			require.Subset(t, table.cells, l.cells)
+		}
+		require.Subset(t, table.cells, table.quick)
+	}
+}
