@@ -18,11 +18,12 @@ type Profile struct {
 	// Default: a hundredth to a tenth of Length.
 	FaultMin, FaultMax time.Duration
 
-	// PowerCuts, Kills and PowerCutsDuring count the crashes, which end in a
-	// restart. PowerCutsDuring come within a random one of the next
-	// MaxDiskOperations (default 50) disk operations.
-	PowerCuts, Kills, PowerCutsDuring int
-	MaxDiskOperations                 int
+	// PowerCuts and Kills count the crashes, which end in a restart. Those
+	// During come in the midst of a random one of the next MaxDiskOperations
+	// (default 50) disk operations.
+	PowerCuts, Kills             int
+	PowerCutsDuring, KillsDuring int
+	MaxDiskOperations            int
 	// Pauses counts pauses of a process.
 	Pauses int
 	// Partitions counts splits of the processes into two random groups, Cuts
@@ -72,9 +73,9 @@ func Generate(seed uint64, p Profile) Schedule {
 	if len(p.Processes) > 0 {
 		g.onProcess(FaultPowerCut, p.PowerCuts, nil)
 		g.onProcess(FaultKill, p.Kills, nil)
-		g.onProcess(FaultPowerCutDuring, p.PowerCutsDuring, func(r *rand.Rand, a *Action) {
-			a.Count = r.IntN(p.MaxDiskOperations)
-		})
+		during := func(r *rand.Rand, a *Action) { a.Count = r.IntN(p.MaxDiskOperations) }
+		g.onProcess(FaultPowerCutDuring, p.PowerCutsDuring, during)
+		g.onProcess(FaultKillDuring, p.KillsDuring, during)
 		g.onProcess(FaultPause, p.Pauses, nil)
 		g.onProcess(FaultDrift, p.Drifts, func(r *rand.Rand, a *Action) {
 			a.Count = r.IntN(2*p.MaxDrift+1) - p.MaxDrift

@@ -139,6 +139,6 @@ func TestMinimiseFindsTheFaultsOfARun(t *testing.T) {
 	require.Len(t, got, 2, "%v", got)
 	for _, a := range got {
 		require.Equal(t, sim.ID(4), a.Process)
-		require.Contains(t, []sim.Fault{sim.FaultPowerCut, sim.FaultKill, sim.FaultPowerCutDuring}, a.Fault)
+		require.Contains(t, []sim.Fault{sim.FaultPowerCut, sim.FaultKill, sim.FaultPowerCutDuring, sim.FaultKillDuring}, a.Fault)
 	}
 }

@@ -110,7 +110,7 @@ func parseAction(line string) (a Action, err error) {
 
 func (f Fault) known() bool {
 	switch f {
-	case FaultPowerCut, FaultKill, FaultPowerCutDuring, FaultRestart, FaultPause, FaultPartition, FaultCut,
+	case FaultPowerCut, FaultKill, FaultPowerCutDuring, FaultKillDuring, FaultRestart, FaultPause, FaultPartition, FaultCut,
 		FaultHeal, FaultChaos, FaultDrift, FaultDiskError, FaultDiskStall, FaultOp:
 		return true
 	}

@@ -18,9 +18,10 @@ const (
 	// FaultPowerCut and FaultKill crash Process, and restart it (For).
 	FaultPowerCut Fault = "powercut"
 	FaultKill     Fault = "kill"
-	// FaultPowerCutDuring cuts power after Count more disk operations of
-	// Process, and restarts it For after that.
+	// FaultPowerCutDuring and FaultKillDuring crash Process in the midst of a
+	// disk operation, after Count more, and restart it For after that.
 	FaultPowerCutDuring Fault = "powercut-during"
+	FaultKillDuring     Fault = "kill-during"
 	// FaultRestart boots Process if it is down.
 	FaultRestart Fault = "restart"
 	// FaultPause pauses Process for For.
@@ -85,7 +86,7 @@ func (s Schedule) Apply(w *World, op func(Action)) {
 
 func (a Action) do(w *World, op func(Action)) {
 	switch a.Fault {
-	case FaultPowerCut, FaultKill, FaultPowerCutDuring, FaultRestart, FaultPause,
+	case FaultPowerCut, FaultKill, FaultPowerCutDuring, FaultKillDuring, FaultRestart, FaultPause,
 		FaultDrift, FaultDiskError, FaultDiskStall:
 		if n := w.require(a.Process, string(a.Fault)); n != nil {
 			a.doTo(w, n)
@@ -116,6 +117,8 @@ func (a Action) doTo(w *World, n *node) {
 		w.crash(n, doom{how: Kill, downFor: a.For})
 	case FaultPowerCutDuring:
 		w.crashDuring(n, a.Count, doom{how: PowerCut, downFor: a.For})
+	case FaultKillDuring:
+		w.crashDuring(n, a.Count, doom{how: Kill, downFor: a.For})
 	case FaultRestart:
 		w.Restart(n.id)
 	case FaultPause:

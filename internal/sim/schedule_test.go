@@ -14,7 +14,7 @@ import (
 func TestScheduleRoundTripsThroughItsTextAndJSON(t *testing.T) {
 	for seed := range uint64(50) {
 		s := sim.Generate(seed, everything)
-		require.Len(t, s, 66)
+		require.Len(t, s, 71)
 		again, err := sim.ParseSchedule(s.String())
 		require.NoError(t, err)
 		require.Equal(t, s, again)
@@ -66,7 +66,7 @@ func TestGenerateGivesWhatTheProfileSays(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[sim.Fault]int{
-		sim.FaultPowerCut: 3, sim.FaultKill: 3, sim.FaultPowerCutDuring: 5, sim.FaultPause: 5, sim.FaultPartition: 5, sim.FaultCut: 5,
+		sim.FaultPowerCut: 3, sim.FaultKill: 3, sim.FaultPowerCutDuring: 5, sim.FaultKillDuring: 5, sim.FaultPause: 5, sim.FaultPartition: 5, sim.FaultCut: 5,
 		sim.FaultDrift: 5, sim.FaultChaos: 5, sim.FaultDiskError: 5, sim.FaultDiskStall: 5, sim.FaultOp: 20,
 	}, counts)
 	require.NotEqual(t, s, sim.Generate(2, everything))
@@ -92,7 +92,7 @@ func TestMoreOfOneFaultDoesNotMoveTheOthers(t *testing.T) {
 // in the end all processes are up and reach each other.
 func TestAnyPartOfAScheduleIsASchedule(t *testing.T) {
 	profile := everything
-	profile.DiskErrors, profile.PowerCutsDuring = 0, 0 // these may hit a boot after the end
+	profile.DiskErrors, profile.PowerCutsDuring, profile.KillsDuring = 0, 0, 0 // these may hit a boot after the end
 	r := rand.New(rand.NewPCG(1, 1))
 	for seed := range uint64(30) {
 		var part sim.Schedule
@@ -157,14 +157,16 @@ func TestActionsDoWhatTheySay(t *testing.T) {
 	require.ErrorIs(t, w.Run(0), sim.ErrBadSchedule)
 }
 
-func TestPowerCutDuringRestartsAfterTheCrash(t *testing.T) {
-	w, tape, _, _ := spawnWriter(sim.Options{}, true)
-	s, err := sim.ParseSchedule("0s powercut-during 2 count=1 for 10ms")
-	require.NoError(t, err)
-	s.Apply(w, nil)
-	w.At(500*ms, func() { w.Inject(2, "a") })
-	run(t, w, time.Second)
-	require.Equal(t, []string{
-		"0.500000 p2 crash (power cut in disk operation 4)", "0.510000 p2 start",
-	}, append(tape.lines(sim.Crashed), tape.lines(sim.Started)[2:]...))
+func TestCrashesDuringRestartAfterTheCrash(t *testing.T) {
+	for fault, detail := range map[sim.Fault]string{sim.FaultPowerCutDuring: "power cut", sim.FaultKillDuring: "kill"} {
+		w, tape, _, _ := spawnWriter(sim.Options{}, true)
+		s, err := sim.ParseSchedule("0s " + string(fault) + " 2 count=1 for 10ms")
+		require.NoError(t, err)
+		s.Apply(w, nil)
+		w.At(500*ms, func() { w.Inject(2, "a") })
+		run(t, w, time.Second)
+		require.Equal(t, []string{
+			"0.500000 p2 crash (" + detail + " in disk operation 4)", "0.510000 p2 start",
+		}, append(tape.lines(sim.Crashed), tape.lines(sim.Started)[2:]...))
+	}
 }

@@ -47,7 +47,7 @@ func (g *gossip) Receive(_ sim.ID, payload any) {
 
 var everything = sim.Profile{
 	Processes: []sim.ID{1, 2, 3, 4, 5}, Length: 20 * time.Second,
-	PowerCuts: 3, Kills: 3, PowerCutsDuring: 5, Pauses: 5, Partitions: 5, Cuts: 5, Drifts: 5,
+	PowerCuts: 3, Kills: 3, PowerCutsDuring: 5, KillsDuring: 5, Pauses: 5, Partitions: 5, Cuts: 5, Drifts: 5,
 	Chaoses: 5, Chaos: sim.Chaos{Loss: 0.3, Duplicate: 0.3, Reorder: 0.3, LatencyMin: ms, LatencyMax: 200 * ms},
 	DiskErrors: 5, DiskStalls: 5,
 	Ops: 20, Op: func(r *rand.Rand, i int) string { return fmt.Sprint("op ", i, " ", r.IntN(100)) },
