@@ -88,7 +88,7 @@
 //
 //	go run ./internal/killmatrix ./raft
 //
-// And two stubs sit the exam in raft/kit_test.go: one that does nothing, which
+// And two stubs sit the exam in kit_test.go: one that does nothing, which
 // must fail every rule, and one that agrees to everything, which must fail
 // those that ask for a refusal.
 //

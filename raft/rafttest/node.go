@@ -20,6 +20,7 @@ type node struct {
 	core Core
 	up   bool
 
+	joins   bool         // started without voters
 	slow    bool         // writes wait for sync; else the disk is at once done
 	disk    raft.State   // what a crash leaves
 	pending []raft.Ready // under way to the disk, in order
@@ -42,6 +43,9 @@ func (n *node) restart() {
 	cfg := n.w.config
 	cfg.ID = n.id
 	cfg.Voters = slices.Clone(cfg.Voters)
+	if n.joins {
+		cfg.Voters = nil
+	}
 	core, err := n.w.impl.NewCore(cfg, st)
 	n.w.check(err == nil, "%s does not start on what its disk holds: %v", n.id, err)
 	n.core, n.up = core, true
@@ -215,6 +219,9 @@ func (n *node) compact(upTo uint64) {
 	s := raft.Snapshot{
 		Index: index, Term: e.Term, Data: encode(n.state),
 		Membership: raft.Membership{Voters: slices.Clone(n.w.config.Voters)},
+	}
+	if n.w.rule.uses("Membership") {
+		s.Membership = as[MembershipCore](n).MembershipAt(index)
 	}
 	stored := s
 	n.disk.Snapshot = &stored

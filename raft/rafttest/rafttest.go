@@ -25,6 +25,27 @@ type Core interface {
 	Compact(snapshot raft.Snapshot, upTo uint64) error
 }
 
+// MembershipCore is what Capabilities.Membership asks of a Core beyond the
+// rest.
+type MembershipCore interface {
+	Core
+	ChangeMembership(m raft.Membership) (index, term uint64, err error)
+	Membership() raft.Membership
+	MembershipAt(index uint64) raft.Membership
+}
+
+// TransferCore is what Capabilities.Transfer asks of a Core beyond the rest.
+type TransferCore interface {
+	Core
+	TransferLeadership(to raft.NodeID) error
+}
+
+// LeaseCore is what Capabilities.LeaseReads asks of a Core beyond the rest.
+type LeaseCore interface {
+	Core
+	DropLease()
+}
+
 // Cluster is the implementation under test as a black box: nodes that run by
 // themselves, in whatever time they keep. Its methods are called from one
 // goroutine, but for Propose, which is called from several.
@@ -50,15 +71,52 @@ type Cluster interface {
 	Close() error
 }
 
+// MembershipCluster is a Cluster whose members can be replaced. Whether one is
+// offered decides whether the rules of replacement are graded.
+type MembershipCluster interface {
+	Cluster
+	// Add starts a new node that knows nobody, and is no member yet.
+	Add(id raft.NodeID) error
+	// ChangeMembership asks node id to make these the voters, and waits until
+	// that is committed. An error says that it may or may not come to be; the
+	// kit then asks again. It returns when ctx ends.
+	ChangeMembership(ctx context.Context, id raft.NodeID, voters []raft.NodeID) error
+}
+
+// SessionCluster is a Cluster that executes a command once, however often it
+// is repeated. Whether one is offered decides whether that is graded.
+type SessionCluster interface {
+	Cluster
+	// Session opens a session through node id.
+	Session(ctx context.Context, id raft.NodeID) (Session, error)
+}
+
+// Session is a client's, tied to no node. Its methods are called one at a
+// time.
+type Session interface {
+	// Propose gives node id the session's next command and waits until that
+	// node has applied it. After an error the kit calls Retry, never Propose.
+	Propose(ctx context.Context, id raft.NodeID, command []byte) error
+	// Retry repeats the last command to node id, and waits as well.
+	Retry(ctx context.Context, id raft.NodeID) error
+}
+
 // Capabilities are what an implementation claims beyond the required rules.
 // What it does not claim is printed as not claimed, and not graded.
 type Capabilities struct {
-	PreVote     bool // asks before it raises the term (dissertation §9.6)
-	CheckQuorum bool // a leader without a majority steps down; followers of a living leader turn candidates away
-	FastBackup  bool // one probe a term when logs differ (§5.3, end)
-	Pipeline    bool // sends on before the last append is answered
-	Snapshots   bool // compaction and InstallSnapshot (§7)
-	ReadIndex   bool // linearizable reads without a log entry (dissertation §6.4)
+	NoOp          bool // a new leader appends an empty entry (§8)
+	PreVote       bool // asks before it raises the term (dissertation §9.6)
+	CheckQuorum   bool // a leader without a majority steps down; followers of a living leader turn candidates away
+	FastBackup    bool // one probe a term when logs differ (§5.3, end)
+	LogProbes     bool // probes in the number's logarithm, whatever the terms are
+	Pipeline      bool // sends on before the last append is answered
+	Bounds        bool // Config.MaxUncommittedBytes and MaxEntryBytes are obeyed
+	Snapshots     bool // compaction and InstallSnapshot (§7)
+	ReadIndex     bool // linearizable reads without a log entry (dissertation §6.4)
+	FollowerReads bool // ReadIndex on a follower asks the leader; with ReadIndex
+	LeaseReads    bool // reads without a round (Config.Lease); with ReadIndex and CheckQuorum. See [LeaseCore]
+	Transfer      bool // leadership can be given away (dissertation §3.10). See [TransferCore]
+	Membership    bool // joint consensus and learners (§6). See [MembershipCore]
 }
 
 // Implementation is what [Run] grades.

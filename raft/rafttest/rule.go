@@ -21,6 +21,9 @@ type Rule struct {
 	// rule to be graded; "" for a required rule, "Cluster" for one of the
 	// black-box part.
 	Capability string
+	// With is a second capability that must be claimed, for a rule about how
+	// the two go together; "" for most.
+	With string
 
 	story   func(*world)
 	cluster func(*box)
@@ -31,7 +34,8 @@ type Rule struct {
 func Rules() []Rule {
 	return slices.Concat(
 		electionRules(), timerRules(), replicationRules(), commitRules(), durabilityRules(), applyRules(),
-		preVoteRules(), checkQuorumRules(), fastBackupRules(), pipelineRules(), snapshotRules(), readRules(),
+		noOpRules(), preVoteRules(), checkQuorumRules(), fastBackupRules(), logProbesRules(), pipelineRules(), boundsRules(),
+		snapshotRules(), readRules(), followerReadRules(), leaseRules(), transferRules(), membershipRules(),
 		clusterRules(),
 	)
 }
@@ -49,7 +53,7 @@ type Result struct {
 func Grade(impl Implementation) []Result {
 	var results []Result
 	for _, r := range Rules() {
-		if r.story != nil && impl.NewCore != nil && impl.claims(r.Capability) {
+		if r.story != nil && impl.NewCore != nil && impl.claims(r.Capability) && impl.claims(r.With) {
 			results = append(results, Result{r, r.check(impl)})
 		}
 	}
@@ -75,6 +79,11 @@ func (r *Rule) verdict(end any) error {
 	default:
 		return fmt.Errorf("the implementation panicked in the story of rule %q: %v\n%s", r.ID, end, debug.Stack())
 	}
+}
+
+// uses says whether the rule is about a capability.
+func (r *Rule) uses(capability string) bool {
+	return r.Capability == capability || r.With == capability
 }
 
 // claims says whether rules of a capability are to be graded.
@@ -133,6 +142,10 @@ func runPart(t *testing.T, impl Implementation, capability string, rules []Rule)
 	}
 	t.Run(name, func(t *testing.T) {
 		for _, r := range rules {
+			if !impl.claims(r.With) {
+				t.Logf("not claimed: %s, for rule %s", r.With, r.ID)
+				continue
+			}
 			t.Run(r.ID, func(t *testing.T) {
 				if r.cluster != nil {
 					r.runCluster(t, impl)

@@ -12,8 +12,6 @@ func commitRules() []Rule {
 			Text: "An entry is committed by copies on a majority, and by no fewer."},
 		{ID: "commit-own-term", Section: "§5.4.2, Figure 8", story: commitOwnTerm,
 			Text: "A leader commits by counting copies only entries of its own term; older ones commit with them."},
-		{ID: "noop-at-start", Section: "§8", story: noopAtStart,
-			Text: "A new leader commits what its predecessors left, without waiting for a proposal."},
 		{ID: "commit-min", Section: "Figure 2, AppendEntries 5", story: commitMin,
 			Text: "A follower commits up to leaderCommit, but not beyond the last entry that the message vouches for."},
 		{ID: "commit-monotonic", Section: "§5.3", story: commitMonotonic,
@@ -23,6 +21,15 @@ func commitRules() []Rule {
 		{ID: "minority-commits-nothing", Section: "§5.3", story: minorityCommitsNothing,
 			Text: "A leader cut off with a minority commits nothing, and its entries give way to the majority's."},
 	}
+}
+
+// A leader that follows Figure 2 to the letter learns what is committed with
+// its first command; one that appends an empty entry learns it at once.
+func noOpRules() []Rule {
+	return claimed("NoOp", []Rule{
+		{ID: "noop-at-start", Section: "§8", story: noopAtStart,
+			Text: "A new leader commits what its predecessors left, without waiting for a proposal."},
+	})
 }
 
 func commitMajority(w *world) {

@@ -164,7 +164,8 @@ func allRestart(w *world) {
 			n.restart()
 		}
 	}
-	w.awaitLeader()
+	w.awaitLeader().own()
+	w.settle()
 	w.until(func() bool {
 		return !slices.ContainsFunc(w.all(), func(n *node) bool { return len(n.state) < len(all) })
 	}, "not all nodes have applied %q again", all)

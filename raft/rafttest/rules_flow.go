@@ -2,6 +2,7 @@ package rafttest
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/flagship-go/flagship/raft"
@@ -69,6 +70,79 @@ func oneProbePerTerm(w *world) {
 func oneProbeForGap(w *world) {
 	got := w.backup(times(100, 1, 2), times(30, 1))
 	w.check(got <= 2, "n2, whose log is short by 170 entries, rejected %d probes of n1", got)
+}
+
+func logProbesRules() []Rule {
+	return claimed("LogProbes", []Rule{
+		{ID: "probes-logarithmic", Section: "raft.Message.Mid", story: probesLogarithmic,
+			Text: "Whatever the terms are, n entries of doubt are settled in at most ceil(log2 n)+1 probes."},
+		{ID: "probes-not-above-hint", Section: "§5.3, end", story: probesNotAboveHint,
+			Text: "And never in more than skipping a whole term with each rejection needs."},
+	})
+}
+
+// alternate returns logs that are equal for some entries, and then go on for n
+// entries each in terms of which no two neighbours belong to one log.
+func alternate(common, n int) (leader, follower []uint64) {
+	leader, follower = times(common, 1), times(common, 1)
+	for i := range uint64(n) {
+		leader, follower = append(leader, 2*i+2), append(follower, 2*i+3)
+	}
+	return leader, follower
+}
+
+func probesLogarithmic(w *world) {
+	for _, n := range []int{1, 2, 10, 100, 1000} {
+		for _, common := range []int{0, 7} {
+			leader, follower := alternate(common, n)
+			most := bits.Len(uint(common+n-1)) + 1
+			got := w.backup(leader, follower)
+			w.check(got <= most, "n1 and n2 differ in %d of %d entries, each in a term of its own; n2 rejected %d probes, %d would do", n, common+n, got, most)
+		}
+	}
+}
+
+func probesNotAboveHint(w *world) {
+	for _, c := range []struct{ leader, follower []uint64 }{
+		{times(20, 1, 4), times(20, 1, 2, 3)},
+		{times(100, 1, 2), times(30, 1)},
+		{times(64, 1, 1, 1, 4), times(64, 1, 1, 1, 3)},
+		{times(32, 1, 2, 6), times(32, 1, 2, 5)},
+		{times(1, 1, 2, 3, 4, 5, 6, 9), times(1, 1, 2, 3, 4, 5, 6, 7, 8)},
+		{append(times(10, 1), times(100, 4)...), append(times(10, 1), times(100, 3)...)},
+	} {
+		most := hintAlone(c.leader, c.follower)
+		got := w.backup(c.leader, c.follower)
+		w.check(got <= most, "until %d entries agreed n2 rejected %d probes of n1; skipping a term each time, %d would do", len(c.leader), got, most)
+	}
+}
+
+// hintAlone counts the probes that a leader needs who skips a whole term with
+// each rejection: the follower names its last entry of a term not above the
+// probe's, and the leader goes on at its own last entry of a term not above
+// that.
+func hintAlone(leader, follower []uint64) int {
+	upTo := func(log []uint64, length int, term uint64) int {
+		length = min(length, len(log))
+		for length > 0 && log[length-1] > term {
+			length--
+		}
+		return length
+	}
+	for probes, at := 1, len(leader); ; probes++ {
+		if at == 0 || at <= len(follower) && follower[at-1] == leader[at-1] {
+			return probes
+		}
+		hint := upTo(follower, at, leader[at-1])
+		if hint == at {
+			hint-- // that entry differs
+		}
+		if hint == 0 {
+			at = 0
+			continue
+		}
+		at = upTo(leader, hint, follower[hint-1])
+	}
 }
 
 func pipelineRules() []Rule {

@@ -48,7 +48,12 @@ func (n *node) answered(id uint64) *raft.Read {
 // confirm answers each AppendEntries sent since the last take, in the name of
 // these followers, as one who holds no more than index.
 func (n *node) confirm(index uint64, followers ...raft.NodeID) {
-	for _, m := range n.take() {
+	n.reply(n.take(), index, followers...)
+}
+
+// reply is confirm for messages that were taken before.
+func (n *node) reply(sent []raft.Message, index uint64, followers ...raft.NodeID) {
+	for _, m := range sent {
 		if m.Type == raft.AppendEntries && slices.Contains(followers, m.To) {
 			_ = n.step(accept(m.To, m.Term, min(index, m.Index+uint64(len(m.Entries))), m.Round))
 		}

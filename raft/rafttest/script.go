@@ -1,6 +1,7 @@
 package rafttest
 
 import (
+	"reflect"
 	"slices"
 
 	"github.com/flagship-go/flagship/raft"
@@ -57,6 +58,13 @@ func (n *node) log() []uint64 { return termsOf(n.disk.Entries) }
 // asksForVotes says whether the node has begun an election since the last take.
 func (n *node) asksForVotes() bool {
 	return len(n.sent(raft.RequestVote))+len(n.sent(raft.RequestPreVote)) > 0
+}
+
+// as returns the node's core with the methods that a capability needs.
+func as[T Core](n *node) T {
+	core, ok := n.core.(T)
+	n.w.check(ok, "the capability is claimed, but the core has not all methods of %s", reflect.TypeFor[T]())
+	return core
 }
 
 // silence lets ticks pass until the node begins an election, and returns how

@@ -101,47 +101,6 @@ type Options struct {
 	Sink func(Event)
 }
 
-// Faults are counts of faults in a run.
-type Faults struct {
-	// Longest bounds how long each lasts, from 100 ms. Default 4 s: two or
-	// three election timeouts.
-	Longest time.Duration
-
-	PowerCuts       int // a node loses what it had not synced, and restarts
-	Kills           int // a node loses nothing that it wrote, and restarts
-	PowerCutsDuring int // in the midst of a disk operation
-	Pauses          int // a node stands still; its clock does not
-	Drifts          int // a clock gains or loses up to 10 %
-	Partitions      int // two groups; a client may reach both
-	Cuts            int // one direction of one link
-	Chaoses         int // windows of loss, duplicates, reordering, latency
-	DiskErrors      int // EIO of one disk operation
-	SyncErrors      int // of one sync, which then has lost what it was to keep
-	DiskStalls      int // one disk operation takes long
-	FullDisks       int // ENOSPC for a while
-	Corruptions     int // a bit rots; of a minority of the nodes at most
-}
-
-// NoFaults is a calm world.
-func NoFaults() *Faults { return &Faults{} }
-
-// draw makes the faults of a seed. It leaves out half of the kinds: a run with
-// fewer kinds has more of each, and finds what needs one kind alone (Groce et
-// al., "Swarm Testing", 2012).
-func (f *Faults) draw(r *rand.Rand, length time.Duration) {
-	scale := max(1, int(length/(20*time.Second)))
-	for _, kind := range []struct {
-		count *int
-		most  int
-	}{
-		{&f.PowerCuts, 6}, {&f.Kills, 4}, {&f.PowerCutsDuring, 6}, {&f.Pauses, 5}, {&f.Drifts, 4},
-		{&f.Partitions, 6}, {&f.Cuts, 5}, {&f.Chaoses, 5}, {&f.DiskErrors, 4}, {&f.SyncErrors, 2},
-		{&f.DiskStalls, 5}, {&f.FullDisks, 2}, {&f.Corruptions, 1},
-	} {
-		*kind.count = scale * max(0, r.IntN(2*kind.most+1)-kind.most)
-	}
-}
-
 // withDefaults fixes what the zero value leaves open. Every draw is made
 // whether it is needed or not: to fix one field does not change the others.
 func (o Options) withDefaults(seed uint64) Options {

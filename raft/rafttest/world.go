@@ -28,6 +28,9 @@ type link struct{ from, to raft.NodeID }
 // multiples of it.
 const election = 10
 
+// lease is Config.Lease in the stories about it.
+const lease = 8
+
 // patience bounds what "at last" means, in elections.
 const patience = 40
 
@@ -36,10 +39,13 @@ func newWorld(impl Implementation, rule *Rule) *world {
 	w.config = raft.Config{
 		ElectionTicks: election,
 		Seed:          1,
-		NoPreVote:     rule.Capability != "PreVote",
+		NoPreVote:     !rule.uses("PreVote"),
 		// PreVote is meant to be used with CheckQuorum, by who has both.
-		NoCheckQuorum: rule.Capability != "CheckQuorum" &&
-			(rule.Capability != "PreVote" || !impl.Claims.CheckQuorum),
+		NoCheckQuorum: !rule.uses("CheckQuorum") && !rule.uses("LeaseReads") &&
+			!(rule.uses("PreVote") && impl.Claims.CheckQuorum),
+	}
+	if rule.uses("LeaseReads") {
+		w.config.Lease = lease
 	}
 	w.clear()
 	return w
@@ -99,7 +105,14 @@ func (w *world) start(id raft.NodeID, terms ...uint64) *node {
 }
 
 func (w *world) startFrom(id raft.NodeID, st raft.State) *node {
-	n := &node{w: w, id: id, disk: st}
+	return w.add(&node{w: w, id: id, disk: st})
+}
+
+// join starts a new node that is not among the first voters, and knows nobody.
+func (w *world) join(id raft.NodeID) *node { return w.add(&node{w: w, id: id, joins: true}) }
+
+func (w *world) add(n *node) *node {
+	id := n.id
 	w.nodes[id] = n
 	n.restart()
 	return n
@@ -143,10 +156,17 @@ func (w *world) all() []*node {
 	return ns
 }
 
+// everybody is who takes part in the story: the first voters, and who joined.
+func (w *world) everybody() []raft.NodeID {
+	ids := append(slices.Collect(maps.Keys(w.nodes)), w.config.Voters...)
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
 // isolate cuts nodes from all others, and from each other.
 func (w *world) isolate(ids ...raft.NodeID) {
 	for _, a := range ids {
-		for _, b := range w.config.Voters {
+		for _, b := range w.everybody() {
 			w.cut[link{a, b}], w.cut[link{b, a}] = true, true
 		}
 	}
@@ -154,8 +174,8 @@ func (w *world) isolate(ids ...raft.NodeID) {
 
 // split lets only nodes of the same side talk.
 func (w *world) split(side ...raft.NodeID) {
-	for _, a := range w.config.Voters {
-		for _, b := range w.config.Voters {
+	for _, a := range w.everybody() {
+		for _, b := range w.everybody() {
 			if slices.Contains(side, a) != slices.Contains(side, b) {
 				w.cut[link{a, b}] = true
 			}
@@ -217,8 +237,8 @@ func (w *world) until(done func() bool, format string, args ...any) {
 func (w *world) leader() *node {
 	var best *node
 	for _, n := range w.all() {
-		isolated := len(w.config.Voters) > 1
-		for _, to := range w.config.Voters {
+		isolated := len(w.everybody()) > 1
+		for _, to := range w.everybody() {
 			isolated = isolated && (to == n.id || w.cut[link{n.id, to}])
 		}
 		if n.up && !isolated && n.status().Role == raft.Leader && (best == nil || best.status().Term < n.status().Term) {

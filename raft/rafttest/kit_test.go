@@ -1,4 +1,4 @@
-package raft_test
+package rafttest_test
 
 import (
 	"bytes"
@@ -22,7 +22,8 @@ import (
 func newCore(cfg raft.Config, st raft.State) (rafttest.Core, error) { return raft.NewCore(cfg, st) }
 
 var everything = rafttest.Capabilities{
-	PreVote: true, CheckQuorum: true, FastBackup: true, Pipeline: true, Snapshots: true, ReadIndex: true,
+	NoOp: true, PreVote: true, CheckQuorum: true, FastBackup: true, LogProbes: true, Pipeline: true, Bounds: true,
+	Snapshots: true, ReadIndex: true, FollowerReads: true, LeaseReads: true, Transfer: true, Membership: true,
 }
 
 func TestKit(t *testing.T) {
@@ -56,7 +57,7 @@ func TestKitPassesNoRuleToACoreThatDoesNothing(t *testing.T) {
 		Name: "idle", Claims: everything,
 		NewCore: func(cfg raft.Config, _ raft.State) (rafttest.Core, error) { return idle{id: cfg.ID}, nil },
 	})
-	require.Greater(t, len(results), 60)
+	require.Greater(t, len(results), 110)
 	for _, r := range results {
 		if err := r.Err; err == nil {
 			t.Errorf("rule %s passes a core that does nothing", r.Rule.ID)
@@ -78,10 +79,36 @@ func TestKitFailsACoreThatAgreesToEverything(t *testing.T) {
 	}
 	for _, id := range []string{
 		"vote-once", "log-up-to-date", "vote-after-sync", "stale-term", "append-consistency", "ack-after-sync",
-		"prevote-old-log", "sticky-follower", "snapshot-ack-after-sync", "read-needs-majority",
+		"prevote-old-log", "sticky-follower", "snapshot-ack-after-sync", "read-needs-majority", "one-change-at-a-time",
+		"too-large-refused", "follower-read-after-round", "transfer-to-voter", "restarted-voter-quiet",
 	} {
 		require.True(t, failed[id], "rule %s passes a core that agrees to everything", id)
 	}
+}
+
+// plain is a core with the methods of rafttest.Core and no more.
+type plain struct{ rafttest.Core }
+
+// What a capability needs beyond the small interface is asked for when it is
+// claimed, and its lack is a failure that says what lacks.
+func TestKitFailsAClaimWithoutItsMethods(t *testing.T) {
+	lacking := map[string]bool{}
+	for _, r := range rafttest.Grade(rafttest.Implementation{
+		Name: "plain", Claims: everything,
+		NewCore: func(cfg raft.Config, st raft.State) (rafttest.Core, error) {
+			c, err := raft.NewCore(cfg, st)
+			return plain{c}, err
+		},
+	}) {
+		switch {
+		case r.Err == nil:
+		case strings.Contains(r.Err.Error(), "has not all methods of rafttest."):
+			lacking[r.Rule.Capability] = true
+		default:
+			t.Error(r.Err)
+		}
+	}
+	require.Equal(t, map[string]bool{"Membership": true, "Transfer": true, "LeaseReads": true}, lacking)
 }
 
 func TestRulesHaveDistinctIDsAndSayWhatTheyAsk(t *testing.T) {
@@ -97,7 +124,7 @@ func TestRulesHaveDistinctIDsAndSayWhatTheyAsk(t *testing.T) {
 // A rule that no planted bug breaks is a rule of which nobody has seen that it
 // can fail for the right reason.
 func TestEveryRuleHasAPlantedBug(t *testing.T) {
-	files, err := filepath.Glob("testdata/bugs/*.bug")
+	files, err := filepath.Glob("../testdata/bugs/*.bug")
 	require.NoError(t, err)
 	planted := map[string]bool{}
 	for _, file := range files {
@@ -129,6 +156,13 @@ func (idle) Applied(uint64)                                    {}
 func (c idle) Status() raft.Status                             { return raft.Status{ID: c.id} }
 func (idle) ReadIndex(uint64) error                            { return nil }
 func (idle) Compact(raft.Snapshot, uint64) error               { return nil }
+func (idle) TransferLeadership(raft.NodeID) error              { return nil }
+func (idle) DropLease()                                        {}
+func (idle) Membership() raft.Membership                       { return raft.Membership{} }
+func (idle) MembershipAt(uint64) raft.Membership               { return raft.Membership{} }
+func (idle) ChangeMembership(raft.Membership) (index, term uint64, err error) {
+	return 0, 0, nil
+}
 
 // yes says yes to every question, and remembers nothing.
 type yes struct {
