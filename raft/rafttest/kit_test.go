@@ -201,7 +201,6 @@ func (c *yes) Ready() raft.Ready {
 // cluster is the real thing for the black-box part: nodes with their shell, in
 // one process, on storage and a network in memory.
 type cluster struct {
-	ids     []raft.NodeID
 	network *raft.Network
 	members map[raft.NodeID]*member
 }
@@ -210,12 +209,13 @@ type member struct {
 	node    *raft.Node
 	storage *raft.MemStorage
 	machine *list
+	voters  []raft.NodeID // as told at the first start
 }
 
 func newCluster(voters []raft.NodeID) (rafttest.Cluster, error) {
-	c := &cluster{ids: voters, network: raft.NewNetwork(), members: map[raft.NodeID]*member{}}
+	c := &cluster{network: raft.NewNetwork(), members: map[raft.NodeID]*member{}}
 	for _, id := range voters {
-		c.members[id] = &member{storage: &raft.MemStorage{}}
+		c.members[id] = &member{storage: &raft.MemStorage{}, voters: voters}
 		if err := c.Restart(id); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
@@ -256,7 +256,7 @@ func (c *cluster) Restart(id raft.NodeID) (err error) {
 	m := c.members[id]
 	m.machine = &list{}
 	m.node, err = raft.Start(raft.Options{
-		Config:       raft.Config{ID: id, Voters: c.ids, Seed: 1},
+		Config:       raft.Config{ID: id, Voters: m.voters, Seed: 1},
 		StateMachine: m.machine, Storage: m.storage, Transport: c.network.Join(id),
 		TickInterval: 10 * time.Millisecond, SnapshotEvery: 20, KeepEntries: 5,
 	})
@@ -265,13 +265,47 @@ func (c *cluster) Restart(id raft.NodeID) (err error) {
 
 func (c *cluster) Close() error {
 	var errs []error
-	for _, id := range c.ids {
-		if m := c.members[id]; m != nil && m.node != nil {
+	for _, m := range c.members {
+		if m.node != nil {
 			errs = append(errs, m.node.Close())
 		}
 	}
 	return errors.Join(errs...)
 }
+
+func (c *cluster) Add(id raft.NodeID) error {
+	c.members[id] = &member{storage: &raft.MemStorage{}}
+	return c.Restart(id)
+}
+
+func (c *cluster) ChangeMembership(ctx context.Context, id raft.NodeID, voters []raft.NodeID) error {
+	return c.members[id].node.ChangeMembership(ctx, raft.Membership{Voters: voters})
+}
+
+func (c *cluster) Session(ctx context.Context, id raft.NodeID) (rafttest.Session, error) {
+	s, err := c.members[id].node.Session(ctx)
+	return session{c, s}, err
+}
+
+type session struct {
+	cluster *cluster
+	session *raft.Session
+}
+
+func (s session) Propose(ctx context.Context, id raft.NodeID, command []byte) error {
+	_, err := s.session.Propose(ctx, s.cluster.members[id].node, command)
+	return err
+}
+
+func (s session) Retry(ctx context.Context, id raft.NodeID) error {
+	_, err := s.session.Retry(ctx, s.cluster.members[id].node)
+	return err
+}
+
+var (
+	_ rafttest.MembershipCluster = (*cluster)(nil)
+	_ rafttest.SessionCluster    = (*cluster)(nil)
+)
 
 // list is a state machine that holds all commands, in order.
 type list struct {

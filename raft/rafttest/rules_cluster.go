@@ -3,6 +3,7 @@ package rafttest
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/flagship-go/flagship/raft"
@@ -22,6 +23,10 @@ func clusterRules() []Rule {
 			Text: "What was applied survives a crash of all nodes."},
 		{ID: "cluster-catch-up", Section: "§5.3", cluster: clusterCatchUp,
 			Text: "A node that was down catches up."},
+		{ID: "cluster-replacement", Section: "§6", cluster: clusterReplacement,
+			Text: "A new node takes a dead one's place, counts from then on, and does so after a restart of all (a MembershipCluster)."},
+		{ID: "cluster-exactly-once", Section: "§8, D§6.3", cluster: clusterExactlyOnce,
+			Text: "A session's command that is repeated, because its leader died, is executed once (a SessionCluster)."},
 	})
 }
 
@@ -99,4 +104,111 @@ func clusterCatchUp(b *box) {
 	all = append(all, b.proposeMany("b", 30, b.without(down)...)...)
 	b.must("restart a node", b.cluster.Restart(down))
 	b.awaitAgreement(b.ids, all...)
+}
+
+// offered returns the cluster with the methods of a part that is optional.
+func offered[T Cluster](b *box) T {
+	b.t.Helper()
+	cluster, ok := b.cluster.(T)
+	if !ok {
+		b.t.Skipf("not offered: %s", reflect.TypeFor[T]())
+	}
+	return cluster
+}
+
+func clusterReplacement(b *box) {
+	cluster := offered[MembershipCluster](b)
+	all := b.proposeMany("before", 3, b.ids...)
+	dead := b.without(b.awaitLeader(b.ids))[0]
+	b.must("crash a node", cluster.Crash(dead))
+	const fresh = 6
+	b.must("add a node", cluster.Add(fresh))
+	members := append(b.without(dead), fresh)
+	b.changeMembership(cluster, members, b.without(dead))
+	// Enough for nodes that cut their logs to forget the entry of the change.
+	all = append(all, b.proposeMany("changed", 60, members...)...)
+	b.awaitAgreement(members, all...)
+	for _, id := range members {
+		b.must("crash a node", cluster.Crash(id))
+	}
+	// Three of five are a majority with the new node, and none without it.
+	majority := append(b.without(dead)[:2], fresh)
+	for _, id := range majority {
+		b.must("restart a node", cluster.Restart(id))
+	}
+	all = append(all, b.proposeMany("restarted", 3, majority...)...)
+	b.awaitAgreement(majority, all...)
+}
+
+// changeMembership asks whom the nodes take for the leader, until one says
+// that the change is done.
+func (b *box) changeMembership(cluster MembershipCluster, voters, via []raft.NodeID) {
+	b.t.Helper()
+	var err error
+	turn := 0
+	b.eventually(func() bool {
+		id := cluster.Leader(via[turn%len(via)])
+		turn++
+		if !slices.Contains(via, id) {
+			return false
+		}
+		ctx, cancel := context.WithTimeout(b.t.Context(), boxTry)
+		defer cancel()
+		err = cluster.ChangeMembership(ctx, id, voters)
+		return err == nil
+	}, "the voters never become %v", voters)
+}
+
+// The command reaches the leader and one follower, who is elected with it when
+// the leader is dead, and commits it. Nobody could tell the client so: it
+// repeats the command.
+//
+//	leader    x |        crashes
+//	follower  x | ....   leads, commits x .. x again
+//	others      | ....   cannot lead without x
+func clusterExactlyOnce(b *box) {
+	cluster := offered[SessionCluster](b)
+	b.proposeMany("before", 1, b.ids...)
+	leader := b.awaitLeader(b.ids)
+	within := func(do func(ctx context.Context) error) error {
+		ctx, cancel := context.WithTimeout(b.t.Context(), boxTry)
+		defer cancel()
+		return do(ctx)
+	}
+	var session Session
+	b.must("open a session", within(func(ctx context.Context) (err error) {
+		session, err = cluster.Session(ctx, leader)
+		return err
+	}))
+	b.must("take a session's command", within(func(ctx context.Context) error { return session.Propose(ctx, leader, []byte("sure")) }))
+	b.awaitAgreement(b.ids, "sure")
+
+	rest := b.without(leader)
+	heir := rest[0]
+	b.must("be partitioned", cluster.Partition([]raft.NodeID{leader, heir}, rest[1:2], rest[2:3], rest[3:]))
+	if err := within(func(ctx context.Context) error { return session.Propose(ctx, leader, []byte("in doubt")) }); err == nil {
+		b.failf("%s, cut off with one other node of five, says that a session's command is applied", leader)
+	}
+	b.must("crash its leader", cluster.Crash(leader))
+	b.must("be partitioned", cluster.Partition(rest[:3], rest[3:]))
+	b.eventually(func() bool {
+		return within(func(ctx context.Context) error { return session.Retry(ctx, heir) }) == nil
+	}, "%s, of three connected nodes of five, never executes a session's command", heir)
+	b.must("restart a node", cluster.Restart(leader))
+	b.must("be healed", cluster.Partition(b.ids))
+	b.propose("after", b.ids...)
+	b.awaitAgreement(b.ids, "sure", "in doubt", "after")
+	for _, id := range b.ids {
+		for _, command := range []string{"sure", "in doubt"} {
+			n := 0
+			for _, c := range cluster.Applied(id) {
+				if string(c) == command {
+					n++
+				}
+			}
+			if n != 1 {
+				b.failf("%s executed the session's command %q %d times; its leader died and it was repeated", id, command, n)
+			}
+		}
+	}
 }
