@@ -20,6 +20,9 @@ const (
 	FoundMark    FindingKind = "mark" // Durable bytes were vouched for at Close
 	FoundEnd     FindingKind = "end"  // the log ends; with Size and Reason when Open would cut that off
 	FoundDamage  FindingKind = "damage"
+	// FoundGone is a segment that a running log dropped meanwhile, and with it
+	// all that was found before.
+	FoundGone FindingKind = "gone"
 )
 
 // Finding is one thing in a log's directory.
@@ -55,36 +58,16 @@ const inspectTries = 3
 // operating system's.
 //
 // Beside a running log it shows some moment since it began: a segment dropped
-// meanwhile is passed over, and a record half written is an end with a reason.
+// meanwhile is no damage, and a record half written is an end with a reason.
 func Inspect(fsys vfs.FS, dir string) iter.Seq[Finding] {
 	if fsys == nil {
 		fsys = vfs.OS()
 	}
 	return func(yield func(Finding) bool) {
-		names, err := fsys.List(dir)
-		if err != nil {
-			yield(Finding{Kind: FoundDamage, File: dir, Err: fmt.Errorf("wal: reading directory %s: %w", dir, err)})
-			return
-		}
-		var ids []uint64
-		for _, name := range names { // sorted, hence by id
-			if id, ok := parseName(name, segmentSuffix); ok {
-				ids = append(ids, id)
-			}
-		}
-		in := inspector{fs: fsys, dir: dir, yield: yield}
-		for i, id := range ids {
-			if i > 0 && id != ids[i-1]+1 {
-				missing := in.path(ids[i-1] + 1)
-				in.damage(missing, 0, fmt.Sprintf("segment is missing: there are %d and %d", ids[i-1], id))
-			}
-			next := uint64(0)
-			if i+1 < len(ids) {
-				next = ids[i+1]
-			}
-			if in.segment(id, next); in.stop {
-				return
-			}
+		in := inspector{fs: fsys, dir: dir, yield: yield, lost: true}
+		// When the last segment is dropped before it is read, there are others.
+		for in.lost && !in.stop {
+			in.directory()
 		}
 	}
 }
@@ -94,6 +77,37 @@ type inspector struct {
 	dir   string
 	yield func(Finding) bool
 	stop  bool
+	lost  bool // the segment being read was dropped
+}
+
+// directory reports the segments that are there now.
+func (in *inspector) directory() {
+	in.lost = false
+	names, err := in.fs.List(in.dir)
+	if err != nil {
+		in.report(Finding{Kind: FoundDamage, File: in.dir, Err: fmt.Errorf("wal: reading directory %s: %w", in.dir, err)})
+		return
+	}
+	var ids []uint64
+	for _, name := range names { // sorted, hence by id
+		if id, ok := parseName(name, segmentSuffix); ok {
+			ids = append(ids, id)
+		}
+	}
+	for i, id := range ids {
+		if i > 0 && id != ids[i-1]+1 {
+			missing := in.path(ids[i-1] + 1)
+			in.damage(missing, 0, fmt.Sprintf("segment is missing: there are %d and %d", ids[i-1], id))
+		}
+		next := uint64(0)
+		if i+1 < len(ids) {
+			next = ids[i+1]
+		}
+		in.lost = false
+		if in.segment(id, next); in.stop {
+			return
+		}
+	}
 }
 
 func (in *inspector) path(id uint64) string {
@@ -109,7 +123,7 @@ func (in *inspector) damage(file string, offset int64, reason string) {
 // failed reports an error of a file, unless it is gone: a running log drops
 // segments, and gives them other names.
 func (in *inspector) failed(file string, err error) {
-	if errors.Is(err, fs.ErrNotExist) || in.gone(file) {
+	if in.gone(file) {
 		return
 	}
 	f := Finding{Kind: FoundDamage, File: file, Err: err}
@@ -124,7 +138,12 @@ func (in *inspector) gone(file string) bool {
 	if err == nil {
 		f.Close()
 	}
-	return errors.Is(err, fs.ErrNotExist)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	in.lost = true
+	in.report(Finding{Kind: FoundGone, File: file})
+	return true
 }
 
 // firstOf returns the first record of a segment.
@@ -211,7 +230,9 @@ func (in *inspector) tail(s *scanner, first uint64) {
 		in.frames(s, first, 0, stated, fmt.Sprintf("; the frame at byte %d states that the first %d bytes were durable", witness, stated))
 		return
 	}
-	in.frames(s, first, 0, found.end, "")
+	if in.frames(s, first, 0, found.end, ""); in.lost || in.gone(s.file.Name()) {
+		return // a file that is used again ends anywhere
+	}
 	end := Finding{Kind: FoundEnd, File: s.file.Name(), Offset: found.end, Reason: reason}
 	if reason != "" {
 		end.Size = max(flawed, after.trace) - found.end
@@ -244,9 +265,9 @@ func (in *inspector) frames(s *scanner, seq, before uint64, limit int64, proof s
 			in.failed(s.file.Name(), err)
 			return
 		}
-		sealed := proof == ""
-		if sealed && later == 0 && why == flawEnd && (!known || before == 0 || seq == before) {
-			return // its ordinary end
+		counted := known && before > 0
+		if counted && seq >= before || !counted && proof == "" && later == 0 && why == flawEnd {
+			return // all records are there, as far as their number is known
 		}
 		if in.gone(s.file.Name()) {
 			return

@@ -181,12 +181,16 @@ func TestClusterThatLostItsMajorityIsForcedAndGrows(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c := newCluster(t, 3)
 			l := c.leader(5*election, c.voters...)
+			followers := others(c.voters, l)
+			survivor := followers[0]
+			// The leader and the survivor are the majority that acknowledges.
+			c.network.Cut(followers[1:], []raft.NodeID{l, survivor})
 			c.work(l, "before", commands)
-			survivor := others(c.voters, l)[0]
-			for _, id := range c.voters { // the last commit index reaches nobody
+			for _, id := range c.voters {
 				c.nodes[id].Close()
 			}
 			clear(c.nodes)
+			c.network.Heal()
 			for _, id := range others(c.voters, survivor) {
 				delete(c.disks, id)
 			}

@@ -172,7 +172,8 @@ func (s *Storage) newestSnapshot() (*raft.Snapshot, error) {
 	if len(s.snapshots) == 0 {
 		return nil, nil
 	}
-	return s.readSnapshot(s.snapshots[len(s.snapshots)-1])
+	id := s.snapshots[len(s.snapshots)-1]
+	return readSnapshot(s.opts.FS, s.snapshotFile(id), id)
 }
 
 // Compact gives entries up to index up. Their space comes back in whole log

@@ -66,6 +66,8 @@
 //	D7  ForceNewCluster happens whole or not at all: until its one record is
 //	    durable the directory is what it was, afterwards it belongs to a cluster
 //	    of another name, whose only member has every entry that was there.
+//	D8  Inspect changes nothing, also beside a running node; what it says of a
+//	    start is what Open does.
 //
 // # What it does not know
 //
@@ -87,4 +89,5 @@
 //	disk.go       the storage
 //	open.go       what it does first
 //	force.go      the last resort: one survivor becomes a cluster of its own
+//	inspect.go    the directory as it lies there, for tools (raft/cmd/dump)
 package disk

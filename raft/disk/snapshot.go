@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/flagship-go/flagship/raft"
@@ -76,9 +77,8 @@ func (s *Storage) writeSnapshot(snap *raft.Snapshot) (named bool, err error) {
 	return named, err
 }
 
-func (s *Storage) readSnapshot(id snapshotID) (*raft.Snapshot, error) {
-	name := s.snapshotFile(id)
-	b, err := readFile(s.opts.FS, name, snapshotMagic)
+func readSnapshot(fsys FS, name string, id snapshotID) (*raft.Snapshot, error) {
+	b, err := readFile(fsys, name, snapshotMagic)
 	if err != nil {
 		return nil, fmt.Errorf("raft/disk: snapshot at %d: %w", id.index, err)
 	}
@@ -116,22 +116,32 @@ func encodeMembership(m raft.Membership) []byte {
 	return b
 }
 
-// chooseSnapshot returns the snapshot to start from: the newest, or, if that is
-// damaged, the newest that is not, provided that the log has everything that
-// the damaged one stood for. Nothing that was promised is lost then; otherwise
-// the error names the damaged file.
+// chooseSnapshot reads the snapshot to start from, and puts those aside that are
+// damaged and can be done without.
 func (s *Storage) chooseSnapshot(h *history) (*raft.Snapshot, error) {
-	var bad []snapshotID
+	snap, bad, err := choose(h, s.snapshots, s.snapshotFile, func(id snapshotID) (*raft.Snapshot, error) {
+		return readSnapshot(s.opts.FS, s.snapshotFile(id), id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.snapshots = s.snapshots[:len(s.snapshots)-len(bad)]
+	return snap, s.setAside(bad)
+}
+
+// choose returns the newest snapshot, or, if that is damaged, the newest that is
+// not, provided that the log has everything that the damaged ones stood for.
+// Nothing that was promised is lost then; otherwise the error names the damaged
+// file.
+func choose(h *history, ids []snapshotID, file func(snapshotID) string, read func(snapshotID) (*raft.Snapshot, error)) (snap *raft.Snapshot, bad []snapshotID, err error) {
 	var why error
-	var snap *raft.Snapshot
-	for i := len(s.snapshots) - 1; i >= 0 && snap == nil; i-- {
-		found, err := s.readSnapshot(s.snapshots[i])
+	for i := len(ids) - 1; i >= 0 && snap == nil; i-- {
+		found, err := read(ids[i])
 		switch {
 		case errors.Is(err, raft.ErrCorrupt):
-			bad, why = append(bad, s.snapshots[i]), errors.Join(why, err)
-			s.snapshots = s.snapshots[:i]
+			bad, why = append(bad, ids[i]), errors.Join(why, err)
 		case err != nil:
-			return nil, err
+			return nil, nil, err
 		default:
 			snap = found
 		}
@@ -146,16 +156,16 @@ func (s *Storage) chooseSnapshot(h *history) (*raft.Snapshot, error) {
 	}
 	h.begin(snap)
 	joins := h.begun && (snap == nil || h.holds(from, snap.Term))
-	for _, id := range append(bad, snapshotID{h.noted, h.notedTerm}) {
+	for _, id := range append(slices.Clip(bad), snapshotID{h.noted, h.notedTerm}) {
 		if joins && h.reaches(from, id.index, id.term) {
 			continue
 		}
 		if why == nil {
-			why = damaged(s.snapshotFile(id), 0, "snapshot is missing: the log begins with %d, and the newest snapshot is at %d", h.first(), from)
+			why = damaged(file(id), 0, "snapshot is missing: the log begins with %d, and the newest snapshot is at %d", h.first(), from)
 		}
-		return nil, fmt.Errorf("raft/disk: no way around a lost snapshot: %w", why)
+		return nil, nil, fmt.Errorf("raft/disk: no way around a lost snapshot: %w", why)
 	}
-	return snap, s.setAside(bad)
+	return snap, bad, nil
 }
 
 // setAside renames damaged snapshots that the node starts without, so that they
