@@ -156,14 +156,22 @@ func (m Message) String() string {
 		}
 		return s + " granted"
 	case AppendEntries:
-		s += fmt.Sprintf(" prev=%d/t%d commit=%d", m.Index, m.LogTerm, m.Commit)
+		s += fmt.Sprintf(" prev=%d/t%d", m.Index, m.LogTerm)
+		if m.Mid > 0 {
+			s += fmt.Sprintf(" mid=%d/t%d", m.Mid, m.MidTerm)
+		}
+		s += fmt.Sprintf(" commit=%d", m.Commit)
 		if n := len(m.Entries); n > 0 {
 			s += fmt.Sprintf(" entries=[%d/t%d..%d/t%d]", m.Entries[0].Index, m.Entries[0].Term,
 				m.Entries[n-1].Index, m.Entries[n-1].Term)
 		}
 	case AppendEntriesReply:
 		if m.Reject {
-			return s + fmt.Sprintf(" rejected prev=%d hint=%d/t%d", m.Index, m.Hint, m.LogTerm)
+			s += fmt.Sprintf(" rejected prev=%d hint=%d/t%d", m.Index, m.Hint, m.LogTerm)
+			if m.Mid > 0 {
+				s += fmt.Sprintf(" matches mid=%d", m.Mid)
+			}
+			return s
 		}
 		return s + fmt.Sprintf(" match=%d", m.Index)
 	case InstallSnapshot:

@@ -24,6 +24,7 @@ var update = flag.Bool("update", false, "write what the transcripts in testdata 
 //	cluster 3 prevote one-entry   the voters n1..n3, and options: prevote, checkquorum,
 //	                              one-entry (a message carries one entry)
 //	start 1 term=3 1 1 2          starts n1, in term 3, with a log of these terms
+//	join 4                        starts a new node, which knows nobody
 //	show role Request*            what is shown from here on: kinds of events and of
 //	                              messages, "*" for the rest of a name
 //	tick 1 x10                    ten ticks of n1; "tick all" of all that are up
@@ -35,9 +36,12 @@ var update = flag.Bool("update", false, "write what the transcripts in testdata 
 //	lose 1->3                     as deliver, but they are lost
 //	cut 3, heal                   n3 hears nobody and nobody hears it, until healed
 //	crash 2, restart 2            only what its storage holds comes back
+//	change 1 1 2 4 learners 5     asks n1 to make n1, n2, n4 the voters and n5 a learner
+//	transfer 1 2                  asks n1 to give leadership to n2
 //	compact 1 5                   n1 makes a snapshot, and forgets entries up to 5
 //	logs                          each log by its terms, "|" behind what is committed
-//	status, state                 roles and terms; what the state machines hold
+//	status, state, members        roles and terms; what the state machines hold; who takes
+//	                              part, as each node knows it
 //
 // A message is shown when it arrives, followed by what it causes.
 func TestTranscripts(t *testing.T) {
@@ -103,6 +107,7 @@ type actor struct {
 	core    *raft.Core // nil while it is down
 	storage *raft.MemStorage
 	state   []string
+	joined  bool // started without voters
 }
 
 func (s *stage) printf(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }
@@ -114,8 +119,11 @@ func (s *stage) command(words []string) {
 		s.cluster(args)
 	case "show":
 		s.shown = args
-	case "logs", "status", "state":
+	case "logs", "status", "state", "members":
 		s.report(do)
+	case "join":
+		s.actors = append(s.actors, &actor{id: raft.NodeID(s.number(args[0])), storage: &raft.MemStorage{}, joined: true})
+		s.boot(s.actor(args[0]))
 	case "heal":
 		clear(s.cut)
 	case "deliver", "lose":
@@ -155,6 +163,13 @@ func (s *stage) one(do string, a *actor, args []string) {
 	case "propose":
 		_, _, err := a.core.Propose([]byte(strings.Join(args, " ")))
 		if err != nil {
+			s.printf("%v", err)
+		}
+		s.pump(a)
+	case "change":
+		s.change(a, args)
+	case "transfer":
+		if err := a.core.TransferLeadership(raft.NodeID(s.number(args[0]))); err != nil {
 			s.printf("%v", err)
 		}
 		s.pump(a)
@@ -222,6 +237,9 @@ func (s *stage) boot(a *actor) {
 	require.NoError(s.t, err)
 	cfg := s.config
 	cfg.ID = a.id
+	if a.joined {
+		cfg.Voters = nil
+	}
 	a.core, err = raft.NewCore(cfg, st)
 	require.NoError(s.t, err)
 	a.state = nil
@@ -310,6 +328,22 @@ func (s *stage) tick(args []string) {
 	}
 }
 
+func (s *stage) change(a *actor, args []string) {
+	var m raft.Membership
+	set := &m.Voters
+	for _, word := range args {
+		if word == "learners" {
+			set = &m.Learners
+			continue
+		}
+		*set = append(*set, raft.NodeID(s.number(word)))
+	}
+	if _, _, err := a.core.ChangeMembership(m); err != nil {
+		s.printf("%v", err)
+	}
+	s.pump(a)
+}
+
 func (s *stage) compact(a *actor, upTo string) {
 	index := a.core.Status().Applied
 	es, err := a.core.Entries(index, index)
@@ -339,6 +373,16 @@ func (s *stage) report(what string) {
 		switch what {
 		case "status":
 			s.printf("%s  %s of term %d, follows %s, committed %d of %d", a.id, st.Role, st.Term, st.Leader, st.Commit, st.Last)
+		case "members":
+			m := a.core.Membership()
+			line := fmt.Sprintf("%s  voters %v", a.id, m.Voters)
+			if m.Joint() {
+				line += fmt.Sprintf(", outgoing %v", m.Outgoing)
+			}
+			if len(m.Learners) > 0 {
+				line += fmt.Sprintf(", learners %v", m.Learners)
+			}
+			s.printf("%s", line)
 		case "state":
 			s.printf("%s  %s", a.id, strings.Join(a.state, " "))
 		case "logs":
