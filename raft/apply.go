@@ -170,6 +170,12 @@ func (a *applier) maybeSnapshot() {
 	if busy || a.applied-a.lastSnapshot < n.opts.SnapshotEvery {
 		return
 	}
+	if len(a.membership.Voters) == 0 {
+		// A node that joined and replays the log from its beginning does not
+		// know the first members, which are in no entry. A snapshot without
+		// them would make whoever installs it a member of nothing.
+		return
+	}
 	state, err := n.opts.StateMachine.Snapshot()
 	if err != nil {
 		n.opts.Logger.Warn("raft: no snapshot, the log keeps growing", "node", n.opts.ID, "index", a.applied, "err", err)

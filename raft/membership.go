@@ -160,7 +160,9 @@ func (c *Core) forgetConfigs(index uint64) {
 }
 
 // MembershipAt returns the membership in force at an index that is not
-// compacted away: what a snapshot there must carry.
+// compacted away: what a snapshot there must carry. It has no voters on a node
+// that joined later and replays the log from its beginning, before the first
+// entry that names them: no snapshot can be taken there.
 func (c *Core) MembershipAt(index uint64) Membership {
 	m := c.configs[0].Membership
 	for i := range c.configs {
