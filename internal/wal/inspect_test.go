@@ -137,7 +137,7 @@ func TestInspectGoesOnBehindDamage(t *testing.T) {
 			var wrong []string
 			for _, line := range rest {
 				if !strings.HasPrefix(line, "00000000") {
-					wrong = append(wrong, strings.TrimPrefix(line, "corrupt file: "))
+					wrong = append(wrong, filepath.ToSlash(strings.TrimPrefix(line, "corrupt file: ")))
 				}
 			}
 			require.Equal(t, []string{c.wrong}, wrong)

@@ -62,7 +62,7 @@ func agree(t *testing.T, mem *MemFS, when string) {
 
 func TestInspectAgreesWithOpenAfterAnyPowerCut(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
-	workload(t, 5, 150, func(_ *model, mem *MemFS, op vfs.Op) {
+	workload(t, 5, 80, func(_ *model, mem *MemFS, op vfs.Op) {
 		agree(t, mem.CrashClone(rng), fmt.Sprintf("after a power cut at op %v", op))
 		agree(t, mem.CrashClone(nil), fmt.Sprintf("after the worst power cut at op %v", op))
 	})
@@ -109,7 +109,7 @@ func TestInspectSeesNoDamageBesideARunningNode(t *testing.T) {
 	go func() {
 		defer close(done)
 		m := newModel(77)
-		for range 3000 {
+		for range 1000 {
 			if err := m.step(s); err != nil {
 				done <- err
 				return

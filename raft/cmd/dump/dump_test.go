@@ -67,6 +67,9 @@ func dumped(t *testing.T, fs disk.FS, args ...string) (out string, code int) {
 // golden compares with a file in testdata, which is also the documentation.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
+	if filepath.Separator == '\\' { // in paths, and twice in JSON
+		got = strings.NewReplacer(`\\`, "/", `\`, "/").Replace(got)
+	}
 	for line := range strings.Lines(got) {
 		if !strings.HasPrefix(line, "{") {
 			require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 80, "line %q", line)
