@@ -11,7 +11,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"time"
 )
 
@@ -21,7 +20,7 @@ import (
 //	| length | kind | CRC32C | payload ... |
 //	  uint32  byte    uint32   length bytes
 //
-// Numbers are little-endian. The checksum is over length, kind and payload.
+// Numbers are little-endian. The checksum is over length, kind and payload (T2).
 
 const headerSize = 9
 
@@ -100,10 +99,12 @@ func (f *frameReader) next() (kind, []byte, error) {
 			f.deadline(f.allow(0))
 		}
 	}
-	var header [headerSize]byte
-	if _, err := io.ReadFull(f.r, header[:]); err != nil {
+	peeked, err := f.r.Peek(headerSize)
+	if err != nil {
 		return 0, nil, cutShort(err)
 	}
+	header := [headerSize]byte(peeked)
+	f.r.Discard(headerSize)
 	n := binary.LittleEndian.Uint32(header[:])
 	if int64(n) > int64(f.max) {
 		return 0, nil, fmt.Errorf("%w: a frame says it has %d bytes, at most %d", ErrTooLarge, n, f.max)
@@ -120,7 +121,7 @@ func (f *frameReader) next() (kind, []byte, error) {
 	return kind(header[4]), f.buf, nil
 }
 
-// fill reads n bytes into buf. A header alone does not make it allocate more
+// fill reads n bytes into buf. T4: a header alone does not make it allocate more
 // than firstRead: it doubles, as the bytes come.
 func (f *frameReader) fill(n int) error {
 	if cap(f.buf) > readBuffer && n <= readBuffer {
@@ -129,8 +130,13 @@ func (f *frameReader) fill(n int) error {
 	f.buf = f.buf[:0]
 	for len(f.buf) < n {
 		have := len(f.buf)
-		step := min(n-have, max(have, firstRead))
-		f.buf = slices.Grow(f.buf, step)[:have+step]
+		upTo := min(n, have+max(have, firstRead))
+		if upTo > cap(f.buf) {
+			grown := make([]byte, upTo)
+			copy(grown, f.buf)
+			f.buf = grown
+		}
+		f.buf = f.buf[:upTo]
 		if _, err := io.ReadFull(f.r, f.buf[have:]); err != nil {
 			return err
 		}

@@ -216,6 +216,29 @@ func (s *stranger) hello(h hello) answer {
 	return a
 }
 
+// pose listens as a node that welcomes everybody, and then does as it likes.
+func (w *wire) pose(t *testing.T, id raft.NodeID, then func(s *stranger)) {
+	l := w.listen(addressFor(id))
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				s := newStranger(t, c)
+				if s.frames.readMagic() == nil {
+					s.frames.next()
+					a := answer{version: 1}
+					s.send(appendFrame(append([]byte(nil), magic...), kindAnswer, a.encode()))
+					then(s)
+				}
+			}()
+		}
+	}()
+}
+
 // helloOf is what node from would say to node to.
 func helloOf(from, to raft.NodeID) hello {
 	return hello{oldest: 1, newest: 1, instance: 7, from: from, to: to, cluster: "test"}

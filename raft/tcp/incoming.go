@@ -15,7 +15,7 @@ import (
 	"github.com/flagship-go/flagship/raft"
 )
 
-// maxPending bounds the connections that have not introduced themselves. The
+// maxPending bounds the connections that have not introduced themselves (T4). The
 // oldest makes room: a node says hello within a few round trips, so the oldest
 // is the least likely to be one.
 const maxPending = 64
@@ -156,7 +156,7 @@ type guest struct {
 // maxDisplaced bounds the memory of a peer's former lives.
 const maxDisplaced = 64
 
-// enter makes l the peer's connection of its kind. The newest one wins, for a
+// enter makes l the peer's connection of its kind (T5). The newest one wins, for a
 // peer that crashed leaves an old one behind that looks alive; but if the old
 // one is of another process which then comes back, two processes share the ID,
 // and the one displaced is refused for good. The caller must leave.
@@ -239,13 +239,15 @@ func (p *peer) decode(l *link, payload []byte) (raft.Message, error) {
 	return m, p.check(&m, err)
 }
 
-// check refuses messages in the name of others: the handshake said who this is.
+// check refuses messages in the name of others: the handshake said who this is
+// (T3).
 func (p *peer) check(m *raft.Message, err error) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("message of %s: %w", p.id, err)
 	case m.From != p.id || m.To != p.t.opts.ID:
-		return fmt.Errorf("%w: %s sends %s", ErrWrongNode, p.id, m)
+		wrong := *m // so that only a wrong message is put on the heap
+		return fmt.Errorf("%w: %s sends %s", ErrWrongNode, p.id, wrong)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func (p *peer) stop(why error) {
 	p.incoming.drop()
 }
 
-// run keeps a connection to the peer, and never gives up.
+// run keeps a connection to the peer, and never gives up (T6).
 func (p *peer) run() {
 	retry := backoff{max: p.t.opts.MaxBackoff}
 	for p.ctx.Err() == nil {

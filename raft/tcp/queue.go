@@ -8,7 +8,7 @@ import (
 
 // queue holds what waits to be sent to one peer: messages as they are, not
 // encoded, so that an entry which is queued for four followers is in memory
-// once, in the log.
+// once, in the log. Its bound is rule T1.
 //
 // When it is full the message that comes is dropped, not the oldest. A leader
 // sends entries in order, ahead of the answers: what is in the queue is the

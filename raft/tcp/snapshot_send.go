@@ -15,7 +15,7 @@ import (
 )
 
 // Snapshots have a connection of their own, made when there is one to send, so
-// that heartbeats do not wait behind them:
+// that heartbeats do not wait behind them (T7):
 //
 //	leader                                                follower
 //	offer: transfer, size, SHA-256, the message -->

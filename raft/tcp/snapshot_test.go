@@ -206,12 +206,34 @@ func TestSnapshotThatCannotBeSentIsReported(t *testing.T) {
 				synctest.Wait()
 				one.Send([]raft.Message{snapshotMessage(1, c.to, 1, randomBytes(1000))})
 				time.Sleep(c.within)
+				synctest.Wait()
 				require.Equal(t, uint64(1), r.failed.Load())
 				require.Empty(t, snapshotsIn(in))
 				require.Nil(t, one.peer(2).snapshots.current)
 			})
 		})
 	}
+}
+
+func TestRefusalInTheMiddleOfASnapshotIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		w.pose(t, 2, func(s *stranger) {
+			k, _, err := s.frames.next()
+			if err != nil || k != kindOffer {
+				return // the connection for messages
+			}
+			s.send(appendFrame(nil, kindAck, []byte{0}))
+			time.Sleep(time.Second)
+			s.send(appendFrame(nil, kindDone, []byte("the disk is full")))
+		})
+		one, r := w.sender(t, nil)
+		one.Send([]raft.Message{snapshotMessage(1, 2, 1, randomBytes(1<<20))})
+		time.Sleep(999 * time.Millisecond)
+		require.Zero(t, r.failed.Load())
+		time.Sleep(2 * time.Millisecond)
+		require.Equal(t, uint64(1), r.failed.Load())
+	})
 }
 
 func TestHalfASnapshotIsForgottenInTime(t *testing.T) {
@@ -226,11 +248,9 @@ func TestHalfASnapshotIsForgottenInTime(t *testing.T) {
 		s.acked(chunkSize)
 		s.Close()
 		synctest.Wait()
-		in := &two.peer(1).incoming
-		require.NotNil(t, in.partial)
-		require.Len(t, in.partial.data, chunkSize)
+		require.Equal(t, chunkSize, halfOf(two, 1))
 		time.Sleep(2 * partialLife)
-		require.Nil(t, in.partial)
+		require.Equal(t, -1, halfOf(two, 1))
 	})
 }
 
@@ -250,7 +270,7 @@ func TestSnapshotThatDiffersFromItsNameIsNotDelivered(t *testing.T) {
 		require.Contains(t, string(payload), "SHA-256")
 		synctest.Wait()
 		require.Empty(t, in.all())
-		require.Nil(t, two.peer(1).incoming.partial)
+		require.Equal(t, -1, halfOf(two, 1))
 		s.Close()
 	})
 }
@@ -309,6 +329,17 @@ func TestSnapshotWhoseLastAnswerWasLostIsNotSentAgain(t *testing.T) {
 		other.acked(0)
 		other.Close()
 	})
+}
+
+// halfOf returns how much of a snapshot is kept for a peer; -1: there is none.
+func halfOf(tr *Transport, id raft.NodeID) int {
+	in := &tr.peer(id).incoming
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.partial == nil {
+		return -1
+	}
+	return len(in.partial.data)
 }
 
 // begin opens a stranger's connection for snapshots, as node 1 to node 2.

@@ -154,7 +154,7 @@ func (t *Transport) RemovePeer(id raft.NodeID) {
 func (t *Transport) Addr() net.Addr { return t.listener.Addr() }
 
 // Close implements raft.Transport. It ends all connections, without sending
-// what waits, and returns when the transport's goroutines have.
+// what waits, and returns when the transport's goroutines have (T8).
 func (t *Transport) Close() error {
 	t.mu.Lock()
 	var err error

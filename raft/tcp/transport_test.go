@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,9 +112,11 @@ func TestBadFramesEndTheConnectionAndNothingElse(t *testing.T) {
 				s := w.stranger(t, 1)
 				require.Zero(t, s.hello(helloOf(2, 1)).code)
 				require.NoError(t, s.send(frame))
+				began := time.Now()
 				s.send(c.b) // the other side may hang up before all of it
 				if c.more {
 					s.requireEnded()
+					require.Less(t, time.Since(began), 10*time.Second)
 				} else {
 					s.Close()
 				}
@@ -143,29 +146,33 @@ func TestFrameThatDripsIsEndedInTime(t *testing.T) {
 	})
 }
 
+func TestLargeFrameIsGivenTheTimeItNeedsOnASlowWire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		_, in := w.start(t, 1, nil)
+		s := w.stranger(t, 1)
+		require.Zero(t, s.hello(helloOf(2, 1)).code)
+		m := heartbeat(2, 1, 1)
+		m.Entries = []raft.Entry{{Index: 1, Term: 1, Data: make([]byte, 2<<20)}}
+		began := time.Now()
+		for piece := range slices.Chunk(appendFrame(nil, kindMessage, raft.AppendMessage(nil, &m)), 64<<10) {
+			time.Sleep(900 * time.Millisecond)
+			require.NoError(t, s.send(piece))
+		}
+		synctest.Wait()
+		require.Greater(t, time.Since(began), 25*time.Second, "much more than Options.Timeout")
+		require.Len(t, in.all(), 1)
+		s.Close()
+	})
+}
+
 func TestPeerThatNeverReadsCostsItsQueueAndNothingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
+		var deaf atomic.Uint64
+		w.pose(t, 2, func(*stranger) { deaf.Add(1) })
 		one, _ := w.start(t, 1, func(o *Options) { o.QueueBytes = 1 << 20 })
 		_, in3 := w.start(t, 3, nil)
-		deaf := w.listen(addressFor(2))
-		defer deaf.Close()
-		conns := make(chan net.Conn, 100)
-		go func() {
-			for {
-				c, err := deaf.Accept()
-				if err != nil {
-					return
-				}
-				s := newStranger(t, c)
-				if s.frames.readMagic() == nil {
-					s.frames.next()
-					a := answer{version: 1}
-					s.send(appendFrame(slices.Clone(magic), kindAnswer, a.encode()))
-				}
-				conns <- c
-			}
-		}()
 		synctest.Wait()
 		require.True(t, peerStatus(one, 2).Connected)
 		began, most := time.Now(), 0
@@ -185,7 +192,7 @@ func TestPeerThatNeverReadsCostsItsQueueAndNothingElse(t *testing.T) {
 		require.Len(t, in3.all(), 1000, "the other peer notices nothing")
 		require.Positive(t, one.Metrics().Dropped)
 		time.Sleep(20 * time.Second)
-		require.GreaterOrEqual(t, len(conns), 2, "the connection was given up and made again")
+		require.GreaterOrEqual(t, deaf.Load(), uint64(2), "the connection was given up and made again")
 		require.Zero(t, peerStatus(one, 2).Bytes, "and what waited for it is gone")
 	})
 }
@@ -193,37 +200,36 @@ func TestPeerThatNeverReadsCostsItsQueueAndNothingElse(t *testing.T) {
 func TestPeerThatFallsSilentIsNoticedByItsMissingPongs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
+		var dials atomic.Uint64
+		w.pose(t, 2, func(s *stranger) { // reads all and says nothing, like the network of a dead host
+			dials.Add(1)
+			io.Copy(io.Discard, s.frames.r)
+		})
 		one, _ := w.start(t, 1, nil)
-		hole := w.listen(addressFor(2)) // reads all and says nothing, like a dead host's network
-		defer hole.Close()
-		dials := 0
-		go func() {
-			for {
-				c, err := hole.Accept()
-				if err != nil {
-					return
-				}
-				dials++
-				s := newStranger(t, c)
-				s.frames.readMagic()
-				s.frames.next()
-				a := answer{version: 1}
-				s.send(appendFrame(slices.Clone(magic), kindAnswer, a.encode()))
-				go func() {
-					for {
-						if _, _, err := s.frames.next(); err != nil {
-							return
-						}
-					}
-				}()
-			}
-		}()
 		for range 300 {
 			one.Send([]raft.Message{heartbeat(1, 2, 1)})
 			time.Sleep(100 * time.Millisecond)
 		}
-		require.GreaterOrEqual(t, dials, 3)
-		require.Less(t, dials, 6)
+		require.GreaterOrEqual(t, dials.Load(), uint64(3))
+		require.Less(t, dials.Load(), uint64(6))
+	})
+}
+
+func TestPeerThatAnswersNonsenseIsLeftAtOnceEvenInTheMiddleOfAWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		w.pose(t, 2, func(s *stranger) {
+			time.Sleep(time.Second)
+			s.send(appendFrame(nil, kindDone, nil))
+		})
+		one, _ := w.start(t, 1, nil)
+		synctest.Wait()
+		one.Send([]raft.Message{heartbeat(1, 2, 1)})
+		time.Sleep(999 * time.Millisecond)
+		require.True(t, peerStatus(one, 2).Connected)
+		time.Sleep(2 * time.Millisecond)
+		require.False(t, peerStatus(one, 2).Connected)
+		require.ErrorIs(t, peerStatus(one, 2).Err, ErrProtocol)
 	})
 }
 
@@ -300,7 +306,7 @@ func TestPeersCanBeAddedMovedAndRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
 		one, _ := w.start(t, 1, func(o *Options) { o.Peers = nil })
-		_, in := w.start(t, 2, nil)
+		two, in := w.start(t, 2, nil)
 		time.Sleep(3 * time.Second)
 		one.Send([]raft.Message{heartbeat(1, 2, 1)})
 		synctest.Wait()
@@ -317,8 +323,12 @@ func TestPeersCanBeAddedMovedAndRemoved(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, in.all(), 1)
 
-		_, in9 := w.start(t, 2, func(o *Options) { o.Listener = w.listen("elsewhere:1") })
+		require.True(t, peerStatus(two, 1).Connected, "and may call in turn")
 		require.NoError(t, one.SetPeer(2, "elsewhere:1"))
+		synctest.Wait()
+		require.False(t, peerStatus(one, 2).Connected, "the old address is left at once")
+		require.NoError(t, two.Close())
+		again, in9 := w.start(t, 2, func(o *Options) { o.Listener = w.listen("elsewhere:1") })
 		time.Sleep(time.Second)
 		one.Send([]raft.Message{heartbeat(1, 2, 3)})
 		synctest.Wait()
@@ -328,6 +338,7 @@ func TestPeersCanBeAddedMovedAndRemoved(t *testing.T) {
 		one.RemovePeer(2)
 		time.Sleep(time.Second)
 		require.Empty(t, one.Peers())
+		require.ErrorIs(t, peerStatus(again, 1).Err, ErrUnknownPeer, "its own connection is ended too")
 		one.Send([]raft.Message{heartbeat(1, 2, 4)})
 		require.Equal(t, uint64(2), one.Metrics().Dropped)
 
