@@ -2,6 +2,7 @@ package rafttest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/flagship-go/flagship/internal/sim"
@@ -40,13 +41,20 @@ func (r simReply) String() string {
 	return fmt.Sprintf("op%d ok %d", r.seq, r.value)
 }
 
+// simPlan is an operation to come, and the node to ask first; 0: the one that
+// answered last.
+type simPlan struct {
+	simCommand
+	at raft.NodeID
+}
+
 // simClient does its operations one after the other. It asks again, and
 // others, until it is answered or gives up: the outcome is then unknown, and
 // the operation stays open for ever. Its command may be executed much later.
 type simClient struct {
 	s       *simulation
 	p       *sim.Process
-	planned []simCommand
+	planned []simPlan
 	seq     uint64
 	seen    []uint64 // by key: the last value it knew of
 
@@ -95,7 +103,10 @@ func (c *simClient) next() {
 		return
 	}
 	c.seq++
-	c.request = simRequest{c.planned[0]}
+	c.request = simRequest{c.planned[0].simCommand}
+	if at := c.planned[0].at; slices.Contains(c.s.ids, at) {
+		c.target = sim.ID(at)
+	}
 	c.planned = c.planned[1:]
 	c.request.client, c.request.seq = c.p.ID(), c.seq
 	if c.request.kind == simCAS {
@@ -125,9 +136,13 @@ func (c *simClient) timeout() {
 	c.ask()
 }
 
+// another picks any other node: a client knows who there is, but not who is a
+// member.
 func (c *simClient) another() {
-	n := c.s.opts.Nodes
-	c.target = 1 + (c.target-1+sim.ID(1+c.p.Rand().IntN(max(1, n-1))))%sim.ID(n)
+	ids := slices.DeleteFunc(slices.Clone(c.s.ids), func(id raft.NodeID) bool { return sim.ID(id) == c.target })
+	if len(ids) > 0 {
+		c.target = sim.ID(ids[c.p.Rand().IntN(len(ids))])
+	}
 }
 
 // Receive takes an answer.

@@ -30,11 +30,24 @@ import (
 //	five properties (Figure 3)      after every step              raft.Checker
 //	what was durable is there       at every boot                 simulate_promise.go
 //	states agree at every index     at every entry, snapshot      simulate_state.go
+//	snapshots know the members      at every one installed        simulate_operator.go
 //	linearizability (§8)            at the end, key by key        linear.go
-//	liveness                        in the calm after the faults  simulate_run.go
+//	liveness                        in the calm after the faults  simulate_calm.go
+//	who was removed disturbs nobody in the calm, at last          simulate_calm.go
 //
-// Read simulate.go, simulate_run.go, simulate_node.go, simulate_disk.go,
-// client.go, simulate_schedule.go, simulate_failure.go; then what is judged.
+// # What is out of the model
+//
+// A disk may fail, tear, rot or be lost with its node, but it does not forget
+// what it said was synced and go on: Raft rests on that. A clock may run as
+// fast or slow as it likes, except that with a lease (Options.Lease) it keeps
+// within Options.MaxDrift. What breaks when either does not hold is shown by
+// TestAVoterMustNotForgetWhatItSynced and TestALeaseNeedsItsClockBound of
+// package raft. A node takes no time to compute, so it never stands still
+// between looking at its clock and using what it saw.
+//
+// Read simulate.go, simulate_faults.go, simulate_run.go, simulate_calm.go,
+// simulate_node.go, simulate_disk.go, client.go, simulate_operator.go,
+// simulate_schedule.go, simulate_failure.go; then what is judged.
 
 // Aliases of what the simulator is made of, for programs that cannot import
 // the internal packages.
@@ -82,8 +95,18 @@ type Options struct {
 	// NoPreVote and NoCheckQuorum turn the extensions off, as in raft.Config.
 	// Default: each is off, and so the extension on, in seven of eight seeds.
 	NoPreVote, NoCheckQuorum bool
-	// Faults says how much of what goes wrong. nil: drawn from the seed.
-	Faults *Faults
+	// Lease is raft.Config.Lease, in ticks of 100 ms. Default: in a quarter of
+	// the seeds that have CheckQuorum, the longest that MaxDrift allows; none
+	// if NewCore is given, for its leases may rest on other rules. Negative:
+	// none.
+	Lease int
+	// MaxDrift bounds by how much a clock gains or loses, in parts per million.
+	// Default: 100,000 with leases, 500,000 without, where clocks are no matter.
+	MaxDrift int
+	// Faults says how much of what goes wrong, Operations how much an operator
+	// does. nil: drawn from the seed.
+	Faults     *Faults
+	Operations *Operations
 	// NewCore makes the core under test, as in [Implementation]. Default:
 	// raft.NewCore.
 	NewCore func(raft.Config, raft.State) (Core, error)
@@ -125,10 +148,21 @@ func (o Options) withDefaults(seed uint64) Options {
 		setDefault(&o.SyncDelay, delay)
 	}
 	o.NoPreVote = oneIn(8) || o.NoPreVote
-	o.NoCheckQuorum = oneIn(8) || o.NoCheckQuorum
-	drawn := new(Faults)
-	drawn.draw(r, o.Duration)
-	setDefault(&o.Faults, drawn)
+	o.NoCheckQuorum = oneIn(8) && o.Lease <= 0 || o.NoCheckQuorum
+	faults, operations := new(Faults), new(Operations)
+	faults.draw(r, o.Duration)
+	operations.draw(r, o.Duration)
+	setDefault(&o.Faults, faults)
+	setDefault(&o.Operations, operations)
+	if leases := oneIn(4); leases && o.Lease == 0 && !o.NoCheckQuorum && o.NewCore == nil {
+		setDefault(&o.MaxDrift, 100_000)
+		o.Lease = longestLease(o.MaxDrift)
+	}
+	drift := 500_000
+	if o.Lease > 0 {
+		drift = 100_000
+	}
+	setDefault(&o.MaxDrift, drift)
 	if o.NewCore == nil {
 		o.NewCore = func(cfg raft.Config, st raft.State) (Core, error) { return raft.NewCore(cfg, st) }
 	}
@@ -139,12 +173,23 @@ func (o Options) withDefaults(seed uint64) Options {
 	return o
 }
 
+// longestLease is what raft.Config.Lease allows when one clock may lose, and
+// another gain, that many parts per million.
+func longestLease(ppm int) int { return electionTicks * (1_000_000 - ppm) / (1_000_000 + ppm) }
+
+// electionTicks is the default of raft.Config.ElectionTicks.
+const electionTicks = 10
+
 func (o *Options) validate() error {
 	switch {
 	case o.Nodes < 1 || o.Nodes >= firstClient:
 		return fmt.Errorf("%w: rafttest.Options.Nodes is %d, must be 1 to %d", raft.ErrInvalid, o.Nodes, firstClient-1)
 	case o.Clients < 1 || o.Keys < 1:
 		return fmt.Errorf("%w: rafttest.Options.Clients is %d and Keys %d, must be positive", raft.ErrInvalid, o.Clients, o.Keys)
+	case o.Lease > electionTicks || o.Lease > 0 && o.NoCheckQuorum:
+		return fmt.Errorf("%w: rafttest.Options.Lease is %d, must be at most %d, and needs CheckQuorum", raft.ErrInvalid, o.Lease, electionTicks)
+	case o.MaxDrift < 0 || o.MaxDrift >= 1_000_000:
+		return fmt.Errorf("%w: rafttest.Options.MaxDrift is %d, must be 0 to 999,999", raft.ErrInvalid, o.MaxDrift)
 	case min(o.Ops, o.ValueBytes) < 0 || min(o.Duration, o.CalmLimit) < 0:
 		return fmt.Errorf("%w: a size or time in rafttest.Options is negative", raft.ErrInvalid)
 	}
@@ -191,6 +236,14 @@ type Stats struct {
 	Syncs              int    // waited for
 	OpsOK, OpsUnknown  int    // of clients
 	Reads              int    // answered, of OpsOK
+	FollowerReads      int    // answered by nodes that did not lead
+	LeaseReads         int    // decided at once, without a round
+	LeasesDropped      int    // because the node had stood still
+	Changes            int    // of membership, completed
+	Joined             int    // nodes started with an empty disk, after the first
+	Removed            int    // nodes still up in the end that were no members any more
+	Lost               int    // nodes taken away with their disk
+	Transfers          int    // of leadership, begun
 }
 
 func (s *Stats) add(t Stats) {
@@ -207,6 +260,14 @@ func (s *Stats) add(t Stats) {
 	s.OpsOK += t.OpsOK
 	s.OpsUnknown += t.OpsUnknown
 	s.Reads += t.Reads
+	s.FollowerReads += t.FollowerReads
+	s.LeaseReads += t.LeaseReads
+	s.LeasesDropped += t.LeasesDropped
+	s.Changes += t.Changes
+	s.Joined += t.Joined
+	s.Removed += t.Removed
+	s.Lost += t.Lost
+	s.Transfers += t.Transfers
 }
 
 // Add returns the report of both runs together.

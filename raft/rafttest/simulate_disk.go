@@ -39,7 +39,7 @@ func (d *simDisk) open(n *simNode) (raft.State, error) {
 	return st, err
 }
 
-func (d *simDisk) promise() *simPromise { return &d.n.s.promises[d.n.id-1] }
+func (d *simDisk) promise() *simPromise { return &d.n.s.host(d.n.id).promise }
 
 // take does what a Ready asks for behind its Messages.
 func (d *simDisk) take(rd *raft.Ready) error {

@@ -25,8 +25,12 @@ type simNode struct {
 	asked   map[uint64]simRequest // reads given to the core
 	decided []simRead             // reads that wait for the state machine
 	readID  uint64
+	fresh   uint64 // the read that the present message asked for
 	// snapshotAt is the index of the last snapshot.
 	snapshotAt uint64
+
+	due    time.Duration // of the next tick
+	turned time.Duration // when it last had its turn
 }
 
 // simWaiter is a client who waits for what it proposed.
@@ -49,32 +53,39 @@ const (
 
 // boot starts a life.
 func (s *simulation) boot(p *sim.Process) sim.Handler {
-	i := int(p.ID()) - 1
-	s.nodes[i], s.lives[i] = nil, p.Life()
-	if p.Life() > 1 {
+	h := s.host(raft.NodeID(p.ID()))
+	h.node, h.life = nil, p.Life()
+	switch {
+	case h.gone:
+		return nil
+	case !h.joined:
+		return sim.HandlerFunc(func(sim.ID, any) {})
+	case h.started:
 		s.stats.Crashes++
 	}
-	if s.buried[i] {
-		return nil
-	}
+	h.started = true
 	n := &simNode{
 		s: s, p: p, id: raft.NodeID(p.ID()), state: newSimState(),
 		waiting: map[uint64]simWaiter{}, asked: map[uint64]simRequest{},
+		// A read of an earlier life may still be answered: its number must
+		// not come again.
+		readID: uint64(p.Life()) << 32,
+		turned: p.Now(),
 	}
 	st, err := n.disk.open(n)
 	if err != nil {
 		n.die(err)
 		return nil
 	}
-	if err := s.promises[i].kept(st); err != nil {
+	if err := h.promise.kept(st); err != nil {
 		s.failWith(err)
 		return nil
 	}
-	s.promises[i].loaded(st)
+	h.promise.loaded(st)
 	if !n.start(st) {
 		return nil
 	}
-	s.nodes[i] = n
+	h.node = n
 	n.onTick, n.onSync = n.tick, n.sync
 	p.After(time.Duration(p.Rand().IntN(100_000))*time.Microsecond, n.onTick) // ticks are not in step
 	n.drain()
@@ -88,8 +99,11 @@ func (n *simNode) start(st raft.State) bool {
 		return false
 	}
 	cfg := raft.Config{
-		ID: n.id, Voters: slices.Clone(s.ids), Seed: s.seed<<16 + uint64(n.p.Life()), Trace: n.trace,
-		NoPreVote: s.opts.NoPreVote, NoCheckQuorum: s.opts.NoCheckQuorum,
+		ID: n.id, Seed: s.seed<<16 + uint64(n.p.Life()), Trace: n.trace,
+		NoPreVote: s.opts.NoPreVote, NoCheckQuorum: s.opts.NoCheckQuorum, Lease: max(0, s.opts.Lease),
+	}
+	if slices.Contains(s.first, n.id) { // who joins is told nothing, and learns
+		cfg.Voters = slices.Clone(s.first)
 	}
 	if s.seed%3 == 0 { // small messages and windows, so that their limits are met
 		cfg.MaxMessageBytes, cfg.MaxInflight, cfg.MaxApplyBytes = 400, 2, 600
@@ -100,6 +114,9 @@ func (n *simNode) start(st raft.State) bool {
 		return false
 	}
 	n.core = core
+	if _, ok := core.(MembershipCore); !ok {
+		s.rigid = true
+	}
 	s.failWith(s.checker.Started(n.id, st))
 	return true
 }
@@ -111,6 +128,8 @@ func (n *simNode) trace(e raft.Event) {
 		n.s.stats.Elections++
 	case e.Kind == raft.EventSnapshotTaken:
 		n.s.stats.SnapshotsInstalled++
+	case e.Kind == raft.EventTransfer:
+		n.s.stats.Transfers++
 	}
 	if n.s.loud {
 		n.p.Note("raft", e)
@@ -122,12 +141,12 @@ func (n *simNode) trace(e raft.Event) {
 // that it says can be trusted any more.
 func (n *simNode) die(err error) {
 	n.p.Exit(err.Error())
-	switch i := n.id - 1; {
+	switch {
 	case errors.Is(err, vfs.ErrPowerCut):
 		return // it is the world that stops the node, and starts it again
 	case errors.Is(err, vfs.ErrIO) || errors.Is(err, vfs.ErrNoSpace):
-	case n.s.rotten[i]:
-		n.s.buried[i] = true
+	case n.s.host(n.id).rotten:
+		n.s.bury(n.id)
 		n.s.stats.Corruptions++
 		return
 	default:
@@ -143,7 +162,7 @@ func (s *simulation) supervise(p *sim.Process) {
 	w := s.world
 	w.At(w.Now()+restartDelay, func() {
 		switch {
-		case s.lives[p.ID()-1] != p.Life():
+		case s.host(raft.NodeID(p.ID())).life != p.Life():
 			// Somebody else has started it.
 		case w.Running(p.ID()):
 			s.supervise(p)
@@ -154,6 +173,7 @@ func (s *simulation) supervise(p *sim.Process) {
 }
 
 func (n *simNode) tick() {
+	n.watchClock()
 	n.core.Tick()
 	n.drain()
 	n.p.After(tickLength, n.onTick)
@@ -161,6 +181,7 @@ func (n *simNode) tick() {
 
 // Receive takes a message of a node or a client.
 func (n *simNode) Receive(_ sim.ID, payload any) {
+	n.watchClock()
 	switch m := payload.(type) {
 	case raft.Message:
 		if err := n.core.Step(m); err != nil {
@@ -169,8 +190,23 @@ func (n *simNode) Receive(_ sim.ID, payload any) {
 		}
 	case simRequest:
 		n.request(m)
+	case simWish:
+		n.grant(m)
 	}
 	n.drain()
+}
+
+// watchClock gives up the lease when the node has stood still: the ticks that
+// were missed would have ended it.
+func (n *simNode) watchClock() {
+	now := n.p.Now()
+	if now-n.turned > 2*tickLength && n.s.opts.Lease > 0 {
+		if c, ok := n.core.(LeaseCore); ok {
+			n.s.stats.LeasesDropped++
+			c.DropLease()
+		}
+	}
+	n.turned = now
 }
 
 // request takes an operation of a client.
@@ -182,6 +218,7 @@ func (n *simNode) request(r simRequest) {
 			return
 		}
 		n.asked[n.readID] = r
+		n.fresh = n.readID
 		return
 	}
 	index, term, err := n.core.Propose(r.simCommand.encode(n.s.opts.ValueBytes))
@@ -196,9 +233,11 @@ func (n *simNode) request(r simRequest) {
 func (n *simNode) refuse(client sim.ID, seq uint64, err error) {
 	var to *raft.NotLeaderError
 	reply := simReply{seq: seq}
-	if errors.As(err, &to) {
+	switch {
+	case errors.As(err, &to):
 		reply.leader = to.Leader
-	} else {
+	case errors.Is(err, raft.ErrPending): // leadership is being given away
+	default:
 		n.s.fail("refused", "§5", "%s refuses an operation: %v", n.id, err)
 	}
 	n.p.Send(client, reply)
@@ -221,6 +260,7 @@ func (n *simNode) drain() {
 		n.s.failWith(n.s.checker.Observe(n.core.Status(), nil))
 	}
 	n.releaseReads()
+	n.fresh = 0
 	if n.state.applied-n.snapshotAt >= n.s.opts.SnapshotEvery {
 		if err := n.snapshot(); err != nil {
 			n.die(err)
@@ -268,6 +308,9 @@ func (n *simNode) apply(snapshot *raft.Snapshot, entries []raft.Entry) {
 			return
 		}
 		n.s.stateAt(n, "state-machine-safety", "§5.4.3")
+		if e.Type == raft.EntryMembership {
+			n.s.applied(n, e)
+		}
 		w, ok := n.waiting[e.Index]
 		delete(n.waiting, e.Index)
 		if ok && answered && w.term == e.Term && w.client == c.client {
@@ -288,6 +331,11 @@ func (n *simNode) restore(snapshot *raft.Snapshot) bool {
 			snapshot.Index, snapshot.Term, n.id, state.applied, state.term, err)
 		return false
 	}
+	if want := n.s.membersAt(snapshot.Index); !sameMembers(snapshot.Membership, want) {
+		n.s.fail("snapshot-members", "§7", "the snapshot at %d of %s names the members %+v, they were %+v",
+			snapshot.Index, n.id, snapshot.Membership, want)
+		return false
+	}
 	n.state, n.snapshotAt = state, snapshot.Index
 	n.s.stateAt(n, "snapshot-state", "§7")
 	return true
@@ -304,6 +352,11 @@ func (n *simNode) decide(reads []raft.Read) {
 		case r.Lost:
 			n.refuse(request.client, request.seq, &raft.NotLeaderError{})
 		default:
+			if n.core.Status().Role != raft.Leader {
+				n.s.stats.FollowerReads++
+			} else if n.s.opts.Lease > 0 && r.ID == n.fresh {
+				n.s.stats.LeaseReads++
+			}
 			n.decided = append(n.decided, simRead{r.Index, request})
 		}
 	}
@@ -327,7 +380,13 @@ func (n *simNode) releaseReads() {
 func (n *simNode) snapshot() error {
 	s := raft.Snapshot{
 		Index: n.state.applied, Term: n.state.term,
-		Membership: raft.Membership{Voters: slices.Clone(n.s.ids)}, Data: n.state.encode(),
+		Membership: raft.Membership{Voters: slices.Clone(n.s.first)}, Data: n.state.encode(),
+	}
+	if c, ok := n.core.(MembershipCore); ok {
+		s.Membership = c.MembershipAt(s.Index)
+	}
+	if len(s.Membership.Voters) == 0 {
+		return nil // a new node, before the entry that made it a member
 	}
 	if err := n.disk.saveSnapshot(s); err != nil {
 		return err

@@ -3,6 +3,7 @@ package rafttest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/flagship-go/flagship/internal/sim"
@@ -17,15 +18,14 @@ type simulation struct {
 	world *sim.World
 	loud  bool // somebody listens to events
 
-	ids      []raft.NodeID
+	first    []raft.NodeID // the voters of the beginning
+	ids      []raft.NodeID // all nodes that ever were, and are not gone for good
+	hosts    [maxNodes]simHost
+	operator simOperator
+	rigid    bool // some core cannot change members
 	checker  raft.Checker
-	nodes    []*simNode   // by ID-1; the present life, nil while down
-	lives    []int        // by ID-1
-	promises []simPromise // by ID-1
-	rotten   []bool       // by ID-1: its disk was damaged
-	buried   []bool       // by ID-1: it found the damage, and is gone for good
-	chain    []uint64     // by index-1: the state machine's hash there
-	acked    uint64       // highest index of a write that a client was told of
+	chain    []uint64 // by index-1: the state machine's hash there
+	acked    uint64   // highest index of a write that a client was told of
 
 	clients []*simClient
 	history []*simOp
@@ -36,20 +36,36 @@ type simulation struct {
 	failedAt  time.Duration
 }
 
-// firstClient is the process ID of the first client; nodes are 1, 2, 3...
-const firstClient = 11
+// Nodes are processes 1 to maxNodes, the first of them members from the
+// beginning, the others new ones that may join; clients come behind them.
+const (
+	maxNodes    = 10
+	firstClient = maxNodes + 1
+)
+
+// simHost is a machine, over all lives of its node.
+type simHost struct {
+	node    *simNode // the present life, nil while down
+	life    int
+	started bool // at least once
+	promise simPromise
+	joined  bool // it has a node to run; else it stands by
+	rotten  bool // its disk was damaged
+	gone    bool // for good: it was lost, or found the damage
+}
+
+// host is the machine of a node.
+func (s *simulation) host(id raft.NodeID) *simHost { return &s.hosts[id-1] }
 
 func newSimulation(seed uint64, o Options, sink func(Event)) *simulation {
-	s := &simulation{
-		seed: seed, opts: o, loud: sink != nil,
-		nodes: make([]*simNode, o.Nodes), lives: make([]int, o.Nodes), promises: make([]simPromise, o.Nodes),
-		rotten: make([]bool, o.Nodes), buried: make([]bool, o.Nodes),
-	}
+	s := &simulation{seed: seed, opts: o, loud: sink != nil}
 	s.world = sim.New(sim.Options{Seed: seed, Clone: cloneMessage, Sink: sink, MaxEvents: o.maxEvents()})
 	for i := range o.Nodes {
-		s.ids = append(s.ids, raft.NodeID(i+1))
+		s.first = append(s.first, raft.NodeID(i+1))
+		s.hosts[i].joined = true
 	}
-	for i := range o.Nodes {
+	s.ids = slices.Clone(s.first)
+	for i := range maxNodes {
 		s.world.Spawn(sim.ID(i+1), s.boot)
 	}
 	for i := range o.Clients {
@@ -63,7 +79,7 @@ func newSimulation(seed uint64, o Options, sink func(Event)) *simulation {
 // maxEvents is what no sound cluster needs: ten times the messages, timers and
 // retries of the busiest runs.
 func (o *Options) maxEvents() uint64 {
-	return uint64((o.Duration+o.CalmLimit)/time.Second+1)*uint64(o.Nodes)*200 + uint64(o.Ops)*200
+	return uint64((o.Duration+o.CalmLimit)/time.Second+1)*uint64(maxNodes)*200 + uint64(o.Ops)*200
 }
 
 // cloneMessage keeps nodes from sharing memory, but for the entries' data,
@@ -128,79 +144,6 @@ func (s *simulation) err() error {
 		return s.violation
 	}
 	return nil
-}
-
-// calm ends all faults. Whoever can live must now elect a leader, serve every
-// client and agree, within CalmLimit.
-func (s *simulation) calm() {
-	s.world.SetChaos(sim.Chaos{})
-	for _, id := range s.ids {
-		s.world.Disk(sim.ID(id)).SetCapacity(0)
-	}
-	s.world.Recover()
-	// Every key is read once more: a write that was lost shows.
-	var last []*simClient
-	for key := range s.opts.Keys {
-		c := s.clients[key%len(s.clients)]
-		c.plan(fmt.Sprintf("get k%d", key))
-		last = append(last, c)
-	}
-	s.clients[0].plan(fmt.Sprintf("put k0 %d", s.opts.Ops+1))
-	served := func() bool {
-		for _, c := range last {
-			if !c.idle() {
-				return false
-			}
-		}
-		return s.agreed()
-	}
-	deadline := s.world.Now() + s.opts.CalmLimit
-	if s.world.RunUntil(func() bool { return s.failed() || served() }, deadline) || s.err() != nil {
-		return
-	}
-	detail := fmt.Sprintf("no agreement %v after the last fault", s.opts.CalmLimit)
-	for i, n := range s.nodes {
-		switch {
-		case s.buried[i]:
-			detail += fmt.Sprintf("; %s is gone for good", s.ids[i])
-		case n == nil || !s.world.Running(sim.ID(i+1)):
-			detail += fmt.Sprintf("; %s is down", s.ids[i])
-		default:
-			detail += fmt.Sprintf("; %+v", n.core.Status())
-		}
-	}
-	s.fail("liveness", "§5.4.3, §5.6", "%s", detail)
-}
-
-// agreed tells whether the living have one leader and one log, all of it
-// applied, with every write in it that a client was told of.
-func (s *simulation) agreed() bool {
-	leaders, last := 0, uint64(0)
-	for i, n := range s.nodes {
-		if n == nil || !s.world.Running(sim.ID(i+1)) {
-			if !s.buried[i] {
-				return false
-			}
-			continue
-		}
-		st := n.core.Status()
-		if st.Role == raft.Leader {
-			leaders++
-		}
-		if last == 0 {
-			last = st.Last
-		}
-		if st.Last != last || st.Applied != last || n.state.applied != last {
-			return false
-		}
-	}
-	if leaders != 1 {
-		return false
-	}
-	if last < s.acked {
-		s.fail("lost-write", "§5.4", "all agree on a log that ends at %d, but a client was told of a write at %d", last, s.acked)
-	}
-	return true
 }
 
 // stateAt compares a node's state machine with what others had at that index.

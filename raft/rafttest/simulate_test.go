@@ -122,9 +122,9 @@ func TestOperationsInWords(t *testing.T) {
 	}
 	op, err := parseSimOp("cas k2 17")
 	require.NoError(t, err)
-	require.Equal(t, simCommand{kind: simCAS, key: 2, value: 17}, op)
+	require.Equal(t, simPlan{simCommand: simCommand{kind: simCAS, key: 2, value: 17}}, op)
 
-	for _, text := range []string{"nobody sleeps", "n9 sync-error", "n1 burns", "p11 put k9 1", "p99 get k0"} {
+	for _, text := range []string{"nobody sleeps", "n99 sync-error", "n1 burns", "p11 put k9 1", "p99 get k0"} {
 		s, err := ParseSchedule("1s op \"" + text + "\"")
 		require.NoError(t, err)
 		_, err = Explore(1, Options{Nodes: 3, Schedule: s, Attempts: -1})
