@@ -68,14 +68,27 @@
 // [Rules] lists them all as data, with the section of the paper and a sentence
 // each; [Grade] returns results without a testing.T.
 //
-//	required     votes, terms, timers, the log, commitment, durability, applying
-//	PreVote      who cannot win does not raise the term (dissertation §9.6)
-//	CheckQuorum  a leader that nobody hears stops; its followers are loyal (§6)
-//	FastBackup   where logs differ, one probe skips a term (§5.3, end)
-//	Pipeline     sending ahead of the answers, within a window
-//	Snapshots    compaction, InstallSnapshot, restart from one (§7)
-//	ReadIndex    linearizable reads without a log entry (dissertation §6.4)
-//	Cluster      the black-box part: agreement through crashes and partitions
+//	required       votes, terms, timers, the log, commitment, durability, applying
+//	NoOp           a new leader commits what it inherits by an empty entry (§8)
+//	PreVote        who cannot win does not raise the term (dissertation §9.6)
+//	CheckQuorum    a leader that nobody hears stops; its followers are loyal (§6)
+//	FastBackup     where logs differ, one probe skips a term (§5.3, end)
+//	LogProbes      where terms alternate, log n probes settle n entries
+//	Pipeline       sending ahead of the answers, within a window
+//	Bounds         what a leader takes and cannot commit is bounded
+//	Snapshots      compaction, InstallSnapshot, restart from one (§7)
+//	ReadIndex      linearizable reads without a log entry (dissertation §6.4)
+//	FollowerReads  a follower asks its leader for the index
+//	LeaseReads     reads without a round of messages, if clocks may be trusted (§6.4.1)
+//	Transfer       leadership is given away (dissertation §3.10)
+//	Membership     joint consensus, learners, who joins and who leaves (§6)
+//	Cluster        the black-box part: agreement through crashes and partitions,
+//	               replacement and sessions where they are offered
+//
+// A capability that needs more methods than [Core] has says which: see
+// [MembershipCore], [TransferCore] and [LeaseCore]. A claim without them fails.
+// Some rules are about two capabilities together, a joint majority for reads,
+// say; they are graded where both are claimed ([Rule].With).
 //
 // # How the kit is proven
 //
@@ -105,6 +118,7 @@
 //	rules_election.go     then the stories, in the paper's order:
 //	rules_timer.go  rules_replication.go  rules_commit.go  rules_durability.go
 //	rules_apply.go  rules_prevote.go  rules_checkquorum.go  rules_flow.go
-//	rules_snapshot.go  rules_read.go
+//	rules_bounds.go  rules_snapshot.go  rules_read.go  rules_followerread.go
+//	rules_lease.go  rules_transfer.go  rules_membership.go  rules_members.go
 //	box.go  rules_cluster.go   the black-box part
 package rafttest

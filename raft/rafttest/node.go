@@ -112,18 +112,29 @@ func (n *node) pump() {
 		}
 		n.pending = append(n.pending, rd)
 		if !n.slow || !rd.MustSync && len(n.pending) == 1 {
-			n.sync()
+			n.drain()
 		}
 	}
 	n.w.failf("%s still HasReady after 1000 Readys", n.id)
 }
 
-// sync lets the disk finish all writes under way.
+// sync lets the disk finish all writes under way, and those that a core asks
+// for only then, because it has no more than one under way.
 func (n *node) sync() {
+	for range 1000 {
+		n.drain()
+		n.pump()
+		if len(n.pending) == 0 {
+			return
+		}
+	}
+	n.w.failf("%s writes without end", n.id)
+}
+
+func (n *node) drain() {
 	for len(n.pending) > 0 {
 		n.syncOne()
 	}
-	n.pump()
 }
 
 // syncOne lets the disk finish the oldest write.

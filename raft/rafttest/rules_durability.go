@@ -96,7 +96,7 @@ func lateSync(w *world) {
 	n.slow = true
 	_ = n.step(appendEntries(2, 1, 0, 0, 0, 1, 1))
 	_ = n.step(appendEntries(3, 2, 1, 1, 2, 2))
-	w.check(len(n.pending) >= 2, "n1 was sent entries of two leaders and has %d writes under way", len(n.pending))
+	w.check(len(n.pending) > 0, "n1 was sent entries of two leaders and has no write under way")
 	n.syncOne()
 	n.pump()
 	w.check(n.acked(3, 2) < 2, "n1 vouches to n3 for entry 2 of term 2; its disk has written entry 2 of term 1")
