@@ -133,6 +133,31 @@ func TestInspectSeesNoDamageBesideARunningNode(t *testing.T) {
 	}
 }
 
+// Between any two looks the node may go on, take snapshots and drop its log.
+func TestInspectSeesNoDamageWhateverTheNodeDoesMeanwhile(t *testing.T) {
+	for _, kind := range []vfs.Kind{vfs.OpList, vfs.OpOpen, vfs.OpRead} {
+		for _, more := range []uint64{1, 110, 450} {
+			for n := 0; ; n++ {
+				mem := NewMemFS()
+				s := open(t, mem)
+				grow(t, s, 1, 250)
+				went := false
+				mem.Inject(vfs.Fault{Kind: kind, Skip: n, Block: func() {
+					went = true
+					grow(t, s, 251, 250+more)
+				}})
+				if state, damage := inspected(mem); len(damage) > 0 || state.Err != nil {
+					broken(t, "D8", "%d entries more at %s %d: %v, %v", more, kind, n, state.Err, damage)
+				}
+				require.NoError(t, s.Close())
+				if !went || t.Failed() {
+					break
+				}
+			}
+		}
+	}
+}
+
 func TestInspectStopsWhenItsReaderDoes(t *testing.T) {
 	mem, _ := survivor(t)
 	var all []FindingKind
