@@ -88,7 +88,7 @@ func (t *Transport) serve(l *link) {
 		l.establish(&t.opts, 0)
 		err = p.receive(l)
 	}
-	if p.ctx.Err() == nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+	if err != nil && p.ctx.Err() == nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 		t.counters.broken.Add(1)
 		t.refused.warn(t.opts.Logger, "raft/tcp: peer's connection ended", "peer", p.id, "stream", h.stream.String(), "err", err)
 	}

@@ -81,7 +81,7 @@ func TestSnapshotsOfAllSizesArriveAsTheyWere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
 		one, r := w.sender(t, nil)
-		_, in := w.start(t, 2, nil)
+		two, in := w.start(t, 2, nil)
 		sizes := []int{0, 1, chunkSize - 1, chunkSize, chunkSize + 1, 5*chunkSize + 17}
 		for i, size := range sizes {
 			m := snapshotMessage(1, 2, uint64(i+1), randomBytes(size))
@@ -96,6 +96,8 @@ func TestSnapshotsOfAllSizesArriveAsTheyWere(t *testing.T) {
 		require.Zero(t, r.failed.Load())
 		require.GreaterOrEqual(t, r.going.Load(), uint64(len(sizes)))
 		require.Equal(t, uint64(len(sizes)), one.Metrics().SnapshotsSent)
+		require.Equal(t, uint64(len(sizes)), two.Metrics().SnapshotsReceived)
+		require.Zero(t, two.Metrics().Broken)
 	})
 }
 
