@@ -68,7 +68,7 @@ func AppendMessage(b []byte, m *Message) []byte {
 	if s := m.Snapshot; s != nil {
 		b = binary.AppendUvarint(b, s.Index)
 		b = binary.AppendUvarint(b, s.Term)
-		b = appendBytes(b, s.Membership.encode())
+		b = appendBytes(b, EncodeMembership(s.Membership))
 		b = appendBytes(b, s.Data)
 	}
 	return b

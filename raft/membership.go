@@ -57,9 +57,9 @@ func (m Membership) validate(what string) error {
 // membershipVersion begins an encoded Membership.
 const membershipVersion = 1
 
-// encode writes a membership as the data of an EntryMembership: the version,
-// then each set as its length and IDs, all uvarints.
-func (m Membership) encode() []byte {
+// EncodeMembership writes a membership as the data of an EntryMembership: the
+// version, then each set as its length and IDs, all uvarints.
+func EncodeMembership(m Membership) []byte {
 	b := []byte{membershipVersion}
 	for _, set := range [][]NodeID{m.Voters, m.Learners, m.Outgoing} {
 		b = binary.AppendUvarint(b, uint64(len(set)))
@@ -247,7 +247,7 @@ func (c *Core) ChangeMembership(m Membership) (index, term uint64, err error) {
 }
 
 func (c *Core) appendConfig(m Membership) {
-	e := Entry{Index: c.log.last() + 1, Term: c.term, Type: EntryMembership, Data: m.encode()}
+	e := Entry{Index: c.log.last() + 1, Term: c.term, Type: EntryMembership, Data: EncodeMembership(m)}
 	c.log.add(e)
 	c.configs = append(c.configs, configAt{e.Index, m})
 	c.useConfig()

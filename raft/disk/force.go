@@ -165,7 +165,7 @@ func (s *Storage) force(node raft.NodeID, cluster string) (*ForceReport, error) 
 	kept := entriesBehind(st.Entries, before.HardState.Commit)
 	st.HardState = raft.HardState{Term: term, VotedFor: node, Commit: index}
 	entry := raft.Entry{Index: index, Term: term, Type: raft.EntryMembership,
-		Data: encodeMembership(raft.Membership{Voters: []raft.NodeID{node}})}
+		Data: raft.EncodeMembership(raft.Membership{Voters: []raft.NodeID{node}})}
 	st.Entries = append(slices.Clip(st.Entries), entry)
 	after, err := clusterState(node, cluster, st)
 	if err != nil {

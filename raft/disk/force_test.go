@@ -103,7 +103,7 @@ func TestForceRefusesWhatItCannotSave(t *testing.T) {
 		require.NoError(t, s.Close())
 		return mem
 	}
-	removed := []raft.Entry{{Index: 1, Term: 1, Type: raft.EntryMembership, Data: encodeMembership(raft.Membership{Voters: []raft.NodeID{2, 3}})}}
+	removed := []raft.Entry{{Index: 1, Term: 1, Type: raft.EntryMembership, Data: raft.EncodeMembership(raft.Membership{Voters: []raft.NodeID{2, 3}})}}
 	intact, _ := survivor(t)
 	for name, c := range map[string]struct {
 		mem     *MemFS

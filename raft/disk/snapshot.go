@@ -67,7 +67,7 @@ func (s *Storage) writeSnapshot(snap *raft.Snapshot) (named bool, err error) {
 	id := snapshotID{snap.Index, snap.Term}
 	head := binary.LittleEndian.AppendUint64(nil, snap.Index)
 	head = binary.LittleEndian.AppendUint64(head, snap.Term)
-	members := encodeMembership(snap.Membership)
+	members := raft.EncodeMembership(snap.Membership)
 	head = binary.LittleEndian.AppendUint64(head, uint64(len(members)))
 	head = append(head, members...)
 	named, err = writeFile(s.opts.FS, s.snapshotFile(id), snapshotMagic, head, snap.Data)
@@ -101,19 +101,6 @@ func readSnapshot(fsys FS, name string, id snapshotID) (*raft.Snapshot, error) {
 		snap.Data = b
 	}
 	return snap, nil
-}
-
-// encodeMembership is what [raft.DecodeMembership] reads: its version, then each
-// set as its length and IDs, all uvarints.
-func encodeMembership(m raft.Membership) []byte {
-	b := []byte{1}
-	for _, set := range [][]raft.NodeID{m.Voters, m.Learners, m.Outgoing} {
-		b = binary.AppendUvarint(b, uint64(len(set)))
-		for _, id := range set {
-			b = binary.AppendUvarint(b, uint64(id))
-		}
-	}
-	return b
 }
 
 // chooseSnapshot reads the snapshot to start from, and puts those aside that are
