@@ -30,8 +30,8 @@ func followerReadRules() []Rule {
 	})
 }
 
-// follower makes n1 the leader of three or more and lets n2 follow it, with an
-// entry of the term committed everywhere.
+// followed makes n1 the leader of all nodes, with an entry of its term
+// committed everywhere, and n2 the follower that the story is about.
 func (w *world) followed(size int) (leader, follower *node) {
 	w.group(size)
 	leader = w.elect(1)

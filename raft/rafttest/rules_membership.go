@@ -176,7 +176,7 @@ func jointRead(w *world) {
 		n.take()
 		n.ask(7)
 		for range 3 {
-			n.confirm(index-1, c.first...) // who holds no entry of the change ends it not
+			n.confirm(index-1, c.first...) // without the entry, so that the change goes on
 			w.check(n.answered(7) == nil, "n1, in the midst of a change, answers a read by the word of %s voters alone", c.what)
 			n.tick(1)
 		}
