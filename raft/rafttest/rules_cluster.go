@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/flagship-go/flagship/raft"
 )
@@ -131,13 +132,36 @@ func clusterReplacement(b *box) {
 	for _, id := range members {
 		b.must("crash a node", cluster.Crash(id))
 	}
-	// Three of five are a majority with the new node, and none without it.
-	majority := append(b.without(dead)[:2], fresh)
-	for _, id := range majority {
+	// With the dead node two others are a majority of the old voters, with the
+	// new node one of the new.
+	two := b.without(dead)[:2]
+	for _, id := range append(two[:2:2], dead) {
 		b.must("restart a node", cluster.Restart(id))
 	}
+	b.never("lost", two)
+	b.must("crash a node", cluster.Crash(dead))
+	b.must("restart a node", cluster.Restart(fresh))
+	majority := append(two[:2:2], fresh)
 	all = append(all, b.proposeMany("restarted", 3, majority...)...)
 	b.awaitAgreement(majority, all...)
+}
+
+// never gives nodes a command again and again for a while, and fails if one
+// says that it is applied.
+func (b *box) never(command string, ids []raft.NodeID) {
+	b.t.Helper()
+	poll := time.NewTicker(boxPoll)
+	defer poll.Stop()
+	for end := time.Now().Add(3 * boxTry); time.Now().Before(end); <-poll.C {
+		for _, id := range ids {
+			ctx, cancel := context.WithTimeout(b.t.Context(), boxTry)
+			err := b.cluster.Propose(ctx, id, []byte(command))
+			cancel()
+			if err == nil {
+				b.failf("%v, two of five members, say with a removed node that a command is applied", ids)
+			}
+		}
+	}
 }
 
 // changeMembership asks whom the nodes take for the leader, until one says

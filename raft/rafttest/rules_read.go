@@ -20,6 +20,8 @@ func readRules() []Rule {
 			Text: "A read's index covers all that was committed when it was asked for."},
 		{ID: "read-deposed-leader", Section: "D§6.4", story: readDeposedLeader,
 			Text: "A leader that was replaced without knowing it answers no read, and reports the read lost when it learns."},
+		{ID: "read-of-stopped-leader", Section: "D§6.4, D§6.2", With: "CheckQuorum", story: readOfStoppedLeader,
+			Text: "A leader that steps down by itself gives up the reads that wait."},
 		{ID: "read-round-shared", Section: "D§6.4", story: readRoundShared,
 			Text: "Many reads that wait together cost one round of messages."},
 		{ID: "read-not-leader", Section: "D§6.4", story: readNotLeader,
@@ -172,6 +174,16 @@ func readDeposedLeader(w *world) {
 	w.until(func() bool { return old.status().Term == next.status().Term && old.answered(7) != nil },
 		"n1 is back under n2 in term %d and never says what became of its read", next.status().Term)
 	w.check(old.answered(7).Lost, "n1 was deposed while a read waited, and answers it at index %d", old.answered(7).Index)
+}
+
+func readOfStoppedLeader(w *world) {
+	n := w.reign(3)
+	term := n.status().Term
+	n.ask(7)
+	n.tick(2*election + 1)
+	w.check(n.status().Role != raft.Leader || n.status().Term != term, "nobody answered n1 for %d ticks, ElectionTicks is %d, and it leads", 2*election+1, election)
+	r := n.answered(7)
+	w.check(r != nil && r.Lost, "n1, whom nobody answered, leads no more, and says of the read that waited: %v", r)
 }
 
 func readRoundShared(w *world) {
