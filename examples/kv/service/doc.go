@@ -12,17 +12,17 @@
 //
 // # The picture
 //
-//	  client                     this member                        the leader
-//	    |   Put                     |                                    |
-//	    |-------------------------->| Validate, quota                    |
-//	    |                           |--- Peers.Call "propose" bytes ---->| Node.Propose
-//	    |                           |                                    |  ... the log ...
-//	    |                           |<-- result -------------------------| Store.Apply
-//	    |<--------------------------| DecodeResult                       |
-//	    |   Range                   |                                    |
-//	    |-------------------------->| Node.Read ---- read index -------->|
-//	    |                           |<-----------------------------------|
-//	    |<--------------------------| Store.Range, here                  |
+//	client                     this member                        the leader
+//	  |   Put                     |                                    |
+//	  |-------------------------->| Validate, quota                    |
+//	  |                           |--- Peers.Call "propose" bytes ---->| Node.Propose
+//	  |                           |                                    |  ... the log ...
+//	  |                           |<-- result -------------------------| Store.Apply
+//	  |<--------------------------| DecodeResult                       |
+//	  |   Range                   |                                    |
+//	  |-------------------------->| Node.Read ---- read index -------->|
+//	  |                           |<-----------------------------------|
+//	  |<--------------------------| Store.Range, here                  |
 //
 // # The rules
 //
