@@ -17,6 +17,12 @@ import (
 // clusterTick is the tick of all contenders; elections take ten to twenty.
 const clusterTick = 20 * time.Millisecond
 
+// durableSnapshots is after how many entries the durable clusters would take a
+// snapshot: after more than a sample has. What a snapshot costs depends on the
+// state machine, and here there is none; package raft would write a file and
+// sync it where the driver of etcd would not.
+const durableSnapshots = 1 << 30
+
 // cluster is a running cluster that has a leader.
 type cluster interface {
 	// propose returns when the leader has applied the command, which nobody

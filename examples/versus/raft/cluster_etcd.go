@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -160,6 +161,9 @@ func (n *etcdNode) run(campaign bool) {
 		case <-ticker.C:
 			n.rn.Tick()
 		case <-n.wake:
+			// Who else is ready to propose or to answer does so first: larger
+			// batches, at a third of the processor time.
+			runtime.Gosched()
 			clear(messages)
 			clear(proposals)
 			n.mu.Lock()
@@ -294,14 +298,19 @@ func (n *etcdNode) apply(entries []*pb.Entry) {
 // compact keeps as many entries as package raft does by default: it cuts to
 // the last 5,000 every 10,000.
 func (n *etcdNode) compact() {
-	if n.applied < n.first+keep+keep/2 {
+	if n.log != nil && n.applied < n.first+durableSnapshots || n.applied < n.first+keep+keep/2 {
+		return
+	}
+	if first, _ := n.storage.FirstIndex(); first > n.first { // a snapshot came
+		n.first = first
+		n.compact()
 		return
 	}
 	if _, err := n.storage.CreateSnapshot(n.applied, nil, nil); err != nil {
 		panic(err)
 	}
-	n.first = n.applied - keep/2
-	must(n.storage.Compact(n.first))
+	n.first = n.applied - keep/2 + 1
+	must(n.storage.Compact(n.first - 1))
 }
 
 // appendThread saves what the loop gives it, and answers.

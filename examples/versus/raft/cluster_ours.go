@@ -22,7 +22,9 @@ func startOurs(ctx context.Context, dirs []string) (cluster, error) {
 	ids := []raft.NodeID{1, 2, 3}
 	for i, id := range ids {
 		var storage raft.Storage = &raft.MemStorage{}
+		var snapshotEvery uint64 // the default
 		if dirs != nil {
+			snapshotEvery = durableSnapshots
 			var err error
 			if storage, err = disk.Open(dirs[i], nil); err != nil {
 				return nil, errors.Join(err, c.Close())
@@ -33,6 +35,7 @@ func startOurs(ctx context.Context, dirs []string) (cluster, error) {
 			// election.
 			Config:       raft.Config{ID: id, Voters: ids, ElectionDelay: i * 30},
 			TickInterval: clusterTick, Transport: network.Join(id), Storage: storage, StateMachine: nothing{},
+			SnapshotEvery: snapshotEvery,
 		})
 		if err != nil {
 			return nil, errors.Join(err, c.Close())

@@ -314,6 +314,11 @@ func (c *Core) route(messages []*pb.Message) {
 		case etcd.LocalApplyThread:
 			c.applying = append(c.applying, m.GetResponses()...)
 		default:
+			if m.GetFrom() == m.GetTo() {
+				// etcd passes a read on to whom it follows now: to the asker
+				// itself, who has given the read up when it began to lead.
+				continue
+			}
 			c.ready.Messages = append(c.ready.Messages, must(FromEtcd(m, c)))
 		}
 	}

@@ -18,8 +18,8 @@ var (
 	seed  = flag.Uint64("seed", 0, "run this one seed and print its events")
 )
 
-// crowd is which members of the cluster run package raft; the others are etcd.
-type crowd func(seed uint64, id raft.NodeID) bool
+// crowd says whether a node that starts is to run package raft, and not etcd.
+type crowd func(seed uint64, id raft.NodeID, st raft.State) bool
 
 // A mixed cluster must hold everything that rafttest.Simulate judges: the five
 // properties after every step, what disks promised, linearizable clients, and
@@ -27,16 +27,30 @@ type crowd func(seed uint64, id raft.NodeID) bool
 // and failing disks.
 func TestMixedClusterAgrees(t *testing.T) {
 	t.Run("one of ours, the rest etcd", func(t *testing.T) {
-		simulate(t, func(seed uint64, id raft.NodeID) bool { return uint64(id) == seed%3+1 })
+		simulate(t, func(seed uint64, id raft.NodeID, _ raft.State) bool { return uint64(id) == seed%3+1 })
 	})
 	t.Run("one of etcd, the rest ours", func(t *testing.T) {
-		simulate(t, func(seed uint64, id raft.NodeID) bool { return uint64(id) != seed%3+1 })
+		simulate(t, func(seed uint64, id raft.NodeID, _ raft.State) bool { return uint64(id) != seed%3+1 })
 	})
 }
 
 // The simulator itself is graded by the production library alone.
 func TestClusterOfEtcdAgrees(t *testing.T) {
-	simulate(t, func(uint64, raft.NodeID) bool { return false })
+	simulate(t, func(uint64, raft.NodeID, raft.State) bool { return false })
+}
+
+// Who outgrows package raft moves one node after the other, each on the log
+// that it has: a node that starts anew runs package raft, and etcd from its
+// first restart on. Here the way back is open too.
+func TestNodesMoveToEtcdOnTheirLogs(t *testing.T) {
+	t.Run("at the first restart", func(t *testing.T) {
+		simulate(t, func(_ uint64, _ raft.NodeID, st raft.State) bool { return st.HardState.Term == 0 })
+	})
+	t.Run("to and fro", func(t *testing.T) {
+		simulate(t, func(seed uint64, id raft.NodeID, st raft.State) bool {
+			return (seed+uint64(id)+st.HardState.Term)%2 == 0
+		})
+	})
 }
 
 func simulate(t *testing.T, ours crowd) {
@@ -52,7 +66,7 @@ func simulate(t *testing.T, ours crowd) {
 		cryptotest.SetGlobalRandom(t, s) // a seed decides etcd's timeouts, too
 		o.Attempts = -1                  // but not again in a second run, so nothing is minimised
 		o.NewCore = func(cfg raft.Config, st raft.State) (rafttest.Core, error) {
-			if ours(s, cfg.ID) {
+			if ours(s, cfg.ID, st) {
 				c, err := raft.NewCore(cfg, st)
 				return &witness{Core: c, ours: true, w: &w}, err
 			}
@@ -65,10 +79,10 @@ func simulate(t *testing.T, ours crowd) {
 	if n := int(last - first + 1); n >= 50 {
 		require.Greater(t, int(sum.Commits), 50*n)
 		require.Greater(t, sum.OpsOK, 100*n)
-		if ours(1, 1) || ours(1, 2) {
+		require.Greater(t, w.etcds, n/4)
+		if ours(1, 1, raft.State{}) || ours(1, 2, raft.State{}) {
 			require.Greater(t, w.ours, n/4)
 		}
-		require.Greater(t, w.etcds, n/4)
 	}
 }
 
