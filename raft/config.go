@@ -45,8 +45,9 @@ type Config struct {
 	// Lease lets a leader answer reads without a round of messages for so many
 	// ticks after it sent what a majority then answered. It trusts clocks: for
 	// clocks whose speeds differ by a fraction d it must be at most
-	// ElectionTicks/(1+d). Default 0: no lease. All nodes must be given the
-	// same, and CheckQuorum is needed.
+	// ElectionTicks/(1+d). The last tick is a margin, so 2 is the shortest that
+	// is any use. Default 0: no lease. All nodes must be given the same, and
+	// CheckQuorum is needed.
 	Lease int
 	// NoPreVote campaigns at once: a node that returns from a partition then
 	// deposes a healthy leader.

@@ -13,6 +13,7 @@ import (
 
 // run is the loop.
 func (n *Node) run() {
+	n.due = time.Now().Add(n.opts.TickInterval)
 	ticker := time.NewTicker(n.opts.TickInterval)
 	defer ticker.Stop()
 	for {
@@ -21,10 +22,9 @@ func (n *Node) run() {
 		case <-n.stopping:
 			err = ErrStopped
 		case <-ticker.C:
-			n.watchClock()
-			n.tick()
+			n.passTime()
 		case <-n.inbox.wake:
-			n.watchClock()
+			n.passTime()
 			err = n.feed()
 		}
 		for err == nil && n.core.HasReady() {
@@ -51,17 +51,20 @@ func (n *Node) tick() {
 	n.core.Tick()
 }
 
-// watchClock gives up the lease when the loop has stood still: the ticks that
-// were missed would have ended it.
-func (n *Node) watchClock() {
-	if n.opts.Lease == 0 {
-		return
-	}
+// passTime gives the core the ticks that are due by the clock, and not those
+// that a ticker happened to deliver: a lease counts them, so they come before
+// anything else of a turn. After a longer standstill they are too many to catch
+// up with, an election would follow; then the lease is given up.
+func (n *Node) passTime() {
 	now := time.Now()
-	if now.Sub(n.turned) > 2*n.opts.TickInterval {
+	if now.Sub(n.due) > 2*n.opts.TickInterval {
 		n.core.DropLease()
+		n.due = now
 	}
-	n.turned = now
+	for !n.due.After(now) {
+		n.tick()
+		n.due = n.due.Add(n.opts.TickInterval)
+	}
 }
 
 func (n *Node) finishRequests() {

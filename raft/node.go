@@ -38,7 +38,7 @@ type Node struct {
 	reads   map[uint64][]*waiter // asked of the core
 	ready   []readyRead          // waiting for the state machine
 	asked   []*request           // started, not finished
-	turned  time.Time            // when the last turn of the loop began
+	due     time.Time            // of the next tick
 
 	stop       context.CancelFunc
 	stopping   <-chan struct{}
@@ -80,7 +80,7 @@ func newNode(o Options) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("raft: load the stored state of %s: %w", opts.ID, err)
 	}
-	n := &Node{opts: opts, stopped: make(chan struct{}), reads: map[uint64][]*waiter{}, turned: time.Now()}
+	n := &Node{opts: opts, stopped: make(chan struct{}), reads: map[uint64][]*waiter{}}
 	// Reads of an earlier life may still be answered: their numbers must not
 	// come again.
 	n.readID = mix(opts.Seed ^ uint64(time.Now().UnixNano()))

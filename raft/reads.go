@@ -78,7 +78,10 @@ func (c *Core) ReadIndex(id uint64) error {
 
 func (c *Core) askRound(r pendingRead) {
 	q := &c.reads
-	if q.hasLease && !q.noLease && q.now-q.leased < c.cfg.Lease && c.termCommitted() {
+	// Between ticks it may be up to one later than now says, and the first tick
+	// that a voter counts after its answer may come at once: of E ticks it keeps
+	// its word for as little as E-1. So the last tick of the lease is not used.
+	if q.hasLease && !q.noLease && q.now-q.leased < c.cfg.Lease-1 && c.termCommitted() {
 		r.index = c.log.commit
 		c.decide(r)
 		return
