@@ -27,6 +27,9 @@ type Options struct {
 	// StallTimeout is how long a client of a stream may take no byte, before its
 	// connection is cut. Default 30 s. What it misses waits in the store.
 	StallTimeout time.Duration
+	// Stop, when closed, ends all streams, so that a server can be shut down
+	// without cutting requests off. Default: never.
+	Stop <-chan struct{}
 	// Logger hears of streams that are cut. Default: silent.
 	Logger *slog.Logger
 }

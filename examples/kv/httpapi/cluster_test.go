@@ -87,10 +87,11 @@ func (c *cluster) start(n *node, voters int) {
 	go n.server.Serve(n.pipe)
 }
 
-// stop ends a member: as a killed process would for the others, except that its
-// leadership is handed over if gently.
+// stop ends a member: as a killed process would for the others, or gently.
 func (c *cluster) stop(n *node, gently bool) {
-	if !gently {
+	if gently {
+		n.member.HandOver(context.Background())
+	} else {
 		c.network.Cut([]raft.NodeID{n.id}, []raft.NodeID{1, 2, 3, 4, 5})
 		c.local.Cut(n.id, true)
 	}

@@ -69,7 +69,7 @@ func (a *api) keepAlive(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if err != nil {
-			s.fail(malformed(err))
+			s.fail(s.refused(err))
 			return
 		}
 		ttl, err := m.LeaseRenew(r.Context(), q.ID)

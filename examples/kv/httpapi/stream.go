@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/flagship-go/flagship/examples/kv/service"
 )
 
 // stream is a request whose body and answer are rows of JSON objects, each
@@ -17,6 +19,7 @@ type stream struct {
 	control *http.ResponseController
 	in      *json.Decoder
 	remote  string
+	closed  chan struct{}
 
 	mu    sync.Mutex // of what follows, and of w
 	begun bool
@@ -24,10 +27,17 @@ type stream struct {
 }
 
 func (a *api) newStream(w http.ResponseWriter, r *http.Request) *stream {
-	s := &stream{api: a, w: w, control: http.NewResponseController(w), remote: r.RemoteAddr}
+	s := &stream{api: a, w: w, control: http.NewResponseController(w), remote: r.RemoteAddr, closed: make(chan struct{})}
 	// Answers begin while the request goes on. HTTP/2 does so anyway, and
 	// refuses to be told.
 	s.control.EnableFullDuplex()
+	go func() {
+		select {
+		case <-a.Stop:
+			s.control.SetReadDeadline(past)
+		case <-s.closed:
+		}
+	}()
 	s.in = json.NewDecoder(&limited{r: r.Body, max: int64(a.MaxRequestBytes)*2 + 64<<10, in: &s.in})
 	return s
 }
@@ -61,7 +71,24 @@ func (s *stream) receive(v any) error {
 
 // close ends reading, also where another goroutine waits for the client: the
 // server could not end the request before.
-func (s *stream) close() { s.control.SetReadDeadline(time.Unix(1, 0)) }
+func (s *stream) close() {
+	close(s.closed)
+	s.control.SetReadDeadline(past)
+}
+
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
+
+// refused is why the client's last words could not be read: it sent nonsense,
+// or is being sent away.
+func (s *stream) refused(err error) error {
+	select {
+	case <-s.api.Stop:
+		return service.ErrStopped
+	default:
+		return malformed(err)
+	}
+}
 
 // send writes an answer and waits until the connection took it. After an error
 // there is no client any more.

@@ -61,6 +61,8 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 		// The client has no more to ask, and goes on listening.
 		select {
 		case <-ctx.Done():
+		case <-a.Stop:
+			ws.stream.fail(service.ErrStopped)
 		case <-ws.member.Done():
 			ws.stream.fail(service.ErrStopped)
 		}
@@ -82,7 +84,7 @@ func (ws *watches) serve() error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			return malformed(err)
+			return ws.stream.refused(err)
 		case q.CreateRequest != nil:
 			err = ws.create(q.CreateRequest)
 		case q.CancelRequest != nil:

@@ -145,18 +145,23 @@ func (m *Member) election() time.Duration {
 	return m.opts.Raft.TickInterval * time.Duration(m.opts.Raft.ElectionTicks)
 }
 
-// Close gives leadership away, if it can within an election timeout, so that
-// the others need not miss this member first, and stops.
-func (m *Member) Close() error {
-	if s := m.node.Status(); s.Role == raft.Leader && m.ctx.Err() == nil {
-		ctx, cancel := context.WithTimeout(m.ctx, m.election())
-		if heir := m.heir(ctx); heir != raft.None {
-			if err := m.node.TransferLeadership(ctx, heir); err != nil {
-				m.opts.Logger.Warn("leadership was not handed over", "to", heir, "err", err)
-			}
-		}
-		cancel()
+// HandOver gives leadership away, if this member has it, before a planned stop:
+// the others need not miss it first. It waits an election timeout at most.
+func (m *Member) HandOver(ctx context.Context) {
+	if m.node.Status().Role != raft.Leader {
+		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, m.election())
+	defer cancel()
+	if heir := m.heir(ctx); heir != raft.None {
+		if err := m.node.TransferLeadership(ctx, heir); err != nil {
+			m.opts.Logger.Warn("leadership was not handed over", "to", heir, "err", err)
+		}
+	}
+}
+
+// Close stops the member, and waits until it has. It may be called twice.
+func (m *Member) Close() error {
 	m.stop(ErrStopped)
 	m.running.Wait()
 	return m.node.Close()
