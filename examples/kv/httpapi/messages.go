@@ -299,7 +299,6 @@ type moveLeaderRequest struct {
 
 type statusRequest struct{}
 
-type snapshotRequest struct{}
 
 type alarmRequest struct {
 	Action   alarmAction `json:"action"`

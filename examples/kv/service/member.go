@@ -77,7 +77,7 @@ type Member struct {
 }
 
 type counters struct {
-	proposed, failed, slowReads, leaderChanges atomic.Uint64
+	proposed, failed, slowReads atomic.Uint64
 }
 
 // machine lets others than raft capture the state: the store wants its Apply

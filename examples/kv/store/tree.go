@@ -170,7 +170,7 @@ func (t *tree) delete(key []byte) {
 	}
 	t.root = t.own(t.root)
 	t.remove(t.root, key)
-	for t.root.children != nil && len(t.root.children) == 1 {
+	for len(t.root.children) == 1 {
 		t.root = t.root.children[0]
 	}
 	if len(t.root.keys) == 0 {
