@@ -299,7 +299,6 @@ type moveLeaderRequest struct {
 
 type statusRequest struct{}
 
-
 type alarmRequest struct {
 	Action   alarmAction `json:"action"`
 	MemberID uint64      `json:"memberID"`
