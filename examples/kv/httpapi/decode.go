@@ -38,7 +38,7 @@ func decodeValue(in json.RawMessage, v reflect.Value) error {
 	case reflect.Int64, reflect.Uint64:
 		return json.Unmarshal(unquote(in), v.Addr().Interface())
 	case reflect.Slice:
-		if v.Type().Elem().Kind() == reflect.Uint8 {
+		if v.Type().Elem() == reflect.TypeFor[byte]() {
 			break // base64
 		}
 		var items []json.RawMessage

@@ -82,11 +82,18 @@ var past = time.Unix(1, 0)
 // refused is why the client's last words could not be read: it sent nonsense,
 // or is being sent away.
 func (s *stream) refused(err error) error {
+	if s.stopping() {
+		return service.ErrStopped
+	}
+	return malformed(err)
+}
+
+func (s *stream) stopping() bool {
 	select {
 	case <-s.api.Stop:
-		return service.ErrStopped
+		return true
 	default:
-		return malformed(err)
+		return false
 	}
 }
 

@@ -52,23 +52,26 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 	ws := &watches{member: a.Member(), stream: a.newStream(w, r), ctx: ctx, cancel: cancel, byID: map[int64]*watch{}}
 	requests := make(chan error, 1)
 	go func() { requests <- ws.serve() }()
+	var err error
 	select {
-	case err := <-requests:
-		if err != nil {
-			ws.stream.fail(err)
-			break
-		}
-		// The client has no more to ask, and goes on listening.
-		select {
-		case <-ctx.Done():
-		case <-a.Stop:
-			ws.stream.fail(service.ErrStopped)
-		case <-ws.member.Done():
-			ws.stream.fail(service.ErrStopped)
+	case err = <-requests:
+		if err == nil {
+			// The client has no more to ask, and goes on listening.
+			select {
+			case <-ctx.Done():
+			case <-a.Stop:
+			case <-ws.member.Done():
+			}
 		}
 	case <-ctx.Done():
+	case <-a.Stop:
 	case <-ws.member.Done():
-		ws.stream.fail(service.ErrStopped)
+	}
+	if ws.stream.stopping() || ws.member.Err() != nil {
+		err = service.ErrStopped
+	}
+	if err != nil {
+		ws.stream.fail(err)
 	}
 	cancel()
 	ws.stream.close()
