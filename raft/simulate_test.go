@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
-	"strings"
+	"strconv"
 	"testing"
 	"time"
 
@@ -17,18 +17,20 @@ import (
 )
 
 var (
-	simSeed  = flag.Uint64("seed", 0, "run this one seed of TestSimulation and print its events")
-	simSeeds = flag.Uint64("seeds", 300, "how many seeds TestSimulation runs")
+	simSeed  = flag.String("seed", "", "run this one seed of TestSimulation and print its events")
+	simSeeds = flag.Uint64("seeds", 300, "how many seeds TestSimulation runs, from 0")
 )
 
 // A run takes some 5 ms for 50 s of virtual time: 10,000 seeds are a minute.
 func TestSimulation(t *testing.T) {
-	if *simSeed != 0 {
-		rafttest.Simulate(t, *simSeed, rafttest.Options{Sink: func(e rafttest.Event) { t.Log(e) }})
+	if *simSeed != "" {
+		seed, err := strconv.ParseUint(*simSeed, 10, 64)
+		require.NoError(t, err)
+		rafttest.Simulate(t, seed, rafttest.Options{Sink: func(e rafttest.Event) { t.Log(e) }})
 		return
 	}
 	var sum rafttest.Report
-	for seed := uint64(1); seed <= *simSeeds; seed++ {
+	for seed := range *simSeeds {
 		sum = sum.Add(rafttest.Simulate(t, seed, rafttest.Options{}))
 	}
 	t.Logf("%d seeds, %v of virtual time: %+v", *simSeeds, sum.Virtual, sum.Stats)
@@ -53,6 +55,14 @@ func TestSimulation(t *testing.T) {
 		{"operations", sum.OpsOK, 100 * n},
 		{"reads", sum.Reads, 40 * n},
 		{"unknown outcomes", sum.OpsUnknown, n},
+		{"reads of followers", sum.FollowerReads, 15 * n},
+		{"reads by lease", sum.LeaseReads, 5 * n},
+		{"leases dropped", sum.LeasesDropped, n / 10},
+		{"changes of membership", sum.Changes, n},
+		{"nodes that joined", sum.Joined, n / 2},
+		{"nodes that were removed", sum.Removed, n / 4},
+		{"nodes that were lost", sum.Lost, n / 5},
+		{"transfers of leadership", sum.Transfers, n / 5},
 	} {
 		require.Greater(t, c.got, c.want, c.what)
 	}
@@ -85,185 +95,6 @@ func TestSimulationDoesNotDependOnItsListener(t *testing.T) {
 		silent := rafttest.Simulate(t, seed, rafttest.Options{})
 		loud := rafttest.Simulate(t, seed, rafttest.Options{Sink: func(rafttest.Event) {}})
 		require.Equal(t, silent, loud)
-	}
-}
-
-// Cores and storages with a bug each, around the sound ones.
-
-// forgetsVote starts without the vote that its disk holds, and hides that from
-// the disk.
-type forgetsVote struct {
-	rafttest.Core
-	kept raft.HardState
-}
-
-func (c *forgetsVote) Ready() raft.Ready {
-	rd := c.Core.Ready()
-	if h := &rd.HardState; h.Term == c.kept.Term && c.kept.VotedFor != raft.None {
-		h.VotedFor = c.kept.VotedFor
-	}
-	return rd
-}
-
-type promisesEarly struct{ rafttest.Core }
-
-func (c promisesEarly) Ready() raft.Ready {
-	rd := c.Core.Ready()
-	rd.Messages, rd.AfterSync = slices.Concat(rd.Messages, rd.AfterSync), nil
-	return rd
-}
-
-type readsAtOnce struct {
-	rafttest.Core
-	reads []raft.Read
-}
-
-func (c *readsAtOnce) ReadIndex(id uint64) error {
-	st := c.Status()
-	if st.Role != raft.Leader {
-		return &raft.NotLeaderError{Leader: st.Leader}
-	}
-	c.reads = append(c.reads, raft.Read{ID: id, Index: st.Commit})
-	return nil
-}
-
-func (c *readsAtOnce) HasReady() bool { return len(c.reads) > 0 || c.Core.HasReady() }
-
-func (c *readsAtOnce) Ready() raft.Ready {
-	rd := c.Core.Ready()
-	rd.Reads = slices.Concat(rd.Reads, c.reads)
-	c.reads = nil
-	return rd
-}
-
-type appliesTwice struct {
-	rafttest.Core
-	again []raft.Entry
-}
-
-func (c *appliesTwice) Ready() raft.Ready {
-	rd := c.Core.Ready()
-	rd.Committed = slices.Concat(c.again, rd.Committed)
-	c.again = nil
-	if n := len(rd.Committed); n > 1 {
-		c.again = rd.Committed[n-1:]
-	}
-	return rd
-}
-
-type deafToTime struct{ rafttest.Core }
-
-func (deafToTime) Tick() {}
-
-type panics struct{ rafttest.Core }
-
-func (panics) Compact(raft.Snapshot, uint64) error { panic("planted") }
-
-type neverSyncs struct{ raft.Storage }
-
-func (s neverSyncs) Save(hs raft.HardState, entries []raft.Entry, _ bool) error {
-	return s.Storage.Save(hs, entries, false)
-}
-
-type staleSnapshots struct {
-	raft.Storage
-	data []byte
-}
-
-func (s *staleSnapshots) SaveSnapshot(snap raft.Snapshot) error {
-	data := snap.Data
-	if s.data != nil {
-		snap.Data = s.data
-	}
-	s.data = data
-	return s.Storage.SaveSnapshot(snap)
-}
-
-func coreWith(bug func(rafttest.Core, raft.State) rafttest.Core) func(raft.Config, raft.State) (rafttest.Core, error) {
-	return func(cfg raft.Config, st raft.State) (rafttest.Core, error) {
-		c, err := raft.NewCore(cfg, st)
-		return bug(c, st), err
-	}
-}
-
-func storageWith(bug func(raft.Storage) raft.Storage) func(raft.NodeID, rafttest.FS) (raft.Storage, error) {
-	return func(id raft.NodeID, fs rafttest.FS) (raft.Storage, error) {
-		s, err := rafttest.OpenStorage(id, fs)
-		if err != nil {
-			return nil, err
-		}
-		return bug(s), nil
-	}
-}
-
-func newForgetful(cfg raft.Config, st raft.State) (rafttest.Core, error) {
-	kept := st.HardState
-	st.HardState.VotedFor = raft.None
-	c, err := raft.NewCore(cfg, st)
-	return &forgetsVote{c, kept}, err
-}
-
-// manyElections is a world for bugs of elections: short outages, slow messages.
-var manyElections = rafttest.Options{
-	NewCore: newForgetful, Nodes: 3, Ops: 20, NoPreVote: true, NoCheckQuorum: true,
-	Faults: &rafttest.Faults{Longest: time.Second, Kills: 30, Chaoses: 100},
-}
-
-func TestSimulationFindsPlantedBugs(t *testing.T) {
-	for _, bug := range []struct {
-		name  string
-		rule  string // that must be reported,
-		seeds uint64 // within so many
-		rafttest.Options
-	}{
-		{"the vote is forgotten at a restart", "vote-kept", 20, rafttest.Options{
-			NewCore: func(cfg raft.Config, st raft.State) (rafttest.Core, error) {
-				st.HardState.VotedFor = raft.None
-				return raft.NewCore(cfg, st)
-			},
-		}},
-		{"the vote is forgotten and the disk does not show it", "election-safety", 150, manyElections},
-		{"promises leave before the disk has them", "leader-completeness", 150, rafttest.Options{
-			NewCore: coreWith(func(c rafttest.Core, _ raft.State) rafttest.Core { return promisesEarly{c} }),
-		}},
-		{"nothing is synced", "lost-write", 20, rafttest.Options{
-			OpenStorage: storageWith(func(s raft.Storage) raft.Storage { return neverSyncs{s} }),
-		}},
-		{"reads are answered without a round", "linearizability", 150, rafttest.Options{
-			NewCore: coreWith(func(c rafttest.Core, _ raft.State) rafttest.Core { return &readsAtOnce{Core: c} }),
-		}},
-		{"an entry is applied twice", "state-machine-safety", 10, rafttest.Options{
-			NewCore: coreWith(func(c rafttest.Core, _ raft.State) rafttest.Core { return &appliesTwice{Core: c} }),
-		}},
-		{"a snapshot holds an older state", "snapshot-state", 20, rafttest.Options{
-			OpenStorage: storageWith(func(s raft.Storage) raft.Storage { return &staleSnapshots{Storage: s} }),
-		}},
-		{"a restarted node has no time", "liveness", 50, rafttest.Options{
-			NewCore: coreWith(func(c rafttest.Core, st raft.State) rafttest.Core {
-				if st.HardState.Term > 0 {
-					return deafToTime{c}
-				}
-				return c
-			}),
-		}},
-		{"the core panics", "panic", 5, rafttest.Options{
-			NewCore: coreWith(func(c rafttest.Core, _ raft.State) rafttest.Core { return panics{c} }),
-		}},
-	} {
-		t.Run(bug.name, func(t *testing.T) {
-			bug.Attempts = -1
-			for seed := uint64(1); seed <= bug.seeds; seed++ {
-				_, err := rafttest.Explore(seed, bug.Options)
-				var f *rafttest.Failure
-				// Another rule may break first: a lost promise costs liveness too.
-				if errors.As(err, &f) && f.Violation.Rule == bug.rule {
-					require.True(t, strings.HasPrefix(err.Error(), "RULE "+bug.rule+": "), err)
-					t.Logf("found in seed %d", seed)
-					return
-				}
-			}
-			t.Fatalf("no seed up to %d breaks rule %s", bug.seeds, bug.rule)
-		})
 	}
 }
 
@@ -303,17 +134,97 @@ func TestMinimisingLeavesATenthOfTheSchedule(t *testing.T) {
 	}
 }
 
+// Outside the model: a lease is a bet on clocks. Where they run faster and
+// slower than it was made for, a deposed leader answers from the past. Reads
+// with a round of messages ask no clock. (Found in some 7 of 100 seeds.)
+func TestALeaseNeedsItsClockBound(t *testing.T) {
+	o := rafttest.Options{
+		Nodes: 3, Keys: 1, Clients: 6, Ops: 800, MaxDrift: 990_000, Attempts: -1,
+		Faults:     &rafttest.Faults{Longest: 8 * time.Second, Partitions: 4, Drifts: 15},
+		Operations: rafttest.NoOperations(),
+	}
+	stale := 0
+	for seed := range uint64(60) {
+		o.Lease = -1
+		rafttest.Simulate(t, seed, o)
+		if o.Lease = 10; stale > 0 {
+			continue
+		}
+		_, err := rafttest.Explore(seed, o)
+		var f *rafttest.Failure
+		if errors.As(err, &f) {
+			require.Equal(t, "linearizability", f.Violation.Rule, err)
+			stale++
+		}
+	}
+	require.Positive(t, stale, "no stale read")
+}
+
+// Outside the model: a voter whose storage loses what it had synced, without a
+// word. The disk's promise is what shows it first. Where that is hidden, what
+// was committed is gone: a majority is no majority if one of it forgets.
+func TestAVoterMustNotForgetWhatItSynced(t *testing.T) {
+	world := rafttest.Options{
+		Nodes: 3, Attempts: -1, SnapshotEvery: 1 << 40, SyncDelay: -1,
+		Faults: &rafttest.Faults{Kills: 20, Partitions: 10}, Operations: rafttest.NoOperations(),
+	}
+	shown, hidden := world, world
+	shown.OpenStorage = storageWith(func(s raft.Storage) raft.Storage { return forgetsLog{s} })
+	hidden.NewCore = func(cfg raft.Config, st raft.State) (rafttest.Core, error) {
+		c, err := raft.NewCore(cfg, forget(st))
+		return forgetful{c, st.HardState.Commit}, err
+	}
+	for rule, o := range map[string]rafttest.Options{"lost-write": shown, "leader-completeness": hidden} {
+		broken := 0
+		for seed := range uint64(20) {
+			_, err := rafttest.Explore(seed, o)
+			var f *rafttest.Failure
+			if errors.As(err, &f) && f.Violation.Rule == rule {
+				broken++
+			}
+		}
+		require.Greater(t, broken, 10, "RULE %s is broken in nearly every seed", rule)
+	}
+}
+
+// forgetful does not show what it forgot.
+type forgetful struct {
+	*raft.Core
+	commit uint64
+}
+
+func (c forgetful) Status() raft.Status {
+	st := c.Core.Status()
+	st.Commit = max(st.Commit, c.commit)
+	return st
+}
+
+// forgetsLog forgets, at every start, some of the log.
+type forgetsLog struct{ raft.Storage }
+
+func (s forgetsLog) Load() (raft.State, error) {
+	st, err := s.Storage.Load()
+	return forget(st), err
+}
+
+func forget(st raft.State) raft.State {
+	st.Entries = st.Entries[:len(st.Entries)*3/4]
+	st.HardState.Commit = min(st.HardState.Commit, uint64(len(st.Entries)))
+	return st
+}
+
 // BenchmarkSimulate runs ten virtual minutes of a cluster of five, with ticks
 // of 100 ms and one operation a second.
 func BenchmarkSimulate(b *testing.B) {
 	for _, c := range []struct {
-		name   string
-		faults *rafttest.Faults
-	}{{"faults=none", rafttest.NoFaults()}, {"faults=drawn", nil}} {
+		name       string
+		faults     *rafttest.Faults
+		operations *rafttest.Operations
+	}{{"faults=none", rafttest.NoFaults(), rafttest.NoOperations()}, {"faults=drawn", nil, nil}} {
 		b.Run(c.name, func(b *testing.B) {
 			var sum rafttest.Report
 			for seed := uint64(1); b.Loop(); seed++ {
-				r, err := rafttest.Explore(seed, rafttest.Options{Nodes: 5, Duration: 10 * time.Minute, Ops: 600, Faults: c.faults})
+				r, err := rafttest.Explore(seed, rafttest.Options{Nodes: 5, Duration: 10 * time.Minute, Ops: 600, Faults: c.faults, Operations: c.operations})
 				if err != nil {
 					b.Fatal(err)
 				}

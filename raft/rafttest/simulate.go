@@ -103,9 +103,10 @@ type Options struct {
 	// MaxDrift bounds by how much a clock gains or loses, in parts per million.
 	// Default: 100,000 with leases, 500,000 without, where clocks are no matter.
 	MaxDrift int
-	// Faults says how much of what goes wrong, Operations how much an operator
-	// does. nil: drawn from the seed.
-	Faults     *Faults
+	// Faults says how much of what goes wrong. nil: drawn from the seed.
+	Faults *Faults
+	// Operations says how much an operator does. nil: drawn from the seed, but
+	// none if NewCore is given, for its cores may not be able to.
 	Operations *Operations
 	// NewCore makes the core under test, as in [Implementation]. Default:
 	// raft.NewCore.
@@ -153,6 +154,9 @@ func (o Options) withDefaults(seed uint64) Options {
 	faults.draw(r, o.Duration)
 	operations.draw(r, o.Duration)
 	setDefault(&o.Faults, faults)
+	if o.NewCore != nil {
+		operations = NoOperations()
+	}
 	setDefault(&o.Operations, operations)
 	if leases := oneIn(4); leases && o.Lease == 0 && !o.NoCheckQuorum && o.NewCore == nil {
 		setDefault(&o.MaxDrift, 100_000)

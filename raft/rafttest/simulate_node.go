@@ -29,8 +29,7 @@ type simNode struct {
 	// snapshotAt is the index of the last snapshot.
 	snapshotAt uint64
 
-	due    time.Duration // of the next tick
-	turned time.Duration // when it last had its turn
+	due time.Duration // of the next tick
 }
 
 // simWaiter is a client who waits for what it proposed.
@@ -70,7 +69,6 @@ func (s *simulation) boot(p *sim.Process) sim.Handler {
 		// A read of an earlier life may still be answered: its number must
 		// not come again.
 		readID: uint64(p.Life()) << 32,
-		turned: p.Now(),
 	}
 	st, err := n.disk.open(n)
 	if err != nil {
@@ -87,7 +85,9 @@ func (s *simulation) boot(p *sim.Process) sim.Handler {
 	}
 	h.node = n
 	n.onTick, n.onSync = n.tick, n.sync
-	p.After(time.Duration(p.Rand().IntN(100_000))*time.Microsecond, n.onTick) // ticks are not in step
+	first := time.Duration(p.Rand().IntN(100_000)) * time.Microsecond // ticks are not in step
+	n.due = p.Now() + first
+	p.After(first, n.onTick)
 	n.drain()
 	return n
 }
@@ -173,15 +173,14 @@ func (s *simulation) supervise(p *sim.Process) {
 }
 
 func (n *simNode) tick() {
-	n.watchClock()
-	n.core.Tick()
+	n.passTime()
 	n.drain()
-	n.p.After(tickLength, n.onTick)
+	n.p.After(n.due-n.p.Now(), n.onTick)
 }
 
 // Receive takes a message of a node or a client.
 func (n *simNode) Receive(_ sim.ID, payload any) {
-	n.watchClock()
+	n.passTime()
 	switch m := payload.(type) {
 	case raft.Message:
 		if err := n.core.Step(m); err != nil {
@@ -196,17 +195,22 @@ func (n *simNode) Receive(_ sim.ID, payload any) {
 	n.drain()
 }
 
-// watchClock gives up the lease when the node has stood still: the ticks that
-// were missed would have ended it.
-func (n *simNode) watchClock() {
+// passTime gives the core the ticks that are due, as raft.Node does: all of
+// them, before anything else, and after a longer standstill one, with the lease
+// given up.
+func (n *simNode) passTime() {
 	now := n.p.Now()
-	if now-n.turned > 2*tickLength && n.s.opts.Lease > 0 {
-		if c, ok := n.core.(LeaseCore); ok {
+	if now-n.due > 2*tickLength {
+		if c, ok := n.core.(LeaseCore); ok && n.s.opts.Lease > 0 {
 			n.s.stats.LeasesDropped++
 			c.DropLease()
 		}
+		n.due = now
 	}
-	n.turned = now
+	for n.due <= now {
+		n.core.Tick()
+		n.due += tickLength
+	}
 }
 
 // request takes an operation of a client.

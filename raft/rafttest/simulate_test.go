@@ -1,6 +1,7 @@
 package rafttest
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -116,7 +117,7 @@ func TestStateMachineExecutesARepeatedCommandOnce(t *testing.T) {
 }
 
 func TestOperationsInWords(t *testing.T) {
-	for _, text := range []string{"", "put", "put k0", "get", "get k0 7", "cas k0 x", "put 0 7", "put k0 7 8", "drop k0 7"} {
+	for _, text := range []string{"", "put", "put k0", "get", "get k0 7", "get k0 n", "get k0 n2 7", "cas k0 x", "put 0 7", "put k0 7 8", "drop k0 7"} {
 		_, err := parseSimOp(text)
 		require.Error(t, err, text)
 	}
@@ -124,11 +125,15 @@ func TestOperationsInWords(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, simPlan{simCommand: simCommand{kind: simCAS, key: 2, value: 17}}, op)
 
-	for _, text := range []string{"nobody sleeps", "n99 sync-error", "n1 burns", "p11 put k9 1", "p99 get k0"} {
+	op, err = parseSimOp("get k1 n3")
+	require.NoError(t, err)
+	require.Equal(t, simPlan{simCommand{kind: simGet, key: 1}, 3}, op)
+
+	for _, text := range []string{"members 1,x", "members 11", "members 1+1", "members 0", "nobody sleeps", "n99 sync-error", "n1 burns", "p11 put k9 1", "p99 get k0"} {
 		s, err := ParseSchedule("1s op \"" + text + "\"")
 		require.NoError(t, err)
 		_, err = Explore(1, Options{Nodes: 3, Schedule: s, Attempts: -1})
-		require.ErrorContains(t, err, text[3:], "%q", text)
+		require.ErrorContains(t, err, strings.Fields(text)[1][:1], "%q", text)
 	}
 }
 
@@ -161,7 +166,8 @@ func TestRotSparesTheEndOfTheLog(t *testing.T) {
 
 func TestSimulateRefusesOptionsThatCannotWork(t *testing.T) {
 	for _, o := range []Options{{Nodes: -1}, {Nodes: firstClient}, {Clients: -1}, {Keys: -1}, {Ops: -1}, {ValueBytes: -1},
-		{Duration: -time.Second}, {CalmLimit: -time.Second}} {
+		{Duration: -time.Second}, {CalmLimit: -time.Second}, {Lease: electionTicks + 1}, {Lease: 5, NoCheckQuorum: true},
+		{MaxDrift: -1}, {MaxDrift: 1_000_000}} {
 		_, err := Explore(1, o)
 		require.ErrorIs(t, err, raft.ErrInvalid, "%+v", o)
 	}
@@ -178,5 +184,67 @@ func TestSimulateRunsClustersOfAnySize(t *testing.T) {
 func TestSimulateRunsShorterThanItsFaults(t *testing.T) {
 	for seed := range uint64(50) {
 		Simulate(t, seed, Options{Duration: time.Second})
+	}
+}
+
+func TestMembershipsInWords(t *testing.T) {
+	for text, want := range map[string]raft.Membership{
+		"1,2,6+7,8": {Voters: []raft.NodeID{1, 2, 6}, Learners: []raft.NodeID{7, 8}},
+		"3":         {Voters: []raft.NodeID{3}},
+	} {
+		m, err := parseMembership(text)
+		require.NoError(t, err)
+		require.Equal(t, want, m)
+		require.Equal(t, text, formatMembership(m))
+	}
+}
+
+// A majority must live on, in every membership that may be in force.
+func TestOperatorsLoseNoMajority(t *testing.T) {
+	ids := func(ids ...raft.NodeID) []raft.NodeID { return ids }
+	for _, c := range []struct {
+		name  string
+		gone  []raft.NodeID
+		taken []simConfig
+		goal  *raft.Membership
+		lose  raft.NodeID
+		want  bool
+	}{
+		{"one of three", nil, nil, nil, 3, true},
+		{"two of three", ids(1), nil, nil, 3, false},
+		{"one that is no member", ids(1), nil, nil, 5, true},
+		{"one that a change needs", ids(1), []simConfig{{9, raft.Membership{Voters: ids(2, 3, 4), Outgoing: ids(1, 2, 3)}}}, nil, 4, true},
+		{"one that the old ones need", ids(1), []simConfig{{9, raft.Membership{Voters: ids(3, 4, 5), Outgoing: ids(1, 2, 3)}}}, nil, 2, false},
+		{"one that will be needed", nil, nil, &raft.Membership{Voters: ids(4)}, 4, false},
+	} {
+		s := newSimulation(1, Options{Nodes: 3, Keys: 1}.withDefaults(1), nil)
+		for i := range 5 {
+			s.hosts[i].joined = true
+		}
+		for _, id := range c.gone {
+			s.hosts[id-1].gone = true
+		}
+		s.operator.taken, s.operator.goal = c.taken, c.goal
+		require.Equal(t, c.want, s.canSpare(c.lose), c.name)
+	}
+}
+
+// The scenario that the operator is for, as a schedule that a person wrote.
+func TestALostNodeIsReplacedByANewOne(t *testing.T) {
+	s, err := ParseSchedule(`
+		1s op "p11 put k0 1"
+		2s op "n1 lost"
+		3s op "members 2,3+4"
+		6s op "members 2,3,4"
+		8s op "n4 lead"
+		9s op "n2 lost"
+		9.5s op "members 3,4,5"
+		12s op "p12 get k0 n5"`)
+	require.NoError(t, err)
+	for seed := range uint64(20) {
+		r := Simulate(t, seed, Options{Nodes: 3, Schedule: s})
+		require.Equal(t, 2, r.Lost)
+		require.Equal(t, 2, r.Joined)
+		require.GreaterOrEqual(t, r.Changes, 3)
 	}
 }
