@@ -137,6 +137,8 @@ func (o *Options) drawOperations(r *rand.Rand) (s Schedule, nodes int) {
 			now = changed(r, now, nodes, fresh)
 			add(changes[0], "members "+formatMembership(now))
 			changes = changes[1:]
+		} else if len(now.Voters) < 2 {
+			losses = losses[1:] // with the only voter everything is lost
 		} else {
 			i := r.IntN(len(now.Voters))
 			add(losses[0], fmt.Sprintf("n%d lost", now.Voters[i]))
