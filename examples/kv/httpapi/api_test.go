@@ -180,7 +180,7 @@ func TestQuotaMakesTheClusterReadOnlyUntilItIsDisarmed(t *testing.T) {
 		c.ok(f, "/v3/kv/compaction", `{"revision":`+decimal(rev+1)+`}`)
 		c.ok(f, "/v3/maintenance/defragment", `{}`)
 		for _, n := range c.nodes {
-			c.ok(f, "/v3/maintenance/alarm", `{"action":"DEACTIVATE","alarm":"NOSPACE","memberID":"`+decimal(int64(n.id))+`"}`)
+			c.ok(f, "/v3/maintenance/alarm", `{"action":"DEACTIVATE","alarm":"NOSPACE","memberID":"`+decimal(n.id)+`"}`)
 		}
 		c.ok(c.leader(), "/v3/kv/put", `{"key":"Zm9v"}`)
 		status, _ = c.get(c.leader(), "/health")

@@ -5,10 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -69,6 +69,9 @@ func start(t *testing.T, n int, tune func(*service.Options, *httpapi.Options)) *
 func (c *cluster) start(n *node, voters int) {
 	o := service.Options{ClusterID: clusterID, Peers: c.local.Peers(n.id),
 		Self: store.Member{Name: n.id.String(), PeerURLs: []string{"http://" + n.id.String() + ":2380"}, ClientURLs: []string{"http://" + n.id.String() + ":2379"}}}
+	for _, id := range []raft.NodeID{1, 2, 3} {
+		o.Seeds = append(o.Seeds, store.Member{ID: uint64(id), PeerURLs: []string{"http://" + id.String() + ":2380"}})
+	}
 	o.Raft = raft.Options{Storage: n.storage, Transport: c.network.Join(n.id)}
 	o.Raft.ID, o.Raft.Seed = n.id, uint64(n.id)
 	for id := 1; id <= voters; id++ {
@@ -251,4 +254,4 @@ func (p *pipe) Close() error {
 
 func (p *pipe) Addr() net.Addr { return &net.IPAddr{} }
 
-func decimal(n int64) string { return strconv.FormatInt(n, 10) }
+func decimal[N int64 | uint64 | raft.NodeID](n N) string { return fmt.Sprintf("%d", uint64(n)) }

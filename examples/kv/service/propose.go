@@ -72,6 +72,8 @@ func (m *Member) onLeader(ctx context.Context, call string, body []byte) ([]byte
 
 func (m *Member) attempt(ctx context.Context, call string, body []byte) ([]byte, error) {
 	switch leader := m.node.Status().Leader; {
+	case m.ctx.Err() != nil:
+		return nil, raft.ErrStopped // its last word on the leader may be old
 	case leader == m.id:
 		return m.Serve(ctx, call, body)
 	case leader == raft.None || m.opts.Peers == nil:
