@@ -46,8 +46,9 @@ import (
 // between looking at its clock and using what it saw.
 //
 // Read simulate.go, simulate_faults.go, simulate_run.go, simulate_calm.go,
-// simulate_node.go, simulate_disk.go, client.go, simulate_operator.go,
-// simulate_schedule.go, simulate_failure.go; then what is judged.
+// simulate_node.go, simulate_disk.go, simulate_apply.go, client.go,
+// simulate_operator.go, simulate_schedule.go, simulate_failure.go; then what is
+// judged.
 
 // Aliases of what the simulator is made of, for programs that cannot import
 // the internal packages.
