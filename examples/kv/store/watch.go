@@ -47,7 +47,8 @@ type change struct {
 	at   revision
 	full Event
 	bare Event // without PrevKV
-	size int
+	// Bytes of keys and values of the two.
+	size, bareSize int
 }
 
 func newChange(at revision, key, row []byte, prev *KeyValue) *change {
@@ -55,7 +56,8 @@ func newChange(at revision, key, row []byte, prev *KeyValue) *change {
 	if v := decodeVersion(row); v.count > 0 {
 		e.Type, e.KV = EventPut, v.keyValue(key, at.main)
 	}
-	c := &change{at: at, full: e, bare: e, size: len(e.KV.Key) + len(e.KV.Value)}
+	size := len(e.KV.Key) + len(e.KV.Value)
+	c := &change{at: at, full: e, bare: e, size: size, bareSize: size}
 	c.bare.PrevKV = nil
 	if prev != nil {
 		c.size += len(prev.Key) + len(prev.Value)

@@ -41,11 +41,11 @@ func (w *Watcher) wants(c *change) bool {
 	return !(c.full.Type == EventPut && w.request.NoPut) && !(c.full.Type == EventDelete && w.request.NoDelete) && !c.at.less(w.next)
 }
 
-func (w *Watcher) event(c *change) *Event {
+func (w *Watcher) event(c *change) (e *Event, size int) {
 	if w.request.PrevKV {
-		return &c.full
+		return &c.full, c.size
 	}
-	return &c.bare
+	return &c.bare, c.bareSize
 }
 
 func (w *Watcher) wake() {
@@ -159,12 +159,13 @@ type batch struct {
 
 // add takes a change, unless the batch ends before it.
 func (b *batch) add(c *change) bool {
-	full := len(b.events) > 0 && b.bytes+c.size > b.maxBytes
+	event, size := b.w.event(c)
+	full := len(b.events) > 0 && b.bytes+size > b.maxBytes
 	if full && (b.w.request.Fragment || c.at.main != b.last.main) {
 		return false
 	}
-	b.events = append(b.events, b.w.event(c))
-	b.bytes += c.size
+	b.events = append(b.events, event)
+	b.bytes += size
 	b.last = c.at
 	return true
 }
