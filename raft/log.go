@@ -146,10 +146,15 @@ func (l *raftLog) applicable() uint64 { return min(l.commit, l.durable) }
 // compact forgets the entries up to index, which a snapshot now stands for.
 func (l *raftLog) compact(index uint64) {
 	term, _ := l.term(index)
-	// A copy frees the old array, and with it the forgotten commands.
-	rest := l.entries[index-l.offset:]
-	l.entries = append(make([]Entry, 0, len(rest)+len(rest)/4), rest...)
+	// A copy frees the old array, and with it the forgotten commands. It has
+	// room for as many as are forgotten now: by the next time there will be.
+	l.entries = dropEntries(l.entries, int(index-l.offset))
 	l.offset, l.offsetTerm = index, term
+}
+
+// dropEntries copies a log without its first n entries, with room to grow by n.
+func dropEntries(log []Entry, n int) []Entry {
+	return append(make([]Entry, 0, len(log)+n/4), log[n:]...)
 }
 
 // restore replaces the whole log by a snapshot (§7).

@@ -121,7 +121,7 @@ func (s *MemStorage) Compact(index uint64) error {
 	if keep < 0 {
 		keep = len(s.entries)
 	}
-	s.entries = slices.Clone(s.entries[keep:])
+	s.entries = dropEntries(s.entries, keep)
 	return nil
 }
 
