@@ -131,7 +131,10 @@ func TestMemberThatDiffersRaisesCorrupt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := start(t, 3, func(o *service.Options, _ *httpapi.Options) { o.CheckEvery = time.Minute })
 		c.ok(c.leader(), "/v3/kv/put", `{"key":"YQ=="}`)
-		hash := func(n *node) string { return c.ok(n, "/v3/maintenance/hash", `{}`) }
+		hash := func(n *node) string {
+			c.ok(n, "/v3/kv/range", `{"key":"YQ=="}`) // has caught up
+			return c.ok(n, "/v3/maintenance/hash", `{}`)
+		}
 		require.Equal(t, hash(c.leader()), hash(c.follower()))
 		time.Sleep(2 * time.Minute)
 		require.JSONEq(t, `{}`, c.ok(c.leader(), "/v3/maintenance/alarm", `{}`), "no false alarm")

@@ -50,10 +50,8 @@ func (m *Member) cluster(ctx context.Context) (Cluster, error) {
 // linearizable, as this member does.
 func (m *Member) MemberList(ctx context.Context, linearizable bool) ([]MemberInfo, error) {
 	if linearizable {
-		ctx, cancel := m.within(ctx)
-		defer cancel()
-		if err := m.node.Read(ctx); err != nil && !m.learner.Load() {
-			return nil, m.explain(err)
+		if err := m.catchUp(ctx); err != nil {
+			return nil, err
 		}
 	}
 	who, err := m.node.Membership(ctx)

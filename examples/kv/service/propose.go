@@ -163,6 +163,11 @@ func (m *Member) read(ctx context.Context) error {
 	if m.learner.Load() {
 		return ErrLearner
 	}
+	return m.catchUp(ctx)
+}
+
+// catchUp is read, of a learner too.
+func (m *Member) catchUp(ctx context.Context) error {
 	ctx, cancel := m.within(ctx)
 	defer cancel()
 	for {
