@@ -40,7 +40,6 @@ type etcdNode struct {
 	mu        sync.Mutex
 	messages  []*pb.Message
 	proposals []*etcdProposal
-	closed    bool
 	wake      chan struct{} // holds one token while there is something
 	pool      sync.Pool     // of *etcdProposal
 

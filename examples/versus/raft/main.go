@@ -131,6 +131,8 @@ type table struct {
 	quick       []versus.Cell // those that -quick measures
 	goals       []versus.Goal
 	limits      []limit
+	// stretch makes samples longer; 0 is 1.
+	stretch float64
 	// special replaces the measuring.
 	special func(out io.Writer)
 }
@@ -175,6 +177,9 @@ func (t *table) measure(ctx context.Context, o *options, out, progress io.Writer
 	cfg := versus.Config{
 		Title: t.title, Rounds: o.rounds, Duration: o.length, Command: o.command, Progress: progress,
 		Ours: has(contenders, ours), Reference: has(contenders, t.reference),
+	}
+	if t.stretch > 0 {
+		cfg.Duration = time.Duration(float64(cfg.Duration) * t.stretch)
 	}
 	cfg.Goals = t.judged(cfg, contenders, cells)
 	report, err := versus.Run(ctx, cfg, contenders, cells)

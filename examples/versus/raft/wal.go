@@ -62,6 +62,8 @@ func walTable(o *options) table {
 			contender(etcdSync, "go.etcd.io/etcd/server/v3", openEtcd),
 			contender(hashiStock, "github.com/hashicorp/raft-wal", openHashicorp),
 		},
+		// Long enough for files to be recycled, the state that a log is in.
+		stretch: 2.5,
 		goals: []versus.Goal{
 			{Metric: versus.OpsPerSec, AtLeast: 0.95, Of: rawFile, Cells: single},
 			{Metric: versus.OpsPerSec, AtLeast: 0.8, Of: rawFile, Cells: large},

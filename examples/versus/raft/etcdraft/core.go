@@ -38,7 +38,7 @@ type Core struct {
 	sending  map[uint64]int // snapshots on their way: ticks since, by receiver
 }
 
-var _ rafttest.Core = (*Core)(nil)
+var _ rafttest.TransferCore = (*Core)(nil)
 
 // write is one Ready under way to the disk.
 type write struct {
@@ -218,6 +218,26 @@ func (c *Core) ReadIndex(id uint64) error {
 	}
 	c.reads = append(c.reads, read{id, st.GetTerm(), st.Lead, c.cfg.ElectionTicks})
 	c.rn.ReadIndex(readContext(id))
+	c.drain()
+	return nil
+}
+
+// TransferLeadership implements [rafttest.TransferCore].
+func (c *Core) TransferLeadership(to raft.NodeID) error {
+	st := c.rn.BasicStatus()
+	voter := false
+	c.rn.WithProgress(func(id uint64, _ etcd.ProgressType, p tracker.Progress) {
+		voter = voter || id == uint64(to) && !p.IsLearner
+	})
+	switch {
+	case st.RaftState != etcd.StateLeader:
+		return &raft.NotLeaderError{Leader: raft.NodeID(st.Lead)}
+	case !voter:
+		return fmt.Errorf("%w: leadership cannot go to %s, who is no voter", raft.ErrInvalid, to)
+	case st.LeadTransferee != 0:
+		return fmt.Errorf("%w: leadership is being given to n%d", raft.ErrPending, st.LeadTransferee)
+	}
+	c.rn.TransferLeader(uint64(to))
 	c.drain()
 	return nil
 }
