@@ -156,14 +156,15 @@ func TestQuotaMakesTheClusterReadOnlyUntilItIsDisarmed(t *testing.T) {
 		body := `{"key":"Zm9v","value":"` + strings.Repeat("AAAA", 4000) + `"}`
 		status, answer := 0, ""
 		for range 8 {
-			if status, answer = c.post(f, "/v3/kv/put", body); status != 200 {
+			if status, answer = c.post(c.leader(), "/v3/kv/put", body); status != 200 {
 				break
 			}
 		}
 		require.Equal(t, 429, status)
 		require.JSONEq(t, `{"error":"etcdserver: mvcc: database space exceeded","code":8,"message":"etcdserver: mvcc: database space exceeded"}`, answer)
+		require.Less(t, c.leader().member.Status().Store.Size, int64(64<<10), "what would not fit was not written")
 		// The alarm is the cluster's: another member refuses what would fit.
-		status, _ = c.post(c.leader(), "/v3/kv/put", `{"key":"Zm9v"}`)
+		status, _ = c.post(f, "/v3/kv/put", `{"key":"Zm9v"}`)
 		require.Equal(t, 429, status)
 		status, answer = c.get(c.leader(), "/health")
 		require.Equal(t, 503, status)

@@ -118,6 +118,8 @@ func Start(o Options) (*Member, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.Self.ID = uint64(o.Raft.ID)
+	// Members of one process may be given the same lists.
+	o.Self.PeerURLs, o.Self.ClientURLs = slices.Clone(o.Self.PeerURLs), slices.Clone(o.Self.ClientURLs)
 	m := &Member{opts: o, id: o.Raft.ID, machine: machine{Store: store.New(store.Options{})},
 		changes: make(chan struct{}, 1), lastSeen: time.Now()}
 	m.changes <- struct{}{}
