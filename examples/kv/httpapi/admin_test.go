@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -191,7 +192,7 @@ func TestMemberWhoseDiskFailsStopsAndTheOthersServe(t *testing.T) {
 			}
 		})
 		c.ok(c.leader(), "/v3/kv/put", `{"key":"YQ=="}`)
-		full.full = true
+		full.full.Store(true)
 		for range 5 {
 			c.post(c.nodes[1], "/v3/kv/put", `{"key":"YQ=="}`)
 			time.Sleep(time.Second)
@@ -207,11 +208,11 @@ func TestMemberWhoseDiskFailsStopsAndTheOthersServe(t *testing.T) {
 
 type fullDisk struct {
 	raft.Storage
-	full bool // set while the node's writer waits, in virtual time
+	full atomic.Bool
 }
 
 func (d *fullDisk) Save(hs raft.HardState, entries []raft.Entry, sync bool) error {
-	if d.full && len(entries) > 0 {
+	if d.full.Load() && len(entries) > 0 {
 		return errors.New("no space left on device")
 	}
 	return d.Storage.Save(hs, entries, sync)

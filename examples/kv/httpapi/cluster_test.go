@@ -29,6 +29,7 @@ type cluster struct {
 	local   service.Local
 	client  *http.Client
 	nodes   []*node
+	pipes   sync.Map // of those that run, by host
 	tune    func(*service.Options, *httpapi.Options)
 }
 
@@ -49,10 +50,8 @@ func start(t *testing.T, n int, tune func(*service.Options, *httpapi.Options)) *
 		if err != nil {
 			return nil, err
 		}
-		for _, n := range c.nodes {
-			if n.pipe != nil && host == n.id.String() {
-				return n.pipe.dial(ctx)
-			}
+		if p, ok := c.pipes.Load(host); ok {
+			return p.(*pipe).dial(ctx)
 		}
 		return nil, errors.New("no such member")
 	}}}
@@ -77,15 +76,17 @@ func (c *cluster) start(n *node, voters int) {
 	for id := 1; id <= voters; id++ {
 		o.Raft.Voters = append(o.Raft.Voters, raft.NodeID(id))
 	}
-	h := httpapi.Options{Member: func() *service.Member { return n.member }}
+	var h httpapi.Options
 	if c.tune != nil {
 		c.tune(&o, &h)
 	}
 	m, err := service.Start(o)
 	require.NoError(c.t, err)
 	n.member = m
+	h.Member = func() *service.Member { return m }
 	c.local.Join(n.id, m)
 	n.pipe = newPipe()
+	c.pipes.Store(n.id.String(), n.pipe)
 	n.server = &http.Server{Handler: httpapi.New(h)}
 	go n.server.Serve(n.pipe)
 }
@@ -105,6 +106,7 @@ func (c *cluster) stop(n *node, gently bool) {
 		c.network.Heal()
 		c.local.Cut(n.id, false)
 	}
+	c.pipes.Delete(n.id.String())
 	n.pipe = nil
 }
 
