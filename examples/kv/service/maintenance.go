@@ -60,6 +60,9 @@ func (m *Member) Ready(ctx context.Context) error {
 // Alarm lists alarms, or raises or disarms one.
 func (m *Member) Alarm(ctx context.Context, r *store.AlarmRequest) (*store.AlarmResponse, error) {
 	if r.Action == store.AlarmGet {
+		if err := m.read(ctx); err != nil {
+			return nil, err
+		}
 		response := &store.AlarmResponse{Revision: m.machine.Status().Revision}
 		for _, a := range m.machine.Alarms() {
 			if r.Type == store.AlarmNone || r.Type == a.Type {
