@@ -213,9 +213,9 @@ type CompactionRequest struct{ Revision int64 }
 // CompactionResponse answers a CompactionRequest.
 type CompactionResponse struct{ Revision int64 }
 
-// LeaseGrantRequest makes a lease. The proposer chooses an ID (positive, random) when
-// its client left it 0, and raises the TTL to its own minimum, as etcd does by
-// its election timeout; here it is raised to 1. ErrLeaseExist,
+// LeaseGrantRequest makes a lease. The proposer chooses an ID (positive,
+// random) when its client left it 0, and raises the TTL to its own minimum, as
+// etcd does by its election timeout; here it is raised to 1. ErrLeaseExist,
 // ErrLeaseTTLTooLarge.
 type LeaseGrantRequest struct {
 	ID  int64

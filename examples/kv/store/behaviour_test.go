@@ -172,15 +172,15 @@ func TestPutKeepsWhatItIsToldTo(t *testing.T) {
 func TestTransactionsAreAllOrNothing(t *testing.T) {
 	l := newLog(t)
 	l.put("a", "1")
-	for name, bad := range map[string]store.Op{
-		"future":  {Range: &store.RangeRequest{Key: []byte("a"), Revision: 3}},
-		"lease":   {Put: &store.PutRequest{Key: []byte("z"), Lease: 9}},
-		"missing": {Put: &store.PutRequest{Key: []byte("z"), IgnoreValue: true}},
+	for i, bad := range []store.Op{
+		{Range: &store.RangeRequest{Key: []byte("a"), Revision: 9}},
+		{Put: &store.PutRequest{Key: []byte("z"), Lease: 9}},
+		{Put: &store.PutRequest{Key: []byte("z"), IgnoreValue: true}},
 	} {
 		for _, op := range []store.Op{bad, txnOp([]store.Op{bad}, nil)} {
 			_, err := l.try(&store.TxnRequest{Success: []store.Op{putOp("b"), deleteOp("a", ""), op}})
-			require.Error(t, err, name)
-			rule(t, "txn-atomic", l.all(0) == "a=1" && l.Status().Revision == 2, "%s: refused, and left %s", name, l.all(0))
+			require.Error(t, err, "operation %d", i)
+			rule(t, "txn-atomic", l.all(0) == "a=1" && l.Status().Revision == 2, "operation %d: refused, and left %s", i, l.all(0))
 		}
 	}
 	// What is wrong in the branch not taken does not matter.

@@ -15,8 +15,10 @@ import (
 // for ever that way, the leader records at times what is left of it: a
 // checkpoint, from which the next leader starts.
 //
-//	leader 1   grant 60 s ......... renew ..... dies
-//	leader 2                                    Promote: 60 s + extend ... Expired -> revoke
+//	leader 1   grant 60 s ....... renew ....... dies
+//	leader 2                                          Promote: 60 s ... Expired
+//	                                                                       |
+//	all members                                                         revoke
 //
 // The book has no clock and no timer. Time is passed in, by one clock which
 // does not go back; a lease granted between two calls starts with the later
@@ -41,8 +43,9 @@ type deadline struct {
 // maxCheckpoints go into one log entry, as in etcd.
 const maxCheckpoints = 1000
 
-// Promote starts the book on a member that becomes the leader: every lease gets what its checkpoint says, or else its whole TTL, and extend on
-// top, which makes up for the time without a leader (an election timeout).
+// Promote starts the book on a member that becomes the leader: every lease gets
+// what its checkpoint says, or else its whole TTL, and extend on top, which
+// makes up for the time without a leader (an election timeout).
 func (l *Lessor) Promote(now time.Time, extend time.Duration) {
 	l.store.mu.Lock() // no grant or revocation in between
 	defer l.store.mu.Unlock()

@@ -56,10 +56,11 @@ func New(o Options) *Store {
 	return s
 }
 
-// Apply executes a command that EncodeCommand made, and returns what DecodeResult reads.
-// It keeps nothing of command. A command that makes no sense is refused like any other,
-// with ErrInvalidCommand; one of a newer version panics, since the members that
-// know it execute it, and this one cannot follow them.
+// Apply executes a command that EncodeCommand made, and returns what
+// DecodeResult reads. It keeps nothing of command. A command that makes no
+// sense is refused like any other, with ErrInvalidCommand; one of a newer
+// version panics, since the members that know it execute it, and this one
+// cannot follow them.
 func (s *Store) Apply(index uint64, command []byte) (result []byte) {
 	cmd, err := DecodeCommand(command)
 	if errors.Is(err, ErrVersion) {
@@ -174,8 +175,8 @@ func (s *Store) Status() Status {
 func (s *Store) Snapshot() (io.WriterTo, error) { return s.read(), nil }
 
 // Restore replaces the state by one that Snapshot wrote. Watchers go on from
-// where they were. On an error (ErrInvalidCommand, ErrVersion, or the reader's) nothing has
-// changed.
+// where they were. On an error (ErrInvalidCommand, ErrVersion, or the reader's)
+// nothing has changed.
 func (s *Store) Restore(r io.Reader) error {
 	storage := s.newStorage()
 	if err := readSnapshot(r, storage); err != nil {

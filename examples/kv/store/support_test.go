@@ -9,7 +9,10 @@ import (
 
 	"github.com/flagship-go/flagship/examples/kv/store"
 	"github.com/flagship-go/flagship/examples/kv/store/model"
+	"github.com/flagship-go/flagship/raft"
 )
+
+var _ raft.StateMachine = (*store.Store)(nil)
 
 // rule fails the test in the name of a rule of the package's essay, in the form
 // that internal/killmatrix looks for.

@@ -110,18 +110,38 @@ func TestOrderedKeysFillTheirNodes(t *testing.T) {
 
 func TestIndexRowsKeepTheOrderOfKeysAndRevisions(t *testing.T) {
 	keys := []string{"\x00", "\x00\x00", "\x00\x01", "\x00\xff", "\x01", "a", "a\x00", "a\x00\x00", "a\x00a", "a\x00\xff", "a\x01", "aa", "\xff", "\xff\xff"}
+	revisions := []revision{latest, {7, 1}, {7, 0}, {1, 3}}
 	var rows [][]byte
 	for _, k := range keys {
-		for _, r := range []revision{latest, {7, 1}, {7, 0}, {1, 3}} {
-			row := indexKey([]byte(k), r)
-			rows = append(rows, row)
-			prefix, rev := splitIndexKey(row)
-			require.Equal(t, r, rev)
-			require.Equal(t, k, string(keyOf(prefix)))
-			require.True(t, checkIndexKey(row))
+		for _, r := range revisions {
+			rows = append(rows, indexKey([]byte(k), r))
 		}
 	}
 	if !slices.IsSortedFunc(rows, bytes.Compare) {
 		t.Fatal("RULE history: rows of the index are not in the order of keys, newest first")
 	}
+	for i, row := range rows {
+		prefix, rev := splitIndexKey(row)
+		require.Equal(t, revisions[i%4], rev)
+		require.Equal(t, keys[i/4], string(keyOf(prefix)))
+		require.True(t, checkIndexKey(row))
+	}
+}
+
+// TestARevisionIsTakenWhole fetches while a command is being handed out.
+func TestARevisionIsTakenWhole(t *testing.T) {
+	s := New(Options{})
+	w, err := s.Watch(&WatchRequest{Key: []byte("a"), End: []byte("z")})
+	require.NoError(t, err)
+	defer w.Close()
+	row := (&version{count: 1, create: 2}).encode()
+	for sub := range uint32(2) {
+		require.True(t, w.offer(newChange(revision{2, sub}, []byte{'a' + byte(sub)}, row, nil)))
+		if r, ok := w.Next(0); ok {
+			t.Fatalf("RULE watch-exactly-once: %d of 2 events of revision %d are taken before it is complete", len(r.Events), r.Revision)
+		}
+	}
+	s.watch.publish(2, nil)
+	r, ok := w.Next(0)
+	require.True(t, ok && len(r.Events) == 2 && r.Revision == 2)
 }

@@ -149,7 +149,8 @@ func TestWatchersAreToldEveryEventOnceInOrder(t *testing.T) {
 			}
 			if !f.canceled {
 				p, ok := f.Progress()
-				rule(t, "watch-progress", ok && p.Revision == m.Revision && len(p.Events) == 0, "nothing to come, but progress is %+v, %v", p, ok)
+				begun := f.request.StartRevision <= m.Revision+1
+				rule(t, "watch-progress", ok == begun && p.Revision == m.Revision && len(p.Events) == 0, "nothing to come, but progress is %+v, %v", p, ok)
 				f.position = m.Revision + 1
 			}
 			f.check(t, m)
@@ -201,6 +202,19 @@ func TestWatchOfACompactedRevisionIsCanceled(t *testing.T) {
 	w = l.watch(store.WatchRequest{Key: []byte("a"), StartRevision: 4})
 	r, _ = w.Next(0)
 	rule(t, "watch-compacted", !r.Canceled && len(r.Events) == 3, "the compacted revision itself is readable: %+v", r)
+}
+
+// TestTheDeletionAtTheCompactedRevisionIsStillTold: a read there does not need
+// it, but a watch from there does.
+func TestTheDeletionAtTheCompactedRevisionIsStillTold(t *testing.T) {
+	l := newLog(t)
+	l.put("b", "x")
+	l.put("a", "x")
+	rev := l.delete("a")
+	l.compact(rev)
+	w := l.watch(store.WatchRequest{Key: []byte("a"), StartRevision: rev})
+	r, ok := w.Next(0)
+	rule(t, "watch-exactly-once", ok && len(r.Events) == 1 && r.Events[0].Type == store.EventDelete, "%+v", r)
 }
 
 // TestAWatcherInStepSurvivesCompaction: what it was told it need not read
@@ -256,7 +270,8 @@ func TestWatcherKeepsLittle(t *testing.T) {
 	require.True(t, ok && len(r.Events) == 1, "one event comes, however large")
 }
 
-// TestFragmentsCutARevisionOnlyWhereAllowed checks the pieces of one large transaction.
+// TestFragmentsCutARevisionOnlyWhereAllowed checks the pieces of one large
+// transaction.
 func TestFragmentsCutARevisionOnlyWhereAllowed(t *testing.T) {
 	for _, behind := range []bool{false, true} {
 		l := newLog(t)
@@ -301,6 +316,13 @@ func TestProgressIsNotTheRevisionOfWhatIsToCome(t *testing.T) {
 	w.Close()
 	_, ok = w.Progress()
 	require.False(t, ok)
+
+	w = l.watch(store.WatchRequest{Key: []byte("a"), StartRevision: 5})
+	r, ok = w.Progress()
+	rule(t, "watch-progress", !ok, "progress to %d of a watch from 5", r.Revision)
+	l.put("b", "x")
+	r, ok = w.Progress()
+	require.True(t, ok && r.Revision == 4)
 }
 
 // TestWatchersFollowAWriterConcurrently has real goroutines wait for tokens: a lost
@@ -344,31 +366,4 @@ func TestWatchersFollowAWriterConcurrently(t *testing.T) {
 	for err := range errs {
 		t.Error(err)
 	}
-}
-
-// TestARevisionIsTakenWhole lets watchers fetch while transactions are handed out.
-func TestARevisionIsTakenWhole(t *testing.T) {
-	l := newLog(t)
-	w := l.watch(store.WatchRequest{Key: []byte{0}, End: []byte{0}})
-	var txn store.TxnRequest
-	for i := range 64 {
-		txn.Success = append(txn.Success, store.Op{Put: &store.PutRequest{Key: []byte{byte(i + 1)}}})
-	}
-	const revisions = 300
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for range revisions {
-			l.do(&txn)
-		}
-	}()
-	for n := 0; n < 64*revisions; {
-		r, ok := w.Next(1)
-		if ok && len(r.Events) != 64 {
-			<-done
-			rule(t, "watch-exactly-once", false, "%d events of revision %d, which has 64", len(r.Events), r.Revision)
-		}
-		n += len(r.Events)
-	}
-	<-done
 }

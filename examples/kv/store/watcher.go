@@ -114,17 +114,20 @@ func (w *Watcher) Ready() <-chan struct{} { return w.ready }
 func (w *Watcher) Close() { w.store.watch.remove(w) }
 
 // Progress returns a response without events that says up to which revision the
-// watcher has been told everything. false: there is more to come, which will say.
+// watcher has been told everything. false: there is more to come, which will
+// say; or the watch starts in the future, and who resumed from here would be
+// told what nobody asked for (etcd-io/etcd#20221).
 func (w *Watcher) Progress() (WatchResponse, bool) {
 	published := w.store.watch.revision.Load() // first: what it covers is kept, or told
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return WatchResponse{Revision: published}, w.inStep && !w.closed && len(w.kept) == 0
+	begun := w.next.main <= published+1
+	return WatchResponse{Revision: published}, begun && w.inStep && !w.closed && len(w.kept) == 0
 }
 
 // Next returns the next events: about maxBytes of keys and values (0: 1 MiB),
-// but all of a revision, unless the watch is fragmented, and one at least. false: there is
-// nothing now, wait for Ready; or the watcher is closed.
+// but one at least, and, unless the watch takes fragments, all of a revision.
+// false: there is nothing now, wait for Ready; or the watcher is closed.
 func (w *Watcher) Next(maxBytes int) (WatchResponse, bool) {
 	if maxBytes <= 0 {
 		maxBytes = defaultMaxBytes

@@ -1,7 +1,7 @@
-// Package model says what etcd's data model means, as plainly as it can be said,
-// to judge an implementation by: package store's own tests run it beside the store, and
-// histories of concurrent clients of a cluster are checked against it by
-// porcupine.
+// Package model says what etcd's data model means, as plainly as it can be
+// said, to judge an implementation by: package store's own tests run it beside
+// the store, and histories of concurrent clients of a cluster are checked
+// against it by porcupine.
 //
 // It keeps one whole map of the keys for each revision, and copies it for every
 // change. There are no indexes, no compaction of anything, no
