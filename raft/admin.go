@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 )
 
 // What an operator asks of a running node. Each is carried out by the loop,
@@ -33,24 +34,32 @@ func (n *Node) ask(ctx context.Context, start func(*Core) error, finished func(*
 }
 
 // Membership returns who takes part, as this node knows it.
-func (n *Node) Membership(ctx context.Context) (m Membership, err error) {
-	err = n.ask(ctx, func(c *Core) error {
-		m = c.Membership()
+func (n *Node) Membership(ctx context.Context) (Membership, error) {
+	got := make(chan Membership, 1) // the loop may answer when ctx has ended
+	err := n.ask(ctx, func(c *Core) error {
+		got <- c.Membership()
 		return nil
 	}, nil)
-	return m, err
+	if err != nil {
+		return Membership{}, err
+	}
+	return <-got, nil
 }
 
 // Peers returns what this node knows of the others, by ID, while it leads.
-func (n *Node) Peers(ctx context.Context) (peers []PeerStatus, err error) {
-	err = n.ask(ctx, func(c *Core) error {
+func (n *Node) Peers(ctx context.Context) ([]PeerStatus, error) {
+	got := make(chan []PeerStatus, 1)
+	err := n.ask(ctx, func(c *Core) error {
 		if c.role != Leader {
 			return &NotLeaderError{c.leader}
 		}
-		peers = c.Peers()
+		got <- c.Peers()
 		return nil
 	}, nil)
-	return peers, err
+	if err != nil {
+		return nil, err
+	}
+	return <-got, nil
 }
 
 // ChangeMembership replaces the voters and learners by others, through a joint
@@ -64,10 +73,10 @@ func (n *Node) Peers(ctx context.Context) (peers []PeerStatus, err error) {
 // the next leader for its Membership.
 func (n *Node) ChangeMembership(ctx context.Context, m Membership) error {
 	var term uint64
-	done := false
+	var done atomic.Bool
 	err := n.ask(ctx, func(c *Core) (err error) {
 		_, term, err = c.ChangeMembership(m)
-		done = err == nil
+		done.Store(err == nil)
 		return err
 	}, func(c *Core) (bool, error) {
 		cfg := c.config()
@@ -79,7 +88,7 @@ func (n *Node) ChangeMembership(ctx context.Context, m Membership) error {
 		}
 		return false, nil
 	})
-	if ctx.Err() != nil && err == ctx.Err() && done {
+	if ctx.Err() != nil && err == ctx.Err() && done.Load() {
 		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
 	return err

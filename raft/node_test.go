@@ -606,3 +606,24 @@ func TestNodeRefusesWhatIsTooLargeOrTooMuch(t *testing.T) {
 		p.put(p.leader(), "x", "2")
 	})
 }
+
+func TestNodeAnswersNobodyWhoHasGone(t *testing.T) { // the race detector judges
+	bubble(t, func(t *testing.T) {
+		p := newParty(t, 3, nil)
+		l := p.leader()
+		for range 50 {
+			ctx, cancel := context.WithCancel(t.Context())
+			go cancel()
+			_, _ = p.nodes[l].Membership(ctx)
+			_, _ = p.nodes[l].Peers(ctx)
+			_ = p.nodes[l].ChangeMembership(ctx, Membership{Voters: p.ids})
+		}
+		synctest.Wait()
+		m, err := p.nodes[l].Membership(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, p.ids, m.Voters)
+		peers, err := p.nodes[l].Peers(t.Context())
+		require.NoError(t, err)
+		require.Len(t, peers, 3)
+	})
+}
