@@ -86,6 +86,7 @@ func (n *Node) feed() error {
 	m := &n.mail
 	n.inbox.take(m)
 	if m.failed != nil {
+		n.turnAway(m, fmt.Errorf("%w: %w", ErrStopped, m.failed))
 		return m.failed
 	}
 	for i := range m.messages {
@@ -110,6 +111,7 @@ func (n *Node) feed() error {
 	}
 	if m.snapshot != nil {
 		if err := n.compact(*m.snapshot); err != nil {
+			n.turnAway(m, fmt.Errorf("%w: %w", ErrStopped, err))
 			return err
 		}
 	}
@@ -287,17 +289,14 @@ func (n *Node) halt(err error) {
 	}
 	n.err = err
 	rest := n.inbox.close(err)
-	for _, p := range rest.proposals {
-		p.done <- answer{err: fmt.Errorf("%w: %w", ErrDropped, err)} // never reached the log
-	}
+	n.turnAway(&rest, err)
 	lost := fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	for _, p := range n.waiting {
 		p.done <- answer{err: lost}
 	}
-	for _, r := range slices.Concat(rest.requests, n.asked) {
+	for _, r := range n.asked {
 		r.done <- answer{err: err}
 	}
-	n.failReads(rest.reads, err)
 	for _, ws := range n.reads {
 		n.failReads(ws, err)
 	}
@@ -307,6 +306,17 @@ func (n *Node) halt(err error) {
 	n.publish()
 	n.stop()
 	close(n.stopped)
+}
+
+// turnAway answers those whose mail will not be dealt with any more.
+func (n *Node) turnAway(m *mail, err error) {
+	for _, p := range m.proposals {
+		p.done <- answer{err: fmt.Errorf("%w: %w", ErrDropped, err)} // never reached the log
+	}
+	for _, r := range m.requests {
+		r.done <- answer{err: err}
+	}
+	n.failReads(m.reads, err)
 }
 
 func (n *Node) failReads(ws []*waiter, err error) {
