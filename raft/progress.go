@@ -43,7 +43,6 @@ type progress struct {
 	due      bool   // a heartbeat is due, whatever else there is to send
 	active   bool   // answered since the last CheckQuorum
 	silent   int    // ticks in SnapshotSent without a sign of life
-	pending  uint64 // SnapshotSent: the snapshot's index
 	round    uint64 // highest round answered (reads.go)
 	inflight window
 	bisect   bool // Probe: the logs are known to differ
@@ -73,7 +72,7 @@ func (p *progress) reset(lastIndex uint64) {
 
 func (p *progress) become(s ProgressState) {
 	p.state = s
-	p.probing, p.silent, p.pending, p.bisect = false, 0, 0, false
+	p.probing, p.silent, p.bisect = false, 0, false
 	p.nextIndex = p.matchIndex + 1
 	p.inflight.clear()
 }

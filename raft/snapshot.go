@@ -7,7 +7,6 @@ package raft
 // sendSnapshot tells the shell to send the newest snapshot.
 func (c *Core) sendSnapshot(p *progress) {
 	c.changeState(p, SnapshotSent)
-	p.pending = c.snapshot.Index
 	p.due = false
 	s := c.snapshot
 	c.send(Message{Type: InstallSnapshot, To: p.id, Snapshot: &s, Round: c.reads.round})
