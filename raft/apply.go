@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // The state machine runs on a goroutine of its own, so that a slow command
@@ -49,6 +50,11 @@ type applier struct {
 	sessions     sessions
 	lastSnapshot uint64
 	snapshotting bool // one is being written; guarded by mu
+
+	// For the loop, which looks each turn and is woken only while a read waits:
+	// to learn of every batch at once would cost it a turn for each.
+	done    atomic.Uint64 // what is applied
+	awaited atomic.Bool
 }
 
 func (a *applier) put(b batch) {
@@ -80,8 +86,10 @@ func (a *applier) run() {
 				return
 			}
 		}
-		applied := a.applied
-		a.node.inbox.put(func(m *mail) { m.applied = max(m.applied, applied) })
+		a.done.Store(a.applied)
+		if a.awaited.Load() {
+			a.node.inbox.signal()
+		}
 		a.maybeSnapshot()
 	}
 }

@@ -32,10 +32,11 @@ type Core struct {
 	votedFor NodeID
 	leader   NodeID // of this term, None while unknown
 	log      raftLog
-	snapshot Snapshot   // the last one this node holds, without Data
-	configs  []configAt // the memberships in the log, oldest first
-	members  []progress // of all who take part, by ID
-	self     int        // this node's place among them, -1 when it has none
+	// The last snapshot this node holds (Figure 13); 0 when there is none.
+	lastIncludedIndex, lastIncludedTerm uint64
+	configs                             []configAt // the memberships in the log, oldest first
+	members                             []progress // of all who take part, by ID
+	self                                int        // this node's place among them, -1 when it has none
 
 	electionElapsed  int // ticks since a sign of life, or since the last CheckQuorum
 	heartbeatElapsed int
@@ -73,8 +74,7 @@ func NewCore(cfg Config, st State) (*Core, error) {
 	c.out.hard = st.HardState
 	membership := Membership{Voters: cfg.Voters}
 	if st.Snapshot != nil {
-		c.snapshot = *st.Snapshot
-		c.snapshot.Data = nil
+		c.lastIncludedIndex, c.lastIncludedTerm = st.Snapshot.Index, st.Snapshot.Term
 		membership = st.Snapshot.Membership
 		if err := membership.validate("the snapshot"); err != nil {
 			return nil, err
@@ -83,12 +83,11 @@ func NewCore(cfg Config, st State) (*Core, error) {
 	if err := c.load(st); err != nil {
 		return nil, err
 	}
-	c.resetConfigs(c.snapshot.Index, membership)
-	for _, e := range c.log.entries {
-		if e.Index > c.snapshot.Index {
-			if err := c.adoptEntries([]Entry{e}); err != nil {
-				return nil, err
-			}
+	c.resetConfigs(c.lastIncludedIndex, membership)
+	behind := slices.IndexFunc(st.Entries, func(e Entry) bool { return e.Index > c.lastIncludedIndex })
+	if behind >= 0 {
+		if err := c.adoptEntries(st.Entries[behind:]); err != nil {
+			return nil, err
 		}
 	}
 	c.reads.quiet = cfg.Lease > 0
@@ -99,22 +98,22 @@ func NewCore(cfg Config, st State) (*Core, error) {
 // load fills the log, refusing what no node can have written.
 func (c *Core) load(st State) error {
 	l := &c.log
-	base := c.snapshot.Index
+	base := c.lastIncludedIndex
 	if len(st.Entries) > 0 && st.Entries[0].Index <= base {
 		// The entry at the snapshot's end tells that the log belongs to it.
 		skip := base + 1 - st.Entries[0].Index
-		if skip > uint64(len(st.Entries)) || st.Entries[skip-1].Term != c.snapshot.Term {
-			return fmt.Errorf("%w: stored log does not join the snapshot at %d/t%d", ErrCorrupt, base, c.snapshot.Term)
+		if skip > uint64(len(st.Entries)) || st.Entries[skip-1].Term != c.lastIncludedTerm {
+			return fmt.Errorf("%w: stored log does not join the snapshot at %d/t%d", ErrCorrupt, base, c.lastIncludedTerm)
 		}
 		// Entries the snapshot covers are kept for slow followers. The term
 		// before the first of them is not known, so it serves as the base.
 		l.offset, l.offsetTerm = st.Entries[0].Index, st.Entries[0].Term
-		l.entries = slices.Clone(st.Entries[1:])
+		st.Entries = st.Entries[1:]
 	} else {
-		l.offset, l.offsetTerm = base, c.snapshot.Term
-		l.entries = slices.Clone(st.Entries)
+		l.offset, l.offsetTerm = base, c.lastIncludedTerm
 	}
-	if err := checkRun(l.entries, l.offset, l.offsetTerm, c.term); err != nil {
+	l.entries.add(st.Entries...)
+	if err := checkRun(st.Entries, l.offset, l.offsetTerm, c.term); err != nil {
 		return fmt.Errorf("%w: stored log: %w", ErrCorrupt, err)
 	}
 	// A state machine with a memory of its own may know of a commit that the

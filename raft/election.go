@@ -160,7 +160,7 @@ func (c *Core) becomeLeader() {
 	c.reads.lead()
 	c.uncommitted = 0
 	for i := c.log.commit + 1; i <= c.log.last(); i++ {
-		c.uncommitted += c.log.entries[i-c.log.first()].size()
+		c.uncommitted += c.log.entry(i).size()
 	}
 	c.dirty = true
 	c.emit(EventRole, None, c.log.last(), "§5.2")

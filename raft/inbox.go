@@ -20,7 +20,6 @@ type mail struct {
 	requests  []*request
 	synced    uint64       // the disk's progress
 	installed *Snapshot    // received, and on the disk now
-	applied   uint64       // the state machine's progress
 	snapshot  *Snapshot    // one was taken and stored
 	reports   []sendReport // of snapshots sent
 	failed    error        // something outside the loop broke

@@ -22,7 +22,7 @@ import "fmt"
 type raftLog struct {
 	offset     uint64 // index of the last compacted entry, 0 when none
 	offsetTerm uint64 // its term
-	entries    []Entry
+	entries    entryList
 
 	commit  uint64 // highest index known to be committed
 	handed  uint64 // highest index handed out in Ready.Committed
@@ -32,13 +32,14 @@ type raftLog struct {
 }
 
 func (l *raftLog) first() uint64 { return l.offset + 1 }
-func (l *raftLog) last() uint64  { return l.offset + uint64(len(l.entries)) }
+func (l *raftLog) last() uint64  { return l.offset + uint64(l.entries.len()) }
+
+// entry returns the entry at an index that the log holds.
+func (l *raftLog) entry(index uint64) *Entry { return l.entries.at(int(index - l.first())) }
 
 func (l *raftLog) lastTerm() uint64 {
-	if n := len(l.entries); n > 0 {
-		return l.entries[n-1].Term
-	}
-	return l.offsetTerm
+	term, _ := l.term(l.last())
+	return term
 }
 
 // term returns the term of the entry at index. It is not known for compacted
@@ -50,7 +51,7 @@ func (l *raftLog) term(index uint64) (term uint64, known bool) {
 	case index < l.offset || index > l.last():
 		return 0, false
 	}
-	return l.entries[index-l.first()].Term, true
+	return l.entry(index).Term, true
 }
 
 func (l *raftLog) matches(index, term uint64) bool {
@@ -58,13 +59,14 @@ func (l *raftLog) matches(index, term uint64) bool {
 	return known && t == term
 }
 
-// slice returns the entries lo..hi inclusive, as many as fit into maxBytes but
-// at least one. The result shares memory with the log; entries are immutable.
+// slice returns the entries lo..hi inclusive, as many as are in one piece of
+// memory and fit into maxBytes, but at least one. The result shares memory with
+// the log; entries are immutable.
 func (l *raftLog) slice(lo, hi uint64, maxBytes int) []Entry {
 	if lo > hi {
 		return nil
 	}
-	es := l.entries[lo-l.first() : hi-l.first()+1]
+	es := l.entries.run(int(lo-l.first()), int(hi-l.first()+1))
 	bytes := 0
 	for i := range es {
 		if bytes += es[i].size(); bytes > maxBytes && i > 0 {
@@ -84,7 +86,7 @@ func (l *raftLog) upToDate(lastIndex, lastTerm uint64) bool {
 }
 
 // add puts a leader's new entry at the end.
-func (l *raftLog) add(e Entry) { l.entries = append(l.entries, e) }
+func (l *raftLog) add(e Entry) { l.entries.add(e) }
 
 // merge makes the log agree with entries that follow a matching entry, and
 // returns the index of the first one it had to remove, or 0.
@@ -104,20 +106,19 @@ func (l *raftLog) merge(entries []Entry) (removedFrom uint64) {
 			l.truncate(index)
 			removedFrom = index
 		}
-		l.entries = append(l.entries, entries[i:]...)
+		l.entries.add(entries[i:]...)
 		return removedFrom
 	}
 	return 0
 }
 
-// truncate removes index and everything behind it. The array is given up, not
-// overwritten: a Ready or a message under way may still point into it.
+// truncate removes index and everything behind it. A Ready or a message under
+// way may still point at what is removed.
 func (l *raftLog) truncate(index uint64) {
 	if index <= l.commit {
 		panic(fmt.Sprintf("raft: broken invariant: removing entry %d, committed up to %d", index, l.commit))
 	}
-	keep := index - l.first()
-	l.entries = l.entries[:keep:keep]
+	l.entries.truncate(int(index - l.first()))
 	l.saved = min(l.saved, index-1)
 	l.durable = min(l.durable, index-1)
 }
@@ -136,8 +137,7 @@ func (l *raftLog) unsaved() []Entry {
 	if l.saved >= l.last() {
 		return nil
 	}
-	es := l.entries[l.saved+1-l.first():]
-	return es[:len(es):len(es)]
+	return l.entries.slice(int(l.saved+1-l.first()), l.entries.len())
 }
 
 // applicable is the highest index that may be given to the state machine.
@@ -146,15 +146,8 @@ func (l *raftLog) applicable() uint64 { return min(l.commit, l.durable) }
 // compact forgets the entries up to index, which a snapshot now stands for.
 func (l *raftLog) compact(index uint64) {
 	term, _ := l.term(index)
-	// A copy frees the old array, and with it the forgotten commands. It has
-	// room for as many as are forgotten now: by the next time there will be.
-	l.entries = dropEntries(l.entries, int(index-l.offset))
+	l.entries.drop(int(index - l.offset))
 	l.offset, l.offsetTerm = index, term
-}
-
-// dropEntries copies a log without its first n entries, with room to grow by n.
-func dropEntries(log []Entry, n int) []Entry {
-	return append(make([]Entry, 0, len(log)+n/4), log[n:]...)
 }
 
 // restore replaces the whole log by a snapshot (§7).
@@ -177,8 +170,7 @@ func (l *raftLog) restore(index, term uint64) {
 func (l *raftLog) hint(index, term uint64) (uint64, uint64) {
 	index = min(index, l.last())
 	for index > l.offset {
-		t := l.entries[index-l.first()].Term
-		if t <= term {
+		if t := l.entry(index).Term; t <= term {
 			return index, t
 		}
 		index--

@@ -6,11 +6,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func logOf(terms ...uint64) *raftLog { return &raftLog{entries: entries(1, terms...)} }
+func logOf(terms ...uint64) *raftLog {
+	l := &raftLog{}
+	l.entries.add(entries(1, terms...)...)
+	return l
+}
 
 func terms(l *raftLog) []uint64 {
 	var ts []uint64
-	for _, e := range l.entries {
+	for _, e := range l.entries.slice(0, l.entries.len()) {
 		ts = append(ts, e.Term)
 	}
 	return ts

@@ -105,10 +105,7 @@ func (n *Node) feed() error {
 	if m.synced > 0 {
 		n.core.Synced(m.synced)
 	}
-	if m.applied > 0 {
-		n.core.Applied(m.applied)
-		n.releaseReads()
-	}
+	n.releaseReads()
 	if m.snapshot != nil {
 		if err := n.compact(*m.snapshot); err != nil {
 			n.turnAway(m, fmt.Errorf("%w: %w", ErrStopped, err))
@@ -199,6 +196,9 @@ func (n *Node) apply(s *Snapshot, entries []Entry) {
 }
 
 func (n *Node) decideReads(reads []Read) {
+	if len(reads) == 0 {
+		return
+	}
 	for _, r := range reads {
 		ws := n.reads[r.ID]
 		delete(n.reads, r.ID)
@@ -213,9 +213,13 @@ func (n *Node) decideReads(reads []Read) {
 	n.releaseReads()
 }
 
-// releaseReads answers the reads whose index is applied.
+// releaseReads takes note of what is applied, and answers the reads that wait
+// for it.
 func (n *Node) releaseReads() {
-	applied := n.core.Status().Applied
+	// Said before looking, or the applier could go by between the two.
+	n.applier.awaited.Store(len(n.ready) > 0)
+	applied := n.applier.done.Load()
+	n.core.Applied(applied)
 	n.ready = slices.DeleteFunc(n.ready, func(r readyRead) bool {
 		if r.index > applied {
 			return false
@@ -326,7 +330,8 @@ func (n *Node) failReads(ws []*waiter, err error) {
 }
 
 func (n *Node) publish() {
-	if st := n.core.Status(); n.status.Load() == nil || *n.status.Load() != st {
-		n.status.Store(&st)
-	}
+	st := n.core.Status()
+	n.statusMu.Lock()
+	n.status = st
+	n.statusMu.Unlock()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -16,7 +15,7 @@ import (
 //	Read -----+--> inbox --> loop ----+--> Transport.Send
 //	messages -+      ^     Core.Step  +--> applier --> StateMachine.Apply
 //	ticks ----+      |     Core.Ready |       |
-//	                 +----------------+-------+ synced, applied, snapshot taken
+//	                 +----------------+-------+ synced, snapshot taken
 //
 // One goroutine, the loop, owns the core; everything it does for one turn
 // starts with one look into the inbox. The disk and the state machine have one
@@ -30,7 +29,8 @@ type Node struct {
 	memory    bool      // Storage is a MemStorage
 	proposals sync.Pool // of *proposal, for Propose
 	counters  counters
-	status    atomic.Pointer[Status]
+	statusMu  sync.Mutex
+	status    Status
 
 	mail    mail        // of the present turn
 	waiting []*proposal // in the log, by index
@@ -164,8 +164,15 @@ func (n *Node) Read(ctx context.Context) error {
 	}
 }
 
-// Status returns the node's state as of the last turn of its loop.
-func (n *Node) Status() Status { return *n.status.Load() }
+// Status returns the node's state as of the last turn of its loop; Applied is
+// what the state machine has applied by now.
+func (n *Node) Status() Status {
+	n.statusMu.Lock()
+	st := n.status
+	n.statusMu.Unlock()
+	st.Applied = max(st.Applied, min(n.applier.done.Load(), st.Commit))
+	return st
+}
 
 // Done is closed when the node has stopped; Err then says why.
 func (n *Node) Done() <-chan struct{} { return n.stopped }

@@ -179,12 +179,11 @@ func (c *Core) Applied(index uint64) {
 // machine or behind the last one, or does not cover upTo.
 func (c *Core) Compact(snapshot Snapshot, upTo uint64) error {
 	l := &c.log
-	if snapshot.Index > l.applied || snapshot.Index < c.snapshot.Index || upTo > snapshot.Index {
+	if snapshot.Index > l.applied || snapshot.Index < c.lastIncludedIndex || upTo > snapshot.Index {
 		return fmt.Errorf("%w: cannot compact to %d with a snapshot at %d: applied is %d, the last snapshot %d",
-			ErrInvalid, upTo, snapshot.Index, l.applied, c.snapshot.Index)
+			ErrInvalid, upTo, snapshot.Index, l.applied, c.lastIncludedIndex)
 	}
-	c.snapshot = snapshot
-	c.snapshot.Data = nil
+	c.lastIncludedIndex, c.lastIncludedTerm = snapshot.Index, snapshot.Term
 	if upTo > l.offset {
 		l.compact(upTo)
 		c.forgetConfigs(upTo)

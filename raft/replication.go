@@ -302,7 +302,7 @@ func (c *Core) commitTo(index uint64) {
 		return
 	}
 	for i := from + 1; i <= index; i++ {
-		c.uncommitted -= c.log.entries[i-c.log.first()].size()
+		c.uncommitted -= c.log.entry(i).size()
 	}
 	c.dirty = true
 	c.settleConfig()

@@ -8,8 +8,8 @@ package raft
 func (c *Core) sendSnapshot(p *progress) {
 	c.changeState(p, SnapshotSent)
 	p.due = false
-	s := c.snapshot
-	c.send(Message{Type: InstallSnapshot, To: p.id, Snapshot: &s, Round: c.reads.round})
+	s := &Snapshot{Index: c.lastIncludedIndex, Term: c.lastIncludedTerm, Membership: c.MembershipAt(c.lastIncludedIndex)}
+	c.send(Message{Type: InstallSnapshot, To: p.id, Snapshot: s, Round: c.reads.round})
 	c.emit(EventSnapshotSent, p.id, s.Index, "§7")
 }
 
@@ -46,8 +46,7 @@ func (c *Core) onInstallSnapshot(m *Message) error {
 		c.log.restore(s.Index, s.Term)
 		c.out.sinkWrites(0)
 		c.out.snapshot = s
-		c.snapshot = *s
-		c.snapshot.Data = nil
+		c.lastIncludedIndex, c.lastIncludedTerm = s.Index, s.Term
 		c.resetConfigs(s.Index, s.Membership)
 		c.emit(EventSnapshotTaken, m.From, s.Index, "§7")
 	}

@@ -24,7 +24,7 @@ func (c *Core) Status() Status {
 		ID: c.cfg.ID, Role: c.role, Term: c.term, VotedFor: c.votedFor, Leader: c.leader,
 		Commit: c.log.commit, Applied: c.log.applied,
 		First: c.log.first(), Last: c.log.last(), LastTerm: c.log.lastTerm(),
-		Durable: c.log.durable, Snapshot: c.snapshot.Index,
+		Durable: c.log.durable, Snapshot: c.lastIncludedIndex,
 	}
 }
 
@@ -58,7 +58,11 @@ func (c *Core) Entries(lo, hi uint64) ([]Entry, error) {
 	if lo <= c.log.offset {
 		return nil, ErrCompacted
 	}
-	return c.log.slice(lo, min(hi, c.log.last()), int(^uint(0)>>1)), nil
+	hi = min(hi, c.log.last())
+	if lo > hi {
+		return nil, nil
+	}
+	return c.log.entries.slice(int(lo-c.log.first()), int(hi-c.log.offset)), nil
 }
 
 // Metrics are counts since the node started.

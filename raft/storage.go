@@ -47,14 +47,15 @@ type MemStorage struct {
 	mu       sync.Mutex
 	hard     HardState
 	snapshot *Snapshot
-	entries  []Entry
+	// The log, as the slices that were saved: entries are immutable.
+	log [][]Entry
 }
 
 // Load implements Storage.
 func (s *MemStorage) Load() (State, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return State{s.hard, s.snapshot, slices.Clone(s.entries)}, nil
+	return State{s.hard, s.snapshot, slices.Concat(s.log...)}, nil
 }
 
 // Save implements Storage.
@@ -62,30 +63,39 @@ func (s *MemStorage) Save(hs HardState, entries []Entry, _ bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(entries) > 0 {
-		rest, err := spliceEntries(s.entries, s.snapshot, entries)
-		if err != nil {
+		if err := s.truncate(entries[0].Index); err != nil {
 			return err
 		}
-		s.entries = rest
+		s.log = append(s.log, entries)
 	}
 	s.hard = hs
 	return nil
 }
 
-// spliceEntries puts entries behind the part of log before them.
-func spliceEntries(log []Entry, snapshot *Snapshot, entries []Entry) ([]Entry, error) {
-	next := uint64(1) // what may follow an empty log
+// truncate removes the entry at next and those behind it; what is left must end
+// right before.
+func (s *MemStorage) truncate(next uint64) error {
+	first := uint64(1) // what may follow an empty log
 	switch {
-	case len(log) > 0:
-		next = log[0].Index
-	case snapshot != nil:
-		next = snapshot.Index + 1
+	case len(s.log) > 0:
+		first = s.log[0][0].Index
+	case s.snapshot != nil:
+		first = s.snapshot.Index + 1
 	}
-	keep := entries[0].Index - next
-	if entries[0].Index < next || keep > uint64(len(log)) {
-		return nil, fmt.Errorf("%w: entry %d does not join the stored log %d..%d", ErrCorrupt, entries[0].Index, next, next+uint64(len(log))-1)
+	end := first
+	for k := len(s.log); k > 0 && next >= first; k-- {
+		run := s.log[k-1]
+		if start := run[0].Index; start < next {
+			s.log[k-1] = run[:min(next-start, uint64(len(run)))]
+			end = start + uint64(len(s.log[k-1]))
+			break
+		}
+		s.log = slices.Delete(s.log, k-1, k)
 	}
-	return append(log[:keep], entries...), nil
+	if next != end {
+		return fmt.Errorf("%w: entry %d does not join the stored log, which begins at %d", ErrCorrupt, next, first)
+	}
+	return nil
 }
 
 // SaveSnapshot implements Storage.
@@ -95,9 +105,12 @@ func (s *MemStorage) SaveSnapshot(snap Snapshot) error {
 	if s.snapshot != nil && s.snapshot.Index > snap.Index {
 		return nil
 	}
-	joins := slices.ContainsFunc(s.entries, func(e Entry) bool { return e.Index == snap.Index && e.Term == snap.Term })
+	joins := slices.ContainsFunc(s.log, func(run []Entry) bool {
+		i := snap.Index - run[0].Index
+		return snap.Index >= run[0].Index && i < uint64(len(run)) && run[i].Term == snap.Term
+	})
 	if !joins {
-		s.entries = nil
+		s.log = nil
 	}
 	s.snapshot = &snap
 	return nil
@@ -117,11 +130,14 @@ func (s *MemStorage) Compact(index uint64) error {
 	if s.snapshot == nil || index > s.snapshot.Index {
 		return fmt.Errorf("%w: compaction to %d is not covered by a snapshot", ErrInvalid, index)
 	}
-	keep := slices.IndexFunc(s.entries, func(e Entry) bool { return e.Index > index })
-	if keep < 0 {
-		keep = len(s.entries)
+	drop := 0
+	for drop < len(s.log) && s.log[drop][len(s.log[drop])-1].Index <= index {
+		drop++
 	}
-	s.entries = dropEntries(s.entries, keep)
+	s.log = slices.Delete(s.log, 0, drop)
+	if len(s.log) > 0 && s.log[0][0].Index <= index {
+		s.log[0] = s.log[0][index+1-s.log[0][0].Index:]
+	}
 	return nil
 }
 

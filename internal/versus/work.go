@@ -90,6 +90,10 @@ func (w *Work) Each(ctx context.Context, clients int, op func(ctx context.Contex
 	for range clients {
 		c := w.NewClient()
 		wg.Go(func() {
+			// Each has its own context, as requests have: one Done channel for all
+			// would be a lock that they meet at.
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
 			if err := c.loop(ctx, op); err != nil {
 				w.stop.Store(true)
 				once.Do(func() { first = err })
