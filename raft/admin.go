@@ -79,9 +79,8 @@ func (n *Node) ChangeMembership(ctx context.Context, m Membership) error {
 		done.Store(err == nil)
 		return err
 	}, func(c *Core) (bool, error) {
-		cfg := c.config()
 		switch {
-		case cfg.index <= c.log.commit && !cfg.Joint() && sameMembers(cfg.Membership, m):
+		case c.config().index <= c.log.commit && !c.joint && sameMembers(c.Membership(), m):
 			return true, nil
 		case c.role != Leader || c.term != term:
 			return true, fmt.Errorf("%w: deposed during a change of membership", ErrOutcomeUnknown)

@@ -117,10 +117,9 @@ func BenchmarkCore(b *testing.B) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		keep := make([]*lockstep, groups)
+		keep := make([][]*Core, groups)
 		for i := range keep {
-			keep[i] = newLockstep(b, 3)
-			keep[i].queue = nil
+			keep[i] = newLockstep(b, 3).cores
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)

@@ -59,6 +59,9 @@ type Config struct {
 	Trace func(Event)
 }
 
+// maxTicks bounds the timeouts.
+const maxTicks = 1 << 28
+
 func (cfg Config) withDefaults() Config {
 	def := func(v *int, d int) {
 		if *v == 0 {
@@ -83,6 +86,9 @@ func (cfg Config) validate() error {
 	case cfg.HeartbeatTicks < 1 || cfg.ElectionTicks <= cfg.HeartbeatTicks:
 		return fmt.Errorf("%w: ElectionTicks is %d, must be above HeartbeatTicks, which is %d and must be positive",
 			ErrInvalid, cfg.ElectionTicks, cfg.HeartbeatTicks)
+	case max(cfg.ElectionTicks, cfg.ElectionDelay) > maxTicks:
+		return fmt.Errorf("%w: ElectionTicks is %d and ElectionDelay %d, both must be at most %d",
+			ErrInvalid, cfg.ElectionTicks, cfg.ElectionDelay, maxTicks)
 	case min(cfg.MaxMessageBytes, cfg.MaxInflight, cfg.MaxInflightBytes, cfg.MaxApplyBytes,
 		cfg.MaxUncommittedBytes, cfg.MaxEntryBytes, cfg.ElectionDelay, cfg.Lease) < 0:
 		return fmt.Errorf("%w: a limit in Config is negative", ErrInvalid)

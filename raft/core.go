@@ -1,9 +1,6 @@
 package raft
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Role is what a node is in its term (Figure 4).
 type Role uint8
@@ -27,26 +24,30 @@ func (r Role) String() string {
 type Core struct {
 	cfg Config
 
-	role     Role
+	role  Role
+	joint bool // a change of voters is under way: two majorities decide (§6)
+	dirty bool // a leader may have something to send
+	taken bool // what out and reads hold was handed out
+
+	electionElapsed  int32 // ticks since a sign of life, or since the last CheckQuorum
+	heartbeatElapsed int32
+	timeout          int32 // ticks of silence this node accepts
+	rng              uint64
+
 	term     uint64 // currentTerm
 	votedFor NodeID
 	leader   NodeID // of this term, None while unknown
 	log      raftLog
 	// The last snapshot this node holds (Figure 13); 0 when there is none.
 	lastIncludedIndex, lastIncludedTerm uint64
-	configs                             []configAt // the memberships in the log, oldest first
-	members                             []progress // of all who take part, by ID
-	self                                int        // this node's place among them, -1 when it has none
 
-	electionElapsed  int // ticks since a sign of life, or since the last CheckQuorum
-	heartbeatElapsed int
-	timeout          int // ticks of silence this node accepts
-	rng              uint64
+	configs []configAt // the memberships in the log, oldest first
+	members []progress // of all who take part, by ID
 
-	dirty       bool // a leader may have something to send
-	uncommitted int  // bytes a leader has taken and not committed
+	uncommitted int // bytes a leader has taken and not committed
 	transferee  NodeID
-	reads       readQueue
+	reads       *readQueue // nil until there is one
+	lease       *lease     // nil without Config.Lease
 	out         outbox
 }
 
@@ -69,10 +70,11 @@ func NewCore(cfg Config, st State) (*Core, error) {
 	}
 	// Mixed, or nodes with near seeds would draw from one sequence, shifted, and
 	// could fall into step for ever.
-	c := &Core{cfg: cfg, rng: mix(mix(cfg.Seed) ^ uint64(cfg.ID)), self: -1}
+	c := &Core{cfg: cfg, rng: mix(mix(cfg.Seed) ^ uint64(cfg.ID))}
 	c.term, c.votedFor = st.HardState.Term, st.HardState.VotedFor
 	c.out.hard = st.HardState
 	membership := Membership{Voters: cfg.Voters}
+	c.cfg.Voters = nil // what is in the log counts from now on
 	if st.Snapshot != nil {
 		c.lastIncludedIndex, c.lastIncludedTerm = st.Snapshot.Index, st.Snapshot.Term
 		membership = st.Snapshot.Membership
@@ -84,13 +86,15 @@ func NewCore(cfg Config, st State) (*Core, error) {
 		return nil, err
 	}
 	c.resetConfigs(c.lastIncludedIndex, membership)
-	behind := slices.IndexFunc(st.Entries, func(e Entry) bool { return e.Index > c.lastIncludedIndex })
-	if behind >= 0 {
-		if err := c.adoptEntries(st.Entries[behind:]); err != nil {
-			return nil, err
+	for i := range st.Entries {
+		if st.Entries[i].Index > c.lastIncludedIndex {
+			c.adoptEntries(st.Entries[i:])
+			break
 		}
 	}
-	c.reads.quiet = cfg.Lease > 0
+	if cfg.Lease > 0 {
+		c.lease = &lease{quiet: true}
+	}
 	c.resetTimeout()
 	return c, nil
 }
@@ -113,7 +117,7 @@ func (c *Core) load(st State) error {
 		l.offset, l.offsetTerm = base, c.lastIncludedTerm
 	}
 	l.entries.add(st.Entries...)
-	if err := checkRun(st.Entries, l.offset, l.offsetTerm, c.term); err != nil {
+	if err := checkEntries(st.Entries, l.offset, l.offsetTerm, c.term); err != nil {
 		return fmt.Errorf("%w: stored log: %w", ErrCorrupt, err)
 	}
 	// A state machine with a memory of its own may know of a commit that the
@@ -128,13 +132,18 @@ func (c *Core) load(st State) error {
 	return nil
 }
 
-// checkRun verifies that entries follow index/term without a gap, in terms
-// that never fall and do not exceed maxTerm.
-func checkRun(entries []Entry, index, term, maxTerm uint64) error {
+// checkEntries verifies that entries follow index/term without a gap, in terms
+// that never fall and do not exceed maxTerm, and that memberships are such.
+func checkEntries(entries []Entry, index, term, maxTerm uint64) error {
 	for i := range entries {
 		e := &entries[i]
 		if e.Index != index+1 || e.Term < term || e.Term > maxTerm {
 			return fmt.Errorf("entry %d/t%d cannot follow %d/t%d in term %d", e.Index, e.Term, index, term, maxTerm)
+		}
+		if e.Type == EntryMembership {
+			if _, err := DecodeMembership(e.Data); err != nil {
+				return err
+			}
 		}
 		index, term = e.Index, e.Term
 	}
@@ -151,6 +160,9 @@ func (c *Core) member(id NodeID) *progress {
 	return nil
 }
 
+// own is what this node knows of itself: nil when it does not take part.
+func (c *Core) own() *progress { return c.member(c.cfg.ID) }
+
 // Tick tells the core that one unit of its time has passed.
 func (c *Core) Tick() {
 	if c.role == Leader {
@@ -158,10 +170,10 @@ func (c *Core) Tick() {
 		return
 	}
 	c.electionElapsed++
-	if c.electionElapsed >= c.cfg.ElectionTicks {
-		c.reads.quiet = false
+	if c.quiet() && int(c.electionElapsed) >= c.cfg.ElectionTicks {
+		c.lease.quiet = false
 	}
-	c.reads.expire(c)
+	c.expireReads()
 	if c.electionElapsed >= c.timeout && c.mayCampaign() {
 		c.campaign()
 	}
@@ -247,15 +259,8 @@ func (c *Core) checkMessage(m *Message) error {
 	case m.To != c.cfg.ID || m.From == c.cfg.ID || m.From == None:
 		return fmt.Errorf("%w: %s is %s", ErrMisaddressed, c.cfg.ID, *m)
 	case m.Type == AppendEntries:
-		if err := checkRun(m.Entries, m.Index, m.LogTerm, m.Term); err != nil {
+		if err := checkEntries(m.Entries, m.Index, m.LogTerm, m.Term); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrCorrupt, *m, err)
-		}
-		for i := range m.Entries {
-			if m.Entries[i].Type == EntryMembership {
-				if _, err := DecodeMembership(m.Entries[i].Data); err != nil {
-					return fmt.Errorf("%w: %s: %w", ErrCorrupt, *m, err)
-				}
-			}
 		}
 	case m.Type == InstallSnapshot && (m.Snapshot == nil || m.Snapshot.Index == 0 || m.Snapshot.Term > m.Term):
 		return fmt.Errorf("%w: %s without a snapshot", ErrCorrupt, *m)
@@ -271,7 +276,7 @@ func (c *Core) onHigherTerm(m *Message) bool {
 	case RequestPreVote, RequestVote:
 		// §6, last paragraph: who hears from a leader does not listen to those
 		// who do not; a removed or returning node must not depose it.
-		if c.leaderAlive() && !m.Force || c.reads.quiet {
+		if c.leaderAlive() && !m.Force || c.quiet() {
 			c.emit(EventVoteIgnored, m.From, m.Index, "§6")
 			return false
 		}
@@ -310,11 +315,11 @@ func (c *Core) becomeFollower(term uint64, leader NodeID) {
 	c.role, c.leader = Follower, leader
 	if term > c.term {
 		c.term, c.votedFor = term, None
-		c.reads.fail(c) // asked of the leader before: its answer comes too late
+		c.failReads() // asked of the leader before: its answer comes too late
 		c.emit(EventTerm, leader, 0, "§5.1")
 	}
 	if was == Leader {
-		c.reads.fail(c)
+		c.failReads()
 		c.electionElapsed, c.dirty, c.transferee = 0, false, None
 	}
 	if was != Follower {
@@ -326,7 +331,7 @@ func (c *Core) becomeFollower(term uint64, leader NodeID) {
 func (c *Core) resetTimeout() {
 	c.electionElapsed = 0
 	c.rng += 0x9e3779b97f4a7c15
-	c.timeout = c.cfg.ElectionTicks + c.cfg.ElectionDelay + int(mix(c.rng)%uint64(c.cfg.ElectionTicks))
+	c.timeout = int32(c.cfg.ElectionTicks + c.cfg.ElectionDelay + int(mix(c.rng)%uint64(c.cfg.ElectionTicks)))
 }
 
 // mix is the output function of splitmix64 (Steele et al., 2014): the seed, and

@@ -17,7 +17,7 @@ import "github.com/flagship-go/flagship/raft/quorum"
 // away candidates, and only under CheckQuorum, which makes a leader that
 // nobody hears stop by itself.
 func (c *Core) leaderAlive() bool {
-	return !c.cfg.NoCheckQuorum && c.leader != None && c.electionElapsed < c.cfg.ElectionTicks
+	return !c.cfg.NoCheckQuorum && c.leader != None && int(c.electionElapsed) < c.cfg.ElectionTicks
 }
 
 // campaign starts an election, or tries again when the last one was undecided.
@@ -37,7 +37,7 @@ func (c *Core) becomeCandidate(force bool) {
 	c.role, c.leader = Candidate, None
 	c.term++
 	c.votedFor = c.cfg.ID // counted in Synced
-	c.reads.fail(c)
+	c.failReads()
 	c.emit(EventRole, None, 0, "§5.2")
 	c.askForVotes(RequestVote, c.term, force)
 }
@@ -46,7 +46,7 @@ func (c *Core) askForVotes(kind MessageType, term uint64, force bool) {
 	c.resetTimeout()
 	for i := range c.members {
 		c.members[i].vote = voteMissing
-		if p := &c.members[i]; i != c.self && (p.voter || p.outgoing) {
+		if p := &c.members[i]; p.id != c.cfg.ID && (p.voter || p.outgoing) {
 			c.send(Message{Type: kind, To: p.id, Term: term, Index: c.log.last(), LogTerm: c.log.lastTerm(), Force: force})
 		}
 	}
@@ -113,8 +113,8 @@ func (c *Core) countVote(p *progress, v vote) {
 
 // countOwnVote counts the vote for ourselves, where we have one.
 func (c *Core) countOwnVote() {
-	if c.self >= 0 {
-		c.countVote(&c.members[c.self], voteGranted)
+	if p := c.own(); p != nil {
+		c.countVote(p, voteGranted)
 	}
 }
 
@@ -139,7 +139,7 @@ func (c *Core) tally(of func(*progress) vote) quorum.Result {
 		return quorum.Vote(n, granted, denied)
 	}
 	incoming := count(func(p *progress) bool { return p.voter })
-	if !c.config().Joint() {
+	if !c.joint {
 		return incoming
 	}
 	return quorum.Both(incoming, count(func(p *progress) bool { return p.outgoing }))
@@ -153,11 +153,12 @@ func (c *Core) becomeLeader() {
 	for i := range c.members {
 		c.members[i].reset(c.log.last())
 	}
-	if c.self >= 0 {
-		c.members[c.self].advanceTo(c.log.durable)
+	if p := c.own(); p != nil {
+		p.advanceTo(c.log.durable)
 	}
 	c.log.add(Entry{Index: c.log.last() + 1, Term: c.term, Type: EntryNoop})
-	c.reads.lead()
+	c.reads.restart()
+	c.lease.reset(false)
 	c.uncommitted = 0
 	for i := c.log.commit + 1; i <= c.log.last(); i++ {
 		c.uncommitted += c.log.entry(i).size()
@@ -170,14 +171,16 @@ func (c *Core) becomeLeader() {
 // for an election timeout (CheckQuorum, dissertation §6.2): a leader cut off
 // must not keep its clients waiting for what cannot commit.
 func (c *Core) tickLeader() {
-	c.reads.now++
+	if c.lease != nil {
+		c.lease.now++
+	}
 	c.heartbeatElapsed++
-	if c.heartbeatElapsed >= c.cfg.HeartbeatTicks {
+	if int(c.heartbeatElapsed) >= c.cfg.HeartbeatTicks {
 		c.heartbeatElapsed = 0
 		c.heartbeat()
 	}
 	c.electionElapsed++
-	if c.electionElapsed < c.cfg.ElectionTicks {
+	if int(c.electionElapsed) < c.cfg.ElectionTicks {
 		return
 	}
 	c.electionElapsed = 0

@@ -90,6 +90,7 @@ func (l *entryList) truncate(n int) {
 // drop forgets the first n entries, and with the last chunk that holds any of
 // them lets go of it: a copy of the rest frees their commands.
 func (l *entryList) drop(n int) {
+	room := min(chunkEntries, l.n) // what comes until the next time will fit
 	l.n -= n
 	whole := 0
 	for whole < len(l.sealed) && n >= len(l.sealed[whole]) {
@@ -102,7 +103,6 @@ func (l *entryList) drop(n int) {
 	case len(l.sealed) > 0:
 		l.sealed[0] = slices.Clone(l.sealed[0][n:])
 	default:
-		// As much room as before: what comes until the next time will fit.
-		l.tail = append(make([]Entry, 0, len(l.tail)), l.tail[n:]...)
+		l.tail = append(make([]Entry, 0, room), l.tail[n:]...)
 	}
 }

@@ -49,24 +49,24 @@ func TestTicksFollowTheClockAndNotTheTicker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		core, err := NewCore(Config{ID: 1, Voters: []NodeID{1}, Lease: 10}, State{})
 		require.NoError(t, err)
-		for core.role != Leader || !core.reads.hasLease {
+		for core.role != Leader || !core.lease.held {
 			core.Tick()
 			core.Synced(core.Ready().Seq)
 		}
 		const interval = 100 * time.Millisecond
 		n := &Node{core: core, due: time.Now().Add(interval), opts: Options{TickInterval: interval}}
 		n.opts.ElectionTicks = 10
-		before := core.reads.now
+		before := core.lease.now
 		for range 20 {
 			time.Sleep(195 * time.Millisecond)
 			n.passTime()
-			require.True(t, core.reads.hasLease)
+			require.True(t, core.lease.held)
 		}
-		require.Equal(t, 39, core.reads.now-before, "ticks in 3.9 s")
+		require.Equal(t, 39, core.lease.now-before, "ticks in 3.9 s")
 
-		before = core.reads.now
+		before = core.lease.now
 		time.Sleep(time.Second)
 		n.passTime()
-		require.Equal(t, 1, core.reads.now-before, "one tick, no burst")
+		require.Equal(t, 1, core.lease.now-before, "one tick, no burst")
 	})
 }

@@ -60,7 +60,8 @@ const membershipVersion = 1
 // EncodeMembership writes a membership as the data of an EntryMembership: the
 // version, then each set as its length and IDs, all uvarints.
 func EncodeMembership(m Membership) []byte {
-	b := []byte{membershipVersion}
+	b := make([]byte, 1, 4+len(m.Voters)+len(m.Learners)+len(m.Outgoing)) // small IDs take a byte
+	b[0] = membershipVersion
 	for _, set := range [][]NodeID{m.Voters, m.Learners, m.Outgoing} {
 		b = binary.AppendUvarint(b, uint64(len(set)))
 		for _, id := range set {
@@ -103,10 +104,19 @@ func DecodeMembership(b []byte) (Membership, error) {
 	return m, m.validate("a membership entry")
 }
 
-// configAt is a membership and the entry that brought it.
+// configAt is a membership and the entry that brought it, encoded as it is
+// there: it is looked at seldom, and an idle group should be small.
 type configAt struct {
-	index uint64
-	Membership
+	index   uint64
+	encoded []byte
+}
+
+func (c *configAt) membership() Membership {
+	m, err := DecodeMembership(c.encoded)
+	if err != nil {
+		panic("raft: broken invariant: an unchecked membership: " + err.Error())
+	}
+	return m
 }
 
 // A node uses the newest membership in its log, committed or not (§6): the one
@@ -116,20 +126,14 @@ type configAt struct {
 // config is the membership in force.
 func (c *Core) config() *configAt { return &c.configs[len(c.configs)-1] }
 
-// adoptEntries notices the memberships among new entries.
-func (c *Core) adoptEntries(entries []Entry) error {
+// adoptEntries notices the memberships among new entries, which were checked.
+func (c *Core) adoptEntries(entries []Entry) {
 	for i := range entries {
-		if entries[i].Type != EntryMembership {
-			continue
+		if e := &entries[i]; e.Type == EntryMembership {
+			c.configs = append(c.configs, configAt{e.Index, e.Data})
+			c.useConfig()
 		}
-		m, err := DecodeMembership(entries[i].Data)
-		if err != nil {
-			return err
-		}
-		c.configs = append(c.configs, configAt{entries[i].Index, m})
-		c.useConfig()
 	}
-	return nil
 }
 
 // revertConfigs forgets the memberships of entries from index on.
@@ -146,7 +150,7 @@ func (c *Core) revertConfigs(index uint64) {
 
 // resetConfigs starts over with the membership of a snapshot.
 func (c *Core) resetConfigs(index uint64, m Membership) {
-	c.configs = []configAt{{index, m.clone()}}
+	c.configs = []configAt{{index, EncodeMembership(m)}}
 	c.useConfig()
 }
 
@@ -164,27 +168,29 @@ func (c *Core) forgetConfigs(index uint64) {
 // that joined later and replays the log from its beginning, before the first
 // entry that names them: no snapshot can be taken there.
 func (c *Core) MembershipAt(index uint64) Membership {
-	m := c.configs[0].Membership
+	at := &c.configs[0]
 	for i := range c.configs {
 		if c.configs[i].index <= index {
-			m = c.configs[i].Membership
+			at = &c.configs[i]
 		}
 	}
-	return m.clone()
+	return at.membership()
 }
 
 // Membership returns the membership in force.
-func (c *Core) Membership() Membership { return c.config().clone() }
+func (c *Core) Membership() Membership { return c.config().membership() }
 
 // useConfig makes the newest membership the one that counts, and keeps what is
 // known of members that stay.
 func (c *Core) useConfig() {
-	cfg := c.config()
-	old := c.members
-	c.members = nil
+	cfg := c.Membership()
+	c.joint = cfg.Joint()
 	ids := slices.Concat(cfg.Voters, cfg.Learners, cfg.Outgoing)
 	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
+	ids = slices.Compact(ids)
+	old := c.members
+	c.members = make([]progress, 0, len(ids))
+	for _, id := range ids {
 		p := progress{id: id, nextIndex: c.log.last() + 1, active: true}
 		if i := slices.IndexFunc(old, func(p progress) bool { return p.id == id }); i >= 0 {
 			p = old[i]
@@ -192,7 +198,6 @@ func (c *Core) useConfig() {
 		p.voter, p.outgoing = slices.Contains(cfg.Voters, id), slices.Contains(cfg.Outgoing, id)
 		c.members = append(c.members, p)
 	}
-	c.self = slices.IndexFunc(c.members, func(p progress) bool { return p.id == c.cfg.ID })
 	c.dirty = true
 }
 
@@ -201,13 +206,13 @@ func (c *Core) useConfig() {
 // voter that a change removes still campaigns until it knows the change to be
 // committed; only it may have the entries to bring that about (D§4.2.2).
 func (c *Core) mayCampaign() bool {
-	for i := len(c.configs) - 1; i >= 0; i-- {
-		m := &c.configs[i]
+	if p := c.own(); p != nil && (p.voter || p.outgoing) {
+		return true // of the newest
+	}
+	for i := len(c.configs) - 1; i > 0 && c.configs[i].index > c.log.commit; i-- {
+		m := c.configs[i-1].membership()
 		if slices.Contains(m.Voters, c.cfg.ID) || slices.Contains(m.Outgoing, c.cfg.ID) {
 			return true
-		}
-		if m.index <= c.log.commit {
-			break
 		}
 	}
 	return false
@@ -234,13 +239,13 @@ func (c *Core) ChangeMembership(m Membership) (index, term uint64, err error) {
 		return 0, 0, fmt.Errorf("%w: leadership is being given to %s", ErrPending, c.transferee)
 	}
 	now := c.config()
-	if term, _ := c.log.term(c.log.commit); now.index > c.log.commit || now.Joint() || term != c.term {
+	if term, _ := c.log.term(c.log.commit); now.index > c.log.commit || c.joint || term != c.term {
 		return 0, 0, fmt.Errorf("%w: entry %d of the membership is not committed in term %d yet", ErrPending, now.index, c.term)
 	}
 	slices.Sort(m.Voters)
 	slices.Sort(m.Learners)
-	if !slices.Equal(slices.Sorted(slices.Values(now.Voters)), m.Voters) {
-		m.Outgoing = slices.Clone(now.Voters)
+	if voters := now.membership().Voters; !slices.Equal(slices.Sorted(slices.Values(voters)), m.Voters) {
+		m.Outgoing = voters
 	}
 	c.appendConfig(m)
 	return c.log.last(), c.term, nil
@@ -249,8 +254,7 @@ func (c *Core) ChangeMembership(m Membership) (index, term uint64, err error) {
 func (c *Core) appendConfig(m Membership) {
 	e := Entry{Index: c.log.last() + 1, Term: c.term, Type: EntryMembership, Data: EncodeMembership(m)}
 	c.log.add(e)
-	c.configs = append(c.configs, configAt{e.Index, m})
-	c.useConfig()
+	c.adoptEntries([]Entry{e})
 	c.emit(EventMembership, None, e.Index, "§6")
 }
 
@@ -260,8 +264,10 @@ func (c *Core) settleConfig() {
 	cfg := c.config()
 	switch {
 	case cfg.index > c.log.commit:
-	case cfg.Joint():
-		c.appendConfig(Membership{Voters: slices.Clone(cfg.Voters), Learners: slices.Clone(cfg.Learners)})
+	case c.joint:
+		m := cfg.membership()
+		m.Outgoing = nil
+		c.appendConfig(m)
 	case !c.mayCampaign():
 		c.emit(EventMembership, None, cfg.index, "§6: not among the voters any more")
 		c.flush() // tell the others what is committed first
@@ -280,7 +286,7 @@ func (c *Core) reached(value func(*progress) uint64) uint64 {
 		}
 	}
 	index := quorum.Index(set)
-	if !c.config().Joint() {
+	if !c.joint {
 		return index
 	}
 	set = set[:0]

@@ -112,7 +112,12 @@ func (t MessageType) String() string {
 // Term is always the sender's term, but for RequestPreVote and its granting
 // reply, where it is the term the candidate would campaign in.
 type Message struct {
-	Type MessageType
+	Type   MessageType
+	Reject bool
+	// Force asks for a vote even of those who hear a leader: the leader itself
+	// wants it.
+	Force bool
+
 	From NodeID
 	To   NodeID
 	Term uint64
@@ -122,7 +127,6 @@ type Message struct {
 	Commit  uint64
 	Entries []Entry
 
-	Reject bool
 	// Hint is the last index at which the follower's log may agree with the
 	// leader's, as far as the follower can tell; LogTerm is its term there.
 	Hint uint64
@@ -130,9 +134,6 @@ type Message struct {
 	// when it does not. A rejection repeats Mid if the logs match there.
 	Mid     uint64
 	MidTerm uint64
-	// Force asks for a vote even of those who hear a leader: the leader itself
-	// wants it.
-	Force bool
 	// ID names a read to the node that asks.
 	ID uint64
 	// Round numbers the leader's rounds of asking "am I still the leader?"

@@ -34,18 +34,19 @@ func (s ProgressState) String() string {
 //	          +--------> SnapshotSent ---------+ snapshot stands for
 type progress struct {
 	id         NodeID
-	state      ProgressState
 	matchIndex uint64 // highest entry known to be durable at the member
 	nextIndex  uint64 // next entry to send
 	sentCommit uint64 // highest commit index told, so it is told once
 
-	probing  bool   // Probe: the one message is under way
-	due      bool   // a heartbeat is due, whatever else there is to send
-	active   bool   // answered since the last CheckQuorum
-	silent   int    // ticks in SnapshotSent without a sign of life
 	round    uint64 // highest round answered (reads.go)
-	inflight window
-	bisect   bool // Probe: the logs are known to differ
+	inflight *window
+
+	state   ProgressState
+	silent  int32 // ticks in SnapshotSent without a sign of life
+	probing bool  // Probe: the one message is under way
+	bisect  bool  // Probe: the logs are known to differ
+	due     bool  // a heartbeat is due, whatever else there is to send
+	active  bool  // answered since the last CheckQuorum
 
 	vote     vote // its answer to our candidacy
 	voter    bool // its vote counts
@@ -66,8 +67,9 @@ const (
 func (p *progress) reset(lastIndex uint64) {
 	*p = progress{
 		id: p.id, voter: p.voter, outgoing: p.outgoing,
-		nextIndex: lastIndex + 1, inflight: window{ring: p.inflight.ring},
+		nextIndex: lastIndex + 1, inflight: p.inflight,
 	}
+	p.inflight.clear()
 }
 
 func (p *progress) become(s ProgressState) {
@@ -90,8 +92,8 @@ func (p *progress) advanceTo(index uint64) bool {
 }
 
 // window bounds what is sent and not yet answered, in messages and bytes. It
-// is a ring of the last index and size of each such message, made when first
-// needed: an idle group holds none.
+// is a ring of the last index and size of each such message. Nothing is under
+// way in a nil window: an idle group holds none.
 type window struct {
 	ring  []sent
 	head  int
@@ -104,10 +106,23 @@ type sent struct {
 	bytes int
 }
 
-func (w *window) clear() { w.head, w.n, w.bytes = 0, 0, 0 }
+func (w *window) clear() {
+	if w != nil {
+		w.head, w.n, w.bytes = 0, 0, 0
+	}
+}
+
+// count is the number of messages under way.
+func (w *window) count() int {
+	if w == nil {
+		return 0
+	}
+	return w.n
+}
 
 func (w *window) full(maxMessages, maxBytes int) bool {
-	return w.n >= maxMessages || w.n > 0 && w.bytes >= maxBytes
+	n := w.count()
+	return n >= maxMessages || n > 0 && w.bytes >= maxBytes
 }
 
 func (w *window) add(last uint64, bytes int) {
@@ -125,7 +140,7 @@ func (w *window) add(last uint64, bytes int) {
 
 // free forgets the messages that a match at index answers.
 func (w *window) free(index uint64) {
-	for w.n > 0 && w.ring[w.head].last <= index {
+	for w.count() > 0 && w.ring[w.head].last <= index {
 		w.bytes -= w.ring[w.head].bytes
 		w.head = (w.head + 1) % len(w.ring)
 		w.n--

@@ -15,9 +15,7 @@ import "slices"
 // reads cost as many messages as one, and none when entries flow anyway.
 //
 // A follower asks its leader for the index, and answers from its own state
-// machine. With a lease (Config.Lease) a leader skips the round while the
-// clocks say that nobody else can have been elected: voters that answered a
-// round turn candidates away for an election timeout from then on.
+// machine. With a lease a leader skips the round (lease.go).
 
 // Read is a decided read: from Index on, the state machine may answer it.
 type Read struct {
@@ -27,18 +25,43 @@ type Read struct {
 	Lost bool
 }
 
-// readQueue holds the reads that are not decided.
+// readQueue holds the reads of one reign. A node of which no read was asked has
+// none: idle groups are many.
 type readQueue struct {
 	round   uint64        // the newest round started
 	waiting []pendingRead // as leader, by round; round 0, not started yet, last
 	asked   []askedRead   // as follower: of the leader
+	decided []Read        // for the next Ready
+}
 
-	now      int       // ticks of this reign
-	starts   []started // rounds that may still extend the lease, with Lease
-	leased   int       // the lease began at this tick
-	hasLease bool
-	noLease  bool // given up for this reign
-	quiet    bool // just restarted: who had our word may hold a lease
+// newest is the number of the newest round, which messages carry.
+func (q *readQueue) newest() uint64 {
+	if q == nil {
+		return 0
+	}
+	return q.round
+}
+
+// done are the reads that are decided.
+func (q *readQueue) done() []Read {
+	if q == nil {
+		return nil
+	}
+	return q.decided
+}
+
+// restart begins another reign; what is decided stays.
+func (q *readQueue) restart() {
+	if q != nil {
+		*q = readQueue{decided: q.decided}
+	}
+}
+
+func (c *Core) readQueue() *readQueue {
+	if c.reads == nil {
+		c.reads = &readQueue{}
+	}
+	return c.reads
 }
 
 type pendingRead struct {
@@ -51,14 +74,6 @@ type askedRead struct {
 	left int // ticks until it is given up
 }
 
-type started struct {
-	round uint64
-	tick  int
-}
-
-// lead starts the queue of a new reign.
-func (q *readQueue) lead() { *q = readQueue{} }
-
 // ReadIndex asks when a read that starts now may be answered; the answer comes
 // in Ready.Reads under the same id. A node must never use an id twice, not
 // even after a restart. On a node that knows no leader, the error is a
@@ -70,22 +85,20 @@ func (c *Core) ReadIndex(id uint64) error {
 	case c.leader == None:
 		return &NotLeaderError{}
 	default:
-		c.reads.asked = append(c.reads.asked, askedRead{id, c.cfg.ElectionTicks})
+		q := c.readQueue()
+		q.asked = append(q.asked, askedRead{id, c.cfg.ElectionTicks})
 		c.send(Message{Type: ReadRequest, To: c.leader, ID: id})
 	}
 	return nil
 }
 
 func (c *Core) askRound(r pendingRead) {
-	q := &c.reads
-	// Between ticks it may be up to one later than now says, and the first tick
-	// that a voter counts after its answer may come at once: of E ticks it keeps
-	// its word for as little as E-1. So the last tick of the lease is not used.
-	if q.hasLease && !q.noLease && q.now-q.leased < c.cfg.Lease-1 && c.termCommitted() {
+	if c.lease.holds(c.cfg.Lease) && c.termCommitted() {
 		r.index = c.log.commit
 		c.decide(r)
 		return
 	}
+	q := c.readQueue()
 	q.waiting = append(q.waiting, r)
 	c.dirty = true
 }
@@ -98,45 +111,43 @@ func (c *Core) termCommitted() bool {
 	return term == c.term
 }
 
+// hasNew says whether reads wait for a round to start.
+func (q *readQueue) hasNew() bool {
+	return q != nil && len(q.waiting) > 0 && q.waiting[len(q.waiting)-1].round == 0
+}
+
 // startRound gives the reads that wait for one a round of their own. With
 // leases every heartbeat starts one.
 func (c *Core) startRound(heartbeat bool) {
-	q := &c.reads
-	n := len(q.waiting)
-	asked := n > 0 && q.waiting[n-1].round == 0 && c.termCommitted()
-	lease := heartbeat && c.cfg.Lease > 0
-	if !asked && !lease {
+	asked := c.reads.hasNew() && c.termCommitted()
+	if !asked && (!heartbeat || c.lease == nil) {
 		return
 	}
+	q := c.readQueue()
 	q.round++
 	if asked {
-		for i := n - 1; i >= 0 && q.waiting[i].round == 0; i-- {
+		for i := len(q.waiting) - 1; i >= 0 && q.waiting[i].round == 0; i-- {
 			q.waiting[i].index, q.waiting[i].round = c.log.commit, q.round
 		}
 		for i := range c.members {
 			c.members[i].due = true
 		}
 	}
-	if c.cfg.Lease > 0 {
-		q.starts = append(q.starts, started{q.round, q.now})
-	}
-	if c.self >= 0 {
-		c.answered(&c.members[c.self], q.round)
+	c.lease.start(q.round)
+	if p := c.own(); p != nil {
+		c.answered(p, q.round)
 	}
 }
 
 // answered notes that a member still followed us when it answered a round.
 func (c *Core) answered(p *progress, round uint64) {
-	q := &c.reads
-	if round <= p.round || round > q.round {
+	q := c.reads
+	if round <= p.round || round > q.newest() {
 		return
 	}
 	p.round = round
 	confirmed := c.reached(func(p *progress) uint64 { return p.round })
-	for len(q.starts) > 0 && q.starts[0].round <= confirmed {
-		q.leased, q.hasLease = q.starts[0].tick, true
-		q.starts = slices.Delete(q.starts, 0, 1)
-	}
+	c.lease.confirm(confirmed)
 	done := 0
 	for done < len(q.waiting) && q.waiting[done].round != 0 && q.waiting[done].round <= confirmed {
 		c.decide(q.waiting[done])
@@ -147,7 +158,7 @@ func (c *Core) answered(p *progress, round uint64) {
 
 func (c *Core) decide(r pendingRead) {
 	if r.from == None {
-		c.out.read(Read{ID: r.id, Index: r.index})
+		c.answer(Read{ID: r.id, Index: r.index})
 		return
 	}
 	c.send(Message{Type: ReadReply, To: r.from, ID: r.id, Index: r.index})
@@ -163,17 +174,21 @@ func (c *Core) onReadRequest(m *Message) {
 }
 
 func (c *Core) onReadReply(m *Message) {
-	q := &c.reads
+	q := c.readQueue()
 	i := slices.IndexFunc(q.asked, func(r askedRead) bool { return r.id == m.ID })
 	if i < 0 {
 		return
 	}
 	q.asked = slices.Delete(q.asked, i, i+1)
-	c.out.read(Read{ID: m.ID, Index: m.Index, Lost: m.Reject})
+	c.answer(Read{ID: m.ID, Index: m.Index, Lost: m.Reject})
 }
 
-// expire gives up reads whose question or answer was lost.
-func (q *readQueue) expire(c *Core) {
+// expireReads gives up those whose question or answer was lost.
+func (c *Core) expireReads() {
+	q := c.reads
+	if q == nil {
+		return
+	}
 	q.asked = slices.DeleteFunc(q.asked, func(r askedRead) bool { return r.left <= 0 && c.lose(r.id) })
 	for i := range q.asked {
 		q.asked[i].left--
@@ -181,32 +196,30 @@ func (q *readQueue) expire(c *Core) {
 }
 
 func (c *Core) lose(id uint64) bool {
-	c.out.read(Read{ID: id, Lost: true})
+	c.answer(Read{ID: id, Lost: true})
 	return true
 }
 
-// fail tells all who wait here that the leader they asked leads no more.
-func (q *readQueue) fail(c *Core) {
-	for _, r := range q.waiting {
-		if r.from == None {
+// failReads tells all who wait here that the leader they asked leads no more,
+// and ends the lease.
+func (c *Core) failReads() {
+	if q := c.reads; q != nil {
+		for _, r := range q.waiting {
+			if r.from == None {
+				c.lose(r.id)
+			}
+		}
+		for _, r := range q.asked {
 			c.lose(r.id)
 		}
+		q.restart()
 	}
-	for _, r := range q.asked {
-		c.lose(r.id)
-	}
-	*q = readQueue{quiet: q.quiet}
+	c.lease.reset(c.quiet())
 }
 
-// DropLease makes a leader prove itself anew before it answers reads without
-// a round. The shell calls it when its clock may have stood still: after a
-// pause of the process longer than a tick or two.
-func (c *Core) DropLease() {
-	c.reads.hasLease = false
-	c.reads.starts = c.reads.starts[:0]
-}
-
-func (o *outbox) read(r Read) {
-	o.drop()
-	o.reads = append(o.reads, r)
+// answer hands a decided read out with the next Ready.
+func (c *Core) answer(r Read) {
+	c.drop()
+	q := c.readQueue()
+	q.decided = append(q.decided, r)
 }

@@ -47,12 +47,10 @@ type Ready struct {
 type outbox struct {
 	messages  []Message
 	afterSync []Message
-	reads     []Read
 	snapshot  *Snapshot
 	hard      HardState // as given to storage
 	seq       uint64
 	writes    []write
-	taken     bool // the slices above were handed out
 }
 
 // write is one Ready under way to the disk: what will be durable with it. When
@@ -75,21 +73,28 @@ func (c *Core) send(m Message) {
 	if m.Term == 0 {
 		m.Term = c.term
 	}
-	c.out.drop()
+	c.drop()
+	mine, other := &c.out.afterSync, &c.out.messages
 	if c.role == Leader {
-		c.out.messages = append(c.out.messages, m)
-	} else {
-		c.out.afterSync = append(c.out.afterSync, m)
+		mine, other = other, mine
 	}
+	if cap(*mine) == 0 && len(*other) == 0 { // one buffer does for both roles
+		*mine, *other = *other, nil
+	}
+	*mine = append(*mine, m)
 }
 
 // drop forgets what the last Ready handed out, keeping the memory.
-func (o *outbox) drop() {
-	if o.taken {
-		clear(o.messages)
-		clear(o.afterSync)
-		o.messages, o.afterSync, o.reads = o.messages[:0], o.afterSync[:0], o.reads[:0]
-		o.taken = false
+func (c *Core) drop() {
+	if !c.taken {
+		return
+	}
+	o := &c.out
+	clear(o.messages)
+	clear(o.afterSync)
+	o.messages, o.afterSync, c.taken = o.messages[:0], o.afterSync[:0], false
+	if c.reads != nil {
+		c.reads.decided = c.reads.decided[:0]
 	}
 }
 
@@ -101,7 +106,7 @@ func (c *Core) hardState() HardState {
 func (c *Core) HasReady() bool {
 	c.flush()
 	o := &c.out
-	pending := !o.taken && len(o.messages)+len(o.afterSync)+len(o.reads) > 0
+	pending := !c.taken && len(o.messages)+len(o.afterSync)+len(c.reads.done()) > 0
 	return pending || o.snapshot != nil || o.hard != c.hardState() ||
 		c.log.saved < c.log.last() || c.log.handed < c.log.applicable()
 }
@@ -110,7 +115,7 @@ func (c *Core) HasReady() bool {
 func (c *Core) Ready() Ready {
 	c.flush()
 	o, l := &c.out, &c.log
-	o.drop()
+	c.drop()
 	hard := c.hardState()
 	rd := Ready{
 		HardState: hard,
@@ -118,7 +123,7 @@ func (c *Core) Ready() Ready {
 		Snapshot:  o.snapshot,
 		Messages:  o.messages,
 		AfterSync: o.afterSync,
-		Reads:     o.reads,
+		Reads:     c.reads.done(),
 	}
 	rd.MustSync = len(rd.Entries) > 0 || rd.Snapshot != nil || hard.Term != o.hard.Term || hard.VotedFor != o.hard.VotedFor
 	if rd.MustSync || hard != o.hard {
@@ -131,7 +136,7 @@ func (c *Core) Ready() Ready {
 		l.handed += uint64(len(rd.Committed))
 	}
 	l.saved = l.last()
-	o.hard, o.snapshot, o.taken = hard, nil, true
+	o.hard, o.snapshot, c.taken = hard, nil, true
 	return rd
 }
 
@@ -163,7 +168,7 @@ func (c *Core) Synced(seq uint64) {
 		return
 	}
 	o.writes = slices.Delete(o.writes, 0, done)
-	if c.role == Leader && c.self >= 0 && c.members[c.self].advanceTo(c.log.durable) {
+	if p := c.own(); c.role == Leader && p != nil && p.advanceTo(c.log.durable) {
 		c.maybeCommit()
 	}
 }

@@ -19,7 +19,7 @@ func (c *Core) heartbeat() {
 			continue
 		}
 		// A snapshot may be lost like any message, and its answer as well.
-		if p.silent++; p.silent*c.cfg.HeartbeatTicks > c.cfg.ElectionTicks {
+		if p.silent++; int(p.silent)*c.cfg.HeartbeatTicks > c.cfg.ElectionTicks {
 			c.changeState(p, Probe)
 		}
 	}
@@ -35,8 +35,8 @@ func (c *Core) flush() {
 	c.dirty = false
 	c.startRound(false)
 	for i := range c.members {
-		if i != c.self {
-			c.sendTo(&c.members[i])
+		if p := &c.members[i]; p.id != c.cfg.ID {
+			c.sendTo(p)
 		}
 	}
 }
@@ -60,7 +60,7 @@ func (c *Core) sendTo(p *progress) {
 		if p.due {
 			p.due = false
 			// Index 0 matches every log: a sign of life and nothing more.
-			c.send(Message{Type: AppendEntries, To: p.id, Round: c.reads.round})
+			c.send(Message{Type: AppendEntries, To: p.id, Round: c.reads.newest()})
 		}
 	}
 }
@@ -76,7 +76,7 @@ func (c *Core) sendAppend(p *progress, withEntries bool) bool {
 	}
 	m := Message{
 		Type: AppendEntries, To: p.id, Index: prev, LogTerm: prevTerm,
-		Commit: c.log.commit, Round: c.reads.round,
+		Commit: c.log.commit, Round: c.reads.newest(),
 	}
 	if p.state == Probe && p.bisect {
 		m.Mid = c.middle(p)
@@ -95,6 +95,9 @@ func (c *Core) sendAppend(p *progress, withEntries bool) bool {
 		bytes := 0
 		for i := range m.Entries {
 			bytes += m.Entries[i].size()
+		}
+		if p.inflight == nil {
+			p.inflight = &window{}
 		}
 		p.inflight.add(upTo, bytes)
 		p.nextIndex = upTo + 1
@@ -126,9 +129,7 @@ func (c *Core) onAppendEntries(m *Message) {
 		last = removed - 1
 	}
 	if n := int(c.log.last() - last); n > 0 {
-		if err := c.adoptEntries(m.Entries[len(m.Entries)-n:]); err != nil {
-			panic("raft: broken invariant: an unchecked membership entry: " + err.Error())
-		}
+		c.adoptEntries(m.Entries[len(m.Entries)-n:])
 		c.emit(EventAppended, m.From, c.log.last(), "§5.3")
 	}
 	// The leader's commit index may lie beyond what this message vouches for:

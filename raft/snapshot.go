@@ -9,7 +9,7 @@ func (c *Core) sendSnapshot(p *progress) {
 	c.changeState(p, SnapshotSent)
 	p.due = false
 	s := &Snapshot{Index: c.lastIncludedIndex, Term: c.lastIncludedTerm, Membership: c.MembershipAt(c.lastIncludedIndex)}
-	c.send(Message{Type: InstallSnapshot, To: p.id, Snapshot: s, Round: c.reads.round})
+	c.send(Message{Type: InstallSnapshot, To: p.id, Snapshot: s, Round: c.reads.newest()})
 	c.emit(EventSnapshotSent, p.id, s.Index, "§7")
 }
 

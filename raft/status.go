@@ -46,7 +46,7 @@ func (c *Core) Peers() []PeerStatus {
 	peers := make([]PeerStatus, len(c.members))
 	for i := range c.members {
 		p := &c.members[i]
-		peers[i] = PeerStatus{p.id, p.state, p.matchIndex, p.nextIndex, p.inflight.n}
+		peers[i] = PeerStatus{p.id, p.state, p.matchIndex, p.nextIndex, p.inflight.count()}
 	}
 	return peers
 }

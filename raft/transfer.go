@@ -27,7 +27,9 @@ func (c *Core) TransferLeadership(to NodeID) error {
 	c.electionElapsed = 0
 	// For the rest of the term: the word to campaign may arrive late, when
 	// this leader has long gone on, and elect another in spite of any lease.
-	c.reads.noLease = true
+	if c.lease != nil {
+		c.lease.ended = true
+	}
 	c.emit(EventTransfer, to, c.log.last(), "D§3.10")
 	c.dirty = true
 	c.maybeHandOver()
