@@ -72,7 +72,12 @@ func (p *peer) run() {
 		// again when it notices.
 		p.t.counters.dropped.Add(uint64(p.queue.reset()))
 		p.setLink(nil, err)
-		wait(p.ctx, retry.next(), p.called)
+		// A peer that calls cuts the wait short, but not to nothing: one that
+		// calls and hangs up would be called back as fast as it does.
+		pause := retry.next()
+		least := min(pause, firstBackoff)
+		wait(p.ctx, least, nil)
+		wait(p.ctx, pause-least, p.called)
 	}
 }
 
