@@ -114,7 +114,9 @@ func TestNewcomerCutsAllConnectionsOfTheFormerProcess(t *testing.T) {
 		h := helloOf(1, 2)
 		h.instance++
 		require.Zero(t, newcomer.hello(h).code)
+		began := time.Now()
 		former.requireEnded("RULE T5: the former's snapshot is cut as well")
+		require.Zero(t, time.Since(began), "RULE T5: the former's snapshot is cut at once")
 		synctest.Wait()
 		require.Empty(t, in.all())
 		require.Equal(t, uint64(2), two.Metrics().Accepted)

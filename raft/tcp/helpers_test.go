@@ -284,7 +284,7 @@ func requireCloses(t *testing.T, tr *Transport) {
 	select {
 	case err := <-closed:
 		require.NoError(t, err)
-	case <-time.After(3 * time.Second):
+	case <-time.After(2 * time.Second):
 		require.Fail(t, "RULE T8: Close does not return, so some goroutine does not", ours())
 	}
 }

@@ -80,7 +80,7 @@ func (t *Transport) serve(l *link) {
 		return
 	}
 	t.counters.accepted.Add(1)
-	p.wakeUp()
+	p.callBack()
 	if h.stream == streamSnapshots {
 		l.establish(&t.opts, t.opts.Timeout)
 		err = p.receiveSnapshot(l)
