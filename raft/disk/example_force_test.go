@@ -47,5 +47,5 @@ func ExampleForceNewCluster() {
 	//         been acknowledged, and are committed now
 	//   next  start n1 in cluster "app-rescued", with the transport told the same; add members under
 	//         IDs that were never used; never start the others on their old directories
-	// raft/disk: directory of another node or cluster: node1 is of n1 in cluster "app-rescued", asked for n1 in cluster "app"
+	// raft/disk: directory of another node or cluster: node1 is of n1 in cluster "app-rescued", asked for n1 in cluster "app"; give the node its own directory, or start the node that this one belongs to
 }
