@@ -281,7 +281,7 @@ func TestPeerThatRestartsIsFoundAgainAtOnce(t *testing.T) {
 		one, _ := w.start(t, 1, func(o *Options) { o.MaxBackoff = time.Hour })
 		two, _ := w.start(t, 2, nil)
 		synctest.Wait()
-		require.True(t, peerStatus(one, 2).Connected)
+		require.True(t, peerStatus(one, 2).Connected, "RULE T6: a peer that calls is called back")
 		require.NoError(t, two.Close())
 		synctest.Wait()
 		require.False(t, peerStatus(one, 2).Connected)
