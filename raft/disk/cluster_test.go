@@ -84,6 +84,7 @@ type cluster struct {
 	acked   []string
 
 	snapshots uint64 // every so many entries
+	sessions  int    // are remembered; 0: the default
 }
 
 func newCluster(t *testing.T, n int) *cluster {
@@ -122,6 +123,7 @@ func (c *cluster) tryStart(id raft.NodeID) error {
 	c.nodes[id], err = raft.Start(raft.Options{
 		Config:  raft.Config{ID: id, Voters: c.voters, Seed: uint64(id)},
 		Storage: s, Transport: c.network.Join(id), StateMachine: c.states[id], SnapshotEvery: c.snapshots, KeepEntries: 10,
+		MaxSessions: c.sessions,
 	})
 	if err != nil {
 		delete(c.nodes, id)

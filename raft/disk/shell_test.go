@@ -20,6 +20,8 @@ import (
 //	               no more, for a command that was refused, or that is gone
 //	stalled-disk   a leader whose disk stands still is replaced
 //	disk-error     a node whose disk failed stops, and does not try again
+//	session-kept   sessions outlive the log that they were opened in; those that
+//	               are forgotten execute nothing any more, and say so
 
 // within runs a call that must end in a minute of the bubble.
 func within(t *testing.T, rule, what string, call func(ctx context.Context) error) error {
@@ -111,6 +113,59 @@ func TestNobodyWaitsForWhatWasRefused(t *testing.T) {
 		var elsewhere *raft.NotLeaderError
 		if !t.Failed() && (!errors.As(err, &elsewhere) || elsewhere.Leader != l) {
 			broken(t, "no-silence", "a follower is asked to do what only %s can, and says %v", l, err)
+		}
+	})
+}
+
+func TestSessionOutlivesTheLogItWasOpenedIn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		l := c.leader(5*election, c.voters...)
+		session, err := c.nodes[l].Session(t.Context())
+		require.NoError(t, err)
+		_, err = session.Propose(t.Context(), c.nodes[l], []byte("first"))
+		require.NoError(t, err)
+		c.work(l, "many", 100) // the log is cut behind two snapshots
+		for _, id := range c.voters {
+			c.stop(id)
+		}
+		for _, id := range c.voters {
+			c.start(id)
+		}
+		l = c.leader(5*election, c.voters...)
+		err = within(t, "session-kept", "a session's command", func(ctx context.Context) error {
+			_, err := session.Propose(ctx, c.nodes[l], []byte("second"))
+			return err
+		})
+		if err != nil {
+			broken(t, "session-kept", "a session was opened before the snapshots that the nodes restarted from, and its command ends with %v", err)
+		}
+	})
+}
+
+func TestForgottenSessionExecutesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 0)
+		c.sessions = 2
+		c.add(3)
+		l := c.leader(5*election, c.voters...)
+		var first *raft.Session
+		for i := range 3 { // the third makes the nodes forget the first
+			session, err := c.nodes[l].Session(t.Context())
+			require.NoError(t, err)
+			if i == 0 {
+				first = session
+			}
+		}
+		_, err := first.Propose(t.Context(), c.nodes[l], []byte("forgotten"))
+		if !errors.Is(err, raft.ErrSessionExpired) {
+			broken(t, "session-kept", "a session that was forgotten proposes, and is told %v", err)
+		}
+		time.Sleep(time.Second)
+		for _, id := range c.voters {
+			if all := c.states[id].all(); len(all) > 0 {
+				broken(t, "session-kept", "%s executed %q of a session that was forgotten: it may have been executed before", id, all)
+			}
 		}
 	})
 }
