@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/internal/versus"
 )
 
 // lockstep is the fastest possible world around three cores: one goroutine,
@@ -163,24 +164,11 @@ func benchCluster(b *testing.B, size, clients int, storage func(NodeID) Storage)
 	}
 	b.ReportAllocs()
 	b.SetBytes(int64(size))
-	todo := make(chan struct{}, clients)
-	var wg sync.WaitGroup
-	for range clients {
-		wg.Go(func() {
-			command := make([]byte, size)
-			for range todo {
-				if _, err := leader.Propose(b.Context(), command); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	for b.Loop() {
-		todo <- struct{}{}
-	}
-	close(todo)
-	wg.Wait()
+	command := make([]byte, size) // entries may share it: nobody changes one
+	require.NoError(b, versus.Closed(clients, b.Loop, func() error {
+		_, err := leader.Propose(b.Context(), command)
+		return err
+	}))
 }
 
 // BenchmarkPropose runs three nodes with their logs in memory.

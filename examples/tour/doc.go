@@ -41,11 +41,13 @@
 //
 // Three nodes with logs on disk store the files, one command a file. Their
 // leader is stopped half-way; the next is cut off from the others; then the
-// cluster runs in a process of its own, which is killed while it writes. After
-// each of these every node must hold all that was ever acknowledged, and at the
-// end every file.
+// cluster runs in a process of its own, which is killed while it writes; and in
+// the end a node loses its disk for good, is removed, and replaced by a fresh
+// one, on which the cluster then depends. After each of these every node must
+// hold all that was ever acknowledged, and at the end every file.
 //
-// Reading order: raft_chapter.go (the acts), raft_cluster.go (three nodes and
-// their clients), raft_store.go (the state machine), raft_watch.go (what is told
-// and judged of the nodes' own events), raft_victim.go (the process to kill).
+// Reading order: raft_chapter.go (the acts), raft_replace.go (the last of them),
+// raft_cluster.go (three nodes and their clients), raft_store.go (the state
+// machine), raft_watch.go (what is told and judged of the nodes' own events),
+// raft_victim.go (the process to kill).
 package main

@@ -47,9 +47,10 @@ func (a *raftActs) play(ctx context.Context) (err error) {
 	n := len(a.Files)
 	for _, act := range []func() error{
 		func() error { return a.begin(ctx) },
-		func() error { return a.loseLeader(ctx, a.Files[:n*35/100]) },
-		func() error { return a.partition(ctx, a.Files[n*35/100:n*65/100]) },
-		func() error { return a.killAll(ctx, a.Files[n*65/100:]) },
+		func() error { return a.loseLeader(ctx, a.Files[:n*30/100]) },
+		func() error { return a.partition(ctx, a.Files[n*30/100:n*55/100]) },
+		func() error { return a.killAll(ctx, a.Files[n*55/100:n*80/100]) },
+		func() error { return a.replace(ctx, a.Files[n*80/100:]) },
 		func() error { return a.readBack(ctx) },
 	} {
 		if err := act(); err != nil {
@@ -196,7 +197,8 @@ func (a *raftActs) readBack(ctx context.Context) error {
 		return err
 	}
 	bad, size := "", 0
-	for _, id := range raftVoters {
+	members := a.cluster.members()
+	for _, id := range members {
 		files := a.cluster.store(id).contents()
 		if len(files) != len(a.Files) && bad == "" {
 			bad = fmt.Sprintf("; but %s has %d files", id, len(files))
@@ -209,7 +211,7 @@ func (a *raftActs) readBack(ctx context.Context) error {
 		}
 	}
 	a.Claim(bad == "", "every file reads back identical from every node: %d files from %d nodes, %.1f MB%s",
-		len(a.Files), len(raftVoters), float64(size)/1e6, bad)
+		len(a.Files), len(members), float64(size)/1e6, bad)
 	a.watch.summary(commit)
 	return nil
 }
@@ -265,7 +267,7 @@ func (a *raftActs) agree(ctx context.Context, claim string) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range raftVoters {
+	for _, id := range a.cluster.members() {
 		if names := a.cluster.store(id).missing(a.stored); len(names) > 0 {
 			a.Claim(false, "%s; but %s misses %d files, such as %s", claim, id, len(names), names[0])
 			return nil

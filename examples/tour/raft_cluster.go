@@ -18,23 +18,27 @@ import (
 const clusterTick = 25 * time.Millisecond
 
 // A raftCluster is three durable nodes in this process, and the network between
-// them.
+// them. One may be replaced by a fresh one.
 type raftCluster struct {
 	dir     string
 	trace   func(raft.Event)
 	network *raft.Network
 
 	mu     sync.Mutex
+	ids    []raft.NodeID              // of the members, running or not
 	nodes  map[raft.NodeID]*raft.Node // those that run
 	stores map[raft.NodeID]*fileStore // of those that run
 }
 
+// raftVoters are the first members, freshNode is who takes a lost one's place.
 var raftVoters = []raft.NodeID{1, 2, 3}
+
+const freshNode raft.NodeID = 4
 
 // startCluster starts all nodes on what is in dir, each in a folder of its own.
 func startCluster(dir string, trace func(raft.Event)) (*raftCluster, error) {
 	c := &raftCluster{
-		dir: dir, trace: trace, network: raft.NewNetwork(),
+		dir: dir, trace: trace, network: raft.NewNetwork(), ids: slices.Clone(raftVoters),
 		nodes: map[raft.NodeID]*raft.Node{}, stores: map[raft.NodeID]*fileStore{},
 	}
 	for _, id := range raftVoters {
@@ -45,16 +49,23 @@ func startCluster(dir string, trace func(raft.Event)) (*raftCluster, error) {
 	return c, nil
 }
 
+// folder is where a node's log is.
+func (c *raftCluster) folder(id raft.NodeID) string { return filepath.Join(c.dir, id.String()) }
+
 // start runs one node on what its folder holds.
 func (c *raftCluster) start(id raft.NodeID) error {
 	// A tour's log needs no 64 MiB segments.
-	storage, err := disk.Open(filepath.Join(c.dir, id.String()), &disk.Options{Node: id, Cluster: "tour", SegmentSize: 16 << 20})
+	storage, err := disk.Open(c.folder(id), &disk.Options{Node: id, Cluster: "tour", SegmentSize: 16 << 20})
 	if err != nil {
 		return fmt.Errorf("opening the log of %s: %w", id, err)
 	}
 	store := &fileStore{}
+	voters := raftVoters
+	if id == freshNode {
+		voters = nil // it joins, and learns who is there
+	}
 	n, err := raft.Start(raft.Options{
-		Config:       raft.Config{ID: id, Voters: raftVoters, Trace: c.trace},
+		Config:       raft.Config{ID: id, Voters: voters, Trace: c.trace},
 		StateMachine: store, Storage: storage, Transport: c.network.Join(id), TickInterval: clusterTick,
 		// Small, so that a tour sees snapshots at all.
 		SnapshotEvery: 100, KeepEntries: 10,
@@ -87,7 +98,7 @@ func (c *raftCluster) stop(id raft.NodeID) error {
 // Close ends all nodes.
 func (c *raftCluster) Close() error {
 	var errs []error
-	for _, id := range raftVoters {
+	for _, id := range c.members() {
 		errs = append(errs, c.stop(id))
 	}
 	return errors.Join(errs...)
@@ -98,12 +109,42 @@ func (c *raftCluster) running() []*raft.Node {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var nodes []*raft.Node
-	for _, id := range raftVoters {
+	for _, id := range c.ids {
 		if n := c.nodes[id]; n != nil {
 			nodes = append(nodes, n)
 		}
 	}
 	return nodes
+}
+
+// members returns who belongs to the cluster, whether it runs or not.
+func (c *raftCluster) members() []raft.NodeID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.ids)
+}
+
+// change notes who belongs to the cluster, and has whoever leads change its
+// membership to that.
+func (c *raftCluster) change(ctx context.Context, m raft.Membership) error {
+	c.mu.Lock()
+	c.ids = slices.Concat(m.Voters, m.Learners)
+	c.mu.Unlock()
+	var refused error
+	err := poll(ctx, func() bool {
+		leader := c.leader()
+		if leader == nil {
+			return false
+		}
+		// All but ErrInvalid passes: not the leader any more, another change
+		// under way, the outcome unknown. To ask for the same again is no harm.
+		err := leader.ChangeMembership(ctx, m)
+		if errors.Is(err, raft.ErrInvalid) {
+			refused = err
+		}
+		return err == nil || refused != nil
+	})
+	return errors.Join(err, refused)
 }
 
 func (c *raftCluster) node(id raft.NodeID) *raft.Node {

@@ -14,7 +14,7 @@ import (
 // someFiles are enough for a chapter, and of many sizes.
 func someFiles(n int) (files []File) {
 	for i := range n {
-		files = append(files, File{fmt.Sprintf("net/f%02d.go", i), bytes.Repeat([]byte{byte(i)}, i*i*7)})
+		files = append(files, File{fmt.Sprintf("net/f%03d.go", i), bytes.Repeat([]byte{byte(i)}, i*i)})
 	}
 	return files
 }
@@ -23,7 +23,7 @@ func TestChapterRaftKeepsItsPromises(t *testing.T) {
 	temp := tempIn(t)
 	var told []string
 	var broken []string
-	ok, err := play(t.Context(), []Chapter{raftChapter}, someFiles(60), func(e Event) {
+	ok, err := play(t.Context(), []Chapter{raftChapter}, someFiles(150), func(e Event) {
 		if e.Kind == KindClaim && !e.OK {
 			broken = append(broken, "RULE tour-claim: "+e.Text)
 		}
@@ -33,7 +33,8 @@ func TestChapterRaftKeepsItsPromises(t *testing.T) {
 	require.Empty(t, broken)
 	require.True(t, ok, strings.Join(told, "\n"))
 	all := strings.Join(told, "\n")
-	for _, part := range []string{"is stopped while it leads", "is cut off from both others", "the process is killed (SIGKILL)", "60 files from 3 nodes"} {
+	for _, part := range []string{"is stopped while it leads", "is cut off from both others", "the process is killed (SIGKILL)",
+		"loses its disk for good", "makes it a voter in the place of", "150 files from 3 nodes"} {
 		require.Contains(t, all, part)
 	}
 	requireEmpty(t, temp)

@@ -48,6 +48,8 @@ func (w *raftWatch) observe(e raft.Event) {
 	case raft.EventSnapshotTaken:
 		w.snapshots++
 		text = fmt.Sprintf("was too far behind for the log, and takes %s's snapshot of entries 1..%d", e.Peer, e.Index)
+	case raft.EventMembership:
+		text = fmt.Sprintf("logs a change of members, entry %d: it counts at once", e.Index)
 	case raft.EventCommitted:
 		if e.Index < w.commits[e.Node] {
 			w.backwards = append(w.backwards, fmt.Sprintf("%s from %d to %d", e.Node, w.commits[e.Node], e.Index))

@@ -60,7 +60,8 @@
 // reach Run for the same arguments, must have no side effects before it, and
 // must call Run only once.
 //
-// Reading order: contender.go (what is measured), work.go (the loop), latency.go,
+// Reading order: contender.go (what is measured), work.go (the loop; closed.go is
+// the same for go test -bench), latency.go,
 // sample.go (one measurement), run.go (the rounds), process.go, report.go (the
 // result and its ratios), goal.go, markdown.go, svg.go, machine.go.
 package versus

@@ -6,12 +6,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/flagship-go/flagship/internal/versus"
 	"github.com/flagship-go/flagship/raft"
 	"github.com/flagship-go/flagship/raft/disk"
 )
@@ -58,24 +58,11 @@ func benchCluster(b *testing.B, size, clients int) {
 	}
 	b.ReportAllocs()
 	b.SetBytes(int64(size))
-	todo := make(chan struct{}, clients)
-	var wg sync.WaitGroup
-	for range clients {
-		wg.Go(func() {
-			command := make([]byte, size)
-			for range todo {
-				if _, err := leader.Propose(b.Context(), command); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	for b.Loop() {
-		todo <- struct{}{}
-	}
-	close(todo)
-	wg.Wait()
+	command := make([]byte, size) // entries may share it: nobody changes one
+	require.NoError(b, versus.Closed(clients, b.Loop, func() error {
+		_, err := leader.Propose(b.Context(), command)
+		return err
+	}))
 	var syncs uint64
 	for _, n := range nodes {
 		syncs += n.Metrics().Syncs

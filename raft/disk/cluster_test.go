@@ -22,9 +22,25 @@ import (
 type ledger struct {
 	mu       sync.Mutex
 	commands []string
+	held     chan struct{} // Apply waits until it is closed
+}
+
+// hold makes Apply wait until the returned function is called.
+func (l *ledger) hold() (release func()) {
+	held := make(chan struct{})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = held
+	return sync.OnceFunc(func() { close(held) })
 }
 
 func (l *ledger) Apply(_ uint64, command []byte) []byte {
+	l.mu.Lock()
+	held := l.held
+	l.mu.Unlock()
+	if held != nil {
+		<-held
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.commands = append(l.commands, string(command))
@@ -66,11 +82,25 @@ type cluster struct {
 	nodes   map[raft.NodeID]*raft.Node
 	states  map[raft.NodeID]*ledger
 	acked   []string
+
+	snapshots uint64 // every so many entries
+	sessions  int    // are remembered; 0: the default
 }
 
 func newCluster(t *testing.T, n int) *cluster {
 	c := &cluster{t: t, name: "test", network: raft.NewNetwork(), disks: map[raft.NodeID]*MemFS{},
-		nodes: map[raft.NodeID]*raft.Node{}, states: map[raft.NodeID]*ledger{}}
+		nodes: map[raft.NodeID]*raft.Node{}, states: map[raft.NodeID]*ledger{}, snapshots: 40}
+	c.add(n)
+	t.Cleanup(func() {
+		for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
+			c.nodes[id].Close()
+		}
+	})
+	return c
+}
+
+// add starts the first n voters.
+func (c *cluster) add(n int) {
 	for i := range n {
 		c.voters = append(c.voters, raft.NodeID(i+1))
 	}
@@ -78,12 +108,6 @@ func newCluster(t *testing.T, n int) *cluster {
 		c.disks[id] = NewMemFS()
 		c.start(id)
 	}
-	t.Cleanup(func() {
-		for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
-			c.nodes[id].Close()
-		}
-	})
-	return c
 }
 
 func (c *cluster) options(id raft.NodeID) *Options {
@@ -98,7 +122,8 @@ func (c *cluster) tryStart(id raft.NodeID) error {
 	c.states[id] = &ledger{}
 	c.nodes[id], err = raft.Start(raft.Options{
 		Config:  raft.Config{ID: id, Voters: c.voters, Seed: uint64(id)},
-		Storage: s, Transport: c.network.Join(id), StateMachine: c.states[id], SnapshotEvery: 40, KeepEntries: 10,
+		Storage: s, Transport: c.network.Join(id), StateMachine: c.states[id], SnapshotEvery: c.snapshots, KeepEntries: 10,
+		MaxSessions: c.sessions,
 	})
 	if err != nil {
 		delete(c.nodes, id)
@@ -238,7 +263,13 @@ func TestLeaderWithAStalledDiskIsReplaced(t *testing.T) {
 		old := c.leader(5*election, c.voters...)
 		rest := others(c.voters, old)
 		c.work(old, "before", 20)
+		term := c.nodes[old].Status().Term
 		stalled, goOn := make(chan struct{}), make(chan struct{})
+		release := sync.OnceFunc(func() {
+			c.disks[old].ClearFaults()
+			close(goOn)
+		})
+		defer release()
 		var once sync.Once
 		c.disks[old].Inject(vfs.Fault{Kind: vfs.OpSync, Sticky: true, Block: func() {
 			once.Do(func() { close(stalled) })
@@ -252,10 +283,14 @@ func TestLeaderWithAStalledDiskIsReplaced(t *testing.T) {
 			outcome <- err
 		}()
 		<-stalled
+		time.Sleep(5 * election)
+		if n := c.nodes[rest[0]].Status(); n.Term == term {
+			broken(t, "stalled-disk", "the disk of %s has not answered for %v, and it leads on", old, 5*election)
+			return
+		}
 		next := c.leader(5*election, rest...)
 		c.work(next, "meanwhile", 100) // far enough that the old leader needs a snapshot
-		c.disks[old].ClearFaults()
-		close(goOn)
+		release()
 		if err := <-outcome; err == nil {
 			c.acked = append(c.acked[:20:20], append([]string{"in the stall"}, c.acked[20:]...)...)
 		}
@@ -286,7 +321,12 @@ func TestNodeWhoseFsyncFailsStopsForGood(t *testing.T) {
 				} else if !errors.Is(err, raft.ErrOutcomeUnknown) {
 					broken(t, "D3", "the disk of %s failed, and its leader says %v", failing, err)
 				}
-				<-c.nodes[failing].Done()
+				select {
+				case <-c.nodes[failing].Done():
+				case <-time.After(time.Minute):
+					broken(t, "disk-error", "the disk of %s failed, and it goes on", failing)
+					return
+				}
 				require.ErrorIs(t, c.nodes[failing].Err(), raft.ErrStorage)
 				require.ErrorIs(t, c.nodes[failing].Err(), vfs.ErrIO)
 				require.ErrorIs(t, c.propose(failing, "afterwards"), raft.ErrStopped)
@@ -302,31 +342,41 @@ func TestNodeWhoseFsyncFailsStopsForGood(t *testing.T) {
 }
 
 func TestNodeOnAFullDiskStopsAndComesBackWhenThereIsRoom(t *testing.T) {
-	for _, n := range []int{1, 3} {
-		bubble(t, func(t *testing.T) {
-			c := newCluster(t, n)
-			l := c.leader(5*election, c.voters...)
-			c.work(l, "before", 20)
-			full := c.disks[l]
-			full.SetCapacity(full.Used())
-			var err error
-			for i := 0; err == nil; i++ {
-				err = c.propose(l, fmt.Sprintf("%d fills the disk %300d", i, i))
-				require.Less(t, i, 1000)
-			}
-			<-c.nodes[l].Done()
-			require.ErrorIs(t, c.nodes[l].Err(), raft.ErrStorage)
-			require.ErrorIs(t, c.nodes[l].Err(), vfs.ErrNoSpace, "the error says what is wrong")
-			c.stop(l)
-			if n > 1 {
-				c.work(c.leader(5*election, c.voters...), "without it", 60)
-			}
-			full.SetCapacity(0)
-			c.start(l)
-			c.work(c.leader(5*election, c.voters...), "with room", 20)
-			c.keeps("D1", c.voters...)
-		})
+	for _, c := range []struct {
+		n         int
+		snapshots uint64 // every so many: the first thing that finds no room, or never
+	}{{1, 40}, {3, 40}, {1, 1 << 40}, {3, 1 << 40}} {
+		bubble(t, func(t *testing.T) { fillDisk(t, c.n, c.snapshots) })
 	}
+}
+
+func fillDisk(t *testing.T, n int, snapshots uint64) {
+	c := newCluster(t, 0)
+	c.snapshots = snapshots
+	c.add(n)
+	l := c.leader(5*election, c.voters...)
+	c.work(l, "before", 20)
+	full := c.disks[l]
+	full.SetCapacity(full.Used())
+	var err error
+	for i := 0; err == nil; i++ {
+		err = c.propose(l, fmt.Sprintf("%d fills the disk %300d", i, i))
+		if i == 1000 {
+			broken(t, "D3", "the disk is full, and the leader of %d takes 300,000 bytes more", n)
+			return
+		}
+	}
+	<-c.nodes[l].Done()
+	require.ErrorIs(t, c.nodes[l].Err(), raft.ErrStorage)
+	require.ErrorIs(t, c.nodes[l].Err(), vfs.ErrNoSpace, "the error says what is wrong")
+	c.stop(l)
+	if n > 1 {
+		c.work(c.leader(5*election, c.voters...), "without it", 60)
+	}
+	full.SetCapacity(0)
+	c.start(l)
+	c.work(c.leader(5*election, c.voters...), "with room", 20)
+	c.keeps("D1", c.voters...)
 }
 
 func TestNodeStartsOnlyOnItsOwnDirectory(t *testing.T) {

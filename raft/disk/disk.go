@@ -212,6 +212,7 @@ func (s *Storage) fail(err error) error {
 }
 
 func (s *Storage) failLocked(err error) error {
+	err = withRemedy(err)
 	if s.err == nil {
 		s.err = err
 		s.opts.Logger.Error("raft/disk: failed", "dir", s.dir, "err", err)

@@ -257,6 +257,55 @@ func TestLostFilesAreNotANewNode(t *testing.T) {
 	}
 }
 
+// An error names the thing, the place and the remedy.
+func TestErrorsSayWhatToDo(t *testing.T) {
+	mem := NewMemFS()
+	s := open(t, mem)
+	grow(t, s, 1, 50)
+	locked := mem
+	require.NoError(t, s.Close())
+	rotten, newer, full := mem.CrashClone(nil), mem.CrashClone(nil), mem.CrashClone(nil)
+	s = open(t, locked)
+	defer s.Close()
+	require.NoError(t, rotten.FlipBit(filepath.Join(testDir, logDir, "0000000000000001.wal"), 8*600))
+	require.NoError(t, newer.FlipBit(filepath.Join(testDir, identityName), 8*8+1))
+	for _, c := range []struct {
+		fs    *MemFS
+		node  raft.NodeID
+		parts []string
+	}{
+		{locked, 1, []string{"node1/log/LOCK", "locked", "stop whoever has the directory open"}},
+		{rotten, 1, []string{"node1/log/0000000000000001.wal at byte 5", "bad payload checksum", "raft/cmd/dump shows what is there", "a new ID and an empty directory"}},
+		{newer, 1, []string{"node1/NODE has format version 3", "up to 1", "start a build that reads it"}},
+		{full, 2, []string{`node1 is of n1 in cluster "test", asked for n2`, "give the node its own directory"}},
+	} {
+		o := options(c.fs)
+		o.Node = c.node
+		_, err := Open(testDir, o)
+		for _, part := range c.parts {
+			require.ErrorContains(t, slashed(err), part)
+		}
+	}
+	s, err := Open(testDir, options(full))
+	require.NoError(t, err)
+	defer s.Close()
+	full.SetCapacity(full.Used())
+	for i := uint64(51); err == nil; i++ {
+		err = s.Save(raft.HardState{Term: 1, Commit: 50}, entries(i, i, 1), true)
+	}
+	for _, part := range []string{"raft/disk: appending to the log", "node1/log/", "no space left on device", "make room, and start again"} {
+		require.ErrorContains(t, slashed(err), part)
+	}
+}
+
+// slashed is an error with paths as they are written here.
+func slashed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(filepath.ToSlash(err.Error()))
+}
+
 func TestNewerFormatsAreRefusedByName(t *testing.T) {
 	for _, file := range []string{identityName, snapshotDir + "/" + snapshotID{200, 1}.name()} {
 		mem := NewMemFS()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -76,11 +77,16 @@ type ClusterState struct {
 // removed is [ErrNotMember]; a damaged one is refused as by Open. With any of
 // these errors nothing has changed. After another error, or a power cut, the
 // directory is what it was or what it was to become, and Open tells: it refuses
-// the name that is not its own. The report is nil unless it was done.
+// the name that is not its own. The report is nil unless it was done; print it.
+//
+// It is loud: without Options.Logger it warns by slog's default logger.
 func ForceNewCluster(dir string, options *Options, cluster string) (*ForceReport, error) {
 	opts, err := options.withDefaults()
 	if err != nil {
 		return nil, err
+	}
+	if options == nil || options.Logger == nil {
+		opts.Logger = slog.Default() // a silent one is for what happens every day
 	}
 	s := &Storage{dir: dir, opts: opts, existing: true}
 	var report *ForceReport
@@ -94,7 +100,8 @@ func ForceNewCluster(dir string, options *Options, cluster string) (*ForceReport
 	if err != nil {
 		return nil, fmt.Errorf("raft/disk: forcing a new cluster in %s: %w", dir, err)
 	}
-	opts.Logger.Warn("raft/disk: forced a new cluster", "dir", dir, "node", report.Node, "was", report.Before, "is", report.After, "kept", len(report.Kept))
+	opts.Logger.Warn("raft/disk: a new cluster was forced; the other members' directories must never be started again",
+		"dir", dir, "node", report.Node, "was", report.Before, "is", report.After, "kept", len(report.Kept))
 	return report, nil
 }
 

@@ -1,10 +1,13 @@
 package disk
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/flagship-go/flagship/internal/vfs"
@@ -25,7 +28,9 @@ func survivor(t testing.TB) (*MemFS, raft.State) {
 }
 
 func force(fs FS, cluster string) (*ForceReport, error) {
-	return ForceNewCluster(testDir, options(fs), cluster)
+	o := options(fs)
+	o.Logger = slog.New(slog.DiscardHandler)
+	return ForceNewCluster(testDir, o, cluster)
 }
 
 func openAs(fs FS, cluster string) (*Storage, error) {
@@ -88,6 +93,29 @@ func TestForcedClusterKeepsEveryEntryUnderAnotherName(t *testing.T) {
 	report, err = ForceNewCluster(testDir, &Options{FS: mem}, "again")
 	require.NoError(t, err)
 	require.Equal(t, "forced", report.Before.Cluster)
+}
+
+func TestForceIsLoud(t *testing.T) {
+	for _, own := range []bool{true, false} {
+		mem, _ := survivor(t)
+		var heard bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&heard, nil))
+		o := &Options{FS: mem}
+		if own {
+			o.Logger = logger
+		} else {
+			was := slog.Default()
+			slog.SetDefault(logger)
+			defer slog.SetDefault(was)
+		}
+		_, err := ForceNewCluster(testDir, o, "forced")
+		require.NoError(t, err)
+		for _, part := range []string{"level=WARN", "must never be started again", "dir=" + testDir, "node=n1", `was="cluster \"test\"`, `is="cluster \"forced\"`, "kept=2"} {
+			if !strings.Contains(heard.String(), part) {
+				broken(t, "D7", "a cluster was forced, and %q is not said in %q", part, heard.String())
+			}
+		}
+	}
 }
 
 func TestForceRefusesWhatItCannotSave(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/flagship-go/flagship/internal/wal"
 	"github.com/flagship-go/flagship/raft"
 )
@@ -36,9 +37,29 @@ func Open(dir string, options *Options) (*Storage, error) {
 		if s.log != nil {
 			s.log.Close()
 		}
-		return nil, err
+		return nil, withRemedy(err)
 	}
 	return s, nil
+}
+
+// withRemedy adds to an error what an operator can do about it.
+func withRemedy(err error) error {
+	remedy, newer := "", (*VersionError)(nil)
+	switch {
+	case errors.Is(err, ErrLocked):
+		remedy = "stop whoever has the directory open, or give this node another"
+	case errors.Is(err, ErrForeign):
+		remedy = "give the node its own directory, or start the node that this one belongs to"
+	case errors.As(err, &newer):
+		remedy = "start a build that reads it"
+	case errors.Is(err, raft.ErrCorrupt):
+		remedy = "raft/cmd/dump shows what is there; replace the node by one with a new ID and an empty directory"
+	case errors.Is(err, vfs.ErrNoSpace):
+		remedy = "make room, and start again"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, remedy)
 }
 
 func (s *Storage) open() error {

@@ -81,6 +81,7 @@
 //	FollowerReads  a follower asks its leader for the index
 //	LeaseReads     reads without a round of messages, if clocks may be trusted (§6.4.1)
 //	Transfer       leadership is given away (dissertation §3.10)
+//	Priority       who should lead is elected first (Config.ElectionDelay)
 //	Membership     joint consensus, learners, who joins and who leaves (§6)
 //	Cluster        the black-box part: agreement through crashes and partitions,
 //	               replacement and sessions where they are offered
@@ -119,6 +120,7 @@
 //	rules_timer.go  rules_replication.go  rules_commit.go  rules_durability.go
 //	rules_apply.go  rules_prevote.go  rules_checkquorum.go  rules_flow.go
 //	rules_bounds.go  rules_snapshot.go  rules_read.go  rules_followerread.go
-//	rules_lease.go  rules_transfer.go  rules_membership.go  rules_members.go
+//	rules_lease.go  rules_transfer.go  rules_priority.go  rules_membership.go
+//	rules_members.go
 //	box.go  rules_cluster.go   the black-box part
 package rafttest

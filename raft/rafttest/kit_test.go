@@ -23,7 +23,8 @@ func newCore(cfg raft.Config, st raft.State) (rafttest.Core, error) { return raf
 
 var everything = rafttest.Capabilities{
 	NoOp: true, PreVote: true, CheckQuorum: true, FastBackup: true, LogProbes: true, Pipeline: true, Bounds: true,
-	Snapshots: true, ReadIndex: true, FollowerReads: true, LeaseReads: true, Transfer: true, Membership: true,
+	Snapshots: true, ReadIndex: true, FollowerReads: true, LeaseReads: true, Transfer: true, Priority: true,
+	Membership: true,
 }
 
 func TestKit(t *testing.T) {

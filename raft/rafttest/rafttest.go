@@ -116,6 +116,7 @@ type Capabilities struct {
 	FollowerReads bool // ReadIndex on a follower asks the leader; with ReadIndex
 	LeaseReads    bool // reads without a round (Config.Lease); with ReadIndex and CheckQuorum. See [LeaseCore]
 	Transfer      bool // leadership can be given away (dissertation §3.10). See [TransferCore]
+	Priority      bool // Config.ElectionDelay is obeyed
 	Membership    bool // joint consensus and learners (§6). See [MembershipCore]
 }
 

@@ -35,7 +35,7 @@ func Rules() []Rule {
 	return slices.Concat(
 		electionRules(), timerRules(), replicationRules(), commitRules(), durabilityRules(), applyRules(),
 		noOpRules(), preVoteRules(), checkQuorumRules(), fastBackupRules(), logProbesRules(), pipelineRules(), boundsRules(),
-		snapshotRules(), readRules(), followerReadRules(), leaseRules(), transferRules(), membershipRules(),
+		snapshotRules(), readRules(), followerReadRules(), leaseRules(), transferRules(), priorityRules(), membershipRules(),
 		clusterRules(),
 	)
 }

@@ -138,8 +138,8 @@ func TestCloseLeavesNoGoroutineBehind(t *testing.T) {
 		}
 		one.Send([]raft.Message{snapshotMessage(1, 2, 1, randomBytes(4<<20))})
 		eventually(t, "something arrives", func() bool { return len(in.all()) > 0 })
-		require.NoError(t, one.Close()) // in the middle of all that
-		require.NoError(t, two.Close())
+		requireCloses(t, one) // in the middle of all that
+		requireCloses(t, two)
 		requireNoGoroutines(t)
 	}
 }

@@ -59,20 +59,26 @@
 //
 // # The rules
 //
-//	T1  Send never waits, and what waits to be sent is bounded, per peer.
-//	                                                      queue.go, transport.go
+//	T1  Send never waits, and what waits to be sent is bounded, per peer: the end
+//	    of it is dropped, not the beginning.              queue.go, transport.go
 //	T2  What is delivered is what was sent: every frame has a checksum, every
 //	    snapshot one of its whole.                   frame.go, snapshot_receive.go
 //	T3  A message is delivered only if it comes from whom the handshake named,
 //	    in this cluster, to this node.                   handshake.go, incoming.go
 //	T4  Whatever is read from a stranger, or from a peer that has gone mad, is
-//	    bounded in memory and in time.                     frame.go, incoming.go
+//	    bounded in memory, in connections, in time and in the log.
+//	                                                       frame.go, incoming.go
 //	T5  Of two processes under one ID one is refused, and both logs say so.
 //	                                                                  incoming.go
 //	T6  A peer is never given up, and never called in a frenzy.           peer.go
-//	T7  A heartbeat does not wait behind a snapshot.             snapshot_send.go
+//	T7  A heartbeat does not wait behind a snapshot; a snapshot goes on where it
+//	    broke, and how it goes is reported.                      snapshot_send.go
 //	T8  When Close returns, nothing is delivered any more, and no goroutine is
 //	    left.                                                        transport.go
+//	T9  The newest version that both ends read is spoken; two that share none say
+//	    so.                                                          handshake.go
+//
+// Each rule has been broken on purpose, in testdata/bugs, and a test notices.
 //
 // One message is one frame: a heartbeat waits behind an entry of 64 MiB, as
 // long as that takes on the wire. Keep entries small, or ElectionTicks large.

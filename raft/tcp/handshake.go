@@ -206,13 +206,15 @@ func (h *hello) judge(o *Options) (version byte, err error) {
 	version = min(h.newest, o.codec.newest)
 	switch {
 	case h.cluster != o.ClusterID:
-		return 0, fmt.Errorf("%w: %s is of cluster %q", ErrWrongCluster, h.from, h.cluster)
+		return 0, fmt.Errorf("%w: %s is of cluster %q, %s of %q: Options.ClusterID must be the same on all nodes",
+			ErrWrongCluster, h.from, h.cluster, o.ID, o.ClusterID)
 	case h.to != o.ID:
-		return 0, fmt.Errorf("%w: %s looks for %s here, where %s is", ErrWrongNode, h.from, h.to, o.ID)
+		return 0, fmt.Errorf("%w: %s looks for %s here, where %s is: correct the address that %[2]s has for %[3]s",
+			ErrWrongNode, h.from, h.to, o.ID)
 	case h.from == o.ID:
 		return 0, fmt.Errorf("%w: the other side calls itself %s, as this node", ErrDuplicateID, h.from)
 	case version < max(h.oldest, o.codec.oldest):
-		return 0, fmt.Errorf("%w: %s speaks message encodings %d to %d, %s speaks %d to %d",
+		return 0, fmt.Errorf("%w: %s speaks message encodings %d to %d, %s speaks %d to %d: upgrade by way of a build that speaks one of each",
 			ErrVersion, h.from, h.oldest, h.newest, o.ID, o.codec.oldest, o.codec.newest)
 	}
 	return version, nil

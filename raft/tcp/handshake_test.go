@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -20,12 +21,23 @@ func TestPeersThatDoNotBelongTogetherAreRefusedByName(t *testing.T) {
 		one, two func(*Options)
 		want     error
 		text     string
+		promise  string
 	}{
-		{"another cluster", func(o *Options) { o.ClusterID = "other" }, nil, ErrWrongCluster, `n2: "n1 is of cluster \"other\""`},
-		{"another node at the address", func(o *Options) { o.Peers[2] = addressFor(3) }, nil, ErrWrongNode, "n1 looks for n2 here, where n3 is"},
-		{"the own address", func(o *Options) { o.Peers[2] = addressFor(1) }, nil, ErrWrongNode, "n1 looks for n2 here, where n1 is"},
-		{"not a peer there", nil, func(o *Options) { delete(o.Peers, 1) }, ErrUnknownPeer, "n2 does not know n1"},
-		{"no common version", func(o *Options) { o.codec = pretend(5, 7, nil) }, nil, ErrVersion, "n1 speaks message encodings 5 to 7, n2 speaks 1 to 1"},
+		{"another cluster", func(o *Options) { o.ClusterID = "other" }, nil, ErrWrongCluster,
+			`n2: "n1 is of cluster \"other\", n2 of \"test\": Options.ClusterID must be the same on all nodes"`,
+			"RULE T3: a node of another cluster is refused"},
+		{"another node at the address", func(o *Options) { o.Peers[2] = addressFor(3) }, nil, ErrWrongNode,
+			"n1 looks for n2 here, where n3 is: correct the address that n1 has for n2",
+			"RULE T3: who looks for another node is refused"},
+		{"the own address", func(o *Options) { o.Peers[2] = addressFor(1) }, nil, ErrWrongNode,
+			"n1 looks for n2 here, where n1 is",
+			"RULE T3: who looks for another node is refused"},
+		{"not a peer there", nil, func(o *Options) { delete(o.Peers, 1) }, ErrUnknownPeer,
+			"n2 does not know n1: if it belongs to the cluster, tell n2 where it is, with SetPeer",
+			"RULE T3: who is not a peer is refused"},
+		{"no common version", func(o *Options) { o.codec = pretend(5, 7, nil) }, nil, ErrVersion,
+			"n1 speaks message encodings 5 to 7, n2 speaks 1 to 1: upgrade by way of a build that speaks one of each",
+			"RULE T9: builds without a common version do not talk"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -36,14 +48,14 @@ func TestPeersThatDoNotBelongTogetherAreRefusedByName(t *testing.T) {
 				one.Send([]raft.Message{heartbeat(1, 2, 1)})
 				time.Sleep(10 * time.Second) // of the bubble
 				s := peerStatus(one, 2)
-				require.False(t, s.Connected)
-				require.ErrorIs(t, s.Err, c.want)
-				require.ErrorContains(t, s.Err, c.text)
-				require.Empty(t, in.all())
-				require.Empty(t, in3.all())
+				require.False(t, s.Connected, c.promise)
+				require.ErrorIs(t, s.Err, c.want, c.promise)
+				require.ErrorContains(t, s.Err, c.text, c.promise)
+				require.Empty(t, in.all(), c.promise)
+				require.Empty(t, in3.all(), c.promise)
 				refused := one.Metrics().Refused + two.Metrics().Refused + three.Metrics().Refused
-				require.Greater(t, refused, uint64(5), "it goes on trying")
-				require.Less(t, refused, uint64(150), "but not in a frenzy")
+				require.Greater(t, refused, uint64(5), "RULE T6: it goes on trying")
+				require.Less(t, refused, uint64(150), "RULE T6: but not in a frenzy")
 			})
 		})
 	}
@@ -55,8 +67,8 @@ func TestHelloOfTheOwnIDIsRefused(t *testing.T) {
 		tr, _ := w.start(t, 1, nil)
 		s := w.stranger(t, 1)
 		a := s.hello(helloOf(1, 1))
-		require.ErrorIs(t, refusal(1, a.code, a.reason), ErrDuplicateID)
-		s.requireEnded()
+		require.ErrorIs(t, refusal(1, a.code, a.reason), ErrDuplicateID, "RULE T5: who comes under this node's own ID is told so")
+		s.requireEnded("RULE T5: who comes under this node's own ID is refused")
 		require.Equal(t, uint64(1), tr.Metrics().Refused)
 	})
 }
@@ -64,20 +76,51 @@ func TestHelloOfTheOwnIDIsRefused(t *testing.T) {
 func TestOfTwoProcessesWithOneIDTheFormerIsLockedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
-		one, in := w.start(t, 1, nil)
-		first, _ := w.start(t, 2, nil)
+		var atOne, atFirst bytes.Buffer
+		one, in := w.start(t, 1, func(o *Options) { o.Logger = textLogger(&atOne) })
+		first, _ := w.start(t, 2, func(o *Options) { o.Logger = textLogger(&atFirst) })
 		synctest.Wait()
 		require.True(t, peerStatus(first, 1).Connected)
 		second, _ := w.start(t, 2, nil)
 		time.Sleep(5 * time.Second)
-		require.True(t, peerStatus(second, 1).Connected)
-		require.ErrorIs(t, peerStatus(first, 1).Err, ErrDuplicateID)
+		synctest.Wait()
+		require.Equal(t, uint64(1), first.Metrics().Connected, "RULE T5: the former does not come back")
+		require.True(t, peerStatus(second, 1).Connected, "RULE T5: the latter stays")
+		require.Equal(t, uint64(1), second.Metrics().Connected, "RULE T5: the latter is not disturbed")
+		require.ErrorIs(t, peerStatus(first, 1).Err, ErrDuplicateID, "RULE T5: the former knows why")
+		for _, log := range []string{atOne.String(), atFirst.String()} {
+			require.Contains(t, log, "node ID in use by another process", "RULE T5: both logs say so")
+			require.Contains(t, log, "n2 runs twice", "RULE T5: both logs say who")
+		}
+		require.Contains(t, atFirst.String(), "level=ERROR", "RULE T5: it is no passing trouble")
 		second.Send([]raft.Message{heartbeat(2, 1, 1)})
 		first.Send([]raft.Message{heartbeat(2, 1, 2)})
 		synctest.Wait()
-		require.Len(t, in.all(), 1)
-		require.Equal(t, uint64(1), in.all()[0].Round)
+		require.Len(t, in.all(), 1, "RULE T5: one of the two is heard")
+		require.Equal(t, uint64(1), in.all()[0].Round, "RULE T5: the latter")
 		require.Positive(t, one.Metrics().Refused)
+	})
+}
+
+func TestNewcomerCutsAllConnectionsOfTheFormerProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		two, in := w.start(t, 2, nil)
+		data := randomBytes(1000)
+		former := w.stranger(t, 2)
+		begin(former, data, 1)
+		former.acked(0)
+		newcomer := w.stranger(t, 2)
+		h := helloOf(1, 2)
+		h.instance++
+		require.Zero(t, newcomer.hello(h).code)
+		began := time.Now()
+		former.requireEnded("RULE T5: the former's snapshot is cut as well")
+		require.Zero(t, time.Since(began), "RULE T5: the former's snapshot is cut at once")
+		synctest.Wait()
+		require.Empty(t, in.all())
+		require.Equal(t, uint64(2), two.Metrics().Accepted)
+		newcomer.Close()
 	})
 }
 
@@ -88,8 +131,8 @@ func TestPeerThatReconnectsReplacesItsOldConnection(t *testing.T) {
 		old := w.stranger(t, 1)
 		require.Zero(t, old.hello(helloOf(2, 1)).code)
 		young := w.stranger(t, 1)
-		require.Zero(t, young.hello(helloOf(2, 1)).code)
-		old.requireEnded()
+		require.Zero(t, young.hello(helloOf(2, 1)).code, "RULE T6: a peer whose old connection looks alive is not kept out")
+		old.requireEnded("RULE T4: a peer has one connection of a kind")
 		m := heartbeat(2, 1, 5)
 		require.NoError(t, young.send(appendFrame(nil, kindMessage, raft.AppendMessage(nil, &m))))
 		synctest.Wait()
@@ -115,10 +158,12 @@ func TestGarbageIsRefusedWithoutAnAnswer(t *testing.T) {
 				w := newWire()
 				tr, _ := w.start(t, 1, nil)
 				s := w.stranger(t, 1)
+				require.NoError(t, s.SetReadDeadline(time.Now().Add(time.Minute)))
 				go s.send([]byte(c.b))
 				n, err := io.Copy(io.Discard, s)
-				require.NoError(t, err)
-				require.Zero(t, n)
+				require.NoError(t, err, "RULE T4: a stranger's connection is closed")
+				require.Zero(t, n, "RULE T4: a stranger that does not speak the protocol is not answered")
+				synctest.Wait()
 				require.Equal(t, uint64(1), tr.Metrics().Refused)
 				require.Zero(t, tr.Metrics().Accepted)
 			})
@@ -132,12 +177,12 @@ func TestOtherVersionOfTheProtocolIsNamed(t *testing.T) {
 		w.start(t, 1, nil)
 		s := w.stranger(t, 1)
 		go s.send([]byte("raft/tcp\x00\x02"))
-		require.NoError(t, s.frames.readMagic())
+		require.NoError(t, s.frames.readMagic(), "RULE T9: a newer build is answered")
 		_, payload, err := s.frames.next()
 		require.NoError(t, err)
 		a, err := decodeAnswer(payload)
 		require.NoError(t, err)
-		require.ErrorIs(t, refusal(1, a.code, a.reason), ErrVersion)
+		require.ErrorIs(t, refusal(1, a.code, a.reason), ErrVersion, "RULE T9: a newer build is told why it is refused")
 		require.Contains(t, a.reason, "the other side speaks version 2 of the protocol, this build 1")
 	})
 }
@@ -156,10 +201,10 @@ func TestSlowHandshakeIsEndedInTime(t *testing.T) {
 					time.Sleep(time.Second)
 				}
 			} else {
-				s.requireEnded()
+				s.requireEnded("RULE T4: a silent stranger is sent away")
 			}
 			synctest.Wait()
-			require.LessOrEqual(t, time.Since(began), 6*time.Second)
+			require.LessOrEqual(t, time.Since(began), 6*time.Second, "RULE T4: a handshake is bounded as a whole")
 			require.Equal(t, uint64(1), tr.Metrics().Refused)
 			require.Empty(t, tr.pending)
 		})
@@ -174,13 +219,14 @@ func TestCrowdOfSilentStrangersDoesNotKeepPeersOut(t *testing.T) {
 		for range 3 * maxPending {
 			crowd = append(crowd, w.stranger(t, 1))
 			synctest.Wait()
-			require.LessOrEqual(t, len(tr.pending), maxPending)
+			require.LessOrEqual(t, len(tr.pending), maxPending, "RULE T4: strangers are bounded in number")
+			require.LessOrEqual(t, w.open.Load(), int64(len(crowd)+maxPending), "RULE T4: and the rest are sent away")
 		}
 		two, _ := w.start(t, 2, nil)
 		synctest.Wait()
 		two.Send([]raft.Message{heartbeat(2, 1, 1)})
 		synctest.Wait()
-		require.Len(t, in.all(), 1)
+		require.Len(t, in.all(), 1, "RULE T4: a peer finds its way through the crowd")
 		for _, s := range crowd {
 			s.Close()
 		}

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +30,25 @@ type wire struct {
 	dials     map[string]int
 	// wrap may put something between the dialer and its pipe.
 	wrap func(address string, c net.Conn) net.Conn
+	// open counts the ends of pipes that nobody has closed.
+	open atomic.Int64
+}
+
+// countedConn is an end of a pipe that is missed while it is open.
+type countedConn struct {
+	net.Conn
+	w    *wire
+	once sync.Once
+}
+
+func (w *wire) count(c net.Conn) net.Conn {
+	w.open.Add(1)
+	return &countedConn{Conn: c, w: w}
+}
+
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.w.open.Add(-1) })
+	return c.Conn.Close()
 }
 
 func newWire() *wire { return &wire{listeners: map[string]*wireListener{}, dials: map[string]int{}} }
@@ -83,6 +104,7 @@ func (w *wire) dial(ctx context.Context, address string) (net.Conn, error) {
 		return nil, errors.New("wire: nobody listens at " + address)
 	}
 	client, server := net.Pipe()
+	client, server = w.count(client), w.count(server)
 	select {
 	case l.conns <- server:
 	case <-l.closed:
@@ -244,17 +266,36 @@ func helloOf(from, to raft.NodeID) hello {
 	return hello{oldest: 1, newest: 1, instance: 7, from: from, to: to, cluster: "test"}
 }
 
-// requireEnded makes sure that the other side has hung up.
-func (s *stranger) requireEnded() {
+// requireEnded makes sure that the other side hangs up, without a word, before a
+// minute has passed; promise is what it breaks otherwise.
+func (s *stranger) requireEnded(promise string) {
 	s.t.Helper()
+	s.SetReadDeadline(time.Now().Add(time.Minute)) // fails when it has hung up
 	_, err := s.frames.r.ReadByte()
-	require.Error(s.t, err)
+	require.Error(s.t, err, promise)
+	require.NotErrorIs(s.t, err, os.ErrDeadlineExceeded, promise)
+}
+
+// requireCloses closes a transport, which must not take for ever.
+func requireCloses(t *testing.T, tr *Transport) {
+	t.Helper()
+	closed := make(chan error, 1)
+	go func() { closed <- tr.Close() }()
+	select {
+	case err := <-closed:
+		require.NoError(t, err)
+	case <-time.After(2 * time.Second):
+		require.Fail(t, "RULE T8: Close does not return, so some goroutine does not", ours())
+	}
 }
 
 // requireNoGoroutines fails if a goroutine of this package is left.
 func requireNoGoroutines(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool { return ours() == "" }, 10*time.Second, time.Millisecond, "%s", ours())
+	for end := time.Now().Add(3 * time.Second); ours() != "" && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	require.Empty(t, ours(), "RULE T8: no goroutine is left")
 }
 
 func ours() string {

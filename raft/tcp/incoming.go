@@ -80,7 +80,7 @@ func (t *Transport) serve(l *link) {
 		return
 	}
 	t.counters.accepted.Add(1)
-	p.wakeUp()
+	p.callBack()
 	if h.stream == streamSnapshots {
 		l.establish(&t.opts, t.opts.Timeout)
 		err = p.receiveSnapshot(l)
@@ -125,7 +125,7 @@ func (t *Transport) welcome(l *link) (h hello, p *peer, err error) {
 	}
 	if err == nil {
 		if p = t.peer(h.from); p == nil {
-			err = fmt.Errorf("%w: %s does not know %s", ErrUnknownPeer, o.ID, h.from)
+			err = fmt.Errorf("%w: %s does not know %s: if it belongs to the cluster, tell %[2]s where it is, with SetPeer", ErrUnknownPeer, o.ID, h.from)
 		}
 	}
 	if err == nil && secured != nil {
@@ -170,7 +170,7 @@ func (in *incoming) enter(h *hello, l *link) (leave func(), err error) {
 	if h.instance != in.instance {
 		if slices.Contains(in.displaced, h.instance) {
 			in.mu.Unlock()
-			return nil, fmt.Errorf("%w: %s runs twice; this one was started, or connected, earlier", ErrDuplicateID, h.from)
+			return nil, fmt.Errorf("%w: %s runs twice; this one was started, or connected, earlier: stop one of the two", ErrDuplicateID, h.from)
 		}
 		if in.instance != 0 {
 			in.displaced = append(in.displaced, in.instance)

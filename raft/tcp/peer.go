@@ -26,14 +26,15 @@ type peer struct {
 	incoming  incoming
 	ctx       context.Context // ends with Close and RemovePeer
 	cancel    context.CancelCauseFunc
-	// called has a token when the peer has connected to us: it is back, and an
-	// attempt that waits for its time need not wait.
+	// called has a token when an attempt that waits for its time need not wait:
+	// the peer has connected to us, or has another address.
 	called chan struct{}
 
 	mu        sync.Mutex
 	address   string
 	connected *link // for messages
 	lost      error // why it is nil
+	calledAt  time.Time
 }
 
 func newPeer(t *Transport, id raft.NodeID, address string) *peer {
@@ -292,6 +293,19 @@ func (p *peer) moveTo(address string) {
 		p.connected.Close()
 	}
 	p.wakeUp()
+}
+
+// callBack lets an attempt that waits be made at once: the peer has connected to
+// us, so it is there. One that calls and hangs up again and again would be
+// called back as fast as it does, so a call soon after another counts for nothing.
+func (p *peer) callBack() {
+	p.mu.Lock()
+	again := time.Since(p.calledAt) < firstBackoff
+	p.calledAt = time.Now()
+	p.mu.Unlock()
+	if !again {
+		p.wakeUp()
+	}
 }
 
 func (p *peer) wakeUp() {

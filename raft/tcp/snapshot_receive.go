@@ -76,7 +76,7 @@ func (p *peer) receiveSnapshot(l *link) error {
 		return err
 	}
 	if most := p.t.opts.MaxSnapshot; offer.name.size > uint64(most) {
-		err := fmt.Errorf("%w: snapshot of %d bytes, at most %d", ErrTooLarge, offer.name.size, most)
+		err := fmt.Errorf("%w: snapshot of %d bytes, but %s has Options.MaxSnapshot %d", ErrTooLarge, offer.name.size, p.t.opts.ID, most)
 		p.tell(l, kindDone, []byte(err.Error()))
 		return err
 	}

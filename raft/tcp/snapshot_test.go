@@ -122,26 +122,26 @@ func TestBigSnapshotIsResumedWhereItBrokeWhileHeartbeatsFlow(t *testing.T) {
 			one.Send([]raft.Message{heartbeat(1, 2, uint64(time.Now().UnixNano()))})
 			beats++
 			time.Sleep(10 * time.Millisecond)
-			require.Less(t, beats, uint64(10_000))
+			require.Less(t, beats, uint64(3000), "RULE T7: a snapshot goes on when its connection breaks")
 		}
 		require.Greater(t, beats, uint64(100), "the snapshot takes seconds")
 		in.mu.Lock()
 		for i, got := range in.messages {
 			if got.Type == raft.AppendEntries {
 				late := in.times[i].Sub(time.Unix(0, int64(got.Round)))
-				require.Less(t, late, 5*time.Millisecond, "a heartbeat waited behind the snapshot")
+				require.Less(t, late, 5*time.Millisecond, "RULE T7: a heartbeat waited behind the snapshot")
 			}
 		}
 		in.mu.Unlock()
-		require.True(t, bytes.Equal(m.Snapshot.Data, snapshotsIn(in)[0].Snapshot.Data))
+		require.True(t, bytes.Equal(m.Snapshot.Data, snapshotsIn(in)[0].Snapshot.Data), "RULE T2: a snapshot is what was sent")
 		require.Len(t, in.all(), int(beats)+1)
 		synctest.Wait()
 		sent := one.Metrics()
-		require.Equal(t, uint64(1), sent.SnapshotsResumed)
+		require.Equal(t, uint64(1), sent.SnapshotsResumed, "RULE T7: a snapshot goes on where it broke")
 		require.GreaterOrEqual(t, sent.SnapshotChunkBytes, uint64(size))
-		require.LessOrEqual(t, sent.SnapshotChunkBytes, uint64(size+chunkSize), "no more than the chunk that broke is sent again")
+		require.LessOrEqual(t, sent.SnapshotChunkBytes, uint64(size+chunkSize), "RULE T7: no more than the chunk that broke is sent again")
 		require.Zero(t, r.failed.Load())
-		require.GreaterOrEqual(t, r.going.Load(), uint64(size/chunkSize))
+		require.GreaterOrEqual(t, r.going.Load(), uint64(size/chunkSize), "RULE T7: a snapshot on its way gives signs of life")
 	})
 }
 
@@ -161,10 +161,10 @@ func TestSnapshotIsResumedByALaterTermOfTheSameLeader(t *testing.T) {
 		one.Send([]raft.Message{snapshotMessage(1, 2, 5, data)}) // the follower would refuse term 1 now
 		time.Sleep(20 * time.Second)
 		got := snapshotsIn(in)
-		require.Len(t, got, 1)
-		require.Equal(t, uint64(5), got[0].Term)
-		require.True(t, bytes.Equal(data, got[0].Snapshot.Data))
-		require.Equal(t, uint64(1), one.Metrics().SnapshotsResumed)
+		require.Len(t, got, 1, "RULE T7: a newer snapshot does not begin anew what is half way")
+		require.Equal(t, uint64(5), got[0].Term, "RULE T7: a snapshot in the name of an old term is not insisted on")
+		require.True(t, bytes.Equal(data, got[0].Snapshot.Data), "RULE T7: a newer snapshot does not begin anew what is half way")
+		require.Equal(t, uint64(1), one.Metrics().SnapshotsResumed, "RULE T7: a snapshot goes on where it broke")
 		require.Less(t, one.Metrics().SnapshotChunkBytes, uint64(9<<20))
 		require.Zero(t, r.failed.Load(), "one that is replaced has not failed")
 	})
@@ -183,8 +183,8 @@ func TestSnapshotOfOtherBytesDoesNotContinueAnother(t *testing.T) {
 		one.Send([]raft.Message{snapshotMessage(1, 2, 2, second)})
 		time.Sleep(20 * time.Second)
 		got := snapshotsIn(in)
-		require.Len(t, got, 1)
-		require.True(t, bytes.Equal(second, got[0].Snapshot.Data))
+		require.Len(t, got, 1, "RULE T2: what one snapshot was begun with, another continued")
+		require.True(t, bytes.Equal(second, got[0].Snapshot.Data), "RULE T2: a snapshot is what was sent")
 		require.Zero(t, one.Metrics().SnapshotsResumed)
 	})
 }
@@ -195,10 +195,11 @@ func TestSnapshotThatCannotBeSentIsReported(t *testing.T) {
 		two    func(*Options)
 		to     raft.NodeID
 		within time.Duration
+		rule   string
 	}{
-		{"nobody there", nil, 3, time.Minute},
-		{"not a peer", nil, 9, time.Millisecond},
-		{"too large for the receiver", func(o *Options) { o.MaxSnapshot = 100 }, 2, time.Second},
+		{"nobody there", nil, 3, time.Minute, "T7"},
+		{"not a peer", nil, 9, time.Millisecond, "T7"},
+		{"too large for the receiver", func(o *Options) { o.MaxSnapshot = 100 }, 2, time.Second, "T4"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -209,8 +210,8 @@ func TestSnapshotThatCannotBeSentIsReported(t *testing.T) {
 				one.Send([]raft.Message{snapshotMessage(1, c.to, 1, randomBytes(1000))})
 				time.Sleep(c.within)
 				synctest.Wait()
-				require.Equal(t, uint64(1), r.failed.Load())
-				require.Empty(t, snapshotsIn(in))
+				require.Empty(t, snapshotsIn(in), "RULE %s: %s", c.rule, c.name)
+				require.Equal(t, uint64(1), r.failed.Load(), "RULE %s: a snapshot that is given up is reported", c.rule)
 				require.Nil(t, one.peer(2).snapshots.current)
 			})
 		})
@@ -234,7 +235,7 @@ func TestRefusalInTheMiddleOfASnapshotIsHeard(t *testing.T) {
 		time.Sleep(999 * time.Millisecond)
 		require.Zero(t, r.failed.Load())
 		time.Sleep(2 * time.Millisecond)
-		require.Equal(t, uint64(1), r.failed.Load())
+		require.Equal(t, uint64(1), r.failed.Load(), "RULE T7: what the receiver will not take is given up at once, and reported")
 	})
 }
 
@@ -252,7 +253,34 @@ func TestHalfASnapshotIsForgottenInTime(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, chunkSize, halfOf(two, 1))
 		time.Sleep(2 * partialLife)
-		require.Equal(t, -1, halfOf(two, 1))
+		require.Equal(t, -1, halfOf(two, 1), "RULE T4: half a snapshot is kept for ever")
+
+		s = w.stranger(t, 2)
+		begin(s, data, 2)
+		s.acked(0)
+		s.chunk(0, data[:chunkSize])
+		s.acked(chunkSize)
+		s.Close()
+		synctest.Wait()
+		p := two.peer(1)
+		two.RemovePeer(1)
+		require.Nil(t, p.incoming.partial, "RULE T8: half a snapshot outlives its peer")
+	})
+}
+
+func TestNameOfASnapshotAloneCostsNoMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		two, _ := w.start(t, 2, nil)
+		s := w.stranger(t, 2)
+		data := randomBytes(64 << 20)
+		begin(s, data, 1)
+		s.acked(0)
+		s.chunk(0, data[:chunkSize])
+		s.acked(chunkSize)
+		s.Close()
+		synctest.Wait()
+		require.LessOrEqual(t, cap(two.peer(1).incoming.partial.data), 2*chunkSize, "RULE T4: a snapshot costs what has come of it")
 	})
 }
 
@@ -269,10 +297,10 @@ func TestSnapshotThatDiffersFromItsNameIsNotDelivered(t *testing.T) {
 		k, payload, err := s.frames.next()
 		require.NoError(t, err)
 		require.Equal(t, kindDone, k)
-		require.Contains(t, string(payload), "SHA-256")
 		synctest.Wait()
-		require.Empty(t, in.all())
-		require.Equal(t, -1, halfOf(two, 1))
+		require.Empty(t, in.all(), "RULE T2: a snapshot of other bytes than it was named for was delivered")
+		require.Contains(t, string(payload), "SHA-256")
+		require.Equal(t, -1, halfOf(two, 1), "and it is not continued")
 		s.Close()
 	})
 }
@@ -294,9 +322,13 @@ func TestChunksOutOfPlaceEndTheConnection(t *testing.T) {
 				begin(s, data, 1)
 				s.acked(0)
 				send(s)
-				s.requireEnded()
+				promise := "RULE T2: chunks follow each other without a gap"
+				if name == "silence" {
+					promise = "RULE T4: a snapshot that does not come is not waited for"
+				}
+				s.requireEnded(promise)
 				synctest.Wait()
-				require.Empty(t, in.all())
+				require.Empty(t, in.all(), promise)
 				require.Equal(t, uint64(1), two.Metrics().Broken)
 			})
 		})
@@ -320,7 +352,7 @@ func TestSnapshotWhoseLastAnswerWasLostIsNotSentAgain(t *testing.T) {
 		begin(again, data, 7)
 		k, payload, err := again.frames.next()
 		require.NoError(t, err)
-		require.Equal(t, kindDone, k)
+		require.Equal(t, kindDone, k, "RULE T7: a snapshot that was delivered is asked for again")
 		require.Empty(t, payload)
 		synctest.Wait()
 		require.Len(t, in.all(), 1)

@@ -39,7 +39,7 @@ func TestMessagesArriveInOrderAndAsTheyWere(t *testing.T) {
 			one.Send(part)
 		}
 		synctest.Wait()
-		require.Equal(t, sent, in.all())
+		require.Equal(t, sent, in.all(), "RULE T2: what is delivered is what was sent")
 		m := one.Metrics()
 		require.Equal(t, uint64(500), m.Sent)
 		require.Zero(t, m.Dropped)
@@ -59,8 +59,8 @@ func TestLargeMessageArrives(t *testing.T) {
 		m.Entries = []raft.Entry{{Index: 1, Term: 1, Data: bytes.Repeat([]byte("0123456789abcde"), 300_000)}}
 		one.Send([]raft.Message{m, heartbeat(1, 2, 2)})
 		synctest.Wait()
-		require.Len(t, in.all(), 2)
-		require.True(t, bytes.Equal(m.Entries[0].Data, in.all()[0].Entries[0].Data))
+		require.Len(t, in.all(), 2, "RULE T2: a large message is delivered")
+		require.True(t, bytes.Equal(m.Entries[0].Data, in.all()[0].Entries[0].Data), "RULE T2: a large message is what was sent")
 	})
 }
 
@@ -89,21 +89,25 @@ func TestBadFramesEndTheConnectionAndNothingElse(t *testing.T) {
 	binary.LittleEndian.PutUint32(lying, 0xfffffff0)
 	flipped := slices.Clone(frame)
 	flipped[len(flipped)-1] ^= 1
+	turned := slices.Clone(frame)
+	turned[4] = byte(kindPing)
 	for _, c := range []struct {
-		name string
-		b    []byte
-		more bool // the connection stays open behind b
+		name    string
+		b       []byte
+		more    bool // the connection stays open behind b
+		promise string
 	}{
-		{"half a header", frame[:5], false},
-		{"half a frame", frame[:len(frame)-2], false},
-		{"half a frame and silence", frame[:len(frame)-2], true},
-		{"a length over the limit", lying, true},
-		{"a flipped bit", flipped, true},
-		{"a frame of unknown kind", appendFrame(nil, 99, nil), true},
-		{"a message that does not decode", appendFrame(nil, kindMessage, []byte{1, 2, 3}), true},
-		{"a message of a newer version", appendFrame(nil, kindMessage, []byte{9}), true},
-		{"a message in another's name", appendFrame(nil, kindMessage, raft.AppendMessage(nil, &fromOther)), true},
-		{"a message for another", appendFrame(nil, kindMessage, raft.AppendMessage(nil, &forOther)), true},
+		{"half a header", frame[:5], false, "RULE T2: half a frame is not taken for the end of a connection"},
+		{"half a frame", frame[:len(frame)-2], false, "RULE T2: half a frame is not taken for the end of a connection"},
+		{"half a frame and silence", frame[:len(frame)-2], true, "RULE T4: the rest of a frame is not waited for"},
+		{"a length over the limit", lying, true, "RULE T4: a frame over the limit is not read"},
+		{"a flipped bit", flipped, true, "RULE T2: a changed message is not delivered"},
+		{"a flipped bit in the kind", turned, true, "RULE T2: a changed kind is noticed"},
+		{"a frame of unknown kind", appendFrame(nil, 99, nil), true, "RULE T2: what cannot be understood ends the connection"},
+		{"a message that does not decode", appendFrame(nil, kindMessage, []byte{1, 2, 3}), true, "RULE T2: what cannot be understood ends the connection"},
+		{"a message of a newer version", appendFrame(nil, kindMessage, []byte{9}), true, "RULE T9: a version that was not agreed on is not guessed at"},
+		{"a message in another's name", appendFrame(nil, kindMessage, raft.AppendMessage(nil, &fromOther)), true, "RULE T3: a peer does not speak for another"},
+		{"a message for another", appendFrame(nil, kindMessage, raft.AppendMessage(nil, &forOther)), true, "RULE T3: a message for another node is not delivered"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -115,14 +119,14 @@ func TestBadFramesEndTheConnectionAndNothingElse(t *testing.T) {
 				began := time.Now()
 				s.send(c.b) // the other side may hang up before all of it
 				if c.more {
-					s.requireEnded()
-					require.Less(t, time.Since(began), 10*time.Second)
+					s.requireEnded(c.promise)
+					require.Less(t, time.Since(began), 10*time.Second, c.promise)
 				} else {
 					s.Close()
 				}
 				time.Sleep(time.Minute)
-				require.Len(t, in.all(), 1, "what came before is delivered, what came after is not")
-				require.Equal(t, uint64(1), tr.Metrics().Broken)
+				require.Len(t, in.all(), 1, "%s; what came before is delivered, what came after is not", c.promise)
+				require.Equal(t, uint64(1), tr.Metrics().Broken, c.promise)
 				again := w.stranger(t, 1)
 				require.Zero(t, again.hello(helloOf(2, 1)).code, "the next connection is welcome")
 				again.Close()
@@ -142,7 +146,32 @@ func TestFrameThatDripsIsEndedInTime(t *testing.T) {
 		for i := 0; i < len(frame) && s.send(frame[i:i+1]) == nil; i++ {
 			time.Sleep(time.Second)
 		}
-		require.Less(t, time.Since(began), 15*time.Second)
+		require.Less(t, time.Since(began), 15*time.Second, "RULE T4: a frame has its time as a whole")
+	})
+}
+
+func TestPeerThatNeverReadsItsPongsIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		tr, _ := w.start(t, 1, nil)
+		s := w.stranger(t, 1)
+		require.Zero(t, s.hello(helloOf(2, 1)).code)
+		require.NoError(t, s.send(appendFrame(nil, kindPing, nil)))
+		time.Sleep(time.Minute)
+		require.Equal(t, uint64(1), tr.Metrics().Broken, "RULE T4: a peer that does not read is not waited for")
+		s.Close()
+	})
+}
+
+func TestRefusedConnectionsAreClosedAtBothEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, func(o *Options) { o.ClusterID = "other" })
+		two, _ := w.start(t, 2, nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Greater(t, one.Metrics().Refused+two.Metrics().Refused, uint64(50))
+		require.Zero(t, w.open.Load(), "RULE T4: a connection that was refused is closed")
 	})
 }
 
@@ -185,15 +214,15 @@ func TestPeerThatNeverReadsCostsItsQueueAndNothingElse(t *testing.T) {
 			}
 			most = max(most, peerStatus(one, 2).Bytes)
 		}
-		require.Zero(t, time.Since(began), "Send does not wait")
-		require.LessOrEqual(t, most, 1<<20)
+		require.Zero(t, time.Since(began), "RULE T1: Send does not wait")
+		require.LessOrEqual(t, most, 1<<20, "RULE T1: what waits is bounded")
 		require.Greater(t, most, 1<<19)
 		synctest.Wait()
-		require.Len(t, in3.all(), 1000, "the other peer notices nothing")
+		require.Len(t, in3.all(), 1000, "RULE T1: the other peer notices nothing")
 		require.Positive(t, one.Metrics().Dropped)
 		time.Sleep(20 * time.Second)
-		require.GreaterOrEqual(t, deaf.Load(), uint64(2), "the connection was given up and made again")
-		require.Zero(t, peerStatus(one, 2).Bytes, "and what waited for it is gone")
+		require.GreaterOrEqual(t, deaf.Load(), uint64(2), "RULE T6: the connection was given up and made again")
+		require.Zero(t, peerStatus(one, 2).Bytes, "RULE T1: and what waited for it is gone")
 	})
 }
 
@@ -210,8 +239,8 @@ func TestPeerThatFallsSilentIsNoticedByItsMissingPongs(t *testing.T) {
 			one.Send([]raft.Message{heartbeat(1, 2, 1)})
 			time.Sleep(100 * time.Millisecond)
 		}
-		require.GreaterOrEqual(t, dials.Load(), uint64(3))
-		require.Less(t, dials.Load(), uint64(6))
+		require.GreaterOrEqual(t, dials.Load(), uint64(3), "RULE T6: a peer that has vanished is dialed anew")
+		require.Less(t, dials.Load(), uint64(6), "RULE T6: but not in a frenzy")
 	})
 }
 
@@ -228,7 +257,7 @@ func TestPeerThatAnswersNonsenseIsLeftAtOnceEvenInTheMiddleOfAWrite(t *testing.T
 		time.Sleep(999 * time.Millisecond)
 		require.True(t, peerStatus(one, 2).Connected)
 		time.Sleep(2 * time.Millisecond)
-		require.False(t, peerStatus(one, 2).Connected)
+		require.False(t, peerStatus(one, 2).Connected, "RULE T4: nonsense in place of a pong ends the connection")
 		require.ErrorIs(t, peerStatus(one, 2).Err, ErrProtocol)
 	})
 }
@@ -238,11 +267,11 @@ func TestIdleConnectionLivesOn(t *testing.T) {
 		w := newWire()
 		one, _ := w.start(t, 1, func(o *Options) { delete(o.Peers, 3) })
 		_, in := w.start(t, 2, nil)
-		time.Sleep(24 * time.Hour)
+		time.Sleep(time.Hour)
+		require.Equal(t, uint64(1), one.Metrics().Connected, "RULE T6: an idle connection is not given up")
 		one.Send([]raft.Message{heartbeat(1, 2, 1)})
 		synctest.Wait()
 		require.Len(t, in.all(), 1)
-		require.Equal(t, uint64(1), one.Metrics().Connected)
 	})
 }
 
@@ -252,14 +281,14 @@ func TestPeerThatRestartsIsFoundAgainAtOnce(t *testing.T) {
 		one, _ := w.start(t, 1, func(o *Options) { o.MaxBackoff = time.Hour })
 		two, _ := w.start(t, 2, nil)
 		synctest.Wait()
-		require.True(t, peerStatus(one, 2).Connected)
+		require.True(t, peerStatus(one, 2).Connected, "RULE T6: a peer that calls is called back")
 		require.NoError(t, two.Close())
 		synctest.Wait()
 		require.False(t, peerStatus(one, 2).Connected)
 		time.Sleep(10 * time.Minute)
 		_, in := w.start(t, 2, nil)
 		time.Sleep(time.Millisecond) // it calls; the hour is not waited for
-		require.True(t, peerStatus(one, 2).Connected)
+		require.True(t, peerStatus(one, 2).Connected, "RULE T6: a peer that calls is called back")
 		one.Send([]raft.Message{heartbeat(1, 2, 1)})
 		synctest.Wait()
 		require.Len(t, in.all(), 1)
@@ -272,18 +301,43 @@ func TestDeadPeerIsTriedLessAndLessOftenAndNeverGivenUp(t *testing.T) {
 		one, _ := w.start(t, 1, func(o *Options) { delete(o.Peers, 3) })
 		time.Sleep(time.Second)
 		early := w.dialed(addressFor(2))
-		require.GreaterOrEqual(t, early, 4)
-		require.Less(t, early, 12)
+		require.GreaterOrEqual(t, early, 4, "RULE T6: a peer that may be back at once is tried at once")
+		require.Less(t, early, 12, "RULE T6: a dead peer is tried less and less often")
 		time.Sleep(100 * time.Second)
 		late := w.dialed(addressFor(2)) - early
-		require.GreaterOrEqual(t, late, 99)
-		require.LessOrEqual(t, late, 210)
+		require.GreaterOrEqual(t, late, 99, "RULE T6: a dead peer is not given up")
+		require.LessOrEqual(t, late, 210, "RULE T6: a dead peer is tried less and less often")
 		require.ErrorContains(t, peerStatus(one, 2).Err, "nobody listens")
 		_, in := w.start(t, 2, func(o *Options) { o.Peers = map[raft.NodeID]string{1: "nowhere"} })
 		time.Sleep(1100 * time.Millisecond)
 		one.Send([]raft.Message{heartbeat(1, 2, 1)})
 		synctest.Wait()
 		require.Len(t, in.all(), 1)
+	})
+}
+
+func TestPeerThatCallsAndHangsUpIsNotCalledBackInAFrenzy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		var dials atomic.Uint64
+		h := helloOf(2, 1)
+		w.pose(t, 2, func(s *stranger) {
+			s.Close()
+			if dials.Add(1) > 1000 {
+				return // or it would never end
+			}
+			if c, err := w.dial(t.Context(), addressFor(1)); err == nil {
+				caller := newStranger(t, c)
+				caller.send(appendFrame(slices.Clone(magic), kindHello, h.encode()))
+				caller.frames.readMagic()
+				caller.frames.next() // welcome
+				caller.Close()
+			}
+		})
+		w.start(t, 1, nil)
+		time.Sleep(10 * time.Second)
+		require.Greater(t, dials.Load(), uint64(9), "RULE T6: a peer is not given up")
+		require.Less(t, dials.Load(), uint64(100), "RULE T6: a peer is called in a frenzy")
 	})
 }
 
@@ -297,7 +351,7 @@ func TestWhatWaitsForADeadPeerIsNotKeptForIt(t *testing.T) {
 		}
 		_, in := w.start(t, 2, nil)
 		time.Sleep(5 * time.Second)
-		require.LessOrEqual(t, len(in.all()), 11, "at most what was sent since the last attempt")
+		require.LessOrEqual(t, len(in.all()), 11, "RULE T1: at most what was sent since the last attempt")
 		require.GreaterOrEqual(t, one.Metrics().Dropped, uint64(989))
 	})
 }
@@ -305,20 +359,20 @@ func TestWhatWaitsForADeadPeerIsNotKeptForIt(t *testing.T) {
 func TestPeersCanBeAddedMovedAndRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
-		one, _ := w.start(t, 1, func(o *Options) { o.Peers = nil })
+		one, inOne := w.start(t, 1, func(o *Options) { o.Peers = nil })
 		two, in := w.start(t, 2, nil)
 		time.Sleep(3 * time.Second)
 		one.Send([]raft.Message{heartbeat(1, 2, 1)})
 		synctest.Wait()
-		require.Empty(t, in.all(), "not a peer")
-		require.Equal(t, uint64(1), one.Metrics().Dropped)
+		require.Empty(t, in.all(), "RULE T3: not a peer")
+		require.Equal(t, uint64(1), one.Metrics().Dropped, "RULE T3: what is for a stranger is dropped")
 
 		require.NoError(t, one.SetPeer(2, "nowhere"))
 		time.Sleep(3 * time.Second)
 		require.False(t, peerStatus(one, 2).Connected)
 		require.NoError(t, one.SetPeer(2, addressFor(2)))
 		time.Sleep(time.Millisecond)
-		require.True(t, peerStatus(one, 2).Connected, "a new address is tried at once")
+		require.True(t, peerStatus(one, 2).Connected, "RULE T6: a new address is tried at once")
 		one.Send([]raft.Message{heartbeat(1, 2, 2)})
 		synctest.Wait()
 		require.Len(t, in.all(), 1)
@@ -326,7 +380,7 @@ func TestPeersCanBeAddedMovedAndRemoved(t *testing.T) {
 		require.True(t, peerStatus(two, 1).Connected, "and may call in turn")
 		require.NoError(t, one.SetPeer(2, "elsewhere:1"))
 		synctest.Wait()
-		require.False(t, peerStatus(one, 2).Connected, "the old address is left at once")
+		require.False(t, peerStatus(one, 2).Connected, "RULE T6: the old address is left at once")
 		require.NoError(t, two.Close())
 		again, in9 := w.start(t, 2, func(o *Options) { o.Listener = w.listen("elsewhere:1") })
 		time.Sleep(time.Second)
@@ -338,9 +392,12 @@ func TestPeersCanBeAddedMovedAndRemoved(t *testing.T) {
 		one.RemovePeer(2)
 		time.Sleep(time.Second)
 		require.Empty(t, one.Peers())
-		require.ErrorIs(t, peerStatus(again, 1).Err, ErrUnknownPeer, "its own connection is ended too")
+		require.ErrorIs(t, peerStatus(again, 1).Err, ErrUnknownPeer, "RULE T3: the connection of a node that was removed is ended, and it is told why")
 		one.Send([]raft.Message{heartbeat(1, 2, 4)})
 		require.Equal(t, uint64(2), one.Metrics().Dropped)
+		again.Send([]raft.Message{heartbeat(2, 1, 5)})
+		time.Sleep(time.Second)
+		require.Empty(t, inOne.all(), "RULE T3: a node that was removed is not heard")
 
 		require.NoError(t, one.SetPeer(1, "itself:1"))
 		require.Empty(t, one.Peers())
@@ -368,6 +425,57 @@ func TestCloseIsFinal(t *testing.T) {
 		require.NoError(t, never.Close(), "one that never started")
 		require.ErrorIs(t, two.Start(in.deliver), raft.ErrInvalid, "a second start")
 	})
+}
+
+func TestCloseWaitsForWhatIsBeingDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one := w.prepare(t, 1, nil)
+		var delivered atomic.Uint64
+		require.NoError(t, one.Start(func(raft.Message) {
+			time.Sleep(time.Second)
+			delivered.Add(1)
+		}))
+		s := w.stranger(t, 1)
+		require.Zero(t, s.hello(helloOf(2, 1)).code)
+		m := heartbeat(2, 1, 1)
+		frame := appendFrame(nil, kindMessage, raft.AppendMessage(nil, &m))
+		require.NoError(t, s.send(append(frame, frame...)))
+		synctest.Wait()
+		require.NoError(t, one.Close())
+		before := delivered.Load()
+		time.Sleep(time.Minute)
+		require.Positive(t, before, "RULE T8: Close returned while a message was being delivered")
+		require.Equal(t, before, delivered.Load(), "RULE T8: a message was delivered after Close")
+	})
+}
+
+func TestCloseDoesNotWaitForStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, nil)
+		s := w.stranger(t, 1)
+		synctest.Wait()
+		began := time.Now()
+		require.NoError(t, one.Close())
+		require.Zero(t, time.Since(began), "RULE T8: Close ends what is under way, and does not wait for its end")
+		s.requireEnded("RULE T8: a connection outlives its transport")
+	})
+}
+
+func TestNodesThatLostTheSamePeerDoNotComeBackTogether(t *testing.T) {
+	waits := map[time.Duration]bool{}
+	for range 20 {
+		b := backoff{max: time.Minute}
+		var sum time.Duration
+		for range 10 {
+			next := b.next()
+			require.Positive(t, next)
+			sum += next
+		}
+		waits[sum] = true
+	}
+	require.Greater(t, len(waits), 1, "RULE T6: all nodes call at the same moments")
 }
 
 func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
@@ -405,8 +513,8 @@ func TestQueueKeepsWhatJoinsAndDropsWhatComesLate(t *testing.T) {
 	require.Equal(t, 10_000/sizeOf(&m), n)
 	batch := q.take(nil)
 	require.Len(t, batch, n)
-	require.Zero(t, batch[0].Round)
-	require.False(t, q.push(&m, 10_000), "what is taken counts until it is released")
+	require.Zero(t, batch[0].Round, "RULE T1: the beginning is kept")
+	require.False(t, q.push(&m, 10_000), "RULE T1: what is taken counts until it is released")
 	q.release(n, n*sizeOf(&m))
 	m.Entries[0].Data = make([]byte, 100_000)
 	require.True(t, q.push(&m, 10_000), "alone, a large one is taken")
@@ -417,7 +525,7 @@ func TestQueueKeepsWhatJoinsAndDropsWhatComesLate(t *testing.T) {
 	for i := range maxQueued {
 		require.True(t, q.push(&small, 1<<40>>10), i)
 	}
-	require.False(t, q.push(&small, 1<<40>>10))
+	require.False(t, q.push(&small, 1<<40>>10), "RULE T1: a queue is bounded in number")
 }
 
 func TestFramesComeBackAsTheyWereFromAnyCut(t *testing.T) {
@@ -457,7 +565,7 @@ func TestHeaderAloneDoesNotMakeTheReaderAllocate(t *testing.T) {
 	f := readerOf(bytes.NewReader(stream), 1<<31-1)
 	_, _, err := f.next()
 	require.ErrorContains(t, err, "inside a frame")
-	require.LessOrEqual(t, cap(f.buf), 2*firstRead)
+	require.LessOrEqual(t, cap(f.buf), 2*firstRead, "RULE T4: a header alone costs no memory")
 }
 
 // FuzzFrames: arbitrary bytes never panic; what is read of them is in them.
@@ -488,7 +596,7 @@ func TestLogIsNotFloodedByStrangers(t *testing.T) {
 			h.warn(textLogger(&lines), "refused", "n", i)
 			time.Sleep(10 * time.Millisecond)
 		}
-		require.Equal(t, 10, strings.Count(lines.String(), "refused"))
+		require.Equal(t, 10, strings.Count(lines.String(), "refused"), "RULE T4: strangers do not fill the log")
 		require.Contains(t, lines.String(), fmt.Sprintf("unlogged=%d", 99))
 	})
 }

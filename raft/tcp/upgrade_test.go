@@ -124,7 +124,8 @@ func TestClusterWorksThroughARollingUpgradeOfTheMessages(t *testing.T) {
 								continue
 							}
 							want := min(versionAfter(a, id, plan.from, plan.to), versionAfter(b, id, plan.from, plan.to))
-							require.Equal(t, want, peerStatus(transports[a], b).Version, "%s to %s after %s's turn", a, b, id)
+							require.Equal(t, want, peerStatus(transports[a], b).Version,
+								"RULE T9: the newest common version is spoken: %s to %s after %s's turn", a, b, id)
 						}
 					}
 				}

@@ -160,6 +160,20 @@ func TestDumpGoesOnBehindDamage(t *testing.T) {
 	}
 }
 
+// A log has millions of records, and those behind a damaged header no numbers.
+func TestDumpPrintsRunsBehindADamagedHeaderToo(t *testing.T) {
+	fs := disk.NewMemFS()
+	s := open(t, fs)
+	story(t, s)
+	require.NoError(t, s.Close())
+	names, err := fs.List(dir + "/log")
+	require.NoError(t, err)
+	require.NoError(t, fs.FlipBit(filepath.Join(dir, "log", names[0]), 8*500))
+	out, code := dumped(t, fs)
+	golden(t, "unnumbered", out)
+	require.Zero(t, code)
+}
+
 func TestDumpNamesWhatIsWrongWithItsArguments(t *testing.T) {
 	for _, c := range []struct {
 		args []string

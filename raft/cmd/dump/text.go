@@ -195,7 +195,9 @@ func (t *text) state(f *disk.Finding) {
 // join adds a save to the run, or begins another.
 func (t *text) join(f *disk.Finding) {
 	r, es := &t.run, f.Entries
-	follows := r.records > 0 && f.Seq == r.last+1 && f.HardState.Term == r.term && f.HardState.VotedFor == r.vote &&
+	// Behind a damaged frame records have no numbers.
+	next := f.Seq == r.last+1 && r.first > 0 || f.Seq == 0 && r.first == 0
+	follows := r.records > 0 && next && f.HardState.Term == r.term && f.HardState.VotedFor == r.vote &&
 		(len(es) == 0 || r.entries == 0 || es[0].Index == r.lastIndex+1)
 	if !follows {
 		t.flush()
