@@ -81,7 +81,8 @@ func (l *entryList) truncate(n int) {
 	for l.n-len(l.tail) > n {
 		last := len(l.sealed) - 1
 		l.n -= len(l.tail)
-		l.tail, l.sealed = l.sealed[last], slices.Delete(l.sealed, last, last+1)
+		l.tail = l.sealed[last]
+		l.sealed = slices.Delete(l.sealed, last, last+1)
 	}
 	keep := len(l.tail) - (l.n - n)
 	l.tail, l.n = l.tail[:keep:keep], n

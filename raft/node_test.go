@@ -314,6 +314,33 @@ func TestNodeReadSeesEveryEarlierWrite(t *testing.T) {
 	})
 }
 
+// slow is a state machine whose commands take their time.
+type slow struct{ *register }
+
+func (s slow) Apply(index uint64, command []byte) []byte {
+	time.Sleep(7 * time.Millisecond)
+	return s.register.Apply(index, command)
+}
+
+// The loop is not woken for every batch that is applied, but for the one that a
+// read waits for: long before its next tick.
+func TestNodeReadIsAnsweredAsSoonAsTheStateMachineIsThere(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newParty(t, 1, func(o *Options) { o.StateMachine = slow{newRegister()} })
+		leader := p.leader()
+		n := p.nodes[leader]
+		synctest.Wait()
+		start := time.Now()
+		go n.Propose(t.Context(), put("k", "v"))
+		synctest.Wait() // committed, and being applied
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.NoError(t, n.Read(ctx), "RULE read-at-once: nobody woke the loop")
+		require.Equal(t, 7*time.Millisecond, time.Since(start), "RULE read-at-once: the read waited for something else")
+		require.Equal(t, n.Status().Commit, n.Status().Applied)
+	})
+}
+
 func TestNodeReadOnAnIsolatedLeaderFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newParty(t, 3, nil)
