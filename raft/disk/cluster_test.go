@@ -178,7 +178,7 @@ func (c *cluster) keeps(rule string, ids ...raft.NodeID) {
 	synctest.Wait()
 	all := c.states[ids[0]].all()
 	for _, id := range ids {
-		require.Equal(c.t, all, c.states[id].all(), "what %s applied, and what %s did", id, ids[0])
+		require.Equal(c.t, all, c.states[id].all(), "RULE apply-order: %s applied something else than %s", id, ids[0])
 	}
 	at := 0
 	for _, command := range c.acked {

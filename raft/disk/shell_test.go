@@ -16,6 +16,7 @@ import (
 // its disk. Bugs are planted against these rules too, in raft/testdata/bugs:
 //
 //	read-applied   a read is answered when its index is applied, not before
+//	apply-order    snapshots and entries reach the state machine in log order
 //	no-silence     whoever asks is answered: nobody waits for a leader that is
 //	               no more, for a command that was refused, or that is gone
 //	stalled-disk   a leader whose disk stands still is replaced
@@ -167,5 +168,27 @@ func TestForgottenSessionExecutesNothing(t *testing.T) {
 				broken(t, "session-kept", "%s executed %q of a session that was forgotten: it may have been executed before", id, all)
 			}
 		}
+	})
+}
+
+func TestSnapshotAndEntriesReachTheStateMachineInOrder(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		l := c.leader(5*election, c.voters...)
+		c.work(l, "before", 5)
+		slow := others(c.voters, l)[0]
+		release := c.states[slow].hold()
+		defer release()
+		c.work(l, "held", 1)
+		time.Sleep(time.Second)
+		c.network.Cut([]raft.NodeID{slow}, others(c.voters, slow))
+		c.work(l, "meanwhile", 100) // the leader's log is cut behind a snapshot
+		c.network.Heal()
+		time.Sleep(2 * election)
+		require.Positive(t, c.nodes[slow].Metrics().SnapshotsApplied)
+		c.work(c.leader(5*election, c.voters...), "behind it", 5) // both wait now
+		time.Sleep(time.Second)
+		release()
+		c.keeps("apply-order", c.voters...)
 	})
 }

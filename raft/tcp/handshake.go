@@ -114,6 +114,7 @@ type link struct {
 	raw     net.Conn // Conn, or what is under its TLS
 	frames  frameReader
 	version byte // of the message encoding
+	dialed  string
 	release func() bool
 }
 

@@ -90,6 +90,7 @@ func (p *peer) connect(ctx context.Context, s stream) (*link, error) {
 		return nil, fmt.Errorf("dial %s at %s: %w", p.id, address, explain(err))
 	}
 	l := newLink(ctx, conn, o)
+	l.dialed = address
 	if err := p.introduce(dialing, l, s, address); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("connect to %s at %s for %s: %w", p.id, address, s, err)
@@ -268,6 +269,9 @@ func (p *peer) setLink(l *link, err error) {
 	first := p.lost == nil
 	p.connected, p.lost = l, err
 	address := p.address
+	if l != nil && l.dialed != address {
+		l.Close() // it moved while it was dialed
+	}
 	p.mu.Unlock()
 	log := p.t.opts.Logger
 	switch {

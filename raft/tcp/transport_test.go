@@ -2,10 +2,12 @@ package tcp
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -403,6 +405,29 @@ func TestPeersCanBeAddedMovedAndRemoved(t *testing.T) {
 		require.Empty(t, one.Peers())
 		require.ErrorIs(t, one.SetPeer(0, "x"), raft.ErrInvalid)
 		require.ErrorIs(t, one.SetPeer(5, ""), raft.ErrInvalid)
+	})
+}
+
+func TestPeerThatMovesWhileItIsDialedIsCalledAtItsNewPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		one, _ := w.start(t, 1, func(o *Options) {
+			o.Peers = map[raft.NodeID]string{2: addressFor(2)}
+			o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+				time.Sleep(time.Second)
+				return w.dial(ctx, address)
+			}
+		})
+		quiet := map[raft.NodeID]string{1: "nowhere"}
+		_, atNew := w.start(t, 2, func(o *Options) { o.Peers, o.Listener = quiet, w.listen("elsewhere:1") })
+		_, atOld := w.start(t, 2, func(o *Options) { o.Peers = quiet })
+		time.Sleep(time.Second / 2)
+		require.NoError(t, one.SetPeer(2, "elsewhere:1"))
+		time.Sleep(5 * time.Second)
+		one.Send([]raft.Message{heartbeat(1, 2, 1)})
+		synctest.Wait()
+		require.Empty(t, atOld.all(), "RULE T6: a peer that has moved is called at its old place")
+		require.Len(t, atNew.all(), 1, "RULE T6: a peer that has moved is called at its new place")
 	})
 }
 

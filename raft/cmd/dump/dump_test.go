@@ -136,14 +136,21 @@ func TestDumpShowsATornEndAndNoDamage(t *testing.T) {
 	require.Zero(t, code)
 }
 
-func TestDumpGoesOnBehindDamage(t *testing.T) {
+// rotten is the story with a flipped bit at a byte of its log.
+func rotten(t *testing.T, at int64) *disk.MemFS {
+	t.Helper()
 	fs := disk.NewMemFS()
 	s := open(t, fs)
 	story(t, s)
 	require.NoError(t, s.Close())
 	names, err := fs.List(dir + "/log")
 	require.NoError(t, err)
-	require.NoError(t, fs.FlipBit(filepath.Join(dir, "log", names[0]), 8*600))
+	require.NoError(t, fs.FlipBit(filepath.Join(dir, "log", names[0]), 8*at))
+	return fs
+}
+
+func TestDumpGoesOnBehindDamage(t *testing.T) {
+	fs := rotten(t, 600)
 	snaps, err := fs.List(dir + "/snapshots")
 	require.NoError(t, err)
 	require.NoError(t, fs.FlipBit(filepath.Join(dir, "snapshots", snaps[0]), 8*200))
@@ -162,13 +169,7 @@ func TestDumpGoesOnBehindDamage(t *testing.T) {
 
 // A log has millions of records, and those behind a damaged header no numbers.
 func TestDumpPrintsRunsBehindADamagedHeaderToo(t *testing.T) {
-	fs := disk.NewMemFS()
-	s := open(t, fs)
-	story(t, s)
-	require.NoError(t, s.Close())
-	names, err := fs.List(dir + "/log")
-	require.NoError(t, err)
-	require.NoError(t, fs.FlipBit(filepath.Join(dir, "log", names[0]), 8*500))
+	fs := rotten(t, 500)
 	out, code := dumped(t, fs)
 	golden(t, "unnumbered", out)
 	require.Zero(t, code)
