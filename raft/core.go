@@ -364,13 +364,13 @@ func (c *Core) propose(kind EntryType, commands ...[]byte) (index, term uint64, 
 	bytes := 0
 	for _, data := range commands {
 		if len(data) > c.cfg.MaxEntryBytes {
-			return 0, 0, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(data), c.cfg.MaxEntryBytes)
+			return 0, 0, fmt.Errorf("%w: %d bytes, Config.MaxEntryBytes is %d", ErrTooLarge, len(data), c.cfg.MaxEntryBytes)
 		}
 		bytes += entryOverhead + len(data)
 	}
 	// One that is larger than the bound is taken when nothing else is there.
 	if c.uncommitted > 0 && c.uncommitted+bytes > c.cfg.MaxUncommittedBytes {
-		return 0, 0, fmt.Errorf("%w: %d bytes, at most %d", ErrBusy, c.uncommitted, c.cfg.MaxUncommittedBytes)
+		return 0, 0, fmt.Errorf("%w: %d bytes are not committed yet, Config.MaxUncommittedBytes is %d; try again later", ErrBusy, c.uncommitted, c.cfg.MaxUncommittedBytes)
 	}
 	c.uncommitted += bytes
 	index = c.log.last() + 1

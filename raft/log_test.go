@@ -60,7 +60,7 @@ func TestTruncationLeavesHandedOutEntriesAlone(t *testing.T) {
 func TestCommittedEntriesAreNeverTruncated(t *testing.T) {
 	l := logOf(1, 1, 1)
 	l.commitTo(2)
-	require.Panics(t, func() { l.truncate(2) })
+	require.Panics(t, func() { l.truncate(2) }, "RULE committed-kept: entry 2 is committed, and was removed (§5.4)")
 	require.NotPanics(t, func() { l.truncate(3) })
 }
 

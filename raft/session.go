@@ -3,6 +3,7 @@ package raft
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -78,7 +79,8 @@ func (s *Session) Retry(ctx context.Context, n *Node) ([]byte, error) {
 
 func (s *Session) try(ctx context.Context, n *Node) ([]byte, error) {
 	result, err := n.propose(ctx, EntrySession, s.data)
-	if err == nil || err == ErrSessionExpired {
+	// What is too large never will be executed: nothing is in doubt.
+	if err == nil || err == ErrSessionExpired || errors.Is(err, ErrTooLarge) {
 		s.data = nil
 	}
 	return result, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -179,6 +180,20 @@ func TestASessionGoesOnBehindACommandThatWasLost(t *testing.T) {
 		require.ErrorIs(t, err, ErrCorrupt)
 	}
 	require.Equal(t, 1, runs)
+}
+
+func TestASessionGoesOnBehindACommandThatIsTooLarge(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newParty(t, 1, func(o *Options) { o.MaxEntryBytes = 100 })
+		n := p.nodes[p.leader()]
+		s, err := n.Session(t.Context())
+		require.NoError(t, err)
+		_, err = s.Propose(t.Context(), n, put("k", strings.Repeat("v", 200)))
+		require.ErrorIs(t, err, ErrTooLarge)
+		require.ErrorContains(t, err, "Config.MaxEntryBytes is 100")
+		_, err = s.Propose(t.Context(), n, put("k", "v"))
+		require.NoError(t, err, "RULE session-goes-on")
+	})
 }
 
 func FuzzSessionTable(f *testing.F) {

@@ -50,12 +50,6 @@ func packageDirs(ctx context.Context, dir string, patterns ...string) ([]string,
 	return strings.Split(strings.TrimSpace(normalize(string(out))), "\n"), nil
 }
 
-// build compiles the package in dir, which for an overlay must be the one of
-// the planted file. It returns what the compiler said of a failure.
-func (m *module) build(ctx context.Context, dir, overlay string) (complaint string, err error) {
-	return m.goCommand(ctx, "build", "-overlay", overlay, "-o", os.DevNull, dir)
-}
-
 // buildTest compiles the test binary of the package in dir. An empty overlay
 // means the unmodified code.
 func (m *module) buildTest(ctx context.Context, dir, overlay, binary string) (complaint string, err error) {

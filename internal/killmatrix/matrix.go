@@ -167,14 +167,6 @@ func (m *matrix) try(ctx context.Context, i int) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Output, err = m.build(ctx, filepath.Dir(filepath.Join(b.Dir, filepath.FromSlash(b.File))), overlay)
-	if err != nil {
-		return r, err
-	}
-	if r.Output != "" {
-		r.Verdict, r.Detail = unbuilt, fmt.Sprintf("%s: the planted code does not compile; a build failure is no kill", b.Path)
-		return r, nil
-	}
 	return m.confront(ctx, r, b, killers, tmp, overlay)
 }
 
@@ -192,7 +184,7 @@ func (m *matrix) confront(ctx context.Context, r Result, b *Bug, killers []Kille
 			}
 			if complaint != "" {
 				r.Verdict, r.Output = unbuilt, complaint
-				r.Detail = fmt.Sprintf("%s: the tests do not compile with the planted code; a build failure is no kill", b.Path)
+				r.Detail = fmt.Sprintf("%s: the planted code, or a test with it, does not compile; a build failure is no kill", b.Path)
 				return r, nil
 			}
 			binaries[k.Dir] = binary
