@@ -45,6 +45,8 @@
 // # Reading order
 //
 //	translate.go  messages, both ways
-//	core.go       the core
+//	core.go       the core: what goes into the RawNode
+//	ready.go      what comes out of it, and back from the disk
 //	log.go        what etcd's RawNode does not show: the log's terms
+//	silent.go     its logger
 package etcdraft
