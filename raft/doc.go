@@ -88,7 +88,7 @@
 //	    committed; a removed leader steps down then. (§6, D§4.2.2)   membership.go
 //	R17 A lease is given up for the term when leadership is given away, and when
 //	    the clock may have stood still; a voter that restarts gives no vote for
-//	    an election timeout. (D§6.4.1)                     reads.go, transfer.go
+//	    an election timeout. (D§6.4.1)                     lease.go, transfer.go
 //	R18 A command of a session is executed once, and its result is part of the
 //	    replicated state. (D§6.3)                                     session.go
 //
@@ -126,6 +126,7 @@
 //
 //	message.go      the vocabulary: Entry, Message, HardState, Snapshot
 //	log.go          the log of one node and its marks: commit, durable, applied
+//	entries.go      where its entries are
 //	config.go       what a core must be told
 //	core.go         state, roles, terms; Tick, Step and the table of handlers
 //	election.go     campaigns, votes, PreVote, CheckQuorum
@@ -134,6 +135,7 @@
 //	ready.go        what the shell must store and send, and in which order
 //	snapshot.go     when the log is cut
 //	reads.go        linearizable reads without writing
+//	lease.go        and without a round of messages, by the clock
 //	membership.go   who takes part, and changing that
 //	transfer.go     giving leadership away
 //	quorum/         majorities
