@@ -66,7 +66,7 @@
 //	W5   The records of one Append are there together or not at all. They are
 //	     never split between segments; each frame but the last says that the
 //	     batch goes on.
-//	W6   A failed sync ends the log until it is opened anew: every later call
+//	W6   A failed sync, or start of one, ends the log until it is opened anew: every later call
 //	     fails with the same error.
 //	W7   A full disk ends nothing: the append fails, and later ones succeed when
 //	     there is room. The place of a failed write is wiped and not used again.
@@ -74,7 +74,7 @@
 //	     and is used only once the name is. Ids have no gaps.
 //	W9   Only segments dropped from the front are recycled: their ids are below
 //	     all ids to come, so that W1 tells their old frames from new ones. Each
-//	     write ends with zeros, so that the log visibly ends before them.
+//	     batch ends with zeros, so that the log visibly ends before them.
 //	W10  Truncation is a sequence of states that are each a log: from the front
 //	     the oldest segment goes first, from the back the newest, each removal
 //	     durable before the next; the last segment to be shortened is replaced
