@@ -144,7 +144,7 @@ func (l *Log) zeroAhead(need int64) error {
 		return nil
 	}
 	from := max(t.zeroed, t.end+need)
-	to := min((from+zeroChunk)/pageSize*pageSize, t.size)
+	to := min((from+zeroChunk)/zeroChunk*zeroChunk, t.size)
 	if err := t.writeAt(zeros[:to-from], from); err != nil {
 		return fmt.Errorf("wal: preparing %s: %w", t.file.Name(), err)
 	}

@@ -66,8 +66,8 @@
 //	W5   The records of one Append are there together or not at all. They are
 //	     never split between segments; each frame but the last says that the
 //	     batch goes on.
-//	W6   A failed sync, or start of one, ends the log until it is opened anew: every later call
-//	     fails with the same error.
+//	W6   A failed sync, or start of one, ends the log until it is opened anew:
+//	     every later call fails with the same error.
 //	W7   A full disk ends nothing: the append fails, and later ones succeed when
 //	     there is room. The place of a failed write is wiped and not used again.
 //	W8   A segment carries its name only once its header and blocks are durable,
