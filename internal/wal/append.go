@@ -104,8 +104,8 @@ func (l *Log) write(records [][]byte, need int64) error {
 		if err := t.append(b[:part], at); err != nil {
 			return err
 		}
-		if err := t.file.StartSync(at, part); err != nil {
-			return l.fail(fmt.Errorf("syncing %s: %w", t.file.Name(), err))
+		if err := l.startSync(at, part); err != nil {
+			return err
 		}
 		at += part
 		b = b[:copy(b, b[part:])]
@@ -120,6 +120,19 @@ func (l *Log) write(records [][]byte, need int64) error {
 	}
 	t.end += need
 	t.marked = false
+	return nil
+}
+
+// startSync sets the disk to work on what was written, unless that takes
+// metadata: the journal would have to take the parts one by one.
+func (l *Log) startSync(at, n int64) error {
+	t := &l.tail
+	if at+n > t.zeroed {
+		return nil
+	}
+	if err := t.file.StartSync(at, n); err != nil {
+		return l.fail(fmt.Errorf("syncing %s: %w", t.file.Name(), err))
+	}
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // The shapes measured: bytes of a record, records of a batch.
-var shapes = []struct{ size, batch int }{{64, 1}, {1024, 1}, {64, 1024}, {1024, 64}}
+var shapes = []struct{ size, batch int }{{64, 1}, {1024, 1}, {64, 1024}, {1024, 64}, {1024, 1024}}
 
 // benchRecords returns a batch of n records whose bytes do not compress or repeat.
 func benchRecords(size, n int) [][]byte {
