@@ -134,7 +134,7 @@
 //
 // On the left it can because of a long batch the disk gets the first part while
 // the next is encoded: in one process beside the code without parts, 1 KiB x 1024
-// went from 0.73 to 1.20 times the raw file's speed, and from 500 to 420 ns of
+// went from 0.73 to 1.20 times the raw file's speed, and from 500 to 430 ns of
 // processor time a record, the raw file's being 260: the 256 KiB that are
 // encoded stay in the cache until the kernel copies them. In blocks that are
 // only reserved the early start was a loss (0.67 instead of 0.93 of the raw
@@ -143,10 +143,10 @@
 // Small records in long batches are short of processor time. At 64 B x 1024 the
 // raw file takes 75 µs, and 80 with the bytes of the headers added, the log 120:
 // two checksums, of 28 and of 64 bytes, are 13 ns each, framing and copying 10.
-// Parts of 32 KiB with an early start made it slower (112 instead of 98 ns of
-// processor time a record, and no sync became shorter: it is the disk's latency,
-// not the bytes). Copying and one checksum a record, without any header, gets
-// 0.76 to 0.81 of the raw file, so the frame that stands alone costs the rest.
+// Copying and one checksum a record, without any header, take 87 to 100 (0.76 to
+// 0.81 of the raw file), so the frame that stands alone costs the rest. Parts of
+// 32 KiB with an early start make that 107 to 112: it is the disk's latency that
+// a batch waits for, and two writes have it twice.
 //
 // A mapping saves half a microsecond of each append (0.2 instead of 0.8 µs for
 // 64 B) and costs a page fault after each sync, so it is an option for logs that
