@@ -52,10 +52,10 @@
 //     directory needs the directory; the removal of a directory needs it emptied.
 //     Without the latter two, a power cut could lose a file that only moved. As a
 //     journal does, SyncDir takes along what the operations it syncs need.
-//  8. A Sync that fails has lost what it was to make durable: it may be on disk
-//     or not, programs read it, and no later Sync helps. Only writing it again
-//     does (Rebello et al., "Can Applications Recover from fsync Failures?",
-//     ATC 2020). The only safe answer is to stop and recover.
+//  8. A Sync, or a StartSync, that fails has lost what it was to make durable:
+//     it may be on disk or not, programs read it, and no later Sync helps. Only
+//     writing it again does (Rebello et al., "Can Applications Recover from fsync
+//     Failures?", ATC 2020). The only safe answer is to stop and recover.
 //
 // # What is not modelled
 //

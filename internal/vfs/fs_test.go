@@ -130,6 +130,8 @@ var conformance = []struct {
 		require.ErrorIs(t, err, fs.ErrInvalid)
 		require.ErrorIs(t, f.Truncate(-1), fs.ErrInvalid)
 		require.ErrorIs(t, f.Preallocate(-1), fs.ErrInvalid)
+		require.ErrorIs(t, f.StartSync(-1, 1), fs.ErrInvalid)
+		require.ErrorIs(t, f.StartSync(1, -1), fs.ErrInvalid)
 
 		r := open(t, fsys, name, vfs.ReadOnly)
 		_, err = r.Write([]byte("x"))
@@ -156,6 +158,17 @@ var conformance = []struct {
 		require.ErrorIs(t, f.Truncate(0), fs.ErrClosed)
 		require.ErrorIs(t, f.Preallocate(1), fs.ErrClosed)
 		require.ErrorIs(t, f.Sync(), fs.ErrClosed)
+		require.ErrorIs(t, f.StartSync(0, 1), fs.ErrClosed)
+	}},
+	{"ASyncMayBeStartedEarlyAndOfAnything", func(t *testing.T, fsys vfs.FS, dir string) {
+		f := create(t, fsys, filepath.Join(dir, "a"), "12345")
+		require.NoError(t, f.StartSync(0, 3))
+		require.NoError(t, f.StartSync(0, 0))
+		require.NoError(t, f.StartSync(4, 1<<30), "past the end")
+		write(t, f, "6")
+		require.NoError(t, open(t, fsys, filepath.Join(dir, "a"), vfs.ReadOnly).StartSync(0, 6))
+		requireContents(t, f, "123456")
+		require.NoError(t, f.Sync())
 	}},
 	{"RenameReplacesTheFileOfTheNewName", func(t *testing.T, fsys vfs.FS, dir string) {
 		a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")

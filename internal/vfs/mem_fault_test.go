@@ -193,6 +193,24 @@ func TestNoLaterSyncSavesWhatAFailedSyncLost(t *testing.T) {
 	}
 }
 
+func TestAStartedSyncPromisesNothingAndFailsAsASync(t *testing.T) {
+	m := vfs.NewMem()
+	f := create(t, m, "f", "old")
+	require.NoError(t, f.Sync())
+	require.NoError(t, m.SyncDir("."))
+	writeAt(t, f, "new", 0)
+	require.NoError(t, f.StartSync(0, 3))
+	require.Equal(t, []string{"f=new", "f=old"}, outcomes(t, m, tree(t)))
+	require.NoError(t, f.Sync())
+	require.Equal(t, []string{"f=new"}, outcomes(t, m, tree(t)))
+
+	writeAt(t, f, "NEW", 0)
+	m.Inject(vfs.Fault{Kind: vfs.OpStartSync, Err: vfs.ErrIO})
+	require.ErrorIs(t, f.StartSync(0, 3), vfs.ErrIO)
+	require.NoError(t, f.Sync())
+	require.Equal(t, []string{"f=NEW", "f=new"}, outcomes(t, m, tree(t)))
+}
+
 func TestNoLaterSyncSavesTheLengthEither(t *testing.T) {
 	m := vfs.NewMem()
 	f := create(t, m, "f", "")
@@ -362,6 +380,7 @@ func TestWithPowerOffNothingWorks(t *testing.T) {
 		func() error { return f.Truncate(0) },
 		func() error { return f.Preallocate(9) },
 		func() error { return f.Sync() },
+		func() error { return f.StartSync(0, 4) },
 		func() error { _, err := f.Map(1, vfs.ReadOnly); return err },
 		func() error { _, err := mp.WriteAt([]byte("x"), 0); return err },
 		func() error { return mp.Sync() },

@@ -174,6 +174,23 @@ func (f *memFile) Sync() error {
 	return f.m.end(&op, v.err)
 }
 
+// StartSync changes nothing: what is not synced may be on the disk at any time.
+// Its failure is that of a sync.
+func (f *memFile) StartSync(off, n int64) error {
+	if err := f.check(OpStartSync, ReadOnly, min(off, n)); err != nil || n == 0 {
+		return err
+	}
+	op := Op{Kind: OpStartSync, Name: f.path, Offset: off, Length: n}
+	v, err := f.m.begin(&op)
+	if err != nil {
+		return err
+	}
+	if v.err != nil && !v.interrupted {
+		f.n.failSync(math.MaxInt64)
+	}
+	return f.m.end(&op, v.err)
+}
+
 // Close works with power off, too: programs defer it.
 func (f *memFile) Close() error {
 	if f.closed.Swap(true) {

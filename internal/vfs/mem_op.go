@@ -16,6 +16,7 @@ const (
 	OpTruncate    Kind = "truncate"
 	OpPreallocate Kind = "preallocate"
 	OpSync        Kind = "sync" // File.Sync and Mapping.Sync
+	OpStartSync   Kind = "startsync"
 	OpRename      Kind = "rename"
 	OpRemove      Kind = "remove"
 	OpMkdir       Kind = "mkdir" // one for each directory made

@@ -170,6 +170,13 @@ func (f *osFile) Sync() error {
 	return osError(syncFile(f.f))
 }
 
+func (f *osFile) StartSync(off, n int64) error {
+	if err := f.check("startsync", ReadOnly, min(off, n)); err != nil || n == 0 {
+		return err
+	}
+	return osError(startSync(f.f, off, n))
+}
+
 func (f *osFile) Preallocate(size int64) error {
 	if err := f.check("preallocate", ReadWrite, size); err != nil || size == 0 {
 		return err

@@ -18,6 +18,16 @@ func syncFile(f *os.File) error {
 	return nil
 }
 
+// startSync has the kernel send the dirty pages off, and nothing else: neither
+// metadata nor the drive's cache. (Of zero bytes it would take all to the end.)
+func startSync(f *os.File, off, n int64) error {
+	err := control(f, func(fd int) error { return unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE) })
+	if err != nil && !errors.Is(err, unix.ENOSYS) {
+		return &fs.PathError{Op: "sync_file_range", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
 // preallocate reserves blocks without writing them. Some file systems (NFS,
 // older FUSE and ZFS) cannot.
 func preallocate(f *os.File, size int64) error {

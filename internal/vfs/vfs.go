@@ -82,6 +82,11 @@ type File interface {
 	// one). After a failed Sync the written data may be gone even if a later
 	// Sync succeeds: the caller must not go on as if it were there.
 	Sync() error
+	// StartSync sets the n bytes at off going to the disk and does not wait, so
+	// that the disk works while the program goes on. It promises nothing; that
+	// takes Sync, which also reports what goes wrong later. Where there is no
+	// such call it does nothing. When it fails, it is a Sync that failed.
+	StartSync(off, n int64) error
 	// Preallocate reserves disk blocks for the first size bytes and sets the
 	// length to at least size; new bytes read as zeros. A full disk shows here,
 	// with ErrNoSpace, and not at a later write.

@@ -3,6 +3,7 @@ package wal
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 )
 
 // A frame is one record on disk: sixteen bytes of header, the payload, and
@@ -71,20 +72,18 @@ func (c *checker) sum(segment uint64, offset int64, fields []byte) uint32 {
 
 // appendFrame encodes f and its payload to b, for the given place.
 func (c *checker) appendFrame(b []byte, segment uint64, offset int64, f frame, payload []byte) []byte {
-	var zeros [frameHeader]byte
-	start := len(b)
-	b = append(b, zeros[:]...)
-	b = append(b, payload...)
-	b = append(b, zeros[:-len(payload)&(frameAlign-1)]...)
+	start, span := len(b), int(frameSpan(len(payload)))
+	b = slices.Grow(b, span)[:start+span]
+	h := b[start:]
+	clear(h[frameHeader+copy(h[frameHeader:], payload):])
 
 	word := uint32(len(payload)) | uint32(f.kind)<<kindShift
 	if f.more {
 		word |= moreFlag
 	}
-	h := b[start : start+frameHeader]
 	binary.LittleEndian.PutUint32(h[4:], word)
 	binary.LittleEndian.PutUint32(h[8:], uint32(f.durable/frameAlign))
-	binary.LittleEndian.PutUint32(h[12:], crc32.Update(0, castagnoli, b[start+frameHeader:]))
+	binary.LittleEndian.PutUint32(h[12:], crc32.Update(0, castagnoli, h[frameHeader:]))
 	binary.LittleEndian.PutUint32(h, c.sum(segment, offset, h[4:]))
 	return b
 }

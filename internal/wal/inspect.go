@@ -201,41 +201,31 @@ func (in *inspector) segment(id, next uint64) {
 
 // tail reports the last segment: it may end in what a crash left.
 func (in *inspector) tail(s *scanner, first uint64) {
-	var found walked
-	var after beyond
-	var flawed int64
+	var v verdict
 	for try := range inspectTries {
+		before := v.flawed
 		again, err := newScanner(s.file, s.segment)
 		if err == nil {
-			found, err = walk(again)
-		}
-		if err == nil {
-			after, err = again.survey(again.offset)
+			v, err = judge(again)
 		}
 		if err != nil {
 			in.failed(s.file.Name(), err)
 			return
 		}
-		settled := try > 0 && again.offset == flawed
-		if flawed = again.offset; settled || max(found.durable, after.durable) <= found.end {
+		if !v.damage() || try > 0 && v.flawed == before {
 			break
 		}
 	}
-	stated, witness := found.durable, found.witness
-	if after.witness != 0 && after.durable > stated {
-		stated, witness = after.durable, after.witness
-	}
-	reason := found.reason(after)
-	if stated > found.end { // the verdict of recoverTail
-		in.frames(s, first, 0, stated, fmt.Sprintf("; the frame at byte %d states that the first %d bytes were durable", witness, stated))
+	if v.damage() {
+		in.frames(s, first, 0, v.durable, v.proof())
 		return
 	}
-	if in.frames(s, first, 0, found.end, ""); in.lost || in.gone(s.file.Name()) {
+	if in.frames(s, first, 0, v.end, ""); in.lost || in.gone(s.file.Name()) {
 		return // a file that is used again ends anywhere
 	}
-	end := Finding{Kind: FoundEnd, File: s.file.Name(), Offset: found.end, Reason: reason}
-	if reason != "" {
-		end.Size = max(flawed, after.trace) - found.end
+	end := Finding{Kind: FoundEnd, File: s.file.Name(), Offset: v.end, Reason: v.reason}
+	if v.reason != "" {
+		end.Size = v.dropped()
 	}
 	in.report(end)
 }

@@ -111,14 +111,13 @@ func (l *Log) recover() (*Recovery, error) {
 	if l.tail, err = l.openTail(l.active().id); err != nil {
 		return nil, err
 	}
-	if err := l.recoverTail(r); err != nil {
+	if r.Created {
+		l.tail.zeroed = segmentHeader // and there is nothing to recover
+	} else if err := l.recoverTail(r); err != nil {
 		return nil, err
 	}
 	if err := l.mapTail(&l.tail); err != nil {
 		return nil, err
-	}
-	if r.Created {
-		l.tail.zeroed = segmentHeader
 	}
 	l.durable = l.last
 	r.FirstSeq, r.LastSeq = l.segments[0].first, l.last

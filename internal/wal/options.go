@@ -56,7 +56,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if out.SegmentSize < minSegmentSize || out.SegmentSize > maxSegmentSize {
 		return out, fmt.Errorf("wal: segment size %d is outside %d..%d", out.SegmentSize, minSegmentSize, maxSegmentSize)
 	}
-	// Whole pages: a mapping and a zeroed chunk both end where the file ends.
+	// Whole pages, as a mapping has.
 	out.SegmentSize = roundUp(out.SegmentSize, pageSize)
 	if out.Recycle == 0 {
 		out.Recycle = 2

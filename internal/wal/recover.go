@@ -1,8 +1,6 @@
 package wal
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // recoverTail finds the end of the last segment, where a crash may have left
 // anything, and puts the tail there.
@@ -24,31 +22,53 @@ func (l *Log) recoverTail(r *Recovery) error {
 	if err != nil {
 		return err
 	}
-	found, err := walk(s)
+	v, err := judge(s)
 	if err != nil {
 		return err
 	}
-	after, err := s.survey(s.offset)
-	if err != nil {
-		return err
+	if v.damage() {
+		return &CorruptError{File: t.file.Name(), Offset: v.flawed, Reason: v.reason + v.proof()}
 	}
-	stated, witness := found.durable, found.witness
-	if after.witness != 0 && after.durable > stated {
-		stated, witness = after.durable, after.witness
+	l.last = seg.first - 1 + v.records
+	t.end, t.synced, t.marked = v.end, v.end, v.marked
+	if v.reason != "" {
+		r.File, r.Offset, r.Reason, r.Dropped = t.file.Name(), v.end, v.reason, v.dropped()
 	}
-	why := found.reason(after)
-	if stated > found.end {
-		return &CorruptError{File: t.file.Name(), Offset: s.offset, Reason: fmt.Sprintf(
-			"%s; the frame at byte %d states that the first %d bytes were durable", why, witness, stated)}
-	}
-	l.last = seg.first - 1 + found.records
-	t.end, t.synced, t.marked = found.end, found.end, found.marked
-	if why != "" {
-		r.File, r.Offset, r.Reason = t.file.Name(), found.end, why
-		r.Dropped = max(s.offset, after.trace) - found.end
-	}
-	return t.settle(stated, after.frames)
+	return t.settle(v.durable, v.after.frames)
 }
+
+// verdict is what the frames of the last segment say of its end.
+type verdict struct {
+	walked // durable and witness also of the frames after the flaw
+	after  beyond
+	flawed int64  // where the flaw is
+	reason string // why the log is cut there; empty when it is not
+}
+
+func judge(s *scanner) (v verdict, err error) {
+	if v.walked, err = walk(s); err != nil {
+		return v, err
+	}
+	v.flawed = s.offset
+	if v.after, err = s.survey(s.offset); err != nil {
+		return v, err
+	}
+	if v.after.durable > v.durable {
+		v.durable, v.witness = v.after.durable, v.after.witness
+	}
+	v.reason = v.walked.reason(v.after)
+	return v, nil
+}
+
+// damage reports whether bytes after the end were promised (rule W3).
+func (v verdict) damage() bool { return v.durable > v.end }
+
+func (v verdict) proof() string {
+	return fmt.Sprintf("; the frame at byte %d states that the first %d bytes were durable", v.witness, v.durable)
+}
+
+// dropped is how many bytes are cut off.
+func (v verdict) dropped() int64 { return max(v.flawed, v.after.trace) - v.end }
 
 // walked is what the frames up to the first flaw say.
 type walked struct {

@@ -2,7 +2,7 @@
 // go.etcd.io/raft with its write-ahead log, and github.com/hashicorp/raft with
 // raft-wal.
 //
-//	go -C examples/versus/raft run .                  all of it, in about three minutes
+//	go -C examples/versus/raft run .                  all of it, in about five minutes
 //	go -C examples/versus/raft run . -only durable    tables whose cells match
 //	go -C examples/versus/raft run . -rounds 7 -time 1s -out results
 //
@@ -11,7 +11,8 @@
 //	lockstep  the cores alone, on one goroutine          lockstep.go, heap.go
 //	memory    three nodes in one process, logs in memory  cluster.go
 //	durable   the same with three logs on one disk        cluster.go
-//	wal       the logs alone                              wal.go
+//	wal       the logs alone, in files used before          wal.go
+//	wal-new   and in new ones                               wal.go
 //
 // cluster_ours.go, cluster_etcd.go and cluster_hashicorp.go drive the
 // contenders; goals.go says what was promised.
@@ -119,7 +120,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func tables(o *options) []table {
-	return []table{lockstepTable(), heapTable(), memoryTable(o), durableTable(o), walTable(o)}
+	return []table{lockstepTable(), heapTable(), memoryTable(o), durableTable(o), walTable(o), walNewTable(o)}
 }
 
 // table is one comparison.
