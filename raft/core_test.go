@@ -16,6 +16,7 @@ type group struct {
 	cut   map[NodeID]bool // takes no part in the traffic
 	wire  []Message
 	log   map[NodeID][]Entry // applied
+	store func(NodeID, Ready)
 	sent  int
 }
 
@@ -60,6 +61,9 @@ func (g *group) settle() {
 }
 
 func (g *group) handle(id NodeID, rd Ready) {
+	if g.store != nil {
+		g.store(id, rd)
+	}
 	g.wire = append(append(g.wire, rd.Messages...), rd.AfterSync...)
 	g.log[id] = append(g.log[id], rd.Committed...)
 	g.cores[id].Synced(rd.Seq)
@@ -116,6 +120,46 @@ func TestClusterElectsAndCommits(t *testing.T) {
 		for _, id := range g.ids {
 			require.Len(t, g.log[id], 11, "the no-op and ten commands on %s", id)
 			require.Equal(t, g.log[1], g.log[id])
+		}
+	}
+}
+
+// Logs longer than a chunk: messages and batches end where a chunk does, what
+// is stored does not; a follower that was away gets all of it, and loses what
+// the others never had.
+func TestLogsOfManyChunksAreTheSameEverywhere(t *testing.T) {
+	g := newGroup(t, 3, func(c *Config) { c.MaxUncommittedBytes = 1 << 30 })
+	stored := map[NodeID]*MemStorage{1: {}, 2: {}, 3: {}}
+	g.store = func(id NodeID, rd Ready) { require.NoError(t, stored[id].Save(rd.HardState, rd.Entries, rd.MustSync)) }
+	old := g.elect()
+	g.propose(100)
+	g.cut[old.cfg.ID] = true
+	for range 2*chunkEntries/1000 + 1 {
+		_, _, err := old.Propose(make([][]byte, 1000)...) // to be lost
+		require.NoError(t, err)
+		g.settle()
+	}
+	next := g.elect()
+	for range 5 {
+		_, _, err := next.Propose(make([][]byte, chunkEntries/2+7)...)
+		require.NoError(t, err)
+		g.settle()
+	}
+	require.NoError(t, next.Compact(Snapshot{Index: chunkEntries + 50, Term: next.term, Membership: next.Membership()}, 50))
+	g.cut[old.cfg.ID] = false
+	for range 30 {
+		g.tick(g.ids...)
+	}
+	g.propose(3)
+	want := g.log[next.cfg.ID]
+	require.Greater(t, len(want), 2*chunkEntries)
+	for _, id := range g.ids {
+		require.Equal(t, len(want), len(g.log[id]))
+		st, err := stored[id].Load()
+		require.NoError(t, err)
+		for i := range want {
+			require.Equal(t, want[i].Term, g.log[id][i].Term, "RULE log-in-chunks: entry %d of %s", i+1, id)
+			require.Equal(t, want[i].Term, st.Entries[i].Term, "RULE log-in-chunks: stored entry %d of %s", i+1, id)
 		}
 	}
 }
