@@ -1,0 +1,45 @@
+// Package httpapi speaks etcd's v3 JSON API, as etcd's gateway does, before a
+// service.Member.
+//
+//	curl localhost:2379/v3/kv/put -d '{"key":"Zm9v","value":"YmFy"}'
+//	{"header":{"cluster_id":"...","member_id":"...","revision":"2","raft_term":"2"}}
+//
+// # The problem
+//
+// etcd's API is gRPC; its JSON is what protobuf makes of the messages. A client
+// written against it relies on details: bytes are base64 and 64-bit numbers
+// strings, zero values are absent, an error is a body with a code of gRPC, and a
+// stream is a row of objects within {"result": ...}.
+//
+// # The picture
+//
+//	POST /v3/kv/put {"key":"Zm9v"}
+//	   |
+//	   |  decode.go    JSON -> putRequest          or 400, code 3
+//	   |  convert.go   putRequest -> store.PutRequest
+//	   |  api.go       service.Member.Put          or 4xx/5xx, etcd's code and text
+//	   |  convert.go   store.PutResponse -> putResponse
+//	   v
+//	{"header":{...}}
+//
+// # The rules
+//
+//	H1  A request is read as protobuf reads it: a field that nobody knows, a
+//	    number or base64 that is none, is refused, never passed over. decode.go
+//	H2  A body and a stream's message are bounded.           api.go, stream.go
+//	H3  A client that stops reading a stream costs a connection, for
+//	    StallTimeout; events wait in the store.              stream.go
+//	H4  Events of a watch come in order, each once; "created" comes before
+//	    them, and after "canceled" nothing.                  watch.go
+//
+// # Reading order
+//
+//	messages.go  etcd's messages
+//	decode.go    JSON as protobuf reads it
+//	errors.go    how no is said
+//	convert.go   to and from the store's vocabulary
+//	api.go       requests with one answer; lease.go and admin.go: more of them
+//	stream.go    requests with many
+//	watch.go     watches
+//	probes.go    /health, /readyz, /metrics
+package httpapi

@@ -1,0 +1,217 @@
+package httpapi_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/examples/kv/httpapi"
+	"github.com/flagship-go/flagship/examples/kv/service"
+)
+
+func TestWatchTellsEventsInOrderAndIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, 3, nil)
+		f := c.follower()
+		s := c.stream(f, "/v3/watch", `{"create_request":{"key":"YQ==","range_end":"Yg==","prev_kv":true}}`)
+		defer s.close()
+		require.JSONEq(t, `{"created":true}`, s.next())
+		c.ok(c.leader(), "/v3/kv/put", `{"key":"YQ==","value":"MQ=="}`)
+		require.JSONEq(t, `{"events":[{"kv":{"key":"YQ==","create_revision":"2","mod_revision":"2","version":"1","value":"MQ=="}}]}`, s.next())
+		c.ok(f, "/v3/kv/put", `{"key":"YQ==","value":"Mg=="}`)
+		require.JSONEq(t, `{"events":[{"kv":{"key":"YQ==","create_revision":"2","mod_revision":"3","version":"2","value":"Mg=="},
+			"prev_kv":{"key":"YQ==","create_revision":"2","mod_revision":"2","version":"1","value":"MQ=="}}]}`, s.next())
+		c.ok(f, "/v3/kv/put", `{"key":"Yg=="}`) // outside
+		c.ok(f, "/v3/kv/deleterange", `{"key":"YQ=="}`)
+		require.JSONEq(t, `{"events":[{"type":"DELETE","kv":{"key":"YQ==","mod_revision":"5"},
+			"prev_kv":{"key":"YQ==","create_revision":"2","mod_revision":"3","version":"2","value":"Mg=="}}]}`, s.next())
+
+		s.say(`{"create_request":{"key":"YQ==","start_revision":3,"filters":["NOPUT"],"watch_id":"9"}}`)
+		require.JSONEq(t, `{"watch_id":"9","created":true}`, s.next())
+		require.JSONEq(t, `{"watch_id":"9","events":[{"type":"DELETE","kv":{"key":"YQ==","mod_revision":"5"}}]}`, s.next())
+		s.say(`{"create_request":{"key":"YQ==","watch_id":"9"}}`)
+		require.JSONEq(t, `{"watch_id":"9","created":true,"canceled":true,"cancel_reason":"mvcc: duplicate watch ID provided on the WatchStream"}`, s.next())
+		s.say(`{"create_request":{"key":"Yg==","range_end":"YQ=="}}`)
+		require.JSONEq(t, `{"watch_id":"-1","created":true,"canceled":true,"cancel_reason":"mvcc: watcher range is empty"}`, s.next())
+		s.say(`{"progress_request":{}}`)
+		require.JSONEq(t, `{"watch_id":"-1"}`, s.next())
+		s.say(`{"cancel_request":{"watch_id":"5"}}{"cancel_request":{"watch_id":"9"}}`)
+		require.JSONEq(t, `{"watch_id":"9","canceled":true}`, s.next())
+		c.ok(f, "/v3/kv/put", `{"key":"YQ=="}`)
+		require.Contains(t, s.next(), `"mod_revision":"6"`, "the other watch goes on")
+	})
+}
+
+func TestWatchOnCompactedRevisionIsCancelledWithTheReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, 1, nil)
+		n := c.leader()
+		for range 5 {
+			c.ok(n, "/v3/kv/put", `{"key":"YQ=="}`)
+		}
+		c.ok(n, "/v3/kv/compaction", `{"revision":4}`)
+		s := c.stream(n, "/v3/watch", `{"create_request":{"key":"YQ==","start_revision":"2"}}`)
+		defer s.close()
+		require.JSONEq(t, `{"created":true}`, s.next())
+		r := s.next()
+		require.Contains(t, r, `"canceled":true`)
+		require.Contains(t, r, `"compact_revision":"4"`)
+	})
+}
+
+func TestWatchThatAskedForItIsToldOfProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, 1, nil)
+		s := c.stream(c.leader(), "/v3/watch", `{"create_request":{"key":"YQ==","progress_notify":true}}`)
+		defer s.close()
+		require.JSONEq(t, `{"created":true}`, s.next())
+		began := time.Now()
+		require.JSONEq(t, `{}`, s.next())
+		require.Equal(t, 10*time.Minute, time.Since(began).Round(time.Second))
+	})
+}
+
+// A fragmented watch gets the events of one revision in several answers.
+func TestWatchFragmentsARevisionOnlyIfAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, 1, func(o *service.Options, h *httpapi.Options) {
+			o.MaxRequestBytes, h.MaxRequestBytes = 8<<20, 8<<20
+		})
+		n := c.leader()
+		value := base64.StdEncoding.EncodeToString(make([]byte, 700<<10))
+		var puts []string
+		for i := range 5 {
+			puts = append(puts, fmt.Sprintf(`{"requestPut":{"key":"%s","value":"%s"}}`, base64.StdEncoding.EncodeToString([]byte{'a', byte('0' + i)}), value))
+		}
+		whole := c.stream(n, "/v3/watch", `{"create_request":{"key":"YQ==","range_end":"Yg=="}}`)
+		defer whole.close()
+		pieces := c.stream(n, "/v3/watch", `{"create_request":{"key":"YQ==","range_end":"Yg==","fragment":true}}`)
+		defer pieces.close()
+		require.JSONEq(t, `{"created":true}`, whole.next())
+		require.JSONEq(t, `{"created":true}`, pieces.next())
+		c.ok(n, "/v3/kv/txn", `{"success":[`+strings.Join(puts, ",")+`]}`)
+		type answer struct {
+			Fragment bool
+			Events   []json.RawMessage
+		}
+		var a answer
+		require.NoError(t, json.Unmarshal([]byte(whole.next()), &a))
+		require.Len(t, a.Events, 5)
+		events, answers := 0, 0
+		for more := true; more; answers++ {
+			var a answer
+			require.NoError(t, json.Unmarshal([]byte(pieces.next()), &a))
+			events += len(a.Events)
+			more = a.Fragment
+		}
+		require.Equal(t, 5, events)
+		require.Greater(t, answers, 1)
+	})
+}
+
+// A client that loses its member, again and again, and resumes elsewhere where
+// it stopped, sees every event once and in order.
+func TestWatchResumedOverMembersMissesAndRepeatsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, 3, nil)
+		const total = 60
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for i := range total {
+				for {
+					n := c.nodes[i%3]
+					r, err := c.client.Post(n.url("/v3/kv/put"), "", strings.NewReader(`{"key":"YQ==","value":"`+base64.StdEncoding.EncodeToString([]byte{byte(i)})+`"}`))
+					if err == nil {
+						r.Body.Close()
+						if r.StatusCode == 200 {
+							break
+						}
+					}
+					time.Sleep(50 * time.Millisecond)
+				}
+			}
+		}()
+		next, seen := int64(2), 0
+		for seen < total {
+			n := c.nodes[seen%3]
+			r, err := c.client.Post(n.url("/v3/watch"), "", strings.NewReader(fmt.Sprintf(`{"create_request":{"key":"YQ==","start_revision":"%d"}}`, next)))
+			require.NoError(t, err)
+			dec := json.NewDecoder(r.Body)
+			for piece := 0; piece < 5 && seen < total; {
+				var m struct {
+					Result struct {
+						Events []struct {
+							Kv struct {
+								ModRevision int64 `json:"mod_revision,string"`
+								Value       []byte
+							}
+						}
+					}
+				}
+				require.NoError(t, dec.Decode(&m))
+				for _, e := range m.Result.Events {
+					require.Equal(t, next, e.Kv.ModRevision)
+					require.Equal(t, []byte{byte(seen)}, e.Kv.Value)
+					next++
+					seen++
+					piece++
+				}
+			}
+			r.Body.Close()
+		}
+		<-done
+	})
+}
+
+// A client that reads nothing keeps a connection for StallTimeout, and no more:
+// its watch leaves the store, whose other clients never noticed.
+func TestWatchOfAClientThatStopsReadingIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, 1, nil)
+		n := c.leader()
+		s := c.stream(n, "/v3/watch", `{"create_request":{"key":"YQ=="}}`)
+		require.JSONEq(t, `{"created":true}`, s.next())
+		require.Equal(t, 1, n.member.Status().Store.Watchers)
+		body := `{"key":"YQ==","value":"` + base64.StdEncoding.EncodeToString(make([]byte, 100<<10)) + `"}`
+		for range 5 {
+			c.ok(n, "/v3/kv/put", body)
+		}
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		require.Zero(t, n.member.Status().Store.Watchers)
+		_, err := io.Copy(io.Discard, s.body)
+		require.Error(t, err, "the end comes without warning")
+		s.close()
+	})
+}
+
+func TestStreamsEndWhenTheServerStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop := make(chan struct{})
+		c := start(t, 1, func(_ *service.Options, h *httpapi.Options) { h.Stop = stop })
+		n := c.leader()
+		w := c.stream(n, "/v3/watch", `{"create_request":{"key":"YQ=="}}`)
+		w.next()
+		c.ok(n, "/v3/lease/grant", `{"TTL":"10","ID":"77"}`)
+		k := c.stream(n, "/v3/lease/keepalive", `{"ID":"77"}`)
+		k.next()
+		close(stop)
+		for _, s := range []*stream{w, k} {
+			var m map[string]map[string]any
+			require.NoError(t, s.dec.Decode(&m))
+			require.Equal(t, map[string]any{"grpc_code": 14., "http_code": 503., "http_status": http.StatusText(503),
+				"message": "etcdserver: server stopped"}, m["error"])
+			require.ErrorIs(t, s.dec.Decode(&m), io.EOF)
+			s.close()
+		}
+	})
+}

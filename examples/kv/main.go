@@ -1,0 +1,49 @@
+// Command kv is etcd in small: packages raft, raft/disk and raft/tcp under
+// etcd's revisioned store, spoken to by etcd's v3 JSON API.
+//
+//	store     the state machine: revisions, transactions, leases, watches
+//	service   a member of the cluster, without a wire
+//	httpapi   etcd's JSON over HTTP
+//	peer      the network between members
+//	.         flags, identity, listening, and an orderly end
+//
+// See README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// cli is the command: 0 after a signal, 1 when it could not go on, 2 when it
+// was used wrongly.
+func cli(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c, err := parse(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(stderr, "kv:", err)
+		return 2
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.level}))
+	if err := run(ctx, c, stdout, log); err != nil {
+		fmt.Fprintln(stderr, "kv:", err)
+		return 1
+	}
+	return 0
+}
