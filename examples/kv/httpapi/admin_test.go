@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -54,7 +55,7 @@ func TestMemberIsReplacedByALearnerThatIsPromoted(t *testing.T) {
 		c.start(fresh, 0)
 		time.Sleep(3 * time.Second)
 		status, answer = c.post(fresh, "/v3/kv/range", `{"key":"YQ=="}`)
-		require.Equal(t, 503, status)
+		require.Equal(t, http.StatusServiceUnavailable, status)
 		require.Contains(t, answer, "rpc not supported for learner")
 		require.Contains(t, c.ok(fresh, "/v3/kv/range", `{"key":"YQ==","serializable":true}`), `"version":"20"`)
 		require.Contains(t, c.ok(fresh, "/v3/maintenance/status", `{}`), `"isLearner":true`)
@@ -77,7 +78,7 @@ func TestRemovedMemberStopsAndSoDoesOneThatWasNotTold(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		require.ErrorIs(t, leader.member.Err(), service.ErrRemoved)
 		status, _ := c.get(leader, "/livez")
-		require.Equal(t, 503, status)
+		require.Equal(t, http.StatusServiceUnavailable, status)
 		n := c.leader()
 		require.NotEqual(t, leader, n)
 		c.ok(n, "/v3/kv/put", `{"key":"YQ=="}`)
@@ -199,7 +200,7 @@ func TestMemberWhoseDiskFailsStopsAndTheOthersServe(t *testing.T) {
 		}
 		require.ErrorIs(t, c.nodes[0].member.Err(), raft.ErrStorage)
 		status, answer := c.post(c.nodes[0], "/v3/kv/put", `{"key":"YQ=="}`)
-		require.Equal(t, 503, status)
+		require.Equal(t, http.StatusServiceUnavailable, status)
 		require.Contains(t, answer, "etcdserver: server stopped")
 		c.ok(c.nodes[1], "/v3/kv/put", `{"key":"YQ=="}`)
 		c.ok(c.nodes[2], "/v3/kv/range", `{"key":"YQ=="}`)
@@ -235,16 +236,16 @@ func TestProbesTellWhetherAMemberCanServe(t *testing.T) {
 		c.stop(c.nodes[2], false)
 		time.Sleep(5 * time.Second)
 		status, answer = c.get(n, "/health")
-		require.Equal(t, 503, status)
+		require.Equal(t, http.StatusServiceUnavailable, status)
 		require.JSONEq(t, `{"health":"false","reason":"RAFT NO LEADER"}`, answer)
 		status, _ = c.get(n, "/readyz")
-		require.Equal(t, 503, status)
+		require.Equal(t, http.StatusServiceUnavailable, status)
 		status, _ = c.get(n, "/livez")
 		require.Equal(t, 200, status, "restarting it would not help")
 		status, _ = c.get(n, "/health?serializable=true")
 		require.Equal(t, 200, status)
 		status, answer = c.post(n, "/v3/kv/put", `{"key":"YQ=="}`)
-		require.Equal(t, 503, status)
+		require.Equal(t, http.StatusServiceUnavailable, status)
 		require.Contains(t, answer, `"etcdserver: request timed out","code":14`)
 	})
 }

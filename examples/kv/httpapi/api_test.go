@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -167,7 +168,7 @@ func TestQuotaMakesTheClusterReadOnlyUntilItIsDisarmed(t *testing.T) {
 		status, _ = c.post(f, "/v3/kv/put", `{"key":"Zm9v"}`)
 		require.Equal(t, 429, status)
 		status, answer = c.get(c.leader(), "/health")
-		require.Equal(t, 503, status)
+		require.Equal(t, http.StatusServiceUnavailable, status)
 		require.JSONEq(t, `{"health":"false","reason":"ALARM NOSPACE"}`, answer)
 		status, _ = c.get(c.leader(), "/readyz")
 		require.Equal(t, 200, status, "reads are served")

@@ -208,8 +208,9 @@ func TestStreamsEndWhenTheServerStops(t *testing.T) {
 		for _, s := range []*stream{w, k} {
 			var m map[string]map[string]any
 			require.NoError(t, s.dec.Decode(&m))
-			require.Equal(t, map[string]any{"grpc_code": 14., "http_code": 503., "http_status": http.StatusText(503),
-				"message": "etcdserver: server stopped"}, m["error"])
+			require.Equal(t, map[string]any{"grpc_code": 14., "http_code": float64(http.StatusServiceUnavailable),
+				"http_status": http.StatusText(http.StatusServiceUnavailable),
+				"message":     "etcdserver: server stopped"}, m["error"])
 			require.ErrorIs(t, s.dec.Decode(&m), io.EOF)
 			s.close()
 		}

@@ -54,7 +54,7 @@ func (m *Member) MemberList(ctx context.Context, linearizable bool) ([]MemberInf
 			return nil, err
 		}
 	}
-	who, err := m.node.Membership(context.Background())
+	who, err := m.node.Membership(ctx)
 	if err != nil {
 		return nil, m.explain(err)
 	}
@@ -166,7 +166,7 @@ func (m *Member) changeHere(ctx context.Context, c memberChange) (MemberInfo, er
 	if err != nil {
 		return none, err
 	}
-	who, err := m.node.Membership(context.Background())
+	who, err := m.node.Membership(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -258,7 +258,7 @@ func (m *Member) removeHere(ctx context.Context, id raft.NodeID, who raft.Member
 	if id == m.id {
 		// The row is deleted last, and a leader that is out cannot do it any
 		// more: the heir removes this one.
-		if heir := m.heir(); heir != raft.None {
+		if heir := m.heir(ctx); heir != raft.None {
 			if err := m.node.TransferLeadership(ctx, heir); err != nil {
 				return err
 			}
@@ -282,7 +282,7 @@ func (m *Member) promoteHere(ctx context.Context, id raft.NodeID, who raft.Membe
 	if !slices.Contains(who.Learners, id) {
 		return ErrNotLearner
 	}
-	peers, err := m.node.Peers(context.Background())
+	peers, err := m.node.Peers(ctx)
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func (m *Member) CheckHashes(ctx context.Context) (differ []raft.NodeID, err err
 	if err != nil {
 		return nil, err
 	}
-	who, err := m.node.Membership(context.Background())
+	who, err := m.node.Membership(ctx)
 	if err != nil || m.opts.Peers == nil {
 		return nil, m.explain(err)
 	}

@@ -155,7 +155,7 @@ func (m *Member) HandOver(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.election())
 	defer cancel()
-	if heir := m.heir(); heir != raft.None {
+	if heir := m.heir(ctx); heir != raft.None {
 		if err := m.node.TransferLeadership(ctx, heir); err != nil {
 			m.opts.Logger.Warn("leadership was not handed over", "to", heir, "err", err)
 		}
@@ -170,9 +170,9 @@ func (m *Member) Close() error {
 }
 
 // heir is the other voter with the longest log.
-func (m *Member) heir() raft.NodeID {
-	all, err := m.node.Membership(context.Background())
-	peers, err2 := m.node.Peers(context.Background())
+func (m *Member) heir(ctx context.Context) raft.NodeID {
+	all, err := m.node.Membership(ctx)
+	peers, err2 := m.node.Peers(ctx)
 	if err != nil || err2 != nil {
 		return raft.None
 	}
@@ -205,8 +205,7 @@ func (m *Member) chores() {
 			return
 		case <-tick.C:
 		}
-		// The node answers in its next turn, or has stopped: no time limit.
-		who, err := m.node.Membership(context.Background())
+		who, err := m.node.Membership(m.ctx)
 		if err != nil {
 			continue
 		}

@@ -5,7 +5,7 @@ import "encoding/binary"
 // codec writes or reads. Each type has one function that walks its fields in
 // order and does either, so that the two directions cannot disagree:
 //
-//	codec{writing: true}   *field -> b
+//	codec{writing: true}   *field -> b        a field is only read: others may read it too
 //	codec{b: bytes}        b -> *field
 //
 // Numbers are varints, byte strings have their length before them, up to eight
@@ -76,8 +76,9 @@ func (c *codec) bytes(v *[]byte) {
 
 func (c *codec) string(v *string) {
 	b := []byte(*v)
-	c.bytes(&b)
-	*v = string(b)
+	if c.bytes(&b); !c.writing {
+		*v = string(b)
+	}
 }
 
 // flags are at most 8; a bit that is not theirs is refused.
@@ -89,6 +90,9 @@ func (c *codec) flags(flags ...*bool) {
 		}
 	}
 	c.byte(&bits)
+	if c.writing {
+		return
+	}
 	if bits>>len(flags) != 0 {
 		c.fail()
 		return
@@ -101,8 +105,9 @@ func (c *codec) flags(flags ...*bool) {
 // enum is a number of one byte.
 func enum[T ~uint8](c *codec, v *T) {
 	b := byte(*v)
-	c.byte(&b)
-	*v = T(b)
+	if c.byte(&b); !c.writing {
+		*v = T(b)
+	}
 }
 
 // list walks a slice. An element takes a byte at least, so the length cannot
