@@ -72,14 +72,20 @@ func run(ctx context.Context, c *config, stdout io.Writer, log *slog.Logger) (er
 	}
 }
 
-// member is the one that serves the next request: the first that can.
+// member is the one that serves the next request: of several the leader, who
+// need not ask anybody, and without one the first that runs.
 func (s *server) member() *service.Member {
+	best := s.members[0]
 	for _, m := range s.members {
-		if m.Err() == nil {
+		switch {
+		case m.Err() != nil:
+		case m.Leads():
 			return m
+		case best.Err() != nil:
+			best = m
 		}
 	}
-	return s.members[0]
+	return best
 }
 
 func (s *server) startOne(ctx context.Context) error {

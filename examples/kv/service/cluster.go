@@ -103,7 +103,7 @@ func (m *Member) MemberPromote(ctx context.Context, id uint64) ([]MemberInfo, er
 
 // MoveLeader hands leadership over. As in etcd only the leader may be asked.
 func (m *Member) MoveLeader(ctx context.Context, id uint64) error {
-	if m.node.Status().Role != raft.Leader {
+	if !m.Leads() {
 		return ErrNotLeader
 	}
 	ctx, cancel := m.within(ctx)

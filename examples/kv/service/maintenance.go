@@ -49,6 +49,9 @@ func (m *Member) Status() Status {
 		Proposed: m.proposed.Load(), Failed: m.failed.Load(), SlowReads: m.slowReads.Load()}
 }
 
+// Leads says whether this member believes to be the leader. It is cheap.
+func (m *Member) Leads() bool { return m.node.Status().Role == raft.Leader }
+
 // Ready waits until a linearizable read succeeds: this member can serve.
 func (m *Member) Ready(ctx context.Context) error {
 	if m.learner.Load() {
@@ -133,7 +136,7 @@ func (m *Member) hashOf(ctx context.Context, id raft.NodeID, revision int64) (h 
 // checkNowAndThen raises CORRUPT for members that differ from their leader.
 func (m *Member) checkNowAndThen() {
 	m.every(m.opts.CheckEvery, func(ctx context.Context) {
-		if m.node.Status().Role != raft.Leader {
+		if !m.Leads() {
 			return
 		}
 		differ, err := m.CheckHashes(ctx)
@@ -202,7 +205,7 @@ func (m *Member) compactNowAndThen() {
 }
 
 func (m *Member) compactTo(ctx context.Context, revision int64) {
-	if revision <= max(m.machine.Status().CompactRevision, 0) || m.node.Status().Role != raft.Leader {
+	if revision <= max(m.machine.Status().CompactRevision, 0) || !m.Leads() {
 		return
 	}
 	_, err := m.propose(ctx, &store.CompactionRequest{Revision: revision})

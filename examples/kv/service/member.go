@@ -150,7 +150,7 @@ func (m *Member) election() time.Duration {
 // HandOver gives leadership away, if this member has it, before a planned stop:
 // the others need not miss it first. It waits an election timeout at most.
 func (m *Member) HandOver(ctx context.Context) {
-	if m.node.Status().Role != raft.Leader {
+	if !m.Leads() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.election())
@@ -248,7 +248,7 @@ func (m *Member) tell(who raft.Membership) {
 // own log may end before it says so: the others stop sending as soon as they
 // know. So it asks them when it has missed a leader for long.
 func (m *Member) checkRemoved(who raft.Membership) error {
-	if len(who.Voters) > 0 && !who.Contains(m.id) && m.node.Status().Role != raft.Leader {
+	if len(who.Voters) > 0 && !who.Contains(m.id) && !m.Leads() {
 		return ErrRemoved
 	}
 	if m.node.Status().Leader != raft.None {
