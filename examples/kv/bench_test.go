@@ -34,7 +34,10 @@ import (
 //
 // All doors are the leader's.
 
-var beside = flag.Duration("beside", 0, "length of a sample of TestDoorsSideBySide, whose report is printed then")
+var (
+	beside = flag.Duration("beside", 0, "length of a sample of TestDoorsSideBySide, whose report is printed then")
+	only   = flag.String("only", "", "the one cell of TestDoorsSideBySide")
+)
 
 // door does an operation; what it is for is said by its name. Close frees all.
 type door struct {
@@ -291,6 +294,10 @@ func TestDoorsSideBySide(t *testing.T) {
 	config := versus.Config{Title: "examples/kv", Ours: "http", Reference: "raft", Latency: true, Duration: *beside, Rounds: 7,
 		Command: "go test ./examples/kv -run SideBySide -v -beside " + beside.String(),
 		Goals:   []versus.Goal{{Metric: versus.P99, AtMost: 2, Of: "raft", Cells: cells[:1]}}}
+	cells := cells
+	if *only != "" {
+		cells, config.Goals = []versus.Cell{versus.Cell(*only)}, nil
+	}
 	var contenders []versus.Contender
 	for _, d := range doors {
 		contenders = append(contenders, versus.Contender{Name: d.name, Setup: func(_ context.Context, cell versus.Cell) (versus.Runner, error) {

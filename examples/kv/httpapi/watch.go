@@ -132,7 +132,7 @@ func (ws *watches) create(q *watchCreateRequest) error {
 	if taken {
 		return refuse(id, "mvcc: duplicate watch ID provided on the WatchStream")
 	}
-	revision := ws.member.Status().Store.Revision
+	revision := ws.member.Header(0).Revision
 	start := q.StartRevision
 	if start <= 0 {
 		start = revision + 1

@@ -30,6 +30,10 @@ type Store struct {
 	// view of the state between two commands, made when somebody first reads
 	// it. nil: none yet.
 	view atomic.Pointer[view]
+	// summary is the meta of the state between two commands: whoever wants no
+	// more than it makes no view, for which the next command would have to copy
+	// what it writes.
+	summary atomic.Pointer[meta]
 
 	watch  hub
 	lessor Lessor
@@ -48,6 +52,7 @@ func New(o Options) *Store {
 	}
 	s := &Store{newStorage: o.NewStorage}
 	s.meta = meta{revision: 1, compacted: -1}
+	s.summarize()
 	s.storage = s.newStorage()
 	s.storage.Set(tableMeta, metaKey, s.meta.encode())
 	s.storage.Commit()
@@ -84,6 +89,7 @@ func (s *Store) Apply(index uint64, command []byte) (result []byte) {
 	// Readers who come now wait for the lock; watchers are told after that, so
 	// that whoever is woken finds the new state.
 	s.view.Store(nil)
+	s.summarize()
 	s.watch.publish(s.meta.revision, w.changes)
 	return encodeResult(r, err)
 }
@@ -158,9 +164,14 @@ func (s *Store) read() *view {
 	return v
 }
 
-// Status is a summary.
+func (s *Store) summarize() {
+	m := s.meta
+	s.summary.Store(&m)
+}
+
+// Status is a summary. It is cheap.
 func (s *Store) Status() Status {
-	m := s.read().meta
+	m := *s.summary.Load()
 	watchers, slow := s.watch.count()
 	return Status{
 		Index: m.index, Revision: m.revision, CompactRevision: m.compacted,
@@ -189,6 +200,7 @@ func (s *Store) Restore(r io.Reader) error {
 	s.setAlarms()
 	s.lessor.reload(leasesOf(storage))
 	s.view.Store(nil)
+	s.summarize()
 	s.watch.restored(s.meta.revision)
 	return nil
 }
