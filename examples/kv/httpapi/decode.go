@@ -4,18 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // JSON as protobuf maps it, which is not quite Go's: a 64-bit integer is a
 // string or a number, an enum a name or a number, a field is called as in the
-// .proto file or in camel case, null is as good as absent, and a field that
-// nobody knows is refused. The refusals are worded as etcd's gateway words them.
+// .proto file or in camel case, and null is as good as absent. A field that
+// nobody knows is passed over: etcd's gateway does so, since a newer client may
+// know more than its server. The refusals are worded as etcd's gateway words them.
 
 // enum is a type whose values have names.
 type enum interface {
@@ -62,11 +60,12 @@ func decodeStruct(in json.RawMessage, v reflect.Value) error {
 	if err := json.Unmarshal(in, &fields); err != nil {
 		return err
 	}
+	var room [64]byte
 	for i := range v.NumField() {
 		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		for _, name := range []string{camel(name), name} {
-			raw, ok := fields[name]
-			delete(fields, name)
+		// The name as in the .proto file comes last: it wins if both are there.
+		for _, name := range [][]byte{appendCamel(room[:0], name), []byte(name)} {
+			raw, ok := fields[string(name)]
 			if !ok || bytes.Equal(raw, []byte("null")) {
 				continue
 			}
@@ -74,9 +73,6 @@ func decodeStruct(in json.RawMessage, v reflect.Value) error {
 				return err
 			}
 		}
-	}
-	if len(fields) > 0 {
-		return fmt.Errorf("unknown field %q in %s", slices.Min(slices.Collect(maps.Keys(fields))), messageName(v.Type()))
 	}
 	return nil
 }
@@ -107,28 +103,23 @@ func unquote(in json.RawMessage) json.RawMessage {
 	return in
 }
 
-// camel is the other name of a field: range_end is rangeEnd.
-func camel(name string) string {
-	var b strings.Builder
+// appendCamel appends the other name of a field: range_end is rangeEnd. Most
+// fields are not in a request, so asking for them allocates nothing.
+func appendCamel(b []byte, name string) []byte {
 	up := false
-	for _, r := range name {
-		if r == '_' {
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case c == '_':
 			up = true
 			continue
-		}
-		if up {
-			r = unicode.ToUpper(r)
+		case up && 'a' <= c && c <= 'z':
+			c -= 'a' - 'A'
 		}
 		up = false
-		b.WriteRune(r)
+		b = append(b, c)
 	}
-	return b.String()
-}
-
-// messageName is the name of a message in etcd's .proto file.
-func messageName(t reflect.Type) string {
-	first, size := utf8.DecodeRuneInString(t.Name())
-	return "etcdserverpb." + string(unicode.ToUpper(first)) + t.Name()[size:]
+	return b
 }
 
 // encodeEnum writes a value's name, or its number if it has none.

@@ -24,8 +24,9 @@
 //
 // # The rules
 //
-//	H1  A request is read as protobuf reads it: a field that nobody knows, a
-//	    number or base64 that is none, is refused, never passed over. decode.go
+//	H1  A request is read as etcd's gateway reads it: a number, base64 or enum
+//	    that is none is refused, a field that nobody knows is passed over.
+//	                                                         decode.go
 //	H2  A body and a stream's message are bounded.           api.go, stream.go
 //	H3  A client that stops reading a stream costs a connection, for
 //	    StallTimeout; events wait in the store.              stream.go
