@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ type config struct {
 	token                          string
 	heartbeat, election            time.Duration
 	snapshotCount                  uint64
-	maxSnapshots                   int
+	maxSnapshots, maxWALs          uint
 	quota                          int64
 	compaction                     service.AutoCompaction
 	maxRequestBytes                int
@@ -63,10 +64,29 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	return c, c.finish(r)
 }
 
+const usage = `usage: kv [flags]
+
+etcd in small: a replicated store of revisions, spoken to by etcd's v3 JSON API.
+
+  kv
+        three members in this process, data in default.etcd
+  kv -name m1 -listen-client-urls http://127.0.0.1:12379 -listen-peer-urls http://127.0.0.1:12380 \
+     -initial-cluster m1=http://127.0.0.1:12380,m2=http://127.0.0.1:22380,m3=http://127.0.0.1:32380
+        one member of three
+  kv -name m4 ... -initial-cluster-state existing -initial-cluster m2=http://127.0.0.1:22380,m4=http://127.0.0.1:42380
+        a member that was added by /v3/cluster/member/add
+
+Clients POST to /v3/kv/range, /v3/kv/put and so on; GET /health, /readyz, /livez,
+/version and /metrics are for machines. It exits with 0 after SIGINT or SIGTERM,
+when the requests under way are done; with 1 when it cannot go on, 2 on wrong
+usage. Names, meanings and defaults of the flags are etcd's, with - or --:
+
+`
+
 func flags(c *config, r *raw) *flag.FlagSet {
 	fs := flag.NewFlagSet("kv", flag.ContinueOnError)
 	fs.Usage = func() {
-		fmt.Fprint(fs.Output(), "usage: kv [flags]\n\netcd in small. Without -initial-cluster three members run in this process.\n\n")
+		fmt.Fprint(fs.Output(), usage)
 		fs.PrintDefaults()
 	}
 	fs.StringVar(&c.name, "name", "default", "this member's `name`, as in -initial-cluster")
@@ -81,7 +101,8 @@ func flags(c *config, r *raw) *flag.FlagSet {
 	fs.UintVar(&r.heartbeat, "heartbeat-interval", 100, "`milliseconds` between a leader's heartbeats")
 	fs.UintVar(&r.election, "election-timeout", 1000, "`milliseconds` of silence until an election; at least 5 heartbeats")
 	fs.Uint64Var(&c.snapshotCount, "snapshot-count", 10000, "`entries` committed between snapshots")
-	fs.IntVar(&c.maxSnapshots, "max-snapshots", 5, "snapshot `files` to keep, and the log back to the oldest")
+	fs.UintVar(&c.maxSnapshots, "max-snapshots", 5, "snapshot `files` to keep, and the log back to the oldest (0: all)")
+	fs.UintVar(&c.maxWALs, "max-wals", 5, "log `files`, of 64 MiB, to keep for the sake of old snapshots (0: all)")
 	fs.Int64Var(&c.quota, "quota-backend-bytes", 0, "`size` over which the NOSPACE alarm is raised (0: 2 GiB, below 0: none)")
 	fs.StringVar(&r.mode, "auto-compaction-mode", "periodic", "`periodic` or revision")
 	fs.StringVar(&r.retention, "auto-compaction-retention", "0", "history kept: a `duration` (a bare number: hours) or, by revision, a number; 0: all")
@@ -130,8 +151,10 @@ func (c *config) finish(r *raw) (err error) {
 		return fmt.Errorf("--election-timeout[%vms] should be at least as 5 times as --heartbeat-interval[%vms]", r.election, r.heartbeat)
 	case c.election > maxElection:
 		return fmt.Errorf("--election-timeout[%vms] is too long, and should be set less than %vms", r.election, maxElection.Milliseconds())
-	case c.snapshotCount == 0 || c.maxSnapshots < 1 || c.maxRequestBytes < 1:
-		return errors.New("--snapshot-count, --max-snapshots and --max-request-bytes must be >0")
+	case c.snapshotCount == 0 || c.maxRequestBytes < 1:
+		return errors.New("--snapshot-count and --max-request-bytes must be >0")
+	case c.maxSnapshots > math.MaxInt32 || c.maxWALs > math.MaxInt32:
+		return errors.New("--max-snapshots and --max-wals must be below 2147483648 (0 is unlimited)")
 	case r.state != "new" && r.state != "existing":
 		return fmt.Errorf("--initial-cluster-state is %q, must be new or existing", r.state)
 	}

@@ -26,7 +26,9 @@ func TestFlagsThatCannotWorkAreRefusedAsEtcdRefusesThem(t *testing.T) {
 		"-auto-compaction-mode=x":                                      `unsupported auto-compaction-mode "x"`,
 		"-auto-compaction-retention=-1":                                "is negative",
 		"-auto-compaction-retention=1h -auto-compaction-mode=revision": "invalid syntax",
-		"-max-snapshots=0":                                             "must be >0",
+		"-max-snapshots=-1":                                            "invalid value",
+		"-max-wals=2147483648":                                         "must be below",
+		"-snapshot-count=0":                                            "must be >0",
 		"-log-level=loud":                                              "--log-level",
 		"extra":                                                        `"extra" is not a valid flag`,
 		"-nothing":                                                     "flag provided but not defined: -nothing",
@@ -63,5 +65,7 @@ func TestFlagsMeanWhatEtcdMeansByThem(t *testing.T) {
 
 	var help bytes.Buffer
 	require.Zero(t, cli(t.Context(), []string{"-h"}, &help, &help))
-	require.Contains(t, help.String(), "-quota-backend-bytes size")
+	for _, want := range []string{"-quota-backend-bytes size", "-max-wals files", "three members in this process", "/v3/kv/put", "/readyz", "exit"} {
+		require.Contains(t, help.String(), want)
+	}
 }

@@ -41,6 +41,9 @@ func identify(ctx context.Context, c *config, client *http.Client) (*identity, e
 	name := filepath.Join(c.dataDir, identityFile)
 	b, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(c.dataDir, firstOfThree)); err == nil {
+			return nil, fmt.Errorf("%s holds the three members of one process: leave --initial-cluster out, or give another --data-dir", c.dataDir)
+		}
 		id, err := newIdentity(ctx, c, client)
 		if err != nil {
 			return nil, err

@@ -204,6 +204,17 @@ func TestDirectoryOfANewerBuildOrAnotherMemberIsRefusedByName(t *testing.T) {
 	stderr.Reset()
 	require.Equal(t, 1, cli(t.Context(), args(dir, "a"), io.Discard, &stderr))
 	require.Contains(t, stderr.String(), file+" is of format 2, written by a newer build")
+
+	// Neither is one member's directory taken for that of three, nor the reverse.
+	three := []string{"-data-dir", dir, "-listen-client-urls", "http://127.0.0.1:0"}
+	stderr.Reset()
+	require.Equal(t, 1, cli(t.Context(), three, io.Discard, &stderr))
+	require.Contains(t, stderr.String(), dir+" is the directory of one member")
+	dir = t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, firstOfThree), 0o700))
+	stderr.Reset()
+	require.Equal(t, 1, cli(t.Context(), args(dir, "a"), io.Discard, &stderr))
+	require.Contains(t, stderr.String(), dir+" holds the three members of one process")
 }
 
 // Three processes; one is killed and loses its directory; it is removed, a

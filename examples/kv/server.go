@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -130,12 +131,19 @@ func (s *server) startOne(ctx context.Context) error {
 	return nil
 }
 
+// firstOfThree is the first of the members that share a process, and the name
+// of its directory.
+const firstOfThree = "infra1"
+
 // startThree runs a cluster in this process; its members need no network.
 func (s *server) startThree() error {
 	c := s.config
+	if _, err := os.Stat(filepath.Join(c.dataDir, identityFile)); err == nil {
+		return fmt.Errorf("%s is the directory of one member: give --initial-cluster, or another --data-dir", c.dataDir)
+	}
 	network, local := raft.NewNetwork(), &service.Local{}
 	var seeds []store.Member
-	for _, name := range []string{"infra1", "infra2", "infra3"} {
+	for _, name := range []string{firstOfThree, "infra2", "infra3"} {
 		urls := []string{"http://" + name + ":2380"}
 		seeds = append(seeds, store.Member{ID: memberID(c.token, urls), Name: name, PeerURLs: urls, ClientURLs: c.advertiseClient})
 	}
@@ -157,8 +165,12 @@ func (s *server) startThree() error {
 }
 
 func (s *server) open(dir string, member, cluster uint64) (*disk.Storage, error) {
+	keep := int(s.config.maxSnapshots)
+	if keep == 0 {
+		keep = math.MaxInt32
+	}
 	storage, err := disk.Open(dir, &disk.Options{Node: raft.NodeID(member), Cluster: fmt.Sprintf("%x", cluster),
-		KeepSnapshots: s.config.maxSnapshots, Logger: s.log})
+		KeepSnapshots: keep, MaxSegments: int(s.config.maxWALs), Logger: s.log})
 	if errors.Is(err, disk.ErrLocked) {
 		return nil, fmt.Errorf("data directory %s is in use by another process: %w", s.config.dataDir, err)
 	}
@@ -283,14 +295,25 @@ func (s *server) greet(w io.Writer) {
 	if len(s.members) > 1 {
 		what = fmt.Sprintf("%d members in this process", len(s.members))
 	}
-	u := s.urls[0]
+	curl, u := s.config.client.curl(), s.urls[0]
 	fmt.Fprintf(w, `%s, data in %s
 listening for clients on %s
 try (foo is Zm9v in base64, bar is YmFy):
-  curl %s/v3/kv/put -d '{"key":"Zm9v","value":"YmFy"}'
-  curl %s/v3/kv/range -d '{"key":"Zm9v"}'
-  curl -N %s/v3/watch -d '{"create_request":{"key":"Zm9v"}}'
-`, what, s.config.dataDir, strings.Join(s.urls, " "), u, u, u)
+  %s %s/v3/kv/put -d '{"key":"Zm9v","value":"YmFy"}'
+  %s %s/v3/kv/range -d '{"key":"Zm9v"}'
+  %s -N %s/v3/watch -d '{"create_request":{"key":"Zm9v"}}'
+`, what, s.config.dataDir, strings.Join(s.urls, " "), curl, u, curl, u, curl, u)
+}
+
+// curl is the command with what it needs to be let in.
+func (f tlsFiles) curl() string {
+	switch {
+	case f.cert == "":
+		return "curl"
+	case f.ca == "":
+		return "curl --cacert " + f.cert
+	}
+	return "curl --cacert " + f.ca + " --cert CLIENT.pem --key CLIENT.key"
 }
 
 // load reads certificates, if the URL's scheme wants them.
