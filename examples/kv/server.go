@@ -295,7 +295,10 @@ func (s *server) greet(w io.Writer) {
 	if len(s.members) > 1 {
 		what = fmt.Sprintf("%d members in this process", len(s.members))
 	}
-	curl, u := s.config.client.curl(), s.urls[0]
+	curl, u := "curl", s.urls[0]
+	if strings.HasPrefix(u, "https:") {
+		curl = s.config.client.curl()
+	}
 	fmt.Fprintf(w, `%s, data in %s
 listening for clients on %s
 try (foo is Zm9v in base64, bar is YmFy):
@@ -307,10 +310,7 @@ try (foo is Zm9v in base64, bar is YmFy):
 
 // curl is the command with what it needs to be let in.
 func (f tlsFiles) curl() string {
-	switch {
-	case f.cert == "":
-		return "curl"
-	case f.ca == "":
+	if f.ca == "" {
 		return "curl --cacert " + f.cert
 	}
 	return "curl --cacert " + f.ca + " --cert CLIENT.pem --key CLIENT.key"

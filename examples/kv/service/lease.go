@@ -13,9 +13,13 @@ import (
 
 // A lease is replicated, its end is not: only the leader's clock counts, and
 // what it finds over it revokes through the log. A new leader gives every lease
-// its time again. So leases may live longer than they should, never shorter.
+// its time again. So leases may live longer than they should, never shorter. That
+// a long lease does not live for ever by changes of leader, its leader records
+// now and then what it has left.
 
 const (
+	// checkpointEvery is etcd's interval between two records of a lease.
+	checkpointEvery = 5 * time.Minute
 	// expireAtOnce bounds what one tick revokes, revokers how many at a time:
 	// after a long stop all leases may be over, and clients have requests too.
 	expireAtOnce = 500
@@ -75,6 +79,8 @@ func (m *Member) renewHere(ctx context.Context, id int64) (int64, error) {
 	if s.Role != raft.Leader {
 		return 0, &raft.NotLeaderError{Leader: s.Leader}
 	}
+	m.renewals.RLock()
+	defer m.renewals.RUnlock()
 	ttl, checkpoint, err := m.machine.Lessor().Renew(id, time.Now())
 	if err != nil {
 		if _, _, gone := m.machine.Lease(id, false); gone == nil && m.machine.Lessor().Remaining(id, time.Now()) < 0 {
@@ -136,6 +142,26 @@ func (m *Member) Leases(ctx context.Context) ([]store.Lease, error) {
 		return nil, err
 	}
 	return m.machine.Leases(), nil
+}
+
+// checkpoint records what leases have left. Nobody renews meanwhile: what a
+// renewal takes back must be behind it in the log. When somebody does, it waits
+// for the next tick.
+func (m *Member) checkpoint(lessor *store.Lessor) {
+	now := time.Now()
+	if now.Sub(m.checkpointed) < checkpointEvery/10 || !m.renewals.TryLock() {
+		return
+	}
+	defer m.renewals.Unlock()
+	m.checkpointed = now
+	c := lessor.Checkpoints(now, checkpointEvery)
+	if c == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(m.ctx, m.election())
+	defer cancel()
+	_, err := m.node.Propose(ctx, store.EncodeCommand(c))
+	m.opts.Logger.Debug("leases checkpointed", "leases", len(c.Checkpoints), "err", err)
 }
 
 // expire revokes what is over. What fails comes again.

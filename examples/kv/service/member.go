@@ -65,10 +65,15 @@ type Member struct {
 	timeout time.Duration // of a request
 	learner atomic.Bool
 	changes chan struct{} // holds a token while nobody changes the membership
+	// renewals are shared by those of single leases, and held alone by who
+	// records what leases have left.
+	renewals sync.RWMutex
 
-	known    map[raft.NodeID][]string // as last told to Peers; the chores'
-	led      uint64                   // the term for which the lessor was promoted; the chores'
-	lastSeen time.Time                // of a leader; the chores'
+	// The chores' own.
+	known        map[raft.NodeID][]string // as last told to Peers
+	led          uint64                   // the term for which the lessor was promoted
+	lastSeen     time.Time                // of a leader
+	checkpointed time.Time
 
 	ctx     context.Context // ends with Close
 	stop    context.CancelCauseFunc
@@ -315,4 +320,5 @@ func (m *Member) lead() {
 		m.led = s.Term
 	}
 	m.expire(lessor)
+	m.checkpoint(lessor)
 }

@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 type lossy struct {
 	service.Peers
 	answers, questions int // so many
+	other              *service.Member
 }
 
 func (l *lossy) Call(ctx context.Context, to raft.NodeID, call string, body []byte) ([]byte, error) {
@@ -52,12 +54,21 @@ func pair(t *testing.T) (*service.Member, *lossy) {
 	}
 	time.Sleep(10 * time.Second) // virtual: there is a leader, and rows are published
 	for id, m := range members {
-		if m.Status().Raft.Role == raft.Follower {
+		if !m.Leads() {
+			peers[id].other = members[3-id]
 			return m, peers[id]
 		}
 	}
 	require.Fail(t, "no follower")
 	return nil, nil
+}
+
+// rule reports a broken rule in the form that the kill matrix reads.
+func rule(t *testing.T, id string, kept bool, format string, args ...any) {
+	t.Helper()
+	if !kept {
+		t.Fatalf("RULE %s: %s", id, fmt.Sprintf(format, args...))
+	}
 }
 
 func version(t *testing.T, m *service.Member) int64 {
@@ -90,6 +101,31 @@ func TestCommandThatWasNotSentIsProposedAgain(t *testing.T) {
 		require.ErrorIs(t, err, service.ErrTimeout)
 		require.Equal(t, 7*time.Second, time.Since(began).Round(time.Second), "etcd's 5 s and two election timeouts")
 		require.EqualValues(t, 1, version(t, m))
+	})
+}
+
+// A lease of an hour, which nobody renews, does not begin anew with every
+// leader; one that is renewed does.
+func TestLongLeaseIsNotProlongedByANewLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		follower, peers := pair(t)
+		leader := peers.other
+		for id := range int64(2) {
+			_, err := leader.LeaseGrant(t.Context(), &store.LeaseGrantRequest{ID: id + 1, TTL: 3600})
+			require.NoError(t, err)
+		}
+		time.Sleep(30 * time.Minute)
+		_, err := leader.LeaseRenew(t.Context(), 2)
+		require.NoError(t, err)
+		require.NoError(t, leader.MoveLeader(t.Context(), follower.Header(0).MemberID))
+		time.Sleep(time.Second)
+		require.True(t, follower.Leads())
+		left, err := follower.LeaseTimeToLive(t.Context(), 1, false)
+		require.NoError(t, err)
+		rule(t, "S3", left.Left >= 1790 && left.Left <= 2200, "30 minutes before its end a lease has %d s left with the next leader", left.Left)
+		left, err = follower.LeaseTimeToLive(t.Context(), 2, false)
+		require.NoError(t, err)
+		rule(t, "S3", left.Left >= 3590, "renewed, it has %d s of 3600 left with the next leader", left.Left)
 	})
 }
 

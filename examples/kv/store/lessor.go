@@ -206,7 +206,9 @@ func (l *Lessor) Checkpoints(now time.Time, interval time.Duration) *LeaseCheckp
 			d.checkpoint = now.Add(interval)
 		case !now.Before(d.checkpoint):
 			d.checkpoint = now.Add(interval)
-			r.Checkpoints = append(r.Checkpoints, LeaseCheckpoint{ID: d.ID, Remaining: int64((left-1)/time.Second) + 1})
+			// Known here before it is applied: a renewal in between takes it back.
+			d.Remaining = int64((left-1)/time.Second) + 1
+			r.Checkpoints = append(r.Checkpoints, LeaseCheckpoint{ID: d.ID, Remaining: d.Remaining})
 		}
 		if len(r.Checkpoints) == maxCheckpoints {
 			break
