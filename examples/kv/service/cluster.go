@@ -6,11 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/flagship-go/flagship/examples/kv/store"
 	"github.com/flagship-go/flagship/raft"
@@ -86,7 +85,7 @@ func (m *Member) MemberAdd(ctx context.Context, peerURLs []string, learner bool)
 	if err := checkURLs(peerURLs); err != nil {
 		return MemberInfo{}, nil, err
 	}
-	return m.change(ctx, memberChange{Op: "add", ID: newID(peerURLs), PeerURLs: peerURLs, Learner: learner})
+	return m.change(ctx, memberChange{Op: "add", ID: newID(), PeerURLs: peerURLs, Learner: learner})
 }
 
 // MemberRemove takes a member out for good.
@@ -143,11 +142,7 @@ func checkURLs(urls []string) error {
 
 // newID must not come twice, not even for a member that replaces one at the
 // same place: the old one has voted.
-func newID(urls []string) uint64 {
-	h := fnv.New64a()
-	fmt.Fprint(h, urls, time.Now().UnixNano())
-	return h.Sum64() | 1
-}
+func newID() uint64 { return rand.Uint64() | 1 }
 
 // changeHere changes the membership on the leader, one change at a time.
 func (m *Member) changeHere(ctx context.Context, c memberChange) (MemberInfo, error) {

@@ -40,9 +40,15 @@
 //	S5  A member that is to vote can be reached, and a member without a majority
 //	    behind it changes no membership.                           cluster.go
 //	S6  A removed member stops, also if nobody tells it.           member.go
+//	S7  A planned stop hands leadership over first.                member.go
+//	S8  Members whose data differ are found, and the cluster stops writing.
+//	                                                               maintenance.go
+//	S9  History is compacted when it is due, and not before.       maintenance.go
 //
 // Raft's sessions (exactly once) are not used: etcd has none, its clients
 // repeat a command only if it may run twice, or guard it with a transaction.
+//
+// Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //
 // # Reading order
 //
