@@ -35,6 +35,7 @@ type server struct {
 	log     *slog.Logger
 	members []*service.Member
 	servers []*http.Server
+	api     http.Handler
 	urls    []string // that clients are listened for on
 	stop    chan struct{}
 	failed  chan error
@@ -233,10 +234,10 @@ func (s *server) listenClients() (all []net.Listener, err error) {
 }
 
 func (s *server) serve(listeners []net.Listener) {
-	handler := httpapi.New(httpapi.Options{Member: s.member, MaxRequestBytes: s.config.maxRequestBytes,
+	s.api = httpapi.New(httpapi.Options{Member: s.member, MaxRequestBytes: s.config.maxRequestBytes,
 		ProgressInterval: s.config.progress, Stop: s.stop, Logger: s.log})
 	for _, l := range listeners {
-		s.listen(l, handler)
+		s.listen(l, s.api)
 	}
 }
 
@@ -265,7 +266,7 @@ func (s *server) serveAdmin() error {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.Handle("/metrics", httpapi.New(httpapi.Options{Member: s.member}))
+	mux.Handle("/metrics", s.api)
 	s.log.Info("admin", "address", l.Addr())
 	s.listen(l, mux)
 	return nil

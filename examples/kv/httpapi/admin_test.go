@@ -118,7 +118,7 @@ func TestSnapshotStreamsTheStateWithItsChecksum(t *testing.T) {
 		}
 		state, sum := all.Bytes()[:all.Len()-sha256.Size], all.Bytes()[all.Len()-sha256.Size:]
 		want := sha256.Sum256(state)
-		require.Equal(t, want[:], sum)
+		rule(t, "H8", bytes.Equal(want[:], sum), "behind the state comes %x, and its checksum is %x", sum, want)
 		copied := store.New(store.Options{})
 		require.NoError(t, copied.Restore(bytes.NewReader(state)))
 		r, err := copied.Range(&store.RangeRequest{Key: []byte("a")})
@@ -158,28 +158,6 @@ func TestMemberThatDiffersRaisesCorrupt(t *testing.T) {
 		require.Equal(t, 500, status)
 		require.Contains(t, answer, `"etcdserver: corrupt cluster","code":15`)
 	})
-}
-
-func TestHistoryIsCompactedByAgeAndByNumber(t *testing.T) {
-	for name, x := range map[string]struct {
-		how  service.AutoCompaction
-		wait time.Duration
-		want int64
-	}{
-		"age":    {service.AutoCompaction{Retention: time.Hour}, 67 * time.Minute, 11},
-		"number": {service.AutoCompaction{Revisions: 4}, 6 * time.Minute, 7},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := start(t, 3, func(o *service.Options, _ *httpapi.Options) { o.Compaction = x.how })
-				for range 10 {
-					c.ok(c.leader(), "/v3/kv/put", `{"key":"YQ=="}`)
-				}
-				time.Sleep(x.wait)
-				require.Equal(t, x.want, c.follower().member.Status().Store.CompactRevision)
-			})
-		})
-	}
 }
 
 // A disk that is full stops its member, and nobody else.
@@ -237,9 +215,9 @@ func TestProbesTellWhetherAMemberCanServe(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		status, answer = c.get(n, "/health")
 		require.Equal(t, http.StatusServiceUnavailable, status)
-		require.JSONEq(t, `{"health":"false","reason":"RAFT NO LEADER"}`, answer)
+		rule(t, "H7", answer == `{"health":"false","reason":"RAFT NO LEADER"}`, "without a majority: %s", answer)
 		status, _ = c.get(n, "/readyz")
-		require.Equal(t, http.StatusServiceUnavailable, status)
+		rule(t, "H7", status == http.StatusServiceUnavailable, "ready without a majority: %d", status)
 		status, _ = c.get(n, "/livez")
 		require.Equal(t, 200, status, "restarting it would not help")
 		status, _ = c.get(n, "/health?serializable=true")

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/flagship-go/flagship/examples/kv/service"
@@ -34,7 +35,10 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-type api struct{ Options }
+type api struct {
+	Options
+	cut atomic.Uint64 // streams whose client stopped reading
+}
 
 // New returns the API's handler: all under /v3/, and /health, /readyz, /livez,
 // /version and /metrics.
@@ -51,7 +55,7 @@ func New(o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &api{o}
+	a := &api{Options: o}
 	mux := http.NewServeMux()
 	unary(a, mux, ranges, "kv/range")
 	unary(a, mux, put, "kv/put")

@@ -49,49 +49,52 @@ func TestAPIRefusesBadInputAsEtcdDoes(t *testing.T) {
 		c.ok(n, "/v3/kv/put", `{"key":"Zm9v"}`)
 		c.ok(n, "/v3/kv/compaction", `{"revision":"3"}`)
 		for _, x := range []struct {
-			name, path, body string
-			status           int
-			want             string // the message, or the whole answer of what is no error
+			rule, name, path, body string
+			status                 int
+			want                   string // the message, or the whole answer of what is no error
 		}{
-			{"malformed JSON", "kv/put", `{"key":`, 400, "unexpected EOF"},
-			{"not JSON", "kv/put", `hello`, 400, "invalid character 'h' looking for beginning of value"},
-			{"not an object", "kv/put", `[1]`, 400, "json: cannot unmarshal array into Go value of type map[string]json.RawMessage"},
-			{"malformed base64", "kv/put", `{"key":"?"}`, 400, "illegal base64 data at input byte 0"},
-			{"unknown field for a key", "kv/put", `{"kee":"Zm9v"}`, 400, "etcdserver: key is not provided"},
-			{"unknown field besides", "kv/range", `{"key":"Zm9v","keys_only":true,"colour":["red",{}]}`, 200, `{"kvs":[{"key":"Zm9v","create_revision":"2","mod_revision":"3","version":"2"}],"count":"1"}`},
-			{"unknown nested field", "kv/txn", `{"compare":[{"x":1}]}`, 400, "etcdserver: key is not provided"},
-			{"unknown enum", "kv/range", `{"key":"Zm9v","sort_order":"UP"}`, 400, `unknown value "UP" for enum etcdserverpb.RangeRequest.SortOrder`},
-			{"unknown enum number", "kv/range", `{"key":"Zm9v","sort_order":9}`, 400, "etcdserver: invalid sort option"},
-			{"number that is none", "kv/range", `{"key":"Zm9v","limit":"x"}`, 400, "invalid character 'x' looking for beginning of value"},
-			{"empty body", "kv/put", ``, 400, "etcdserver: key is not provided"},
-			{"no key", "kv/range", `{}`, 400, "etcdserver: key is not provided"},
-			{"null is absent", "kv/range", `{"key":null}`, 400, "etcdserver: key is not provided"},
-			{"huge value", "kv/put", `{"key":"Zm9v","value":"` + strings.Repeat("AAAA", 600_000) + `"}`, 400, "etcdserver: request is too large"},
-			{"huge body", "kv/put", `{"key":"Zm9v","value":"` + strings.Repeat("AAAA", 1_000_000) + `"}`, 400, "etcdserver: request is too large"},
-			{"compacted revision", "kv/range", `{"key":"Zm9v","revision":"2"}`, 400, "etcdserver: mvcc: required revision has been compacted"},
-			{"future revision", "kv/range", `{"key":"Zm9v","revision":"99"}`, 400, "etcdserver: mvcc: required revision is a future revision"},
-			{"compaction of the future", "kv/compaction", `{"revision":"99"}`, 400, "etcdserver: mvcc: required revision is a future revision"},
-			{"unknown lease", "kv/put", `{"key":"Zm9v","lease":"5"}`, 404, "etcdserver: requested lease not found"},
-			{"lease to revoke", "lease/revoke", `{"ID":"5"}`, 404, "etcdserver: requested lease not found"},
-			{"long lease", "lease/grant", `{"TTL":"9000000001"}`, 400, "etcdserver: too large lease TTL"},
-			{"duplicate key", "kv/txn", `{"success":[{"requestPut":{"key":"YQ=="}},{"requestPut":{"key":"YQ=="}}]}`, 400, "etcdserver: duplicate key given in txn request"},
-			{"too many operations", "kv/txn", `{"success":[` + strings.Repeat(`{"requestRange":{"key":"YQ=="}},`, 128) + `{"requestRange":{"key":"YQ=="}}]}`, 400, "etcdserver: too many operations in txn request"},
-			{"value and ignore_value", "kv/put", `{"key":"YQ==","value":"YQ==","ignore_value":true}`, 400, "etcdserver: value is provided"},
-			{"unknown member", "cluster/member/remove", `{"ID":"5"}`, 404, "etcdserver: member not found"},
-			{"member without URL", "cluster/member/add", `{}`, 400, "etcdserver: given member URLs are invalid"},
-			{"member with a path", "cluster/member/add", `{"peerURLs":["http://h:1/x"]}`, 400, "etcdserver: given member URLs are invalid"},
-			{"member that is there", "cluster/member/add", `{"peerURLs":["http://n1:2380"]}`, 400, "etcdserver: Peer URLs already exists"},
-			{"promotion of a voter", "cluster/member/promote", `{"ID":"1"}`, 400, "etcdserver: can only promote a learner member"},
-			{"the last member", "cluster/member/remove", `{"ID":"1"}`, 400, "etcdserver: re-configuration failed due to not enough started members"},
-			{"inverted range", "kv/range", `{"key":"Yg==","range_end":"YQ=="}`, 200, `{}`},
-			{"negative limit", "kv/range", `{"key":"Zm9v","limit":"-1","keys_only":true}`, 200, `{"kvs":[{"key":"Zm9v","create_revision":"2","mod_revision":"3","version":"2"}],"count":"1"}`},
-			{"camel case and numbers", "kv/range", `{"key":"Zm9v","rangeEnd":"Zm9w","limit":1,"countOnly":true}`, 200, `{"count":"1"}`},
-			{"expired lease", "lease/timetolive", `{"ID":"5"}`, 200, `{"ID":"5","TTL":"-1"}`},
+			{"H1", "malformed JSON", "kv/put", `{"key":`, 400, "unexpected EOF"},
+			{"H1", "not JSON", "kv/put", `hello`, 400, "invalid character 'h' looking for beginning of value"},
+			{"H1", "not an object", "kv/put", `[1]`, 400, "json: cannot unmarshal array into Go value of type map[string]json.RawMessage"},
+			{"H1", "malformed base64", "kv/put", `{"key":"?"}`, 400, "illegal base64 data at input byte 0"},
+			{"H1", "unknown field for a key", "kv/put", `{"kee":"Zm9v"}`, 400, "etcdserver: key is not provided"},
+			{"H1", "unknown field besides", "kv/range", `{"key":"Zm9v","keys_only":true,"colour":["red",{}]}`, 200, `{"kvs":[{"key":"Zm9v","create_revision":"2","mod_revision":"3","version":"2"}],"count":"1"}`},
+			{"H1", "unknown nested field", "kv/txn", `{"compare":[{"x":1}]}`, 400, "etcdserver: key is not provided"},
+			{"H1", "unknown enum", "kv/range", `{"key":"Zm9v","sort_order":"UP"}`, 400, `unknown value "UP" for enum etcdserverpb.RangeRequest.SortOrder`},
+			{"H5", "unknown enum number", "kv/range", `{"key":"Zm9v","sort_order":9}`, 400, "etcdserver: invalid sort option"},
+			{"H1", "number too large", "kv/range", `{"key":"Zm9v","limit":"9223372036854775808"}`, 400, "json: cannot unmarshal number 9223372036854775808 into Go value of type int64"},
+			{"H1", "number that is none", "kv/range", `{"key":"Zm9v","limit":"x"}`, 400, "invalid character 'x' looking for beginning of value"},
+			{"H5", "empty body", "kv/put", ``, 400, "etcdserver: key is not provided"},
+			{"H5", "no key", "kv/range", `{}`, 400, "etcdserver: key is not provided"},
+			{"H1", "null is absent", "kv/range", `{"key":null}`, 400, "etcdserver: key is not provided"},
+			{"H2", "huge value", "kv/put", `{"key":"Zm9v","value":"` + strings.Repeat("AAAA", 600_000) + `"}`, 400, "etcdserver: request is too large"},
+			{"H2", "huge key", "kv/put", `{"key":"` + strings.Repeat("AAAA", 600_000) + `"}`, 400, "etcdserver: request is too large"},
+			{"H2", "huge body", "kv/put", `{"key":"Zm9v","value":"` + strings.Repeat("AAAA", 1_000_000) + `"}`, 400, "etcdserver: request is too large"},
+			{"H5", "compacted revision", "kv/range", `{"key":"Zm9v","revision":"2"}`, 400, "etcdserver: mvcc: required revision has been compacted"},
+			{"H5", "future revision", "kv/range", `{"key":"Zm9v","revision":"99"}`, 400, "etcdserver: mvcc: required revision is a future revision"},
+			{"H5", "compaction of the future", "kv/compaction", `{"revision":"99"}`, 400, "etcdserver: mvcc: required revision is a future revision"},
+			{"H5", "unknown lease", "kv/put", `{"key":"Zm9v","lease":"5"}`, 404, "etcdserver: requested lease not found"},
+			{"H5", "lease to revoke", "lease/revoke", `{"ID":"5"}`, 404, "etcdserver: requested lease not found"},
+			{"H5", "long lease", "lease/grant", `{"TTL":"9000000001"}`, 400, "etcdserver: too large lease TTL"},
+			{"H5", "duplicate key", "kv/txn", `{"success":[{"requestPut":{"key":"YQ=="}},{"requestPut":{"key":"YQ=="}}]}`, 400, "etcdserver: duplicate key given in txn request"},
+			{"H5", "too many operations", "kv/txn", `{"success":[` + strings.Repeat(`{"requestRange":{"key":"YQ=="}},`, 128) + `{"requestRange":{"key":"YQ=="}}]}`, 400, "etcdserver: too many operations in txn request"},
+			{"H5", "value and ignore_value", "kv/put", `{"key":"YQ==","value":"YQ==","ignore_value":true}`, 400, "etcdserver: value is provided"},
+			{"H5", "unknown member", "cluster/member/remove", `{"ID":"5"}`, 404, "etcdserver: member not found"},
+			{"H5", "member without URL", "cluster/member/add", `{}`, 400, "etcdserver: given member URLs are invalid"},
+			{"H5", "member with a path", "cluster/member/add", `{"peerURLs":["http://h:1/x"]}`, 400, "etcdserver: given member URLs are invalid"},
+			{"H5", "member that is there", "cluster/member/add", `{"peerURLs":["http://n1:2380"]}`, 400, "etcdserver: Peer URLs already exists"},
+			{"H5", "promotion of a voter", "cluster/member/promote", `{"ID":"1"}`, 400, "etcdserver: can only promote a learner member"},
+			{"H5", "the last member", "cluster/member/remove", `{"ID":"1"}`, 400, "etcdserver: re-configuration failed due to not enough started members"},
+			{"H5", "inverted range", "kv/range", `{"key":"Yg==","range_end":"YQ=="}`, 200, `{}`},
+			{"H5", "inverted range to delete", "kv/deleterange", `{"key":"Yg==","range_end":"YQ=="}`, 200, `{}`},
+			{"H5", "negative limit", "kv/range", `{"key":"Zm9v","limit":"-1","keys_only":true}`, 200, `{"kvs":[{"key":"Zm9v","create_revision":"2","mod_revision":"3","version":"2"}],"count":"1"}`},
+			{"H1", "camel case and numbers", "kv/range", `{"key":"Zm9v","rangeEnd":"Zm9w","limit":1,"countOnly":true}`, 200, `{"count":"1"}`},
+			{"H5", "expired lease", "lease/timetolive", `{"ID":"5"}`, 200, `{"ID":"5","TTL":"-1"}`},
 		} {
 			status, answer := c.post(n, "/v3/"+x.path, x.body)
-			require.Equal(t, x.status, status, "%s: %s", x.name, answer)
+			rule(t, x.rule, x.status == status, "%s: %d %s", x.name, status, answer)
 			if status == 200 {
-				require.JSONEq(t, x.want, withoutHeader(t, answer), x.name)
+				require.JSONEq(t, x.want, withoutHeader(t, answer), "RULE %s: %s", x.rule, x.name)
 				continue
 			}
 			code := map[int]string{400: "3", 404: "5"}[status]
@@ -102,7 +105,7 @@ func TestAPIRefusesBadInputAsEtcdDoes(t *testing.T) {
 				}
 			}
 			want := strings.ReplaceAll(x.want, `"`, `\"`)
-			require.JSONEq(t, `{"error":"`+want+`","code":`+code+`,"message":"`+want+`"}`, answer, x.name)
+			require.JSONEq(t, `{"error":"`+want+`","code":`+code+`,"message":"`+want+`"}`, answer, "RULE %s: %s", x.rule, x.name)
 		}
 		status, _ := c.get(n, "/v3/kv/put")
 		require.Equal(t, 405, status)
@@ -130,7 +133,8 @@ func TestLeaseEndsByItsTimeAndLivesByKeepalives(t *testing.T) {
 		time.Sleep(7 * time.Second)
 		require.JSONEq(t, `{}`, c.ok(f, "/v3/kv/range", `{"key":"Zm9v"}`))
 		s.say(`{"ID":77}`)
-		require.JSONEq(t, `{"ID":"77"}`, s.next(), "a lease that is over")
+		over := s.next()
+		rule(t, "H6", over == `{"ID":"77"}`, "the keepalive of a lease that is over is answered by %s", over)
 		s.close()
 	})
 }
@@ -162,7 +166,7 @@ func TestQuotaMakesTheClusterReadOnlyUntilItIsDisarmed(t *testing.T) {
 				break
 			}
 		}
-		require.Equal(t, 429, status)
+		rule(t, "H5", status == http.StatusTooManyRequests, "over the quota: %d %s", status, answer)
 		require.JSONEq(t, `{"error":"etcdserver: mvcc: database space exceeded","code":8,"message":"etcdserver: mvcc: database space exceeded"}`, answer)
 		require.Less(t, c.leader().member.Status().Store.Size, int64(64<<10), "what would not fit was not written")
 		// The alarm is the cluster's: another member refuses what would fit.
@@ -170,9 +174,9 @@ func TestQuotaMakesTheClusterReadOnlyUntilItIsDisarmed(t *testing.T) {
 		require.Equal(t, 429, status)
 		status, answer = c.get(c.leader(), "/health")
 		require.Equal(t, http.StatusServiceUnavailable, status)
-		require.JSONEq(t, `{"health":"false","reason":"ALARM NOSPACE"}`, answer)
+		rule(t, "H7", answer == `{"health":"false","reason":"ALARM NOSPACE"}`, "under an alarm: %s", answer)
 		status, _ = c.get(c.leader(), "/readyz")
-		require.Equal(t, 200, status, "reads are served")
+		rule(t, "H7", status == http.StatusOK, "not ready, though reads are served: %d", status)
 		alarms := c.ok(f, "/v3/maintenance/alarm", `{}`)
 		require.Contains(t, alarms, `"alarm":"NOSPACE"`)
 		// The way out: compact, defragment, disarm.

@@ -162,6 +162,14 @@ func (c *cluster) ok(n *node, path, body string) string {
 	return withoutHeader(c.t, answer)
 }
 
+// rule reports a broken rule in the form that the kill matrix reads.
+func rule(t *testing.T, id string, kept bool, format string, args ...any) {
+	t.Helper()
+	if !kept {
+		t.Fatalf("RULE %s: %s", id, fmt.Sprintf(format, args...))
+	}
+}
+
 // withoutHeader checks a header and leaves it out.
 func withoutHeader(t *testing.T, answer string) string {
 	var m map[string]json.RawMessage

@@ -29,9 +29,18 @@
 //	                                                         decode.go
 //	H2  A body and a stream's message are bounded.           api.go, stream.go
 //	H3  A client that stops reading a stream costs a connection, for
-//	    StallTimeout; events wait in the store.              stream.go
+//	    StallTimeout; events wait in the store, and when they are compacted
+//	    there the watch is cancelled with the reason.        stream.go
 //	H4  Events of a watch come in order, each once; "created" comes before
 //	    them, and after "canceled" nothing.                  watch.go
+//	H5  A refusal has etcd's code and text, and the HTTP status of its code.
+//	                                                         errors.go
+//	H6  A lease that is over is no error: its TTL says so.   lease.go
+//	H7  A member is healthy if it serves everything, and ready if it serves
+//	    reads.                                               probes.go
+//	H8  A snapshot ends with the SHA-256 of what was before. admin.go
+//
+// Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //
 // # Reading order
 //

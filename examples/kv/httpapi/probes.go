@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,7 +91,9 @@ func (a *api) metrics(w http.ResponseWriter, _ *http.Request) {
 	s := a.Member().Status()
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	var b strings.Builder
-	for _, m := range metricsOf(s) {
+	for _, m := range append(metricsOf(s),
+		metric{"kv_streams_cut_total", "counter", "Streams whose client stopped reading.", a.cut.Load()},
+		metric{"go_goroutines", "gauge", "Number of goroutines that currently exist.", uint64(runtime.NumGoroutine())}) {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n%s %d\n", m.name, m.help, m.name, m.kind, m.name, m.value)
 	}
 	fmt.Fprint(w, b.String())

@@ -139,6 +139,7 @@ func (s *stream) write(v any, status int) error {
 		s.err = s.control.Flush()
 	}
 	if errors.Is(s.err, os.ErrDeadlineExceeded) {
+		s.api.cut.Add(1)
 		s.api.Logger.Warn("stream cut: its client stopped reading", "client", s.remote, "after", s.api.StallTimeout)
 	}
 	return s.err
