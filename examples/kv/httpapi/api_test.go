@@ -47,12 +47,16 @@ func TestAPIRefusesBadInputAsEtcdDoes(t *testing.T) {
 		n := c.leader()
 		c.ok(n, "/v3/kv/put", `{"key":"Zm9v"}`)
 		c.ok(n, "/v3/kv/put", `{"key":"Zm9v"}`)
-		c.ok(n, "/v3/kv/compaction", `{"revision":"3"}`)
+		c.ok(n, "/v3/kv/compaction", `{"revision":3}`)
 		for _, x := range []struct {
 			rule, name, path, body string
 			status                 int
 			want                   string // the message, or the whole answer of what is no error
 		}{
+			{"H1", "numbers", "kv/range", `{"key":"Zm9v","limit":1,"count_only":true}`, 200, `{"count":"1"}`},
+			{"H1", "numbers in quotes", "kv/range", `{"key":"Zm9v","limit":"1","count_only":true}`, 200, `{"count":"1"}`},
+			{"H1", "names in camel case", "kv/range", `{"key":"Zm9u","rangeEnd":"Zm9w","countOnly":true}`, 200, `{"count":"1"}`},
+			{"H1", "enum by number", "kv/range", `{"key":"Zm9v","sort_order":2,"count_only":true}`, 200, `{"count":"1"}`},
 			{"H1", "malformed JSON", "kv/put", `{"key":`, 400, "unexpected EOF"},
 			{"H1", "not JSON", "kv/put", `hello`, 400, "invalid character 'h' looking for beginning of value"},
 			{"H1", "not an object", "kv/put", `[1]`, 400, "json: cannot unmarshal array into Go value of type map[string]json.RawMessage"},
@@ -88,8 +92,7 @@ func TestAPIRefusesBadInputAsEtcdDoes(t *testing.T) {
 			{"H5", "inverted range", "kv/range", `{"key":"Yg==","range_end":"YQ=="}`, 200, `{}`},
 			{"H5", "inverted range to delete", "kv/deleterange", `{"key":"Yg==","range_end":"YQ=="}`, 200, `{}`},
 			{"H5", "negative limit", "kv/range", `{"key":"Zm9v","limit":"-1","keys_only":true}`, 200, `{"kvs":[{"key":"Zm9v","create_revision":"2","mod_revision":"3","version":"2"}],"count":"1"}`},
-			{"H1", "camel case and numbers", "kv/range", `{"key":"Zm9v","rangeEnd":"Zm9w","limit":1,"countOnly":true}`, 200, `{"count":"1"}`},
-			{"H5", "expired lease", "lease/timetolive", `{"ID":"5"}`, 200, `{"ID":"5","TTL":"-1"}`},
+			{"H6", "expired lease", "lease/timetolive", `{"ID":"5"}`, 200, `{"ID":"5","TTL":"-1"}`},
 		} {
 			status, answer := c.post(n, "/v3/"+x.path, x.body)
 			rule(t, x.rule, x.status == status, "%s: %d %s", x.name, status, answer)
@@ -173,8 +176,7 @@ func TestQuotaMakesTheClusterReadOnlyUntilItIsDisarmed(t *testing.T) {
 		status, _ = c.post(f, "/v3/kv/put", `{"key":"Zm9v"}`)
 		require.Equal(t, 429, status)
 		status, answer = c.get(c.leader(), "/health")
-		require.Equal(t, http.StatusServiceUnavailable, status)
-		rule(t, "H7", answer == `{"health":"false","reason":"ALARM NOSPACE"}`, "under an alarm: %s", answer)
+		rule(t, "H7", status == http.StatusServiceUnavailable && answer == `{"health":"false","reason":"ALARM NOSPACE"}`, "under an alarm: %s", answer)
 		status, _ = c.get(c.leader(), "/readyz")
 		rule(t, "H7", status == http.StatusOK, "not ready, though reads are served: %d", status)
 		alarms := c.ok(f, "/v3/maintenance/alarm", `{}`)

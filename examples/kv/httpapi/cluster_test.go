@@ -30,6 +30,7 @@ type cluster struct {
 	client  *http.Client
 	nodes   []*node
 	pipes   sync.Map // of those that run, by host
+	streams []*stream
 	tune    func(*service.Options, *httpapi.Options)
 }
 
@@ -111,6 +112,9 @@ func (c *cluster) stop(n *node, gently bool) {
 }
 
 func (c *cluster) close() {
+	for _, s := range c.streams {
+		s.close() // of a test that failed, too
+	}
 	for _, n := range c.nodes {
 		if n.pipe != nil {
 			n.server.Close()
@@ -206,7 +210,9 @@ func (c *cluster) stream(n *node, path string, first string) *stream {
 	r, err := c.client.Do(q)
 	require.NoError(c.t, err)
 	require.Equal(c.t, http.StatusOK, r.StatusCode)
-	return &stream{c.t, out, r.Body, json.NewDecoder(r.Body)}
+	s := &stream{c.t, out, r.Body, json.NewDecoder(r.Body)}
+	c.streams = append(c.streams, s)
+	return s
 }
 
 func (s *stream) say(message string) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,58 +118,82 @@ func TestWatchFragmentsARevisionOnlyIfAsked(t *testing.T) {
 	})
 }
 
+// write gives the key a the values 0 to total-1, each once, whatever becomes of
+// the members: version i is written only where there are i.
+func write(c *cluster, total int, third chan<- struct{}) {
+	for i := range total {
+		if i == total/3 {
+			close(third)
+		}
+		value := base64.StdEncoding.EncodeToString([]byte{byte(i)})
+		body := fmt.Sprintf(`{"compare":[{"key":"YQ==","version":"%d"}],"success":[{"request_put":{"key":"YQ==","value":"%s"}}]}`, i, value)
+		for try := 0; c.t.Context().Err() == nil; try++ {
+			if status, _ := (&history{}).post(c, c.nodes[(i+try)%3], "txn", body); status == http.StatusOK {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// resume watches the key a from a revision on, as long as the connection lasts
+// and until there have been some events, and calls see with each.
+func resume(c *cluster, n *node, from int64, some int, see func(revision int64, value []byte)) {
+	r, err := c.client.Post(n.url("/v3/watch"), "", strings.NewReader(fmt.Sprintf(`{"create_request":{"key":"YQ==","start_revision":"%d"}}`, from)))
+	if err != nil {
+		time.Sleep(50 * time.Millisecond)
+		return
+	}
+	defer r.Body.Close()
+	for answers := json.NewDecoder(r.Body); some > 0; {
+		var m struct {
+			Result struct {
+				Events []struct {
+					Kv struct {
+						ModRevision int64 `json:"mod_revision,string"`
+						Value       []byte
+					}
+				}
+			}
+		}
+		if answers.Decode(&m) != nil {
+			return
+		}
+		for _, e := range m.Result.Events {
+			see(e.Kv.ModRevision, e.Kv.Value)
+			some--
+		}
+	}
+}
+
 // A client that loses its member, again and again, and resumes elsewhere where
 // it stopped, sees every event once and in order.
 func TestWatchResumedOverMembersMissesAndRepeatsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := start(t, 3, nil)
-		const total = 60
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			for i := range total {
-				for {
-					n := c.nodes[i%3]
-					r, err := c.client.Post(n.url("/v3/kv/put"), "", strings.NewReader(`{"key":"YQ==","value":"`+base64.StdEncoding.EncodeToString([]byte{byte(i)})+`"}`))
-					if err == nil {
-						r.Body.Close()
-						if r.StatusCode == 200 {
-							break
-						}
-					}
-					time.Sleep(50 * time.Millisecond)
-				}
-			}
-		}()
+		const total = 90
+		third := make(chan struct{})
+		var others sync.WaitGroup
+		defer others.Wait()
+		others.Go(func() { write(c, total, third) })
+		<-third // there is something to catch up with
+		others.Go(func() {
+			time.Sleep(50 * time.Millisecond)
+			lost := c.leader()
+			c.stop(lost, false)
+			time.Sleep(2 * time.Second)
+			c.start(lost, 3)
+		})
 		next, seen := int64(2), 0
-		for seen < total {
-			n := c.nodes[seen%3]
-			r, err := c.client.Post(n.url("/v3/watch"), "", strings.NewReader(fmt.Sprintf(`{"create_request":{"key":"YQ==","start_revision":"%d"}}`, next)))
-			require.NoError(t, err)
-			dec := json.NewDecoder(r.Body)
-			for piece := 0; piece < 5 && seen < total; {
-				var m struct {
-					Result struct {
-						Events []struct {
-							Kv struct {
-								ModRevision int64 `json:"mod_revision,string"`
-								Value       []byte
-							}
-						}
-					}
-				}
-				require.NoError(t, dec.Decode(&m))
-				for _, e := range m.Result.Events {
-					rule(t, "H4", next == e.Kv.ModRevision && string(e.Kv.Value) == string([]byte{byte(seen)}),
-						"revision %d is told, value %x, where %d and %x follow", e.Kv.ModRevision, e.Kv.Value, next, seen)
-					next++
-					seen++
-					piece++
-				}
-			}
-			r.Body.Close()
+		for try := 0; seen < total; try++ {
+			resume(c, c.nodes[try%3], next, min(5, total-seen), func(revision int64, value []byte) {
+				rule(t, "H4", next == revision && string(value) == string([]byte{byte(seen)}),
+					"revision %d is told, value %x, where %d and %x follow", revision, value, next, seen)
+				next++
+				seen++
+			})
 		}
-		<-done
 	})
 }
 
@@ -185,7 +210,6 @@ func TestCancelledWatchIsSilent(t *testing.T) {
 		require.JSONEq(t, `{"watch_id":"1","canceled":true}`, s.next())
 		for range 20 {
 			c.ok(n, "/v3/kv/put", `{"key":"YQ=="}`)
-			synctest.Wait()
 			r := s.next()
 			rule(t, "H4", strings.Contains(r, `"watch_id":"2"`), "behind its end a watch tells %s", r)
 		}
