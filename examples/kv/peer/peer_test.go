@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -37,6 +38,14 @@ func authority(t *testing.T) *tls.Config {
 	require.NoError(t, err)
 	pool.AddCert(parsed)
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, RootCAs: pool, ClientCAs: pool}
+}
+
+// rule reports a broken rule in the form that the kill matrix reads.
+func rule(t *testing.T, id string, kept bool, format string, args ...any) {
+	t.Helper()
+	if !kept {
+		t.Fatalf("RULE %s: %s", id, fmt.Sprintf(format, args...))
+	}
 }
 
 // start runs n members on loopback, and returns them with their peer URLs.
@@ -104,9 +113,9 @@ func TestStrangersAreNotServed(t *testing.T) {
 	stranger := config.Clone()
 	stranger.Certificates = nil
 	_, err := peer.Call(t.Context(), peer.NewClient(stranger), urls[0], service.CallMembers, nil)
-	require.Error(t, err, "no certificate")
+	rule(t, "P1", err != nil, "served without a certificate")
 	_, err = peer.Call(t.Context(), peer.NewClient(nil), strings.Replace(urls[0], "https", "http", 1), service.CallMembers, nil)
-	require.Error(t, err, "no TLS")
+	rule(t, "P1", err != nil, "served without TLS")
 	b, err := peer.Call(t.Context(), peer.NewClient(config), urls[0], service.CallMembers, nil)
 	require.NoError(t, err)
 	c, err := service.DecodeCluster(b)
@@ -125,9 +134,58 @@ func TestCallsThatFailSayWhetherTheyWereMade(t *testing.T) {
 	client := peer.NewClient(nil)
 	defer client.CloseIdleConnections()
 	_, err = peer.Call(context.Background(), client, "http://"+l.Addr().String(), "propose", []byte("x"))
-	require.ErrorIs(t, err, raft.ErrOutcomeUnknown)
-	require.False(t, errors.Is(err, service.ErrNotSent))
+	rule(t, "P2", errors.Is(err, raft.ErrOutcomeUnknown) && !errors.Is(err, service.ErrNotSent), "a call was made and not answered: %v", err)
 	s.Close()
 	_, err = peer.Call(context.Background(), client, "http://"+l.Addr().String(), "propose", []byte("x"))
-	require.ErrorIs(t, err, service.ErrNotSent)
+	rule(t, "P2", errors.Is(err, service.ErrNotSent), "a call could not be made: %v", err)
+}
+
+// A stranger's answer, here of a server that is none of ours, tells nothing
+// about the call.
+func TestAnswerOfAStrangerLeavesTheOutcomeOpen(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := &http.Server{Handler: http.NotFoundHandler()}
+	go s.Serve(l)
+	defer s.Close()
+	client := peer.NewClient(nil)
+	defer client.CloseIdleConnections()
+	_, err = peer.Call(t.Context(), client, "http://"+l.Addr().String(), "propose", []byte("x"))
+	rule(t, "P2", errors.Is(err, raft.ErrOutcomeUnknown), "a stranger answered: %v", err)
+}
+
+// A member that is starting serves nothing, and says that it did not.
+func TestMemberThatIsStartingIsNotServed(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p, err := peer.Listen(peer.Options{ID: 1, ClusterID: "test", Listener: l})
+	require.NoError(t, err)
+	defer p.Close()
+	client := peer.NewClient(nil)
+	defer client.CloseIdleConnections()
+	_, err = peer.Call(t.Context(), client, "http://"+l.Addr().String(), service.CallPropose, []byte("x"))
+	rule(t, "P2", errors.Is(err, raft.ErrDropped), "a member that is starting says %v", err)
+}
+
+func TestCallsGoWhereAMemberIsNow(t *testing.T) {
+	members, urls := start(t, 1, nil)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p, err := peer.Listen(peer.Options{ID: 2, ClusterID: "test", Listener: l})
+	require.NoError(t, err)
+	defer p.Close()
+	ask := func() error {
+		_, err := p.Call(t.Context(), 1, service.CallMembers, nil)
+		return err
+	}
+	rule(t, "P4", errors.Is(ask(), service.ErrNotSent), "somebody unknown was called")
+	p.Update(map[raft.NodeID][]string{1: {"http://127.0.0.1:1", urls[0]}})
+	rule(t, "P4", ask() == nil, "of two addresses the first answers nothing: %v", ask())
+	p.Update(map[raft.NodeID][]string{1: {"http://127.0.0.1:1"}})
+	rule(t, "P4", errors.Is(ask(), service.ErrNotSent), "called where it is no more")
+	p.Update(map[raft.NodeID][]string{1: urls})
+	rule(t, "P4", ask() == nil, "it is back and not reached: %v", ask())
+	p.Update(nil)
+	rule(t, "P4", errors.Is(ask(), service.ErrNotSent), "called though it is gone")
+	require.NoError(t, members[0].Err())
 }
