@@ -76,11 +76,11 @@ func newIdentity(ctx context.Context, c *config, client *http.Client) (*identity
 		sortMembers(id.Seeds)
 		id.ClusterID = clusterID(c.token, id.Seeds)
 		id.MemberID, id.Voter = memberID(c.token, c.initialCluster[c.name]), true
-		return id, nil
+		return id, checkFirstStart(ctx, c, client, id.MemberID)
 	}
-	cluster, err := askCluster(ctx, c, client)
+	cluster, err := askCluster(ctx, c, client, false)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("error retrieving cluster members from the remote peers: %w", err)
 	}
 	id.ClusterID = cluster.ID
 	for _, m := range cluster.Members {
@@ -98,16 +98,37 @@ func newIdentity(ctx context.Context, c *config, client *http.Client) (*identity
 	return id, nil
 }
 
-// askCluster asks the running members who they are.
-func askCluster(ctx context.Context, c *config, client *http.Client) (service.Cluster, error) {
+// checkFirstStart refuses a member that has been running before, and lost its
+// directory: it has voted, and does not know how. Whoever is asked may know by
+// itself; when nobody answers, this is the first start of all.
+func checkFirstStart(ctx context.Context, c *config, client *http.Client, id uint64) error {
+	cluster, err := askCluster(ctx, c, client, true)
+	if err != nil {
+		return nil
+	}
+	for _, m := range cluster.Members {
+		if m.ID == id && len(m.ClientURLs) > 0 {
+			return fmt.Errorf("member %x has already been bootstrapped: one that lost its directory must be removed and added anew", id)
+		}
+	}
+	return nil
+}
+
+// askCluster asks the running members who they are: as all agree, or, local,
+// as the first that answers knows.
+func askCluster(ctx context.Context, c *config, client *http.Client, local bool) (service.Cluster, error) {
 	err := errors.New("no other member in --initial-cluster")
+	patience := 5 * time.Second
+	if local {
+		patience = time.Second
+	}
 	for name, urls := range c.initialCluster {
 		if name == c.name {
 			continue
 		}
 		for _, u := range urls {
-			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-			b, failed := peer.Call(ctx, client, u, service.CallMembers, nil)
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			b, failed := peer.Call(ctx, client, u, service.CallMembers, service.EncodeMembers(local))
 			cancel()
 			if failed == nil {
 				return service.DecodeCluster(b)
@@ -115,7 +136,7 @@ func askCluster(ctx context.Context, c *config, client *http.Client) (service.Cl
 			err = failed
 		}
 	}
-	return service.Cluster{}, fmt.Errorf("error retrieving cluster members from the remote peers: %w", err)
+	return service.Cluster{}, err
 }
 
 func hash(parts ...string) uint64 {

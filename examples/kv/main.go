@@ -7,7 +7,20 @@
 //	peer      the network between members
 //	.         flags, identity, listening, and an orderly end
 //
-// See README.md.
+// # Rules
+//
+//	F1  Flags that cannot work are refused, in etcd's words.        config.go
+//	F2  A directory belongs to one member, to one process at a time, and to no
+//	    older build than the one that wrote it.          identity.go, server.go
+//	F3  What was acknowledged is there after kill -9.
+//	F4  After SIGINT or SIGTERM requests under way are done, streams are told,
+//	    and the exit code is 0.                                     server.go
+//	F5  A member that lost its directory does not come back under its ID.
+//	                                                                identity.go
+//
+// Tests print the rule that was broken; testdata/bugs breaks each on purpose.
+//
+// Reading order: main.go, config.go, identity.go, server.go. See README.md.
 package main
 
 import (

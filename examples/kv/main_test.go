@@ -88,6 +88,14 @@ func (c *child) term() int {
 	return c.cmd.ProcessState.ExitCode()
 }
 
+// rule reports a broken rule in the form that the kill matrix reads.
+func rule(t *testing.T, id string, kept bool, format string, args ...any) {
+	t.Helper()
+	if !kept {
+		t.Fatalf("RULE %s: %s", id, fmt.Sprintf(format, args...))
+	}
+}
+
 var client = &http.Client{Timeout: 20 * time.Second}
 
 func post(url, path, body string) (int, string, error) {
@@ -158,6 +166,7 @@ func TestAcknowledgedWritesSurviveKills(t *testing.T) {
 	}
 	c := launch(t, "-data-dir", dir, "-listen-client-urls", "http://127.0.0.1:0")
 	requireKeys(t, c.url, acked)
+	t.Logf("%d kills, %d writes acknowledged, all there", *kills, len(acked))
 	require.Zero(t, c.term(), c.stderr.String())
 }
 
@@ -171,18 +180,26 @@ func requireKeys(t *testing.T, url string, acked map[string]bool) {
 		there[string(kv.Key)] = string(kv.Value)
 	}
 	for key := range acked {
-		require.Equal(t, key, there[key], "acknowledged and lost")
+		rule(t, "F3", there[key] == key, "%s was acknowledged, and is lost", key)
 	}
 }
 
 func TestSecondInstanceOnADirectoryIsRefusedByName(t *testing.T) {
 	dir := t.TempDir()
 	c := launch(t, "-data-dir", dir, "-listen-client-urls", "http://127.0.0.1:0")
-	var stderr bytes.Buffer
-	code := cli(t.Context(), []string{"-data-dir", dir, "-listen-client-urls", "http://127.0.0.1:0"}, io.Discard, &stderr)
-	require.Equal(t, 1, code)
-	require.Contains(t, stderr.String(), "data directory "+dir+" is in use by another process")
+	refused(t, []string{"-data-dir", dir, "-listen-client-urls", "http://127.0.0.1:0"}, "data directory "+dir+" is in use by another process")
 	require.Zero(t, c.term(), c.stderr.String())
+}
+
+// refused starts a server that must not start.
+func refused(t *testing.T, args []string, why string) {
+	t.Helper()
+	// One that starts nevertheless is told to end.
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	var stderr bytes.Buffer
+	code := cli(ctx, args, io.Discard, &stderr)
+	rule(t, "F2", code == 1 && strings.Contains(stderr.String(), why), "exit %d, without a word of: %s: %s", code, why, stderr.String())
 }
 
 func TestDirectoryOfANewerBuildOrAnotherMemberIsRefusedByName(t *testing.T) {
@@ -194,27 +211,40 @@ func TestDirectoryOfANewerBuildOrAnotherMemberIsRefusedByName(t *testing.T) {
 	c := launch(t, args(dir, "a")...)
 	ok(t, c.url, "/v3/kv/put", `{"key":"YQ=="}`)
 	require.Zero(t, c.term(), c.stderr.String())
-	var stderr bytes.Buffer
-	require.Equal(t, 1, cli(t.Context(), args(dir, "b"), io.Discard, &stderr))
-	require.Contains(t, stderr.String(), `directory of member "a", not of "b"`)
+	refused(t, args(dir, "b"), `directory of member "a", not of "b"`)
 	file := filepath.Join(dir, identityFile)
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, bytes.Replace(b, []byte(`"Version": 1`), []byte(`"Version": 2`), 1), 0o600))
-	stderr.Reset()
-	require.Equal(t, 1, cli(t.Context(), args(dir, "a"), io.Discard, &stderr))
-	require.Contains(t, stderr.String(), file+" is of format 2, written by a newer build")
+	refused(t, args(dir, "a"), file+" is of format 2, written by a newer build")
 
 	// Neither is one member's directory taken for that of three, nor the reverse.
 	three := []string{"-data-dir", dir, "-listen-client-urls", "http://127.0.0.1:0"}
-	stderr.Reset()
-	require.Equal(t, 1, cli(t.Context(), three, io.Discard, &stderr))
-	require.Contains(t, stderr.String(), dir+" is the directory of one member")
+	refused(t, three, dir+" is the directory of one member")
 	dir = t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, firstOfThree), 0o700))
-	stderr.Reset()
-	require.Equal(t, 1, cli(t.Context(), args(dir, "a"), io.Discard, &stderr))
-	require.Contains(t, stderr.String(), dir+" holds the three members of one process")
+	refused(t, args(dir, "a"), dir+" holds the three members of one process")
+}
+
+// A signal ends the streams with a word, and the process with 0, soon.
+func TestSignalEndsItWellAndTellsItsStreams(t *testing.T) {
+	c := launch(t, "-data-dir", t.TempDir(), "-listen-client-urls", "http://127.0.0.1:0")
+	r, err := client.Post(c.url+"/v3/watch", "", strings.NewReader(`{"create_request":{"key":"YQ=="}}`))
+	require.NoError(t, err)
+	defer r.Body.Close()
+	answers := bufio.NewScanner(r.Body)
+	require.True(t, answers.Scan(), "created")
+	ok(t, c.url, "/v3/kv/put", `{"key":"YQ=="}`)
+	require.True(t, answers.Scan(), "the put")
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows knows no SIGTERM")
+	}
+	began := time.Now()
+	code := c.term()
+	rule(t, "F4", code == 0, "exit %d: %s", code, c.stderr.String())
+	rule(t, "F4", time.Since(began) < drainTimeout, "a watch held the end up")
+	require.True(t, answers.Scan())
+	rule(t, "F4", strings.Contains(answers.Text(), "etcdserver: server stopped"), "a watch is told %s", answers.Text())
 }
 
 // Three processes; one is killed and loses its directory; it is removed, a
@@ -227,9 +257,12 @@ func TestProcessThatLostItsDirectoryIsReplaced(t *testing.T) {
 	ip := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
 	peerURL := func(i int) string { return fmt.Sprintf("http://%s:2380%d", ip, i) }
 	cluster := fmt.Sprintf("m1=%s,m2=%s,m3=%s", peerURL(1), peerURL(2), peerURL(3))
+	args := func(i int, dir, cluster string) []string {
+		return []string{"-name", fmt.Sprintf("m%d", i), "-data-dir", dir,
+			"-listen-client-urls", fmt.Sprintf("http://%s:2379%d", ip, i), "-listen-peer-urls", peerURL(i), "-initial-cluster", cluster}
+	}
 	member := func(i int, cluster string, more ...string) *child {
-		return launch(t, append([]string{"-name", fmt.Sprintf("m%d", i), "-data-dir", filepath.Join(dir, fmt.Sprint(i)),
-			"-listen-client-urls", fmt.Sprintf("http://%s:2379%d", ip, i), "-listen-peer-urls", peerURL(i), "-initial-cluster", cluster}, more...)...)
+		return launch(t, append(args(i, filepath.Join(dir, fmt.Sprint(i)), cluster), more...)...)
 	}
 	c := []*child{member(1, cluster), member(2, cluster), member(3, cluster)}
 	for i, m := range c {
@@ -247,6 +280,12 @@ func TestProcessThatLostItsDirectoryIsReplaced(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(ok(t, c[1].url, "/v3/cluster/member/list", `{"linearizable":true}`)), &list))
 	require.Len(t, list.Members, 3)
 	c[0].kill()
+	// It cannot come back with an empty directory, under the ID that has voted.
+	var stderr bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	code := cli(ctx, args(1, filepath.Join(dir, "empty"), cluster), io.Discard, &stderr)
+	rule(t, "F5", code == 1 && strings.Contains(stderr.String(), "has already been bootstrapped"), "exit %d: %s", code, stderr.String())
 	for _, m := range list.Members {
 		if m.Name == "m1" || m.Name == "" {
 			ok(t, c[1].url, "/v3/cluster/member/remove", fmt.Sprintf(`{"ID":"%d"}`, m.ID))

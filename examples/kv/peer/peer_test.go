@@ -112,11 +112,11 @@ func TestStrangersAreNotServed(t *testing.T) {
 	_, urls := start(t, 1, config)
 	stranger := config.Clone()
 	stranger.Certificates = nil
-	_, err := peer.Call(t.Context(), peer.NewClient(stranger), urls[0], service.CallMembers, nil)
+	_, err := peer.Call(t.Context(), peer.NewClient(stranger), urls[0], service.CallMembers, service.EncodeMembers(false))
 	rule(t, "P1", err != nil, "served without a certificate")
-	_, err = peer.Call(t.Context(), peer.NewClient(nil), strings.Replace(urls[0], "https", "http", 1), service.CallMembers, nil)
+	_, err = peer.Call(t.Context(), peer.NewClient(nil), strings.Replace(urls[0], "https", "http", 1), service.CallMembers, service.EncodeMembers(false))
 	rule(t, "P1", err != nil, "served without TLS")
-	b, err := peer.Call(t.Context(), peer.NewClient(config), urls[0], service.CallMembers, nil)
+	b, err := peer.Call(t.Context(), peer.NewClient(config), urls[0], service.CallMembers, service.EncodeMembers(false))
 	require.NoError(t, err)
 	c, err := service.DecodeCluster(b)
 	require.NoError(t, err)
@@ -175,7 +175,7 @@ func TestCallsGoWhereAMemberIsNow(t *testing.T) {
 	require.NoError(t, err)
 	defer p.Close()
 	ask := func() error {
-		_, err := p.Call(t.Context(), 1, service.CallMembers, nil)
+		_, err := p.Call(t.Context(), 1, service.CallMembers, service.EncodeMembers(false))
 		return err
 	}
 	rule(t, "P4", errors.Is(ask(), service.ErrNotSent), "somebody unknown was called")

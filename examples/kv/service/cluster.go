@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"github.com/flagship-go/flagship/examples/kv/store"
 	"github.com/flagship-go/flagship/raft"
@@ -32,6 +33,10 @@ type Cluster struct {
 	Members []MemberInfo
 }
 
+// EncodeMembers makes the question of CallMembers: about all that is committed,
+// or, local, about what the member that is asked knows by itself.
+func EncodeMembers(local bool) []byte { return strconv.AppendBool(nil, local) }
+
 // DecodeCluster reads the answer to CallMembers.
 func DecodeCluster(b []byte) (c Cluster, err error) {
 	if err := json.Unmarshal(b, &c); err != nil {
@@ -40,8 +45,8 @@ func DecodeCluster(b []byte) (c Cluster, err error) {
 	return c, nil
 }
 
-func (m *Member) cluster(ctx context.Context) (Cluster, error) {
-	members, err := m.MemberList(ctx, true)
+func (m *Member) cluster(ctx context.Context, linearizable bool) (Cluster, error) {
+	members, err := m.MemberList(ctx, linearizable)
 	return Cluster{m.opts.ClusterID, members}, err
 }
 

@@ -265,7 +265,7 @@ func (m *Member) checkRemoved(who raft.Membership) error {
 	m.lastSeen = time.Now()
 	for id := range m.known {
 		ctx, cancel := context.WithTimeout(m.ctx, m.election())
-		b, err := m.opts.Peers.Call(ctx, id, CallMembers, nil)
+		b, err := m.opts.Peers.Call(ctx, id, CallMembers, EncodeMembers(false))
 		cancel()
 		if err != nil {
 			continue

@@ -14,7 +14,7 @@ import (
 // The calls between members.
 const (
 	CallPropose = "propose" // an encoded command; its result
-	CallMembers = "members" // nothing; a Cluster
+	CallMembers = "members" // whether this member's own word will do; a Cluster
 	CallHash    = "hash"    // a revision; a store.HashResponse
 	callRenew   = "renew"   // a lease; its TTL
 	callTTL     = "ttl"     // a lease; a TimeToLive
@@ -27,7 +27,7 @@ func (m *Member) Serve(ctx context.Context, call string, body []byte) ([]byte, e
 	case CallPropose:
 		return m.node.Propose(ctx, body)
 	case CallMembers:
-		return answer(func() (any, error) { return m.cluster(ctx) })
+		return typed(body, func(local bool) (any, error) { return m.cluster(ctx, !local) })
 	case CallHash:
 		return typed(body, func(rev int64) (any, error) { return m.machine.Hash(rev) })
 	case callRenew:
