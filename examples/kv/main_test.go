@@ -243,7 +243,7 @@ func TestSignalEndsItWellAndTellsItsStreams(t *testing.T) {
 	code := c.term()
 	rule(t, "F4", code == 0, "exit %d: %s", code, c.stderr.String())
 	rule(t, "F4", time.Since(began) < drainTimeout, "a watch held the end up")
-	require.True(t, answers.Scan())
+	answers.Scan()
 	rule(t, "F4", strings.Contains(answers.Text(), "etcdserver: server stopped"), "a watch is told %s", answers.Text())
 }
 
