@@ -61,6 +61,7 @@ func TestMemberIsReplacedByALearnerThatIsPromoted(t *testing.T) {
 		require.Contains(t, c.ok(fresh, "/v3/maintenance/status", `{}`), `"isLearner":true`)
 		list = c.ok(n, "/v3/cluster/member/promote", `{"ID":"`+id+`"}`)
 		require.NotContains(t, list, "isLearner")
+		require.Contains(t, c.ok(fresh, "/v3/kv/range", `{"key":"YQ=="}`), `"version":"20"`, "at once it serves like any other")
 		require.Contains(t, list, `"name":"`+fresh.id.String()+`"`, "it published its name")
 
 		// The new voter counts: with it, one of the old may fail.

@@ -46,8 +46,8 @@ func (m *Member) LeaseRevoke(ctx context.Context, id int64) (*store.LeaseRevokeR
 
 // LeaseRenew is a keepalive; it returns the TTL that starts anew.
 func (m *Member) LeaseRenew(ctx context.Context, id int64) (ttl int64, err error) {
-	if m.learner.Load() {
-		return 0, ErrLearner
+	if err := m.votes(ctx); err != nil {
+		return 0, err
 	}
 	err = m.ask(ctx, callRenew, id, &ttl)
 	return ttl, err
@@ -111,8 +111,8 @@ type TimeToLive struct {
 // LeaseTimeToLive returns what is left of a lease, and its keys if asked for.
 func (m *Member) LeaseTimeToLive(ctx context.Context, id int64, keys bool) (TimeToLive, error) {
 	var t TimeToLive
-	if m.learner.Load() {
-		return t, ErrLearner
+	if err := m.votes(ctx); err != nil {
+		return t, err
 	}
 	err := m.ask(ctx, callTTL, ttlRequest{id, keys}, &t)
 	return t, err

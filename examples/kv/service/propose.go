@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/flagship-go/flagship/examples/kv/store"
@@ -144,8 +145,8 @@ func (m *Member) explain(err error) error {
 // do is propose for a client, whose command has a response of type R.
 func do[R store.Response](m *Member, ctx context.Context, c store.Command) (R, error) {
 	var none R
-	if m.learner.Load() {
-		return none, ErrLearner
+	if err := m.votes(ctx); err != nil {
+		return none, err
 	}
 	r, err := m.propose(ctx, c)
 	if err != nil {
@@ -160,10 +161,29 @@ func do[R store.Response](m *Member, ctx context.Context, c store.Command) (R, e
 
 // read waits until this member's store has all that was committed before.
 func (m *Member) read(ctx context.Context) error {
-	if m.learner.Load() {
-		return ErrLearner
+	if err := m.votes(ctx); err != nil {
+		return err
 	}
 	return m.catchUp(ctx)
+}
+
+// votes refuses what a learner does not serve. What was known at the last tick
+// is good enough of a voter; a learner may just have been promoted.
+func (m *Member) votes(ctx context.Context) error {
+	if !m.learner.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.election())
+	defer cancel()
+	if m.node.Read(ctx) != nil {
+		return ErrLearner
+	}
+	who, err := m.node.Membership(ctx)
+	if err != nil || slices.Contains(who.Learners, m.id) {
+		return ErrLearner
+	}
+	m.learner.Store(false)
+	return nil
 }
 
 // catchUp is read, of a learner too.
