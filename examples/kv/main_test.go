@@ -31,6 +31,7 @@ var kills = flag.Int("kills", 4, "how often TestAcknowledgedWritesSurviveKills k
 const childEnv = "FLAGSHIP_KV_CHILD"
 
 func TestMain(m *testing.M) {
+	roomForSyncs()
 	if os.Getenv(childEnv) != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()

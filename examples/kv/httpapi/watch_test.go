@@ -208,12 +208,13 @@ func TestCancelledWatchIsSilent(t *testing.T) {
 		s.next()
 		s.say(`{"cancel_request":{"watch_id":1}}`)
 		require.JSONEq(t, `{"watch_id":"1","canceled":true}`, s.next())
+		synctest.Wait()
+		rule(t, "H4", n.member.Status().Store.Watchers == 1, "%d watchers for one watch: the other's goroutine waits for ever", n.member.Status().Store.Watchers)
 		for range 20 {
 			c.ok(n, "/v3/kv/put", `{"key":"YQ=="}`)
 			r := s.next()
 			rule(t, "H4", strings.Contains(r, `"watch_id":"2"`), "behind its end a watch tells %s", r)
 		}
-		rule(t, "H4", n.member.Status().Store.Watchers == 1, "%d watchers for one watch: the other's goroutine waits for ever", n.member.Status().Store.Watchers)
 	})
 }
 
