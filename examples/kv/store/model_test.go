@@ -17,11 +17,11 @@ var runs = flag.Int("runs", 60, "random runs of the model test, of 300 commands 
 
 // TestStoreIsTheModel runs random commands on the store and on the model, and
 // asks both everything. At random, the store is replaced by one restored from
-// its snapshot.
+// its snapshot. Beside it a twin on another storage comes to the same bytes.
 func TestStoreIsTheModel(t *testing.T) {
 	for seed := range uint64(*runs) {
 		g, l, m := newGenerator(seed), newLog(t), model.New()
-		twin := newLog(t)
+		twin := &log{t: t, Store: store.New(store.Options{NewStorage: newNaive})}
 		for range 300 {
 			g.revision, g.compacted = m.Revision, m.Compacted
 			cmd := g.command()
