@@ -1,9 +1,9 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
+	"io"
 	"net/http"
 
 	"github.com/flagship-go/flagship/examples/kv/service"
@@ -100,7 +100,9 @@ func hashKV(_ context.Context, m *service.Member, q *hashKVRequest) (any, error)
 // snapshotChunk is etcd's.
 const snapshotChunk = 32 << 10
 
-// snapshot streams the member's state in pieces, and the SHA-256 of it last.
+// snapshot streams the member's state in pieces, and the SHA-256 of it last. The
+// state does not change, and is written twice: how much remains has to be known
+// before the first piece, and all of it at once would be too much to hold.
 func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 	m := a.Member()
 	s := a.newStream(w, r)
@@ -110,18 +112,31 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 		s.fail(err)
 		return
 	}
-	// remaining_bytes has to be known before the first piece is sent.
-	var b bytes.Buffer
-	if _, err := state.WriteTo(&b); err != nil {
+	size, err := state.WriteTo(io.Discard)
+	if err != nil {
 		s.fail(err)
 		return
 	}
-	sum := sha256.Sum256(b.Bytes())
-	b.Write(sum[:])
-	for b.Len() > 0 {
-		blob := b.Next(snapshotChunk)
-		if s.send(snapshotResponse{header(m.Header(0)), uint64(b.Len()), blob}) != nil {
-			return
-		}
+	out := &pieces{stream: s, member: m, left: uint64(size) + sha256.Size}
+	sum := sha256.New()
+	if _, err := state.WriteTo(io.MultiWriter(out, sum)); err == nil {
+		out.Write(sum.Sum(nil)) // the client is gone, if this fails
 	}
+}
+
+// pieces sends what is written to it.
+type pieces struct {
+	stream *stream
+	member *service.Member
+	left   uint64
+}
+
+func (p *pieces) Write(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		blob := b[n:min(len(b), n+snapshotChunk)]
+		p.left -= uint64(len(blob))
+		err = p.stream.send(snapshotResponse{header(p.member.Header(0)), p.left, blob})
+		n += len(blob)
+	}
+	return n, err
 }
