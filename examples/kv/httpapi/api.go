@@ -73,7 +73,7 @@ func New(o Options) http.Handler {
 	unary(a, mux, alarm, "maintenance/alarm")
 	unary(a, mux, status, "maintenance/status")
 	unary(a, mux, defragment, "maintenance/defragment")
-	unary(a, mux, hashKV, "maintenance/hash")
+	unary(a, mux, hashKV, "maintenance/hash", "maintenance/hashkv")
 	unary(a, mux, moveLeader, "maintenance/transfer-leadership")
 	mux.HandleFunc("POST /v3/maintenance/snapshot", a.snapshot)
 	mux.HandleFunc("POST /v3/lease/keepalive", a.keepAlive)
