@@ -97,9 +97,15 @@ func (s *stream) stopping() bool {
 	}
 }
 
+// streamAnswer is one object of the row.
+type streamAnswer struct {
+	Result any          `json:"result,omitempty"`
+	Error  *streamError `json:"error,omitempty"`
+}
+
 // send writes an answer and waits until the connection took it. After an error
 // there is no client any more.
-func (s *stream) send(v any) error { return s.write(map[string]any{"result": v}, http.StatusOK) }
+func (s *stream) send(v any) error { return s.write(streamAnswer{Result: v}, http.StatusOK) }
 
 // fail is the last answer.
 func (s *stream) fail(err error) {
@@ -112,7 +118,7 @@ func (s *stream) fail(err error) {
 	}
 	code, message := codeOf(err)
 	status := statuses[code]
-	s.write(map[string]any{"error": streamError{code, status, message, http.StatusText(status)}}, status)
+	s.write(streamAnswer{Error: &streamError{code, status, message, http.StatusText(status)}}, status)
 }
 
 func (s *stream) write(v any, status int) error {
