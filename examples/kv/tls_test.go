@@ -37,43 +37,58 @@ func certificate(t *testing.T) (cert, key string) {
 	return cert, key
 }
 
-// Over TLS clients are served by HTTP/1 and HTTP/2, and with an authority only
-// those that it vouches for.
-func TestClientsAreServedOverTLS(t *testing.T) {
+// secure is what it takes to speak TLS with a child.
+type secure struct {
+	pair  tls.Certificate
+	roots *x509.CertPool
+	flags []string
+}
+
+func newSecure(t *testing.T) *secure {
 	cert, key := certificate(t)
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	require.NoError(t, err)
-	roots := x509.NewCertPool()
-	pemBytes, err := os.ReadFile(cert)
+	s := &secure{pair: pair, roots: x509.NewCertPool(), flags: []string{"-data-dir", t.TempDir(),
+		"-listen-client-urls", "https://127.0.0.1:0", "-cert-file", cert, "-key-file", key, "-trusted-ca-file", cert}}
+	text, err := os.ReadFile(cert)
 	require.NoError(t, err)
-	roots.AppendCertsFromPEM(pemBytes)
-	put := func(url string, h2 bool, certs ...tls.Certificate) (*http.Response, error) {
-		transport := &http.Transport{ForceAttemptHTTP2: h2, TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: certs}}
-		defer transport.CloseIdleConnections()
-		c := &http.Client{Transport: transport, Timeout: 20 * time.Second}
-		r, err := c.Post(url+"/v3/kv/put", "", strings.NewReader(`{"key":"YQ=="}`))
-		if err == nil {
-			r.Body.Close()
-		}
-		return r, err
-	}
-	flags := []string{"-listen-client-urls", "https://127.0.0.1:0", "-cert-file", cert, "-key-file", key}
+	s.roots.AppendCertsFromPEM(text)
+	return s
+}
 
-	c := launch(t, append(flags, "-data-dir", t.TempDir())...)
+func (s *secure) put(url string, h2 bool, certs ...tls.Certificate) (*http.Response, error) {
+	transport := &http.Transport{ForceAttemptHTTP2: h2, TLSClientConfig: &tls.Config{RootCAs: s.roots, Certificates: certs}}
+	defer transport.CloseIdleConnections()
+	c := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	r, err := c.Post(url+"/v3/kv/put", "", strings.NewReader(`{"key":"YQ=="}`))
+	if err == nil {
+		r.Body.Close()
+	}
+	return r, err
+}
+
+// Over TLS clients are served by HTTP/1 and HTTP/2.
+func TestClientsAreServedOverTLS(t *testing.T) {
+	s := newSecure(t)
+	c := launch(t, s.flags[:len(s.flags)-2]...)
 	for _, h2 := range []bool{false, true} {
-		r, err := put(c.url, h2)
+		r, err := s.put(c.url, h2)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, r.StatusCode)
 		require.Equal(t, h2, r.ProtoMajor == 2)
 	}
-	_, _, err = post(strings.Replace(c.url, "https", "http", 1), "/v3/kv/put", "{}")
-	require.NoError(t, err, "whoever forgets TLS is told so, by a status")
+	status, _, err := post(strings.Replace(c.url, "https", "http", 1), "/v3/kv/put", "{}")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusBadRequest, status, "whoever forgets TLS is told so")
 	require.Zero(t, c.term(), c.stderr.String())
+}
 
-	c = launch(t, append(flags, "-data-dir", t.TempDir(), "-client-cert-auth", "-trusted-ca-file", cert)...)
-	_, err = put(c.url, true)
+func TestOnlyClientsWithACertificateAreServedWhereThereIsAnAuthority(t *testing.T) {
+	s := newSecure(t)
+	c := launch(t, s.flags...)
+	_, err := s.put(c.url, true)
 	rule(t, "F6", err != nil, "a client without a certificate is served")
-	r, err := put(c.url, true, pair)
+	r, err := s.put(c.url, true, s.pair)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, r.StatusCode)
 	require.Zero(t, c.term(), c.stderr.String())
