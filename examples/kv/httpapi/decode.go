@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ type enum interface {
 	names() (of string, names []string)
 }
 
-// decode reads in into the struct v points to.
+// decode reads in, which is valid JSON, into the struct v points to.
 func decode(in []byte, v any) error { return decodeValue(in, reflect.ValueOf(v).Elem()) }
 
 func decodeValue(in json.RawMessage, v reflect.Value) error {
@@ -39,13 +40,13 @@ func decodeValue(in json.RawMessage, v reflect.Value) error {
 		if v.Type().Elem() == reflect.TypeFor[byte]() {
 			break // base64
 		}
-		var items []json.RawMessage
-		if err := json.Unmarshal(in, &items); err != nil {
-			return err
+		if in[0] != '[' {
+			return json.Unmarshal(in, new([]json.RawMessage)) // says what it is instead
 		}
-		list := reflect.MakeSlice(v.Type(), len(items), len(items))
-		for i, item := range items {
-			if err := decodeValue(item, list.Index(i)); err != nil {
+		list := reflect.MakeSlice(v.Type(), 0, 0)
+		for item := range elements(in) {
+			list = reflect.Append(list, reflect.Zero(v.Type().Elem()))
+			if err := decodeValue(item, list.Index(list.Len()-1)); err != nil {
 				return err
 			}
 		}
@@ -56,25 +57,100 @@ func decodeValue(in json.RawMessage, v reflect.Value) error {
 }
 
 func decodeStruct(in json.RawMessage, v reflect.Value) error {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(in, &fields); err != nil {
-		return err
+	if in[0] != '{' {
+		return json.Unmarshal(in, new(map[string]json.RawMessage)) // says what it is instead; null is an empty message
 	}
-	var room [64]byte
-	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		// The name as in the .proto file comes last: it wins if both are there.
-		for _, name := range [][]byte{appendCamel(room[:0], name), []byte(name)} {
-			raw, ok := fields[string(name)]
-			if !ok || bytes.Equal(raw, []byte("null")) {
-				continue
-			}
-			if err := decodeValue(raw, v.Field(i)); err != nil {
-				return err
-			}
+	var name []byte
+	for part := range elements(in) {
+		if name == nil {
+			name = part
+			continue
+		}
+		i, err := fieldCalled(v.Type(), name)
+		name = nil
+		switch {
+		case err != nil:
+			return err
+		case i < 0 || bytes.Equal(part, []byte("null")):
+			continue
+		}
+		if err := decodeValue(part, v.Field(i)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// fieldCalled returns the field with a name in quotes, as in the .proto file or
+// in camel case: range_end or rangeEnd; -1: there is none.
+func fieldCalled(t reflect.Type, quoted []byte) (int, error) {
+	name := unquote(quoted)
+	if bytes.IndexByte(name, '\\') >= 0 {
+		var text string
+		if err := json.Unmarshal(quoted, &text); err != nil {
+			return -1, err
+		}
+		name = []byte(text)
+	}
+	var room [64]byte
+	for i := range t.NumField() {
+		tag, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if tag == string(name) || bytes.Equal(appendCamel(room[:0], tag), name) {
+			return i, nil
+		}
+	}
+	return -1, nil
+}
+
+// elements walks the values of an array, or the names and values of an object in
+// turn, at its own level. The array or object is valid.
+func elements(in []byte) iter.Seq[json.RawMessage] {
+	return func(yield func(json.RawMessage) bool) {
+		for in = in[1:]; ; {
+			in = bytes.TrimLeft(in, " \t\r\n,:")
+			if in[0] == ']' || in[0] == '}' {
+				return
+			}
+			n := valueLen(in)
+			if !yield(in[:n:n]) {
+				return
+			}
+			in = in[n:]
+		}
+	}
+}
+
+// valueLen is the length of the value that in begins with.
+func valueLen(in []byte) int {
+	depth := 0
+	for i := 0; i < len(in); i++ {
+		switch in[i] {
+		case '"':
+			for i++; in[i] != '"'; i++ {
+				if in[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			depth++
+			continue
+		case '}', ']':
+			if depth--; depth < 0 {
+				return i // a number or word ended before
+			}
+		case ',', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return i
+			}
+			continue
+		default:
+			continue // of a number or word
+		}
+		if depth == 0 {
+			return i + 1
+		}
+	}
+	return len(in)
 }
 
 func decodeEnum(in json.RawMessage, e enum, v reflect.Value) error {
@@ -103,8 +179,7 @@ func unquote(in json.RawMessage) json.RawMessage {
 	return in
 }
 
-// appendCamel appends the other name of a field: range_end is rangeEnd. Most
-// fields are not in a request, so asking for them allocates nothing.
+// appendCamel appends the other name of a field: range_end is rangeEnd.
 func appendCamel(b []byte, name string) []byte {
 	up := false
 	for i := range len(name) {
