@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"reflect"
 	"slices"
 	"strings"
@@ -22,63 +21,71 @@ type enum interface {
 }
 
 // decode reads in, which is valid JSON, into the struct v points to.
-func decode(in []byte, v any) error { return decodeValue(in, reflect.ValueOf(v).Elem()) }
-
-func decodeValue(in json.RawMessage, v reflect.Value) error {
-	if e, ok := v.Interface().(enum); ok {
-		return decodeEnum(in, e, v)
-	}
-	switch v.Kind() {
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		return decodeValue(in, v.Elem())
-	case reflect.Struct:
-		return decodeStruct(in, v)
-	case reflect.Int64, reflect.Uint64:
-		return json.Unmarshal(unquote(in), v.Addr().Interface())
-	case reflect.Slice:
-		if v.Type().Elem() == reflect.TypeFor[byte]() {
-			break // base64
-		}
-		if in[0] != '[' {
-			return json.Unmarshal(in, new([]json.RawMessage)) // says what it is instead
-		}
-		list := reflect.MakeSlice(v.Type(), 0, 0)
-		for item := range elements(in) {
-			list = reflect.Append(list, reflect.Zero(v.Type().Elem()))
-			if err := decodeValue(item, list.Index(list.Len()-1)); err != nil {
-				return err
-			}
-		}
-		v.Set(list)
-		return nil
-	}
-	return json.Unmarshal(in, v.Addr().Interface())
+func decode(in []byte, v any) error {
+	_, err := decodeValue(in, reflect.ValueOf(v).Elem())
+	return err
 }
 
-func decodeStruct(in json.RawMessage, v reflect.Value) error {
-	if in[0] != '{' {
-		return json.Unmarshal(in, new(map[string]json.RawMessage)) // says what it is instead; null is an empty message
+// decodeValue reads the value that in begins with, and returns what follows. No
+// byte is looked at again for each level that it is deep.
+func decodeValue(in []byte, v reflect.Value) (rest []byte, err error) {
+	e, isEnum := v.Interface().(enum)
+	isBytes := v.Kind() == reflect.Slice && v.Type().Elem() == reflect.TypeFor[byte]()
+	switch {
+	case isEnum:
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		return decodeValue(in, v.Elem())
+	case v.Kind() == reflect.Struct && in[0] == '{':
+		return decodeStruct(in[1:], v)
+	case v.Kind() == reflect.Slice && !isBytes && in[0] == '[':
+		return decodeList(in[1:], v)
 	}
-	var name []byte
-	for part := range elements(in) {
-		if name == nil {
-			name = part
+	n := valueLen(in)
+	value := in[:n:n]
+	switch {
+	case isEnum:
+		err = decodeEnum(value, e, v)
+	case v.Kind() == reflect.Int64 || v.Kind() == reflect.Uint64:
+		err = json.Unmarshal(unquote(value), v.Addr().Interface())
+	case v.Kind() == reflect.Struct: // and no object: null, or an error that says what it is
+		err = json.Unmarshal(value, new(map[string]json.RawMessage))
+	case v.Kind() == reflect.Slice && !isBytes:
+		err = json.Unmarshal(value, new([]json.RawMessage))
+	default:
+		err = json.Unmarshal(value, v.Addr().Interface())
+	}
+	return in[n:], err
+}
+
+func decodeStruct(in []byte, v reflect.Value) (rest []byte, err error) {
+	for in = skipSpace(in); in[0] != '}'; in = skipSpace(in) {
+		n := valueLen(in)
+		i, err := fieldCalled(v.Type(), in[:n])
+		if err != nil {
+			return nil, err
+		}
+		in = skipSpace(in[n:])
+		if i < 0 || bytes.HasPrefix(in, []byte("null")) {
+			in = in[valueLen(in):]
 			continue
 		}
-		i, err := fieldCalled(v.Type(), name)
-		name = nil
-		switch {
-		case err != nil:
-			return err
-		case i < 0 || bytes.Equal(part, []byte("null")):
-			continue
-		}
-		if err := decodeValue(part, v.Field(i)); err != nil {
-			return err
+		if in, err = decodeValue(in, v.Field(i)); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return in[1:], nil
+}
+
+func decodeList(in []byte, v reflect.Value) (rest []byte, err error) {
+	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+	for in = skipSpace(in); in[0] != ']'; in = skipSpace(in) {
+		v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
+		if in, err = decodeValue(in, v.Index(v.Len()-1)); err != nil {
+			return nil, err
+		}
+	}
+	return in[1:], nil
 }
 
 // fieldCalled returns the field with a name in quotes, as in the .proto file or
@@ -102,23 +109,8 @@ func fieldCalled(t reflect.Type, quoted []byte) (int, error) {
 	return -1, nil
 }
 
-// elements walks the values of an array, or the names and values of an object in
-// turn, at its own level. The array or object is valid.
-func elements(in []byte) iter.Seq[json.RawMessage] {
-	return func(yield func(json.RawMessage) bool) {
-		for in = in[1:]; ; {
-			in = bytes.TrimLeft(in, " \t\r\n,:")
-			if in[0] == ']' || in[0] == '}' {
-				return
-			}
-			n := valueLen(in)
-			if !yield(in[:n:n]) {
-				return
-			}
-			in = in[n:]
-		}
-	}
-}
+// skipSpace goes on to the next value, name or end, in JSON that is valid.
+func skipSpace(in []byte) []byte { return bytes.TrimLeft(in, " \t\r\n,:") }
 
 // valueLen is the length of the value that in begins with.
 func valueLen(in []byte) int {

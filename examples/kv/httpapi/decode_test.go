@@ -2,13 +2,25 @@ package httpapi
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzElements: what is walked of any valid array or object is what
-// encoding/json finds in it.
+// elements are the values of an array, or the names and values of an object in
+// turn, found as decoding finds them.
+func elements(in []byte) (all []json.RawMessage) {
+	for in = skipSpace(in[1:]); in[0] != ']' && in[0] != '}'; in = skipSpace(in) {
+		n := valueLen(in)
+		all = append(all, in[:n])
+		in = in[n:]
+	}
+	return all
+}
+
+// FuzzElements: what is found in any valid array or object is what encoding/json
+// finds in it.
 func FuzzElements(f *testing.F) {
 	for _, text := range []string{`{}`, `[]`, ` {"a" : 1 , "b":[ {} , "]" ] } `, `{"a\"b":"\\","":-1.5e3}`, `[null,true,"\u005d",[[]],{"x":[1,2]}, 7 ]`, `{"a":1,"a":2}`} {
 		f.Add([]byte(text))
@@ -18,10 +30,7 @@ func FuzzElements(f *testing.F) {
 		if json.Unmarshal(text, &in) != nil || in[0] != '{' && in[0] != '[' {
 			return
 		}
-		var got []json.RawMessage
-		for part := range elements(in) {
-			got = append(got, part)
-		}
+		got := elements(in)
 		if in[0] == '[' {
 			var want []json.RawMessage
 			require.NoError(t, json.Unmarshal(in, &want))
@@ -44,6 +53,21 @@ func FuzzElements(f *testing.F) {
 			require.Equal(t, string(want[name]), string(last[name]))
 		}
 	})
+}
+
+// A deep message costs no more than a flat one of its length: were the rest read
+// again for each level, this would run into the time limit.
+func TestDeepTransactionIsReadInTimeOfItsLength(t *testing.T) {
+	deep := strings.Repeat(`{"success":[{"request_txn":`, 3000) + `{"compare":[{"key":"` + strings.Repeat("AAAA", 500_000) + `"}]}` + strings.Repeat(`}]}`, 3000)
+	var raw json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(deep), &raw))
+	var q txnRequest
+	require.NoError(t, decode(raw, &q))
+	levels := 0
+	for at := &q; len(at.Success) > 0; at = at.Success[0].RequestTxn {
+		levels++
+	}
+	require.Equal(t, 3000, levels)
 }
 
 // BenchmarkDecode reads the requests of the command's own benchmark.
