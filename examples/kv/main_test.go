@@ -278,7 +278,14 @@ func TestProcessThatLostItsDirectoryIsReplaced(t *testing.T) {
 			ID uint64 `json:",string"`
 		}
 	}
-	require.NoError(t, json.Unmarshal([]byte(ok(t, c[1].url, "/v3/cluster/member/list", `{"linearizable":true}`)), &list))
+	// By then all have told the others where they serve clients, which is how one
+	// that was running is known.
+	members := ""
+	for deadline := time.Now().Add(30 * time.Second); strings.Count(members, "clientURLs") < 3 && time.Now().Before(deadline); {
+		members = ok(t, c[1].url, "/v3/cluster/member/list", `{"linearizable":true}`)
+	}
+	ok(t, c[2].url, "/v3/cluster/member/list", `{"linearizable":true}`) // it knows as well
+	require.NoError(t, json.Unmarshal([]byte(members), &list))
 	require.Len(t, list.Members, 3)
 	c[0].kill()
 	// It cannot come back with an empty directory, under the ID that has voted.
