@@ -105,6 +105,20 @@ type beyond struct {
 	trace   int64 // end of the bytes that look like a lost write
 }
 
+// skipZeros passes over whole pages of zeros, where no frame begins: most of a
+// preallocated segment. It is asked at every word, and looks once a page.
+func (s *scanner) skipZeros(offset int64) (int64, error) {
+	const page = 4096
+	for offset%page == 0 && offset+page <= s.size {
+		b, err := s.bytesAt(offset, page)
+		if err != nil || !isZero(b) {
+			return offset, err
+		}
+		offset += page
+	}
+	return offset, nil
+}
+
 // survey searches the file from offset on for frame headers that verify. Each
 // tells what was durable when it was written: only frames that came after the
 // flaw can tell whether the flaw is damage (rule W3). Each found frame is
@@ -119,6 +133,11 @@ func (s *scanner) survey(offset int64) (b beyond, err error) {
 		if binary.LittleEndian.Uint64(h) == 0 {
 			trail = trail && !isZero(h)
 			offset += frameAlign
+			if !trail {
+				if offset, err = s.skipZeros(offset); err != nil {
+					return b, err
+				}
+			}
 			continue
 		}
 		f, ok := s.parse(h, s.segment, offset)

@@ -153,10 +153,13 @@ func (s *Storage) SaveSnapshot(snap raft.Snapshot) error {
 	if err := s.note(snap.Index, snap.Term); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.oldest, s.newest = s.oldestNeeded(), snap.Index
+	s.boundLog()
+	s.mu.Unlock()
 	s.dropSnapshots()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.oldest, s.newest = s.oldestNeeded(), snap.Index
 	return s.dropLog()
 }
 

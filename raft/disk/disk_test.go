@@ -203,6 +203,38 @@ func TestCompactionBoundsTheDisk(t *testing.T) {
 	require.ErrorIs(t, s.Compact(4501), raft.ErrInvalid)
 }
 
+// Old snapshots are kept for the day on which the newest is damaged, but not
+// at any price: over the bound they go, and the log in front of the next.
+func TestOldSnapshotsAreGivenUpWhereTheLogIsTooLong(t *testing.T) {
+	for _, bound := range []int{0, 1, 3, 9} {
+		mem := NewMemFS()
+		opts := options(mem)
+		opts.KeepSnapshots, opts.MaxSegments = 5, bound
+		s, err := Open(testDir, opts)
+		require.NoError(t, err)
+		most := uint64(0)
+		for i := uint64(0); i < 40; i++ {
+			grow(t, s, i*100+1, i*100+100)
+			most = max(most, s.Metrics().Log.Segments)
+		}
+		// What the newest snapshot needs is there in any case.
+		if bound > 0 && most > uint64(max(bound, 3)) {
+			broken(t, "D9", "the log took %d files where %d were allowed", most, bound)
+		}
+		if bound == 0 && s.Metrics().Snapshots != 5 {
+			broken(t, "D9", "%d snapshots of 5 are kept without a bound", s.Metrics().Snapshots)
+		}
+		require.NotZero(t, s.Metrics().Snapshots)
+		require.NoError(t, s.Close())
+		s, err = Open(testDir, opts)
+		require.NoError(t, err)
+		st := load(t, s)
+		require.Equal(t, uint64(4000), st.Snapshot.Index)
+		require.Equal(t, uint64(4000), st.Entries[len(st.Entries)-1].Index)
+		require.NoError(t, s.Close())
+	}
+}
+
 func TestDirectoryOfAnotherIsRefused(t *testing.T) {
 	mem := NewMemFS()
 	require.NoError(t, open(t, mem).Close())

@@ -68,6 +68,8 @@
 //	    of another name, whose only member has every entry that was there.
 //	D8  Inspect changes nothing, also beside a running node; what it says of a
 //	    start is what Open does.
+//	D9  With MaxSegments old snapshots are given up for the room of their log,
+//	    the newest and what is behind it never.
 //
 // # What it does not know
 //

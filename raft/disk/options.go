@@ -66,6 +66,11 @@ type Options struct {
 	// from the one before, or from nothing, and from the log. With 1 there is
 	// less on the disk, and a damaged snapshot stops the node.
 	KeepSnapshots int
+	// MaxSegments bounds the log files: when the log that the snapshots kept
+	// go back to takes more, the oldest of them are given up when the next is
+	// stored, and the log with them. The newest snapshot and the entries behind
+	// it stay in any case. Default 0: no bound.
+	MaxSegments int
 	// Logger is told what was found at Open and what went wrong. Default:
 	// silent.
 	Logger *slog.Logger
@@ -87,6 +92,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if out.KeepSnapshots < 0 {
 		return out, fmt.Errorf("%w: KeepSnapshots is %d", raft.ErrInvalid, out.KeepSnapshots)
+	}
+	if out.MaxSegments < 0 {
+		return out, fmt.Errorf("%w: MaxSegments is %d", raft.ErrInvalid, out.MaxSegments)
 	}
 	if err := checkCluster(out.Cluster); err != nil {
 		return out, err

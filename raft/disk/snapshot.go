@@ -178,10 +178,26 @@ func (s *Storage) oldestNeeded() uint64 {
 	return 0
 }
 
-// dropSnapshots removes all but the newest that are to be kept. One that cannot
+// boundLog gives up the snapshots, and before them the beginning, whose log is
+// longer than it may be. The newest it leaves. Both locks are held.
+func (s *Storage) boundLog() {
+	if s.opts.MaxSegments == 0 {
+		return
+	}
+	// So many bytes fit into the files wherever in the first one they begin.
+	most := int64(s.opts.MaxSegments-1) * s.opts.SegmentSize
+	for _, id := range s.snapshots {
+		if s.spans.behind(s.oldest) <= most {
+			return
+		}
+		s.oldest = max(s.oldest, id.index)
+	}
+}
+
+// dropSnapshots removes those that the log need not go back to. One that cannot
 // be removed costs space only, and is tried again.
 func (s *Storage) dropSnapshots() {
-	for len(s.snapshots) > s.opts.KeepSnapshots {
+	for s.snapshots[0].index < s.oldest {
 		if err := s.opts.FS.Remove(s.snapshotFile(s.snapshots[0])); err != nil {
 			s.opts.Logger.Warn("raft/disk: cannot remove an old snapshot", "file", s.snapshotFile(s.snapshots[0]), "err", err)
 			return

@@ -50,3 +50,13 @@ func (s *spans) unneeded(index uint64) (seq uint64) {
 	s.list = s.list[n:]
 	return seq
 }
+
+// behind returns the bytes of the log that unneeded would leave.
+func (s *spans) behind(index uint64) (sum int64) {
+	for _, at := range s.list {
+		if at.index > index || at.last >= s.save {
+			sum += int64(at.bytes)
+		}
+	}
+	return sum
+}

@@ -1,0 +1,64 @@
+package peer
+
+import (
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// pipes is a listener without a network.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p pipes) Close() error { close(p); return nil }
+
+func (pipes) Addr() net.Addr { return &net.IPAddr{} }
+
+func TestFirstByteTellsTheProtocol(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := make(pipes)
+		s := listen(p, nil)
+		defer s.close()
+		for first, to := range map[string]half{"raft...": {s, s.raft}, "POST /kv/": {s, s.calls}, "?": {s, s.calls}} {
+			here, there := net.Pipe()
+			p <- there
+			go io.WriteString(here, first)
+			conn, err := to.Accept()
+			require.NoError(t, err)
+			got := make([]byte, len(first))
+			_, err = io.ReadFull(conn, got)
+			require.NoError(t, err)
+			require.Equal(t, first, string(got), "nothing of it is lost")
+			conn.Close()
+			here.Close()
+		}
+	})
+}
+
+func TestSilentStrangerIsSentAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := make(pipes)
+		s := listen(p, nil)
+		defer s.close()
+		here, there := net.Pipe()
+		defer here.Close()
+		p <- there
+		began := time.Now()
+		// An hour is more patience than a server has.
+		require.NoError(t, here.SetReadDeadline(began.Add(time.Hour)))
+		_, err := here.Read(make([]byte, 1))
+		if took := time.Since(began); err != io.EOF || took > helloTimeout {
+			t.Fatalf("RULE P3: a stranger who is silent is sent away after %v: %v", took, err)
+		}
+	})
+}
