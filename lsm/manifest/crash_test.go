@@ -90,7 +90,7 @@ func TestPowerCutDuringCreateLeavesAStoreOrNone(t *testing.T) {
 	m := &model{}
 	first := m.edit(rng)
 	mem.Observe(func(op vfs.Op) {
-		for draw := range 8 {
+		for draw := range 60 {
 			after := crashClone(mem, rng, draw)
 			_, edits, _, err := Open(after, testDir)
 			switch {
@@ -166,13 +166,13 @@ func TestNothingIsWrittenOverTheRestOfAFailedWrite(t *testing.T) {
 	mem.Inject(vfs.Fault{Kind: vfs.OpWrite, Err: vfs.ErrNoSpace, Short: 1500})
 	mem.Inject(vfs.Fault{Kind: vfs.OpTruncate, Err: vfs.ErrIO})
 	require.ErrorIs(t, l.Append(&long), vfs.ErrNoSpace)
-	require.EqualValues(t, 2, mem.Strikes())
 	require.NoError(t, l.Append(&Edit{NextFile: 4}))
 	_, r, err := Read(mem, testDir)
 	require.NoError(t, err)
 	if r.Dropped != 0 {
 		broken(t, "M5", "an edit stands before the rest of a failed one: %+v", r)
 	}
+	require.EqualValues(t, 2, mem.Strikes())
 }
 
 func TestFailedSyncEndsTheLogUntilItIsOpened(t *testing.T) {
