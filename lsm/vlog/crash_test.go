@@ -146,7 +146,9 @@ func TestFailedAppendIsWrittenOver(t *testing.T) {
 		before := sizes()
 		got, err := l.Append([][]byte{make([]byte, 500)}, make([]Pointer, 0, 4))
 		require.ErrorIs(t, err, vfs.ErrNoSpace)
-		require.Empty(t, got)
+		if len(got) > 0 {
+			broken(t, "V4", "an append failed and returned %+v", got)
+		}
 		if after := sizes(); !slices.Equal(after, before) {
 			broken(t, "V4", "an append failed, and the files have %v bytes instead of %v", after, before)
 		}

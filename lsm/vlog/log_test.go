@@ -42,7 +42,9 @@ func TestNumberIsNeverUsedTwice(t *testing.T) {
 		seen[p[0].File] = true
 		require.Equal(t, l.Head(), p[0].File)
 		require.NoError(t, l.Seal())
-		require.Greater(t, l.Head(), p[0].File)
+		if head := l.Head(); head <= p[0].File {
+			broken(t, "V6", "file %d is sealed, and the next append may go to file %d", p[0].File, head)
+		}
 		require.NoError(t, l.Remove(p[0].File))
 		require.NoError(t, l.Remove(p[0].File), "a second time")
 	}
