@@ -36,7 +36,7 @@
 // # Invariants
 //
 //	K1  Order: bare key, then newest timestamp, then newest sequence number.
-//	K2  A separator of a and b is at or after a, and before b.
+//	K2  A separator of a and b is beyond a, and not beyond b.
 //	K3  Fragments cover a key exactly if one of the tombstones does.
 //
 // # Reading order

@@ -92,10 +92,10 @@ func TestASeekKeyIsBeforeAllEntriesItMaySee(t *testing.T) {
 	require.Positive(t, Plain.Compare(first, Append(nil, []byte("j\xff"), Trailer(0, Delete))))
 }
 
-func TestSeparatorIsAtOrAfterOneAndBeforeTheOther(t *testing.T) {
+func TestSeparatorIsBeyondOneAndNotBeyondTheOther(t *testing.T) {
 	for _, o := range orders {
 		rng := rand.New(rand.NewPCG(3, uint64(o)))
-		for range 100000 {
+		for range 200000 {
 			a, b := o.randomKey(rng), o.randomKey(rng)
 			switch c := o.Compare(a, b); {
 			case c == 0:
@@ -104,13 +104,19 @@ func TestSeparatorIsAtOrAfterOneAndBeforeTheOther(t *testing.T) {
 				a, b = b, a
 			}
 			s := o.Separator([]byte("x"), a, b)[1:]
-			if o.Compare(s, a) < 0 || o.Compare(s, b) >= 0 {
+			if o.Compare(s, a) <= 0 || o.Compare(s, b) > 0 || len(s) > max(len(a), len(b)) {
 				broken(t, "K2", "order %d: %q is no separator of %q and %q", o, s, a, b)
 			}
-			if len(s) > max(len(a), len(b)) {
-				broken(t, "K2", "order %d: separator %q is longer than %q and %q", o, s, a, b)
+			// Whoever seeks between the two finds b where it is: not before s.
+			seek := Append(nil, o.randomUser(rng), Trailer(rng.Uint64N(3), MaxKind))
+			if rng.IntN(2) == 0 {
+				seek = Append(nil, UserKey(b), TrailerOf(seek))
 			}
-			if s := o.Successor([]byte("x"), a)[1:]; o.Compare(s, a) < 0 || len(s) > len(a)+int(o) {
+			between := o.Compare(a, seek) < 0 && o.Compare(seek, b) <= 0
+			if between && bytes.Equal(UserKey(seek), UserKey(b)) && o.Compare(seek, s) < 0 {
+				broken(t, "K2", "order %d: a reader who seeks %q is sent before %q, away from %q", o, seek, s, b)
+			}
+			if s := o.Successor([]byte("x"), a)[1:]; o.CompareUser(UserKey(s), UserKey(a)) <= 0 || len(s) > len(a)+1 {
 				broken(t, "K2", "order %d: %q is no successor of %q", o, s, a)
 			}
 		}
@@ -122,7 +128,7 @@ func TestSeparatorIsShort(t *testing.T) {
 	b := Append(nil, []byte("application"), Trailer(7, Set))
 	require.Equal(t, Append(nil, []byte("appl"), First), Plain.Separator(nil, a, b))
 	require.Equal(t, Append(nil, []byte("b"), First), Plain.Successor(nil, a))
-	require.Equal(t, a, Plain.Separator(nil, a, Append(nil, []byte("appetite"), Trailer(3, Set))))
+	require.Equal(t, Append(nil, []byte("\xff\x00"), First), Plain.Successor(nil, Append(nil, []byte("\xff"), 5)))
 }
 
 // model is the tombstones as they were given; it answers by looking at each.

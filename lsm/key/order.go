@@ -56,39 +56,45 @@ func (o Order) Bare(userKey []byte) []byte {
 	return userKey[:n:n]
 }
 
-// Separator appends to dst a short internal key s with a <= s < b, for internal
-// keys a < b.
+// Separator appends to dst a short internal key s with a < s <= b, for internal
+// keys a < b, such that no key of a's user key lies between a and s, and none of
+// b's user key between s and b.
 //
 //	a  appetite|9      the shortest start of b's user key that is
 //	b  apple|7         beyond a's, before all entries it could have
-//	s  appl|first
+//	s  appl|First
+//
+//	a  apple|7         of one user key: what follows a directly
+//	b  apple|3
+//	s  apple|7 - 1
 //
 // It is what an index keeps of a block that ends with a when the next one begins
-// with b. If both are of one user key, it is a itself.
+// with b. The entry that a reader of a user key looks for is then in the first
+// block whose separator is beyond its seek key, or nowhere.
 func (o Order) Separator(dst, a, b []byte) []byte {
 	ua, ub := UserKey(a), UserKey(b)
 	if o.CompareUser(ua, ub) == 0 {
-		return append(dst, a...)
+		return Append(dst, ua, TrailerOf(a)-1)
 	}
 	ba, bb := o.Bare(ua), o.Bare(ub)
 	n := shared(ba, bb)
 	if n == len(bb) {
-		// Only timestamps differ: the first entry of b's user key is beyond a.
+		// Only timestamps differ.
 		return Append(dst, ub, First)
 	}
 	dst = append(dst, bb[:n+1]...)
 	return o.first(dst)
 }
 
-// Successor appends to dst a short internal key at or after a.
+// Successor appends to dst a short internal key beyond all of a's user key.
 func (o Order) Successor(dst, a []byte) []byte {
-	for i, c := range o.Bare(UserKey(a)) {
+	bare := o.Bare(UserKey(a))
+	for i, c := range bare {
 		if c != 0xff {
-			dst = append(append(dst, a[:i]...), c+1)
-			return o.first(dst)
+			return o.first(append(append(dst, bare[:i]...), c+1))
 		}
 	}
-	return append(dst, a...)
+	return o.first(append(append(dst, bare...), 0))
 }
 
 // first makes the bare key in dst the first internal key it could have: its
