@@ -279,8 +279,8 @@ func (d *DB) makeRoom(room int, large bool) error {
 func (d *DB) rotate() {
 	m := newMemtable(d.arenas.get(d.opts.MemTableSize), d.order, d.opts.BitsPerKey)
 	m.free = d.freeMemtable
-	d.markMemtable(m)
 	d.mu.Lock()
+	d.markMemtable(m)
 	if d.mutable != nil {
 		d.mutable.last = d.pipe.nextSeq - 1
 	}
@@ -300,7 +300,7 @@ func (d *DB) freeMemtable(m *memtable) {
 	d.liveValues.drop(m)
 }
 
-// markMemtable notes where the logs are when m begins.
+// markMemtable notes where the logs are when m begins. Under pipe.mu and d.mu.
 func (d *DB) markMemtable(m *memtable) {
 	if d.log != nil {
 		m.logFirst = d.log.LastSeq() + 1
@@ -320,8 +320,8 @@ func (d *DB) pushFlat(payload []byte) error {
 	}
 	m.logFirst, m.last, m.free = d.mutable.logFirst, d.pipe.nextSeq-1, d.freeMemtable
 	d.liveValues.hold(m, d.liveValues.held(d.mutable))
-	d.markMemtable(d.mutable)
 	d.mu.Lock()
+	d.markMemtable(d.mutable)
 	// The memtable is unused, makeRoom saw to that: it goes behind the batch.
 	last := len(d.mems) - 1
 	d.mems = append(d.mems[:last:last], m, d.mutable)
