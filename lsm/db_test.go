@@ -200,7 +200,7 @@ func runModel(t *testing.T, seed uint64, steps int) {
 			var err error
 			db, err = Open("db", small(fs, rng))
 			require.NoError(t, err, "RULE L2: what was closed is a store")
-			m.check(t, "L4", db)
+			m.check(t, "L3", db)
 		case op < 98:
 			m.check(t, "L3", db)
 		}

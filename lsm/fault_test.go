@@ -44,6 +44,11 @@ func TestFullDiskIsAnError(t *testing.T) {
 		require.NoError(t, killed.Close())
 
 		fs.SetCapacity(0)
+		writeRandom(t, rng, db, m)
+		killed, err = Open("db", small(fs.KillClone(), rng))
+		require.NoError(t, err, "RULE L8: a store that was full opens")
+		m.check(t, "L8", killed)
+		require.NoError(t, killed.Close())
 		for range 300 {
 			writeRandom(t, rng, db, m)
 		}
@@ -94,6 +99,20 @@ func TestFailedSyncEndsWriting(t *testing.T) {
 		require.NoError(t, err, "RULE L9: after sync %d failed, what is there is no store", skip)
 		require.NoError(t, db.Close())
 	}
+}
+
+// TestSyncThatFailsIsNoAcknowledgement: the write that asked for the sync is told.
+func TestSyncThatFailsIsNoAcknowledgement(t *testing.T) {
+	fs := vfs.NewMem()
+	o := small(fs, nil)
+	o.SyncWrites = true
+	db := openTest(t, "db", o)
+	put(t, db, "a=1")
+	fs.Inject(vfs.Fault{Kind: vfs.OpSync, Err: vfs.ErrIO})
+	if err := db.Put([]byte("b"), nil); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("RULE L9: the sync of a write failed, and the write returned %v", err)
+	}
+	db.Close()
 }
 
 // TestStallsAreBoundedAndReported: writers that are too fast wait for flushes and

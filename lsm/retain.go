@@ -20,7 +20,7 @@ import (
 //
 // Hence the rule (L5): of a key, only the newest entry in each stripe is kept. A
 // delete, or a value that has expired, which counts as one (L11), is dropped
-// itself when it is in the last stripe and nothing older lies in the levels below.
+// itself when nothing older is kept, and nothing older lies in the levels below.
 type retain struct {
 	order     key.Order
 	snapshots []uint64 // ascending
@@ -200,11 +200,12 @@ func (r *retain) keepMerge(all []kept, more bool) error {
 	return nil
 }
 
-// dropDeletes drops deletes at the end of what is kept that hide nothing.
+// dropDeletes drops deletes at the end of what is kept: there is nothing older for
+// them to hide, neither here, where a snapshot would have kept it, nor below.
 func (r *retain) dropDeletes() {
 	for n := len(r.out); n > 0; n-- {
 		last := r.out[n-1].trailer
-		if key.KindOf(last) != key.Delete || !r.lowest(key.SeqOf(last)) || r.order == key.Timestamped || !r.bottom(r.user) {
+		if key.KindOf(last) != key.Delete || r.order == key.Timestamped || !r.bottom(r.user) {
 			return
 		}
 		r.out = r.out[:n-1]

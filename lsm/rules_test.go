@@ -201,6 +201,12 @@ func TestMissingFilesAreTold(t *testing.T) {
 			if err == nil {
 				// Some are not needed: what is there must be all there is.
 				m.check(t, "L6", db)
+				put(t, db, "later=1")
+				require.NoError(t, db.Close())
+				db = openTest(t, "db", o)
+				if got := get(t, db, "later"); got != "1" {
+					t.Errorf("RULE L6: %s/%s was removed, nobody said so, and the next write is lost", dir, name)
+				}
 				require.NoError(t, db.Close())
 			} else if !errors.Is(err, ErrCorrupt) {
 				t.Errorf("RULE L6: %s/%s was removed, and Open said %v", dir, name, err)
@@ -327,6 +333,50 @@ func TestRewrittenValuesAreHeld(t *testing.T) {
 	for k, v := range m {
 		if got, err := db.Get([]byte(k)); err != nil || string(got) != v {
 			t.Fatalf("RULE L7: a rewritten value is gone: %v", err)
+		}
+	}
+	require.NoError(t, db.Close())
+}
+
+// TestVersionsOfAKeyAreInOneTable: however many there are.
+func TestVersionsOfAKeyAreInOneTable(t *testing.T) {
+	o := small(vfs.NewMem(), nil)
+	o.NumVersionsToKeep = 1000
+	db := openTest(t, "db", o)
+	for i := range 300 {
+		put(t, db, fmt.Sprintf("k%d=%d%s", i%3, i, strings.Repeat("x", 200)))
+	}
+	require.NoError(t, db.Compact(nil, nil))
+	state, err := db.acquire()
+	require.NoError(t, err)
+	defer state.unref()
+	tables := state.version.levels[6]
+	for i := 1; i < len(tables); i++ {
+		if last, first := userOf(tables[i-1].Largest), userOf(tables[i].Smallest); bytes.Equal(last, first) {
+			t.Errorf("RULE L3: key %q is in two tables of a level", first)
+		}
+	}
+	require.Len(t, tables, 3)
+	require.NoError(t, db.Close())
+}
+
+// TestValuesOfAMemtableStay: files of the value log to which no table points may
+// be all that a memtable points to.
+func TestValuesOfAMemtableStay(t *testing.T) {
+	o := small(vfs.NewMem(), nil)
+	o.ValueThreshold, o.ValueLogFileSize = 100, 4<<10
+	o.Schedule = func([]string) int { return -1 }
+	db := openTest(t, "db", o)
+	m := model{}
+	for i := range 40 {
+		k, v := fmt.Sprintf("k%02d", i), strings.Repeat("v", 400)
+		put(t, db, k+"="+v)
+		m[k] = v
+	}
+	db.liveValues.sweep()
+	for k, v := range m {
+		if got, err := db.Get([]byte(k)); err != nil || string(got) != v {
+			t.Fatalf("RULE L7: a value of a memtable is gone: %v", err)
 		}
 	}
 	require.NoError(t, db.Close())
