@@ -49,7 +49,8 @@ type Iterator interface {
 	First() bool
 	SeekGE(key []byte) bool
 	Next() bool
-	// Key and Value are valid until the next move.
+	// Key and Value are valid until the next move. A value that cannot be read
+	// is nil, and Err says why.
 	Key() []byte
 	Value() []byte
 	Err() error

@@ -36,6 +36,7 @@ type heldSnapshot struct {
 type heldIterator struct {
 	Iterator
 	cursor
+	placed bool // it was positioned: before, Next and Prev mean nothing
 }
 
 // epoch is when every story begins.
@@ -244,7 +245,11 @@ func readAll(r Reader, low, high []byte) (got []pair, err error) {
 	}
 	defer it.Close()
 	for ok := it.First(); ok; ok = it.Next() {
-		got = append(got, pair{string(it.Key()), string(it.Value())})
+		x := pair{string(it.Key()), string(it.Value())}
+		if it.Err() != nil {
+			break // it was the value that could not be read
+		}
+		got = append(got, x)
 	}
 	return got, it.Err()
 }
@@ -260,7 +265,11 @@ func readBack(r Reader, low, high []byte) (got []pair, err error) {
 		return nil, errors.New("the iterator has no Last and Prev, and Capabilities.Reverse is claimed")
 	}
 	for ok := back.Last(); ok; ok = back.Prev() {
-		got = append(got, pair{string(back.Key()), string(back.Value())})
+		x := pair{string(back.Key()), string(back.Value())}
+		if it.Err() != nil {
+			break
+		}
+		got = append(got, x)
 	}
 	return got, it.Err()
 }
@@ -299,9 +308,10 @@ func (p *player) iterator(s step) error {
 		delete(p.iters, s.name)
 		return held.Close()
 	case "move":
-		if held == nil {
+		if held == nil || !held.placed && (s.move == "next" || s.move == "prev") {
 			return nil
 		}
+		held.placed = true
 		return held.step(s, p.set.MayDrop)
 	}
 	if held != nil {
@@ -312,7 +322,7 @@ func (p *player) iterator(s step) error {
 	if err != nil {
 		return err
 	}
-	p.iters[s.name] = &heldIterator{it, cursor{st.pairs(s.low, s.high, p.now), -1}}
+	p.iters[s.name] = &heldIterator{Iterator: it, cursor: cursor{st.pairs(s.low, s.high, p.now), -1}}
 	return nil
 }
 

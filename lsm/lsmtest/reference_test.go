@@ -80,7 +80,7 @@ func openReference(o Options, bug string) (*reference, error) {
 		}
 	}
 	var err error
-	s.log, _, err = wal.Open(o.Dir, &wal.Options{FS: o.FS, SegmentSize: 32 << 10})
+	s.log, _, err = wal.Open(o.Dir, &wal.Options{FS: o.FS, SegmentSize: 4 << 10})
 	if errors.Is(err, ErrLocked) && bug == "lock-without-name" {
 		err = errors.New("busy")
 	}
@@ -447,7 +447,7 @@ func (s *reference) Checkpoint(dir string) error {
 	if s.bug == "no-empty-checkpoint" && len(s.state) == 0 {
 		return errors.New("reference: nothing to copy")
 	}
-	l, _, err := wal.Open(dir, &wal.Options{FS: s.o.FS, SegmentSize: 32 << 10})
+	l, _, err := wal.Open(dir, &wal.Options{FS: s.o.FS, SegmentSize: 4 << 10})
 	if err != nil {
 		return err
 	}

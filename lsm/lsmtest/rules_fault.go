@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 
 	"github.com/flagship-go/flagship/internal/vfs"
 )
@@ -45,10 +46,7 @@ func faultLog(c Capabilities, seed uint64) Log {
 	return append(kept, step{verb: "put", sync: true, ops: []Op{{Key: []byte("k00"), Value: []byte("end")}}})
 }
 
-// writes, blocks and syncs are the operations that may fail.
-func needsSpace(k vfs.Kind) bool {
-	return k == vfs.OpWrite || k == vfs.OpPreallocate || k == vfs.OpCreate
-}
+func needsSpace(k vfs.Kind) bool { return k == vfs.OpWrite || k == vfs.OpPreallocate }
 
 func syncs(k vfs.Kind) bool { return k == vfs.OpSync || k == vfs.OpSyncDir }
 
@@ -123,21 +121,41 @@ func (p *player) settles(failed *step) error {
 	return nil
 }
 
-// openThrough opens the store although a fault may strike while it is made.
-func (p *player) openThrough(want error) error {
+// openThrough opens the store although the disk may be full before it is made.
+func (p *player) openThrough() error {
 	err := p.open()
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, want) {
-		return fmt.Errorf("opening ends with another error than %v: %w", want, err)
+	if !errors.Is(err, ErrNoSpace) {
+		return fmt.Errorf("opening on a full disk ends with another error than that: %w", err)
 	}
-	p.fs.ClearFaults()
-	p.fs.SetCapacity(0)
+	p.roomAgain()
 	if err := p.open(); err != nil {
 		return fmt.Errorf("after a failed Open, with nothing wrong any more: %w", err)
 	}
 	return nil
+}
+
+// fillAt makes the disk full after n operations that need space, but for a few
+// bytes. What has its blocks already can still be written, as on a real one.
+func (p *player) fillAt(n int) {
+	fill := func() { p.fs.SetCapacity(max(p.fs.Used(), 1) + int64(n%50)) }
+	if n == 0 {
+		fill()
+	}
+	var count atomic.Int64 // the observer may be on any goroutine
+	p.fs.Observe(func(op vfs.Op) {
+		if needsSpace(op.Kind) && count.Add(1) == int64(n) {
+			fill()
+		}
+	})
+}
+
+// roomAgain ends that.
+func (p *player) roomAgain() {
+	p.fs.Observe(nil)
+	p.fs.SetCapacity(0)
 }
 
 const retries = 100
@@ -149,8 +167,8 @@ func fullOnce(w *world) error {
 			return err
 		}
 		defer p.release()
-		p.fs.Inject(vfs.Fault{Match: func(op vfs.Op) bool { return needsSpace(op.Kind) }, Skip: n, Err: ErrNoSpace, Short: n % 50})
-		if err := p.openThrough(ErrNoSpace); err != nil {
+		p.fillAt(n)
+		if err := p.openThrough(); err != nil {
 			return err
 		}
 		for tries := 0; len(l) > 0; tries++ {
@@ -164,11 +182,13 @@ func fullOnce(w *world) error {
 			if err := p.settles(failed); err != nil {
 				return err
 			}
+			p.roomAgain()
 			if tries > retries {
 				return fmt.Errorf("there was no room once, and %d times later it is still refused: %w", tries, err)
 			}
 			l = rest
 		}
+		p.roomAgain()
 		return p.endsWell()
 	})
 }
@@ -190,8 +210,8 @@ func fullDisk(w *world) error {
 			return err
 		}
 		defer p.release()
-		p.fs.Inject(vfs.Fault{Match: func(op vfs.Op) bool { return needsSpace(op.Kind) }, Skip: n, Sticky: true, Err: ErrNoSpace})
-		if err := p.openThrough(ErrNoSpace); err != nil {
+		p.fillAt(n)
+		if err := p.openThrough(); err != nil {
 			return err
 		}
 		_, failed, err := p.trouble(l)
@@ -201,9 +221,8 @@ func fullDisk(w *world) error {
 		if err := p.settles(failed); err != nil {
 			return err
 		}
-		// From here on as a real full disk: what has its blocks can be written.
-		p.fs.ClearFaults()
-		p.fs.SetCapacity(max(p.fs.Used(), 1))
+		p.fs.Observe(nil)
+		p.fs.SetCapacity(max(p.fs.Used(), 1)) // whatever was given back
 		if err := p.store.Close(); err != nil && !errors.Is(err, ErrNoSpace) {
 			return fmt.Errorf("Close on a full disk: %w", err)
 		}
@@ -222,7 +241,7 @@ func fullDisk(w *world) error {
 				return err
 			}
 		}
-		p.fs.SetCapacity(0)
+		p.roomAgain()
 		for tries := 0; ; tries++ {
 			err := p.step(del)
 			if err == nil {
