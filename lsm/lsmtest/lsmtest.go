@@ -201,7 +201,7 @@ type Runs struct {
 	Logs int
 	// Steps is how many steps each has; default 250.
 	Steps int
-	// Crashes is how many power cuts are tried; default about 800.
+	// Crashes is how many power cuts are tried; default 2,000.
 	Crashes int
 	// Damages is how many damages are tried; default 250.
 	Damages int
@@ -214,7 +214,7 @@ func (r Runs) withDefaults() Runs {
 	for _, f := range []struct {
 		v      *int
 		preset int
-	}{{&r.Logs, 6}, {&r.Steps, 250}, {&r.Crashes, 800}, {&r.Damages, 250}, {&r.Faults, 60}} {
+	}{{&r.Logs, 6}, {&r.Steps, 250}, {&r.Crashes, 2000}, {&r.Damages, 250}, {&r.Faults, 60}} {
 		if *f.v == 0 {
 			*f.v = f.preset
 		}

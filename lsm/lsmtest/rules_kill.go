@@ -12,7 +12,7 @@ import (
 )
 
 func killRules() []Rule {
-	return []Rule{{ID: "kill-9", Source: "pebble: 6,070 of 500,000 lost", Capability: "Kill", tell: killNine,
+	return []Rule{{ID: "kill-9", Source: "pebble: 6,070 of 500,000 lost", Capability: "Kill", every: true, tell: killNine,
 		Text: "A process that is killed loses nothing that was acknowledged, synced or not."}}
 }
 
@@ -21,7 +21,7 @@ const (
 	victimSet = "LSMTEST_VICTIM_SET"
 
 	victimKeys  = 100
-	victimAcks  = 1500  // after so many it is killed
+	victimAcks  = 600   // after so many it is killed
 	victimLimit = 50000 // it ends by itself after so many
 )
 
@@ -57,11 +57,20 @@ func beVictim(t *testing.T, impl Implementation) {
 	}
 }
 
-// killNine starts this test once more, as a victim, and kills it.
+// killNine kills a victim with the default options, and one with others.
 func killNine(w *world) error {
-	if w.test == "" || w.set.MayDrop {
-		return nil
+	sets := w.impl.allSets()
+	for _, set := range []Set{sets[0], sets[min(2, len(sets)-1)]} {
+		w.set = set
+		if err := killOnce(w); err != nil {
+			return fmt.Errorf("option set %q: %w", set.Name, err)
+		}
 	}
+	return nil
+}
+
+// killOnce starts this test once more, as a victim, and kills it.
+func killOnce(w *world) error {
 	dir, err := w.dir()
 	if err != nil {
 		return err
