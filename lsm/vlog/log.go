@@ -67,8 +67,7 @@ type Log struct {
 	files map[uint64]*file
 
 	// appending is held by who appends or seals; it guards what follows, but
-	// but head, making and
-	// next change under mu, too.
+	// head, making and next change under mu, too.
 	appending sync.Mutex
 	head      *file  // nil: the next append begins a file
 	making    uint64 // the file that is being begun; 0: none
