@@ -80,7 +80,7 @@ func (p *player) play(l Log) error {
 	}
 	p.letGo()
 	if err := p.store.Close(); err != nil {
-		return fmt.Errorf("at the end: Close: %w", err)
+		return fmt.Errorf("closing at the end: %w", err)
 	}
 	return nil
 }
@@ -367,7 +367,7 @@ func (p *player) reopen() error {
 	err := p.store.Close()
 	p.store = nil
 	if err != nil {
-		return fmt.Errorf("Close: %w", err)
+		return fmt.Errorf("closing: %w", err)
 	}
 	if p.after != nil {
 		p.after(p.state, true)

@@ -259,14 +259,14 @@ func closedStore(w *world) error {
 	}
 	for range 2 {
 		if err := p.store.Close(); err != nil {
-			return fmt.Errorf("Close: %w", err)
+			return fmt.Errorf("closing: %w", err)
 		}
 	}
 	if _, err := p.store.Get([]byte("a")); err == nil || errors.Is(err, ErrNotFound) {
-		return fmt.Errorf("Get of a closed store returns %v", err)
+		return fmt.Errorf("a closed store answers Get with %v", err)
 	}
 	if err := p.store.Apply([]Op{{Key: []byte("a"), Value: []byte("2")}}, true); err == nil {
-		return errors.New("Apply to a closed store returns no error")
+		return errors.New("a closed store takes a write")
 	}
 	if got, err := readAll(p.store, nil, nil); err == nil {
 		return fmt.Errorf("an iterator of a closed store shows %d keys and no error", len(got))
@@ -381,7 +381,7 @@ func readOnly(w *world) error {
 		return errors.New("a store opened read-only takes a write")
 	}
 	if err := store.Close(); err != nil {
-		return fmt.Errorf("Close: %w", err)
+		return fmt.Errorf("closing: %w", err)
 	}
 	return p.inspect(p.dir, p.state)
 }

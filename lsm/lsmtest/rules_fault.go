@@ -224,7 +224,7 @@ func fullDisk(w *world) error {
 		p.fs.Observe(nil)
 		p.fs.SetCapacity(max(p.fs.Used(), 1)) // whatever was given back
 		if err := p.store.Close(); err != nil && !errors.Is(err, ErrNoSpace) {
-			return fmt.Errorf("Close on a full disk: %w", err)
+			return fmt.Errorf("closing on a full disk: %w", err)
 		}
 		if err := p.open(); err != nil {
 			return fmt.Errorf("on a full disk: %w", err)
