@@ -30,7 +30,6 @@ type world struct {
 	w     WriterOptions
 	mmap  bool
 	cache int64
-	os    bool
 }
 
 // worlds are all combinations of options.
