@@ -3,6 +3,8 @@ package table
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"io/fs"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -37,10 +39,10 @@ func TestTheCacheTellsTablesOfOneNameApart(t *testing.T) {
 	cache := NewCache(1 << 20)
 	var readers []*Reader
 	for _, tag := range []string{"old", "new"} {
-		fs := vfs.NewMem()
+		disk := vfs.NewMem()
 		pairs := numbered(500, tag)
-		write(t, fs, "000007.sst", WriterOptions{}, pairs, nil)
-		r := open(t, fs, "000007.sst", ReaderOptions{Cache: cache})
+		write(t, disk, "000007.sst", WriterOptions{}, pairs, nil)
+		r := open(t, disk, "000007.sst", ReaderOptions{Cache: cache})
 		readers = append(readers, r)
 		for _, p := range pairs {
 			if v := get(t, r, p, nil); !bytes.Equal(v, p.value) {
@@ -83,8 +85,8 @@ func TestAValueStaysWhatItIs(t *testing.T) {
 }
 
 func TestAWriterKeepsNothingOfItsCaller(t *testing.T) {
-	fs := vfs.NewMem()
-	f, err := fs.Create("t")
+	disk := vfs.NewMem()
+	f, err := disk.Create("t")
 	require.NoError(t, err)
 	w := NewWriter(f, WriterOptions{BlockSize: 100})
 	pairs := numbered(100, "v")
@@ -100,12 +102,32 @@ func TestAWriterKeepsNothingOfItsCaller(t *testing.T) {
 	}
 	_, err = w.Finish()
 	require.NoError(t, err)
-	r := open(t, fs, "t", ReaderOptions{})
+	r := open(t, disk, "t", ReaderOptions{})
 	if got := r.RangeDeletes(); len(got) != 1 || !bytes.Equal(got[0].Start, span.Start) || !bytes.Equal(got[0].End, span.End) {
 		broken(t, "T9", "the range delete became %v", got)
 	}
 	require.NoError(t, r.Verify())
 	checkScan(t, r.NewCursor(nil), pairs)
+}
+
+func TestAClosedTableIsReadNoMore(t *testing.T) {
+	pairs := numbered(500, "v")
+	for _, w := range []world{{mmap: true}, {cache: 1 << 20}} {
+		r := w.make(t, pairs, nil)
+		get(t, r, pairs[0], nil)
+		require.NoError(t, r.Close())
+		require.NoError(t, r.Close())
+		_, _, ok, err := r.Get(pairs[0].ikey, bloom.Hash(key.UserKey(pairs[0].ikey)), nil)
+		require.ErrorIs(t, err, fs.ErrClosed)
+		require.False(t, ok)
+		for _, c := range []*Cursor{r.NewCursor(nil), r.NewScan()} {
+			require.Nil(t, c.First())
+			require.Nil(t, c.SeekGE(pairs[0].ikey))
+			require.ErrorIs(t, c.Close(), fs.ErrClosed)
+		}
+		require.ErrorIs(t, r.Verify(), fs.ErrClosed)
+		require.ErrorIs(t, r.Describe(io.Discard, true), fs.ErrClosed)
+	}
 }
 
 // A scan's buffer is of one file: the next scan, perhaps with the same cursor,

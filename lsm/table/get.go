@@ -11,6 +11,9 @@ import (
 // same user key; hash is bloom.Hash of its bare key. The value is a part of the
 // mapping or of a block, valid until Close.
 func (r *Reader) Get(seek []byte, hash uint64, tr *Trace) (trailer uint64, value []byte, ok bool, err error) {
+	if r.closed {
+		return 0, nil, false, r.errClosed()
+	}
 	if pass, err := r.mayContain(hash, tr); err != nil || !pass {
 		return 0, nil, false, err
 	}
