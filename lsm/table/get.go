@@ -99,6 +99,9 @@ func (r *Reader) part(i int, tr *Trace) (x index, first int, err error) {
 // MayContain reports whether the table may have the bare key with this hash; true
 // also if that cannot be found out.
 func (r *Reader) MayContain(hash uint64) bool {
+	if r.closed {
+		return true
+	}
 	pass, err := r.mayContain(hash, nil)
 	return pass || err != nil
 }
