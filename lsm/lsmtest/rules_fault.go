@@ -193,14 +193,28 @@ func fullOnce(w *world) error {
 	})
 }
 
-// endsWell compares the store as it is, and reopened, with the model.
+// endsWell compares the store as it is, and reopened, with the model. What still
+// ran when the disk was full may yet say so.
 func (p *player) endsWell() error {
 	for _, s := range mustParse("scan\nflush\nscan\nreopen\nscan\ndel k00\nflush\ncompact\nscan") {
-		if err := p.step(s); err != nil {
-			return errOf(s, err)
+		if err := p.insist(s); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// insist does a step, again if there was no room.
+func (p *player) insist(s step) error {
+	for tries := 0; ; tries++ {
+		err := p.step(s)
+		switch {
+		case err == nil:
+			return nil
+		case tries > retries || !errors.Is(err, ErrNoSpace):
+			return fmt.Errorf("with room again, %w", errOf(s, err))
+		}
+	}
 }
 
 func fullDisk(w *world) error {
@@ -242,14 +256,8 @@ func fullDisk(w *world) error {
 			}
 		}
 		p.roomAgain()
-		for tries := 0; ; tries++ {
-			err := p.step(del)
-			if err == nil {
-				break
-			}
-			if tries > retries || !errors.Is(err, ErrNoSpace) {
-				return fmt.Errorf("with room again, %w", errOf(del, err))
-			}
+		if err := p.insist(del); err != nil {
+			return err
 		}
 		return p.endsWell()
 	})
