@@ -155,6 +155,9 @@ func (p *player) step(s step) error {
 	case "iter", "iterin", "move", "close":
 		return p.iterator(s)
 	case "clock":
+		// What is held shows its moment; with a clock that goes on, nobody could
+		// say what that is.
+		p.letGo()
 		p.now = p.now.Add(s.wait)
 		return nil
 	case "reopen":
