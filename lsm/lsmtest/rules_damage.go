@@ -64,7 +64,7 @@ func damages(w *world) error {
 			return err
 		}
 		rng := rand.New(rand.NewPCG(w.runs.Seed+uint64(i), 41))
-		want := p.state.pairs(nil, nil, p.now)
+		want := p.state.pairs(nil, nil, p.now())
 		for range max(w.runs.Damages/n, 1) {
 			if err := damageOnce(w, p, want, rng); err != nil {
 				return fmt.Errorf("option set %q: %w", w.set.Name, err)

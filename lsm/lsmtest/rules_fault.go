@@ -109,12 +109,12 @@ func (p *player) settles(failed *step) error {
 	if err != nil {
 		return fmt.Errorf("reading after an error: %w", err)
 	}
-	without := compare(got, p.state.pairs(nil, nil, p.now), p.set.MayDrop)
+	without := compare(got, p.state.pairs(nil, nil, p.now()), p.set.MayDrop)
 	if without == nil || failed == nil || len(failed.ops) == 0 {
 		return without
 	}
-	next := p.state.apply(failed.ops, p.now)
-	if compare(got, next.pairs(nil, nil, p.now), p.set.MayDrop) != nil {
+	next := p.state.apply(failed.ops, p.now())
+	if compare(got, next.pairs(nil, nil, p.now()), p.set.MayDrop) != nil {
 		return fmt.Errorf("after a write that failed, reading shows neither what was before it nor what would be after: %w", without)
 	}
 	p.state = next
