@@ -20,7 +20,10 @@ type Inserter struct {
 }
 
 // gap is where an entry belongs on one level: behind before, and before after.
-type gap struct{ before, after node }
+type gap struct {
+	before node
+	after  link
+}
 
 // Add adds an entry. It copies userKey and value. With ErrFull or ErrExists
 // readers see the list as it was. ins may be nil.
@@ -29,7 +32,8 @@ func (l *List) Add(userKey []byte, trailer uint64, value []byte, ins *Inserter) 
 	if ins == nil {
 		ins = &local
 	}
-	if l.find(userKey, trailer, ins) {
+	prefix := l.prefix(userKey)
+	if l.find(userKey, trailer, prefix, ins) {
 		return ErrExists
 	}
 	height := heightOf(trailer)
@@ -39,7 +43,7 @@ func (l *List) Add(userKey []byte, trailer uint64, value []byte, ins *Inserter) 
 	}
 	// From the lowest level up: a node that is found on a level is on all below.
 	for level := range height {
-		if !l.insert(n, level, userKey, trailer, &ins.gaps[level]) {
+		if !l.insert(linkTo(n, prefix), level, userKey, trailer, &ins.gaps[level]) {
 			return ErrExists
 		}
 	}
@@ -53,7 +57,7 @@ func (l *List) Add(userKey []byte, trailer uint64, value []byte, ins *Inserter) 
 }
 
 // find makes the gaps of ins those of the entry; true if the list has it.
-func (l *List) find(userKey []byte, trailer uint64, ins *Inserter) (exists bool) {
+func (l *List) find(userKey []byte, trailer uint64, prefix uint32, ins *Inserter) (exists bool) {
 	top := int(l.height.Load()) - 1
 	level := 0
 	if !ins.ready {
@@ -62,7 +66,7 @@ func (l *List) find(userKey []byte, trailer uint64, ins *Inserter) (exists bool)
 		}
 		ins.ready, level = true, top
 	}
-	for level < top && !l.fits(ins.gaps[level], userKey, trailer) {
+	for level < top && !l.fits(ins.gaps[level], userKey, trailer, prefix) {
 		level++
 	}
 	before := l.head
@@ -70,7 +74,7 @@ func (l *List) find(userKey []byte, trailer uint64, ins *Inserter) (exists bool)
 		before = ins.gaps[level].before
 	}
 	for ; level >= 0; level-- {
-		ins.gaps[level], exists = l.walk(before, level, userKey, trailer)
+		ins.gaps[level], exists = l.walk(before, level, userKey, trailer, prefix)
 		if exists {
 			ins.ready = false
 			return true
@@ -81,44 +85,45 @@ func (l *List) find(userKey []byte, trailer uint64, ins *Inserter) (exists bool)
 }
 
 // fits reports whether the entry belongs into g.
-func (l *List) fits(g gap, userKey []byte, trailer uint64) bool {
+func (l *List) fits(g gap, userKey []byte, trailer uint64, prefix uint32) bool {
 	return (g.before == l.head || l.compare(g.before, userKey, trailer) < 0) &&
-		(g.after == 0 || l.compare(g.after, userKey, trailer) > 0)
+		(g.after.node() == 0 || l.compareLink(g.after, userKey, trailer, prefix) > 0)
 }
 
 // walk returns the entry's gap on a level, from a node before it.
-func (l *List) walk(before node, level int, userKey []byte, trailer uint64) (g gap, exists bool) {
+func (l *List) walk(before node, level int, userKey []byte, trailer uint64, prefix uint32) (g gap, exists bool) {
 	for {
-		after := l.next(before, level)
-		if after == 0 {
-			return gap{before, 0}, false
+		after := l.after(before, level)
+		if after.node() == 0 {
+			return gap{before, after}, false
 		}
-		if c := l.compare(after, userKey, trailer); c >= 0 {
+		if c := l.compareLink(after, userKey, trailer, prefix); c >= 0 {
 			return gap{before, after}, c == 0
 		}
-		before = after
+		before = after.node()
 	}
 }
 
-// insert links n into its gap on a level, and leaves in g the gap behind n; false
-// if somebody else has added the entry.
-func (l *List) insert(n node, level int, userKey []byte, trailer uint64, g *gap) bool {
+// insert makes to the link into its gap on a level, and leaves in g the gap behind
+// its node; false if somebody else has added the entry.
+func (l *List) insert(to link, level int, userKey []byte, trailer uint64, g *gap) bool {
+	n := to.node()
 	for {
-		atomic.StoreUint32(l.link(n, level), uint32(g.after))
+		atomic.StoreUint64(l.link(n, level), uint64(g.after))
 		if level == 0 {
 			atomic.StoreUint32(l.prev(n), uint32(g.before))
 		}
-		if atomic.CompareAndSwapUint32(l.link(g.before, level), uint32(g.after), uint32(n)) {
+		if atomic.CompareAndSwapUint64(l.link(g.before, level), uint64(g.after), uint64(to)) {
 			break
 		}
 		// Others have added entries into the gap.
 		var exists bool
-		if *g, exists = l.walk(g.before, level, userKey, trailer); exists {
+		if *g, exists = l.walk(g.before, level, userKey, trailer, to.prefix()); exists {
 			return false
 		}
 	}
-	if level == 0 && g.after != 0 {
-		atomic.StoreUint32(l.prev(g.after), uint32(n))
+	if after := g.after.node(); level == 0 && after != 0 {
+		atomic.StoreUint32(l.prev(after), uint32(n))
 	}
 	g.before = n
 	return true

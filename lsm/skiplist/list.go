@@ -115,19 +115,44 @@ func (l *List) compare(n node, userKey []byte, trailer uint64) int {
 	return 0
 }
 
+// prefix returns the first bytes of a key, in an order that never contradicts the
+// keys': equal prefixes decide nothing.
+func (l *List) prefix(userKey []byte) uint32 {
+	bare := l.order.Bare(userKey)
+	if len(bare) >= 4 {
+		return binary.BigEndian.Uint32(bare)
+	}
+	var b [4]byte
+	copy(b[:], bare)
+	return binary.BigEndian.Uint32(b[:])
+}
+
+// compareLink is compare with the node that w leads to; prefix is the entry's.
+func (l *List) compareLink(w link, userKey []byte, trailer uint64, prefix uint32) int {
+	if p := w.prefix(); p != prefix {
+		if p < prefix {
+			return -1
+		}
+		return 1
+	}
+	return l.compare(w.node(), userKey, trailer)
+}
+
 // seek returns the last node before userKey and trailer and the first one not
 // before it; 0 for none.
 func (l *List) seek(userKey []byte, trailer uint64) (before, from node) {
 	before = l.head
+	prefix := l.prefix(userKey)
 	// A node that stopped the search on one level stops it on those below.
 	var stop node
 	for level := int(l.height.Load()) - 1; level >= 0; level-- {
 		for {
-			from = l.next(before, level)
+			after := l.after(before, level)
+			from = after.node()
 			if from == stop {
 				break
 			}
-			if from == 0 || l.compare(from, userKey, trailer) >= 0 {
+			if from == 0 || l.compareLink(after, userKey, trailer, prefix) >= 0 {
 				stop = from
 				break
 			}
