@@ -21,7 +21,7 @@ import (
 // reads at a node, the lowest links and the key, is on one cache line or two that
 // follow each other. Nodes begin at multiples of eight.
 //
-// prev is a hint: a node before this one, nearly always the one directly before.
+// prev is a node before this one, nearly always the one directly before.
 const (
 	linkSize   = 8
 	headerSize = 8
@@ -29,37 +29,31 @@ const (
 	align      = 8
 )
 
-// link is the offset of the next node on a level, 0 at the end, and above it the
-// first bytes of that node's key. Where they decide, a search does not touch the
-// node, which is most often not in the processor's cache: on each level it
-// touches those it goes to, and not the one that stops it.
-type link uint64
-
-func linkTo(n node, prefix uint32) link { return link(prefix)<<32 | link(n) }
-
-func (w link) node() node     { return node(w) }
-func (w link) prefix() uint32 { return uint32(w >> 32) }
-
 // node is the offset of a header in the arena; 0 is none.
 type node uint32
 
+// link leads to the next node on a level: its offset, 0 at the end, and in the
+// upper half what is known of its key without a look at it (see hint).
+type link uint64
+
+func makeLink(n node, h hint) link { return link(h)<<32 | link(n) }
+
+func (k link) node() node { return node(k) }
+func (k link) hint() hint { return hint(k >> 32) }
+
 // at returns the address of the byte at offset off. All offsets are the list's
 // own: only its methods write the arena.
-func (l *List) at(off uint32) unsafe.Pointer {
-	return unsafe.Add(l.base, off)
-}
+func (l *List) at(off uint32) unsafe.Pointer { return unsafe.Add(l.base, off) }
 
-func (l *List) link(n node, level int) *uint64 {
+// linkOf returns the address of the link of n on a level.
+func (l *List) linkOf(n node, level int) *uint64 {
 	return (*uint64)(l.at(uint32(n) - uint32(level+1)*linkSize))
 }
 
-// after returns the link from n to the next node on a level.
-func (l *List) after(n node, level int) link {
-	return link(atomic.LoadUint64(l.link(n, level)))
+// next returns the link of n on a level.
+func (l *List) next(n node, level int) link {
+	return link(atomic.LoadUint64(l.linkOf(n, level)))
 }
-
-// next returns the node after n on a level.
-func (l *List) next(n node, level int) node { return l.after(n, level).node() }
 
 func (l *List) keyLen(n node) *uint32 { return (*uint32)(l.at(uint32(n))) }
 func (l *List) prev(n node) *uint32   { return (*uint32)(l.at(uint32(n) + 4)) }
