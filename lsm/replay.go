@@ -161,6 +161,10 @@ func (r *replayer) add(seq uint64, data []byte) error {
 		r.mem, _ = newFlatMemtable(r.db.order)
 	}
 	f := r.mem.flat
+	if len(f.data) > r.db.opts.MemTableSize/smallReplay/4 {
+		// It will be a whole memtable: pages that are not used cost nothing.
+		f.data = slices.Grow(f.data, max(len(data), r.db.opts.MemTableSize-len(f.data)))
+	}
 	start, n := len(f.data), len(f.entries)
 	if err == nil {
 		err = f.add(data, &r.mem.spans, false)
