@@ -324,6 +324,40 @@ func TestIteratorBoundsAndPrefix(t *testing.T) {
 	require.Equal(t, "b", string(it.Key()))
 }
 
+// TestIteratorSkipsManyVersions: the next key after one written many times is
+// the next key, however close.
+func TestIteratorSkipsManyVersions(t *testing.T) {
+	for _, stamps := range []bool{false, true} {
+		db := openTest(t, "db", &Options{InMemory: true, Timestamps: stamps})
+		for i := range 3 * skipSteps {
+			b := db.NewBatch()
+			for _, k := range []string{"a", "a\x00", "a\xff\xff\xff\xff\xff\xff\xff\xff", "b"} {
+				switch {
+				case stamps:
+					b.PutAt([]byte(k), uint64(i+1), fmt.Append(nil, i))
+				case k == "b" && i%2 == 1:
+					b.Delete([]byte(k))
+				default:
+					b.Put([]byte(k), fmt.Append(nil, i))
+				}
+			}
+			require.NoError(t, db.Apply(b))
+		}
+		var got []string
+		for kv, err := range db.Range(nil, nil) {
+			require.NoError(t, err)
+			got = append(got, fmt.Sprintf("%q=%s", kv.Key, kv.Value))
+		}
+		last := fmt.Sprint(3*skipSteps - 1)
+		want := []string{`"a"=` + last, `"a\x00"=` + last, `"a\xff\xff\xff\xff\xff\xff\xff\xff"=` + last}
+		if stamps {
+			want = append(want, `"b"=`+last)
+		}
+		require.Equal(t, want, got, "RULE L3: keys behind many versions, timestamps %v", stamps)
+		require.NoError(t, db.Close())
+	}
+}
+
 func TestBatchErrors(t *testing.T) {
 	db := openTest(t, "db", small(vfs.NewMem(), nil))
 	defer db.Close()

@@ -55,9 +55,9 @@ func (f *flat) add(data []byte, spans *spanList, keep bool) error {
 	if keep && base == 0 {
 		f.data = data
 	} else {
-		f.data = append(f.data, data...)
+		f.data = append(grown(f.data, len(data)), data...)
 	}
-	f.entries = slices.Grow(f.entries, min(int(r.count), len(data)))
+	f.entries = grown(f.entries, min(int(r.count), len(data)))
 	for seq := r.seq; ; seq++ {
 		e, ok, err := r.next()
 		switch {
@@ -83,6 +83,15 @@ func (f *flat) add(data []byte, spans *spanList, keep bool) error {
 			key: uint32(end - len(e.key)), end: uint32(end), value: uint32(stop - len(e.value)), stop: uint32(stop),
 		})
 	}
+}
+
+// grown returns s with room for n more. It grows in larger steps than append does
+// with large slices, which would copy a replayed log five times over.
+func grown[T any](s []T, n int) []T {
+	if cap(s)-len(s) >= n {
+		return s
+	}
+	return slices.Grow(s, max(n, 3*len(s)))
 }
 
 func uvarintLen(n int) int {

@@ -246,12 +246,25 @@ func (it *Iterator) Prev() bool {
 	return it.backward()
 }
 
+// skipSteps is how many entries of a key are walked over before the next key is
+// sought: a key written over and over has thousands of them in a memtable.
+const skipSteps = 8
+
 // skipKey moves the merger past the entries of the key shown.
 func (it *Iterator) skipKey() {
-	for it.at != nil && bytes.Equal(it.bare(), it.key) {
-		it.at = it.m.Next()
+	for n := 0; it.at != nil && bytes.Equal(it.bare(), it.key); n++ {
+		if n == skipSteps {
+			it.seek = append(it.seek[:0], it.key...)
+			it.seek = append(it.seek, lastSuffix[:int(it.db.order)+key.TrailerLen]...)
+			it.at = it.m.skipTo(it.seek)
+		} else {
+			it.at = it.m.Next()
+		}
 	}
 }
+
+// lastSuffix is the oldest timestamp and trailer that a key can have.
+const lastSuffix = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 
 // skipVersion moves the merger to the next version of the key shown: one
 // timestamp is one version, however often it was written.

@@ -161,6 +161,20 @@ func (m *merger) Next() []byte {
 	return m.top()
 }
 
+// skipTo moves on to the first key at or after ikey, which must be beyond the
+// merger's. Only sources before it are asked.
+func (m *merger) skipTo(ikey []byte) []byte {
+	if m.reverse {
+		m.turn(false)
+	}
+	for i := range m.sources {
+		if s := &m.sources[i]; s.key != nil && m.order.Compare(s.key, ikey) < 0 {
+			m.set(s, s.cur.SeekGE(ikey))
+		}
+	}
+	return m.build()
+}
+
 // Prev moves back; the merger must be at a key.
 func (m *merger) Prev() []byte {
 	if !m.reverse {

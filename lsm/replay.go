@@ -22,11 +22,13 @@ import (
 // replayer collects the records of the log.
 type replayer struct {
 	db     *DB
-	mem    *memtable // the flat memtable being made; nil: none yet
-	starts []int     // where its batches begin
-	room   int       // what they would take in an arena
-	first  uint64    // record with which it begins
-	nextOK uint64    // the sequence number that must come next
+	mem    *memtable   // the flat memtable being made; nil: none yet
+	starts []int       // where its batches begin
+	full   []*memtable // those made before it
+	room   int         // what they would take in an arena
+	first  uint64      // record with which it begins
+	nextOK uint64      // the sequence number that must come next
+	open   []pointer   // to values that may be lost
 }
 
 // replay reads the log from the first record that is not in a table.
@@ -40,24 +42,21 @@ func (d *DB) replay() error {
 		return &CorruptError{File: path, Reason: fmt.Sprintf(
 			"the log holds records %d to %d, and the manifest needs those from %d on", first, last, d.logFirst)}
 	}
-	cut, err := d.checkPointers()
+	r := replayer{db: d}
+	if err := r.read(last + 1); err != nil {
+		return err
+	}
+	cut, err := d.firstLost(r.open)
 	if err != nil {
 		return err
 	}
-	r := replayer{db: d, first: d.logFirst, nextOK: d.pipe.nextSeq}
-	for record, err := range d.log.Records(d.logFirst) {
-		if err != nil {
-			return err
+	if cut > 0 {
+		if !d.opts.ReadOnly {
+			if err := d.log.TruncateBack(cut - 1); err != nil {
+				return err
+			}
 		}
-		if record.Seq == cut {
-			break
-		}
-		if err := r.add(record.Seq, record.Data); err != nil {
-			return err
-		}
-	}
-	if cut > 0 && !d.opts.ReadOnly {
-		if err := d.log.TruncateBack(cut - 1); err != nil {
+		if err := r.read(cut); err != nil {
 			return err
 		}
 	}
@@ -66,32 +65,51 @@ func (d *DB) replay() error {
 	return r.finish()
 }
 
-// checkPointers returns the first record of the log that points to a value which
-// a crash has lost, 0 for none: it, and what follows it, was promised to nobody.
-// Values that a later mark vouches for were durable; they are not read here, and
-// damage to them shows when they are.
-func (d *DB) checkPointers() (cut uint64, err error) {
-	type pointer struct {
-		record uint64
-		vlog.Pointer
-	}
-	var open []pointer
+// pointer is one that no mark has vouched for, and where it is from.
+type pointer struct {
+	record uint64
+	vlog.Pointer
+}
+
+// read makes memtables of the records from the first that is in no table up to,
+// and without, end.
+func (r *replayer) read(end uint64) error {
+	d := r.db
+	*r = replayer{db: d, first: d.logFirst, nextOK: d.pipe.nextSeq}
 	for record, err := range d.log.Records(d.logFirst) {
 		if err != nil {
-			return 0, err
+			return err
 		}
-		if len(record.Data) < batchHeader || !mayPoint(record.Data) {
-			continue
+		if record.Seq >= end {
+			break
 		}
-		r, _ := openBatch(record.Data)
-		for e, ok, err := r.next(); ok && err == nil; e, ok, err = r.next() {
-			if p, ok := pointerOf(e); ok && e.kind == key.Mark {
-				open = slices.DeleteFunc(open, func(o pointer) bool { return covers(p, o.Pointer) })
-			} else if ok {
-				open = append(open, pointer{record.Seq, p})
-			}
+		if err := r.add(record.Seq, record.Data); err != nil {
+			return err
+		}
+		r.point(record.Seq, record.Data)
+	}
+	return nil
+}
+
+// point notes what a record points to. What a mark says was durable needs no
+// look; damage to it shows when it is read.
+func (r *replayer) point(seq uint64, data []byte) {
+	if !mayPoint(data) {
+		return
+	}
+	b, _ := openBatch(data)
+	for e, ok, err := b.next(); ok && err == nil; e, ok, err = b.next() {
+		if p, ok := pointerOf(e); ok && e.kind == key.Mark {
+			r.open = slices.DeleteFunc(r.open, func(o pointer) bool { return covers(p, o.Pointer) })
+		} else if ok {
+			r.open = append(r.open, pointer{seq, p})
 		}
 	}
+}
+
+// firstLost returns the first record of the log that points to a value which a
+// crash has lost, 0 for none: it, and what follows it, was promised to nobody.
+func (d *DB) firstLost(open []pointer) (cut uint64, err error) {
 	var buf []byte
 	for _, p := range open {
 		var damage *vlog.CorruptError
@@ -143,6 +161,10 @@ func (r *replayer) add(seq uint64, data []byte) error {
 		r.mem, _ = newFlatMemtable(r.db.order)
 	}
 	f := r.mem.flat
+	if len(f.data) > r.db.opts.MemTableSize/smallReplay/4 {
+		// It will be a whole memtable: pages that are not used cost nothing.
+		f.data = slices.Grow(f.data, max(len(data), r.db.opts.MemTableSize-len(f.data)))
+	}
 	start, n := len(f.data), len(f.entries)
 	if err == nil {
 		err = f.add(data, &r.mem.spans, false)
@@ -164,8 +186,7 @@ func (r *replayer) push(next uint64) {
 	m := r.mem
 	m.flat.sort()
 	m.logFirst, m.last, m.free = r.first, r.nextOK-1, r.db.freeMemtable
-	r.db.liveValues.hold(m, 0)
-	r.db.mems = append(r.db.mems, m)
+	r.full = append(r.full, m)
 	r.mem, r.starts, r.room, r.first = nil, nil, 0, next
 }
 
@@ -178,6 +199,10 @@ func (r *replayer) finish() error {
 	d := r.db
 	if r.room > d.opts.MemTableSize/smallReplay {
 		r.push(d.log.LastSeq() + 1)
+	}
+	for _, m := range r.full {
+		d.liveValues.hold(m, 0)
+		d.mems = append(d.mems, m)
 	}
 	d.rotate()
 	d.mutable.logFirst = r.first
