@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/anishathalye/porcupine v1.3.1
+	github.com/klauspost/compress v1.18.7
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/sys v0.49.0
 )

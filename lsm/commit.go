@@ -1,0 +1,411 @@
+package lsm
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/flagship-go/flagship/lsm/key"
+	"github.com/flagship-go/flagship/lsm/vlog"
+)
+
+// The commit pipeline. A batch takes its sequence numbers and its place in the
+// log under one lock, which is short: a copy into the kernel's pages. Then the
+// inserts of many batches run side by side, and at the end the batches become
+// visible in the order of their numbers, so that nobody sees a later one without
+// an earlier one (rule L2).
+//
+//	batch 1  |lock: 7-9, log|  insert 7 8 9  |visible=9
+//	batch 2        |lock: 10, log| insert 10 | waits  |visible=10
+//	batch 3            |lock: 11-12, log|    insert 11 12     |visible=12
+//
+// Whoever wants its batch durable asks the log for a sync afterwards, one sync
+// serving all who wait (internal/wal).
+type pipeline struct {
+	// mu is the short lock: sequence numbers, the log, the end of the value log,
+	// and which memtable is written to.
+	mu      sync.Mutex
+	nextSeq uint64
+
+	order sync.Mutex
+	queue []*commit // in the order of sequence numbers; done ones are at the front only for a moment
+	head  int
+}
+
+// commit is the state of a batch on its way.
+type commit struct {
+	last    uint64 // its last sequence number
+	mem     *memtable
+	logSeq  uint64
+	payload []byte // what is inserted: the batch, or its copy with pointers
+	split   []byte // memory for the copy
+
+	used     bool
+	inserted bool
+	wait     sync.WaitGroup
+}
+
+func (c *commit) reset() { c.used, c.inserted, c.mem, c.payload = false, false, nil, nil }
+
+// enter puts c at the end of the queue; under pipeline.mu.
+func (p *pipeline) enter(c *commit) {
+	c.wait.Add(1)
+	p.order.Lock()
+	p.queue = append(p.queue, c)
+	p.order.Unlock()
+}
+
+// leave marks c as inserted, makes visible what can be, and returns when c is.
+func (p *pipeline) leave(c *commit, visible func(seq uint64)) {
+	p.order.Lock()
+	c.inserted = true
+	for p.head < len(p.queue) && p.queue[p.head].inserted {
+		first := p.queue[p.head]
+		p.queue[p.head] = nil
+		p.head++
+		visible(first.last)
+		first.wait.Done()
+	}
+	if p.head == len(p.queue) {
+		p.queue, p.head = p.queue[:0], 0
+	}
+	p.order.Unlock()
+	c.wait.Wait()
+}
+
+// Apply makes the writes of b, all of them or none. When it returns nil they are
+// visible, and as durable as Options.SyncWrites and Batch.Sync ask for. With
+// [vfs.ErrNoSpace] nothing is written and the batch may be applied again. Safe
+// for concurrent use, each batch by one goroutine.
+func (d *DB) Apply(b *Batch) error {
+	switch {
+	case b.err != nil:
+		return b.err
+	case b.used:
+		return ErrBatchUsed
+	case b.db != d:
+		return fmt.Errorf("lsm: batch of another store")
+	case b.count == 0:
+		return d.writable()
+	}
+	if err := d.commit(b); err != nil {
+		return err
+	}
+	if b.Sync || d.opts.SyncWrites {
+		if err := d.syncTo(b.logSeq); err != nil {
+			return err
+		}
+	}
+	d.afterWrite()
+	return nil
+}
+
+// commit takes b through the pipeline.
+func (d *DB) commit(b *Batch) error {
+	large := b.room > d.opts.MemTableSize/2
+	d.pipe.mu.Lock()
+	if err := d.prepare(b, large); err != nil {
+		d.pipe.mu.Unlock()
+		return err
+	}
+	b.used = true
+	d.pipe.enter(&b.commit)
+	d.pipe.mu.Unlock()
+	var err error
+	if !large {
+		if err = b.mem.insert(b.payload); err != nil {
+			// The room was reserved: this is a mistake of the store's own.
+			err = d.fail(fmt.Errorf("lsm: inserting a batch: %w", err))
+		}
+		b.mem.reserved.Add(-int64(b.room))
+	}
+	d.pipe.leave(&b.commit, d.visible.Store)
+	if !large {
+		// Only now may a flush begin. Before, a snapshot could be taken that does
+		// not see this batch, and needs what the batch has overwritten.
+		b.mem.writers.Done()
+	}
+	return err
+}
+
+// prepare gives b its sequence numbers, its memtable and its place in the log.
+func (d *DB) prepare(b *Batch, large bool) error {
+	if err := d.makeRoom(b.room, large); err != nil {
+		return err
+	}
+	seq := d.pipe.nextSeq
+	b.seal(seq)
+	b.payload = b.data
+	if b.large > 0 {
+		if err := d.separate(b); err != nil {
+			return err
+		}
+	}
+	if d.log != nil {
+		var err error
+		if b.logSeq, err = d.log.Append(b.payload); err != nil {
+			return d.writeError(fmt.Errorf("lsm: writing the log: %w", err))
+		}
+	}
+	d.stats.logged.Add(uint64(len(b.payload)))
+	d.pipe.nextSeq = seq + uint64(b.count)
+	b.last = d.pipe.nextSeq - 1
+	if large {
+		if b.large == 0 {
+			b.data = nil // the memtable keeps it
+		} else {
+			b.split = nil
+		}
+		return d.pushFlat(b.payload)
+	}
+	b.mem = d.mutable
+	b.mem.used = true
+	b.mem.reserved.Add(int64(b.room))
+	b.mem.writers.Add(1)
+	return nil
+}
+
+// maxPointer is the most that a pointer into the value log takes.
+const maxPointer = 32
+
+// separate moves the large values of b to the value log (rule L10: the value is
+// in the kernel before the log names it, and durable before the log is asked to
+// be), and makes a copy of b with pointers in their place. The copy ends with a
+// mark: what was known durable of the value log by then. Of a pointer that leads
+// nowhere after a crash it tells whether anybody was promised the value.
+func (d *DB) separate(b *Batch) error {
+	values, out := d.sepValues[:0], append(b.split[:0], b.data[:batchHeader]...)
+	r, _ := openBatch(b.data)
+	for {
+		e, ok, err := r.next()
+		if err != nil {
+			return err
+		} else if !ok {
+			break
+		}
+		if body, ok := d.separable(e); ok {
+			values = append(values, body)
+		}
+	}
+	d.valuesMu.Lock()
+	points, err := d.values.Append(values, d.sepPoints[:0])
+	d.valuesMu.Unlock()
+	if err != nil {
+		return d.writeError(fmt.Errorf("lsm: writing the value log: %w", err))
+	}
+	r, _ = openBatch(b.data)
+	for i := 0; ; {
+		e, ok, _ := r.next()
+		if !ok {
+			break
+		}
+		if _, ok := d.separable(e); ok {
+			out = appendPointer(out, e, points[i])
+			i++
+		} else {
+			out = appendEntry(out, e)
+		}
+	}
+	file, offset := d.values.Durable()
+	mark := vlog.Pointer{File: file, Offset: offset}
+	out = appendEntry(out, entry{kind: key.Mark, value: mark.Append(nil)})
+	b.split, b.payload = out, out
+	for _, p := range points {
+		d.mutable.values += int64(p.Length)
+	}
+	clear(values)
+	d.sepValues, d.sepPoints = values[:0], points[:0]
+	return nil
+}
+
+// separable returns the value of e without its expiry, and whether it goes to
+// the value log.
+func (d *DB) separable(e entry) ([]byte, bool) {
+	body := e.value
+	switch {
+	case e.kind == key.SetTTL && len(body) >= 8:
+		body = body[8:]
+	case e.kind != key.Set:
+		return nil, false
+	}
+	return body, len(body) >= d.opts.ValueThreshold
+}
+
+// appendEntry encodes e as Batch.append does.
+func appendEntry(dst []byte, e entry) []byte {
+	dst = appendBytes(append(dst, byte(e.kind)), e.key)
+	if e.kind != key.Delete {
+		dst = appendBytes(dst, e.value)
+	}
+	return dst
+}
+
+func appendBytes(dst, b []byte) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(b))), b...)
+}
+
+// appendPointer encodes e with its value replaced by its place in the value log.
+func appendPointer(dst []byte, e entry, p vlog.Pointer) []byte {
+	var buf [8 + maxPointer]byte
+	value := buf[:0]
+	kind := key.Pointer
+	if e.kind == key.SetTTL {
+		kind, value = key.PointerTTL, append(value, e.value[:8]...)
+	}
+	return appendEntry(dst, entry{kind: kind, key: e.key, value: p.Append(value)})
+}
+
+// makeRoom returns when a batch may be written: there is a memtable with room for
+// it, and flushes and compactions are not too far behind. Under pipe.mu.
+func (d *DB) makeRoom(room int, large bool) error {
+	if err := d.writable(); err != nil {
+		return err
+	}
+	full := room > d.mutable.room() || d.mutable.values > d.valueRoom || large && d.mutable.used
+	if !full && !large && !d.slow.Load() {
+		return nil
+	}
+	if err := d.stall(full || large); err != nil {
+		return err
+	}
+	if full {
+		d.rotate()
+	}
+	return nil
+}
+
+// rotate makes the memtable immutable, and begins another. Under pipe.mu.
+func (d *DB) rotate() {
+	m := newMemtable(d.arenas.get(d.opts.MemTableSize), d.order, d.opts.BitsPerKey)
+	m.free = d.freeMemtable
+	d.mu.Lock()
+	d.markMemtable(m)
+	if d.mutable != nil {
+		d.mutable.last = d.pipe.nextSeq - 1
+	}
+	d.mutable = m
+	d.mems = append(d.mems[:len(d.mems):len(d.mems)], m)
+	old := d.publish(d.state.Load().version)
+	d.kick()
+	d.mu.Unlock()
+	old.unref()
+}
+
+// freeMemtable is called when nobody reads m any more.
+func (d *DB) freeMemtable(m *memtable) {
+	if m.arena != nil {
+		d.arenas.put(m)
+	}
+	d.liveValues.drop(m)
+}
+
+// markMemtable notes where the logs are when m begins. Under pipe.mu and d.mu.
+func (d *DB) markMemtable(m *memtable) {
+	if d.log != nil {
+		m.logFirst = d.log.LastSeq() + 1
+	}
+	d.liveValues.hold(m, d.values.Head())
+	// Values that no table points to cannot be told from garbage yet: they are
+	// bounded by a part of those that are live.
+	d.valueRoom = max(d.opts.ValueLogFileSize/2, d.liveValues.bytes.Load()/8)
+}
+
+// pushFlat puts a batch that is already in the log behind the memtable, as one of
+// its own, and begins another for what follows. Under pipe.mu.
+func (d *DB) pushFlat(payload []byte) error {
+	m, err := newFlatMemtable(d.order, payload)
+	if err != nil {
+		return d.fail(fmt.Errorf("lsm: sorting a batch: %w", err))
+	}
+	m.logFirst, m.last, m.free = d.mutable.logFirst, d.pipe.nextSeq-1, d.freeMemtable
+	d.liveValues.hold(m, d.liveValues.held(d.mutable))
+	d.mu.Lock()
+	d.markMemtable(d.mutable)
+	// The memtable is unused, makeRoom saw to that: it goes behind the batch.
+	last := len(d.mems) - 1
+	d.mems = append(d.mems[:last:last], m, d.mutable)
+	old := d.publish(d.state.Load().version)
+	d.kick()
+	d.mu.Unlock()
+	old.unref()
+	return nil
+}
+
+// syncTo makes the log durable up to a record, and first all values that it may
+// point to: not only those of this record, for the records before it become
+// durable too (rule L10).
+func (d *DB) syncTo(seq uint64) error {
+	if d.log == nil {
+		return nil
+	}
+	if err := d.values.Sync(); err != nil {
+		return d.fail(fmt.Errorf("lsm: syncing the value log: %w", err))
+	}
+	if err := d.log.Sync(seq); err != nil {
+		return d.fail(fmt.Errorf("lsm: syncing the log: %w", err))
+	}
+	return nil
+}
+
+// Sync makes every write that has returned durable.
+func (d *DB) Sync() error {
+	if err := d.writable(); err != nil || d.log == nil {
+		return err
+	}
+	return d.syncTo(d.log.LastSeq())
+}
+
+// Put sets key to value.
+func (d *DB) Put(k, value []byte) error {
+	b := d.getBatch()
+	b.Put(k, value)
+	return d.applyOwn(b)
+}
+
+// PutTTL sets key to value until ttl from now.
+func (d *DB) PutTTL(k, value []byte, ttl time.Duration) error {
+	b := d.getBatch()
+	b.PutTTL(k, value, ttl)
+	return d.applyOwn(b)
+}
+
+// Delete removes key; one that is not there may be deleted too.
+func (d *DB) Delete(k []byte) error {
+	b := d.getBatch()
+	b.Delete(k)
+	return d.applyOwn(b)
+}
+
+// Merge puts operand on top of what key holds, for Options.MergeOperator.
+func (d *DB) Merge(k, operand []byte) error {
+	b := d.getBatch()
+	b.Merge(k, operand)
+	return d.applyOwn(b)
+}
+
+// DeleteRange removes the keys from start up to, and without, end.
+func (d *DB) DeleteRange(start, end []byte) error {
+	b := d.getBatch()
+	b.DeleteRange(start, end)
+	return d.applyOwn(b)
+}
+
+func (d *DB) getBatch() *Batch {
+	if b, ok := d.batches.Get().(*Batch); ok {
+		return b
+	}
+	return d.NewBatch()
+}
+
+// keepBatch is the longest batch of the store's own that is used again.
+const keepBatch = 1 << 20
+
+func (d *DB) applyOwn(b *Batch) error {
+	err := d.Apply(b)
+	if cap(b.data)+cap(b.split) <= keepBatch {
+		b.Reset()
+		d.batches.Put(b)
+	}
+	return err
+}

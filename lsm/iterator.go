@@ -1,0 +1,553 @@
+package lsm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"iter"
+	"math"
+	"runtime/debug"
+	"sync"
+
+	"github.com/flagship-go/flagship/lsm/key"
+	"github.com/flagship-go/flagship/lsm/table"
+)
+
+// An Iterator sees one moment of the store. Below it a merger hands it every
+// entry of every source, newest first within a key; of those it shows, for each
+// key, the newest that is visible, unless that one says that there is nothing:
+//
+//	merger:    a#9 put | c#7 delete | c#3 put | d#12 put | d#5 put | e#4 merge | e#2 put
+//	at #10:    a=..      (hidden)     skipped   too new    d=..      e=merge(e#2, e#4)
+//
+// Backwards the entries of a key come oldest first, and the last one that is
+// visible decides.
+//
+// An Iterator is not safe for concurrent use; several of them are. It pins the
+// files it reads until Close.
+type Iterator struct {
+	db    *DB
+	state *readState
+	opts  IterOptions
+	seq   uint64
+	now   int64
+	owned bool // state is the iterator's to release
+
+	m      merger
+	levels []levelCursor
+	spans  []*key.Fragments
+	trace  *table.Trace
+
+	// at is where the merger is, and where it stands against the entry shown.
+	at    []byte
+	stand stand
+
+	valid   bool
+	key     []byte // the bare key shown
+	trailer uint64
+	ts      uint64
+	// The value shown: in the merger at at when lazy, else in val. A pointer is
+	// followed when the caller asks.
+	lazy     bool
+	val      []byte
+	out      []byte
+	seek     []byte
+	operands [][]byte
+	err      error
+}
+
+// IterOptions bound what an iterator shows. Its slices are copied.
+type IterOptions struct {
+	// Lower is the first key shown, and Upper the first that is not; nil: none.
+	Lower, Upper []byte
+	// Prefix shows only keys that begin with it; it replaces the bounds.
+	Prefix []byte
+	// AllVersions shows every version that is kept of a key, newest first, down
+	// to where it was deleted. Such an iterator goes forwards only.
+	AllVersions bool
+	// At is the timestamp to read at, in a store with Options.Timestamps: of
+	// each key the newest version that is not above. 0: the newest.
+	At uint64
+}
+
+// stand says where the merger stands.
+type stand uint8
+
+const (
+	onEntry stand = iota // on the entry that decided what is shown
+	pastKey              // after all entries of the key shown
+	preKey               // before all entries of the key shown
+	nowhere              // unpositioned
+)
+
+var errForwardOnly = errors.New("lsm: an iterator over all versions goes forwards only")
+
+var iterators = sync.Pool{New: func() any { return new(Iterator) }}
+
+// newIterator returns an iterator at seq over a read state, of which it takes over
+// the caller's reference when owned.
+func (d *DB) newIterator(state *readState, owned bool, seq uint64, o *IterOptions, tr *table.Trace) *Iterator {
+	it := iterators.Get().(*Iterator)
+	it.db, it.state, it.owned, it.seq, it.trace = d, state, owned, seq, tr
+	it.now = d.opts.Clock().UnixNano()
+	it.setOptions(o)
+	it.valid, it.err, it.stand = false, nil, nowhere
+
+	v := state.version
+	sources := it.m.sources[:0]
+	it.spans = it.spans[:0]
+	for _, mem := range state.mems {
+		sources = append(sources, source{cur: mem.cursor()})
+		if f := mem.spans.fragments(d.order); f != nil {
+			it.spans = append(it.spans, f)
+		}
+	}
+	if v.spans != nil {
+		it.spans = append(it.spans, v.spans)
+	}
+	runs := v.runs()
+	if cap(it.levels) < len(runs) {
+		it.levels = make([]levelCursor, len(runs))
+	}
+	it.levels = it.levels[:len(runs)]
+	for i, run := range runs {
+		it.levels[i].init(v, run, false, tr)
+		sources = append(sources, source{cur: &it.levels[i]})
+	}
+	it.m.init(d.order, sources)
+	return it
+}
+
+func (it *Iterator) setOptions(o *IterOptions) {
+	lower, upper := it.opts.Lower[:0], it.opts.Upper[:0]
+	it.opts = IterOptions{At: math.MaxUint64}
+	if o == nil {
+		return
+	}
+	from, to := o.Lower, o.Upper
+	if o.Prefix != nil {
+		from, to = o.Prefix, prefixEnd(o.Prefix)
+	}
+	if from != nil {
+		it.opts.Lower = append(lower, from...)
+	}
+	if to != nil {
+		it.opts.Upper = append(upper, to...)
+		if it.opts.Upper == nil {
+			it.opts.Upper = []byte{}
+		}
+	}
+	it.opts.AllVersions = o.AllVersions
+	if o.At != 0 {
+		it.opts.At = o.At
+	}
+}
+
+// prefixEnd returns the first key after all that begin with prefix; nil when
+// there is none.
+func prefixEnd(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] != 0xff {
+			end := append([]byte(nil), prefix[:i+1]...)
+			end[i]++
+			return end
+		}
+	}
+	return nil
+}
+
+// seekKey returns the internal key before all entries of the bare key k.
+func (it *Iterator) seekKey(k []byte) []byte {
+	it.seek = append(it.seek[:0], k...)
+	if it.db.opts.Timestamps {
+		it.seek = binary.BigEndian.AppendUint64(it.seek, 0)
+	}
+	// The trailer that sorts first: all ones, inverted.
+	it.seek = binary.BigEndian.AppendUint64(it.seek, 0)
+	return it.seek
+}
+
+// First moves to the first key and reports whether there is one.
+func (it *Iterator) First() bool {
+	if it.opts.Lower != nil {
+		return it.SeekGE(it.opts.Lower)
+	}
+	defer table.Guard(debug.SetPanicOnFault(true), &it.err)
+	it.at = it.m.First()
+	return it.forward()
+}
+
+// Last moves to the last key and reports whether there is one.
+func (it *Iterator) Last() bool {
+	if it.opts.Upper != nil {
+		return it.SeekLT(it.opts.Upper)
+	}
+	defer table.Guard(debug.SetPanicOnFault(true), &it.err)
+	it.at = it.m.Last()
+	return it.backward()
+}
+
+// SeekGE moves to the first key at or after k and reports whether there is one.
+func (it *Iterator) SeekGE(k []byte) bool {
+	defer table.Guard(debug.SetPanicOnFault(true), &it.err)
+	if it.opts.Lower != nil && bytes.Compare(k, it.opts.Lower) < 0 {
+		k = it.opts.Lower
+	}
+	it.at = it.m.SeekGE(it.seekKey(k))
+	return it.forward()
+}
+
+// SeekLT moves to the last key before k and reports whether there is one.
+func (it *Iterator) SeekLT(k []byte) bool {
+	defer table.Guard(debug.SetPanicOnFault(true), &it.err)
+	if it.opts.Upper != nil && bytes.Compare(k, it.opts.Upper) > 0 {
+		k = it.opts.Upper
+	}
+	it.at = it.m.SeekLT(it.seekKey(k))
+	return it.backward()
+}
+
+// Next moves to the next key. An iterator that has not been positioned, or has
+// gone back past its first key, moves to the first.
+func (it *Iterator) Next() bool {
+	if it.stand == nowhere || it.stand == preKey && !it.valid {
+		return it.First()
+	}
+	if !it.valid {
+		return false
+	}
+	defer table.Guard(debug.SetPanicOnFault(true), &it.err)
+	switch {
+	case it.stand == preKey:
+		// The merger stands before the key, or before everything.
+		it.at = it.m.SeekGE(it.seekKey(it.key))
+		it.skipKey()
+	case it.stand == onEntry && it.opts.AllVersions:
+		it.skipVersion()
+	case it.stand == onEntry:
+		it.at = it.m.Next()
+		it.skipKey()
+	}
+	return it.forward()
+}
+
+// Prev moves to the key before. An iterator that has gone past its last key moves
+// to the last.
+func (it *Iterator) Prev() bool {
+	if it.stand == nowhere || it.stand != preKey && !it.valid {
+		return it.Last()
+	}
+	if !it.valid {
+		return false
+	}
+	defer table.Guard(debug.SetPanicOnFault(true), &it.err)
+	if it.stand != preKey {
+		it.at = it.m.SeekLT(it.seekKey(it.key))
+	}
+	return it.backward()
+}
+
+// skipKey moves the merger past the entries of the key shown.
+func (it *Iterator) skipKey() {
+	for it.at != nil && bytes.Equal(it.bare(), it.key) {
+		it.at = it.m.Next()
+	}
+}
+
+// skipVersion moves the merger to the next version of the key shown: one
+// timestamp is one version, however often it was written.
+func (it *Iterator) skipVersion() {
+	ts := it.ts
+	for it.at = it.m.Next(); it.at != nil && it.db.opts.Timestamps && bytes.Equal(it.bare(), it.key); it.at = it.m.Next() {
+		user := key.UserKey(it.at)
+		if ^binary.BigEndian.Uint64(user[len(user)-8:]) != ts {
+			return
+		}
+	}
+}
+
+// bare returns the key at which the merger is, without timestamp and trailer.
+func (it *Iterator) bare() []byte {
+	return it.at[:len(it.at)-key.TrailerLen-int(it.db.order)]
+}
+
+// visible reports whether the entry at which the merger is counts: it is not
+// newer than the moment shown, and not covered by a range delete that counts.
+func (it *Iterator) visible(trailer uint64) bool {
+	seq := key.SeqOf(trailer)
+	if seq > it.seq {
+		return false
+	}
+	user := it.at[:len(it.at)-key.TrailerLen]
+	if it.db.opts.Timestamps {
+		if it.ts = ^binary.BigEndian.Uint64(user[len(user)-8:]); it.ts > it.opts.At {
+			return false
+		}
+	}
+	for _, f := range it.spans {
+		if f.Cover(user, it.seq) > seq {
+			return false
+		}
+	}
+	return true
+}
+
+// forward shows the first key from the merger's place on.
+func (it *Iterator) forward() bool {
+	it.valid = false
+	for it.at != nil && it.err == nil {
+		trailer := key.TrailerOf(it.at)
+		if it.opts.Upper != nil && bytes.Compare(it.bare(), it.opts.Upper) >= 0 {
+			it.at = nil
+			break
+		}
+		if !it.visible(trailer) {
+			it.at = it.m.Next()
+			continue
+		}
+		it.key = append(it.key[:0], it.bare()...)
+		it.trailer = trailer
+		switch kind := key.KindOf(trailer); {
+		case kind == key.Merge:
+			return it.mergeForward()
+		case kind == key.Delete || expired(kind, it.m.Value, it.now):
+			it.at = it.m.Next()
+			it.skipKey()
+		default:
+			it.lazy, it.valid, it.stand = true, true, onEntry
+			return true
+		}
+	}
+	it.stand = pastKey
+	return it.end()
+}
+
+// end reports the end of the merger, or the error that looks like one.
+func (it *Iterator) end() bool {
+	if it.err == nil {
+		it.err = it.m.Err()
+	}
+	return false
+}
+
+// expired reports whether an entry has had its time; value is called only for
+// kinds that have one.
+func expired(kind key.Kind, value func() []byte, now int64) bool {
+	if kind != key.SetTTL && kind != key.PointerTTL {
+		return false
+	}
+	v := value()
+	return len(v) < 8 || int64(binary.LittleEndian.Uint64(v)) <= now
+}
+
+// mergeForward collects the operands of the key shown, down to a value or to
+// nothing, and shows what they make.
+func (it *Iterator) mergeForward() bool {
+	var base []byte
+	it.operands = it.operands[:0]
+	for it.at != nil && bytes.Equal(it.bare(), it.key) {
+		trailer := key.TrailerOf(it.at)
+		kind := key.KindOf(trailer)
+		if !it.visible(trailer) {
+			it.at = it.m.Next()
+			continue
+		}
+		if kind == key.Merge {
+			it.operands = append(it.operands, bytes.Clone(it.m.Value()))
+			it.at = it.m.Next()
+			continue
+		}
+		if kind != key.Delete && !expired(kind, it.m.Value, it.now) {
+			if base, it.err = it.db.resolve(nil, kind, it.m.Value()); base == nil {
+				base = []byte{}
+			}
+		}
+		break
+	}
+	it.skipKey()
+	return it.showMerged(base, pastKey)
+}
+
+// showMerged shows the key with its operands, newest first, applied to base.
+func (it *Iterator) showMerged(base []byte, where stand) bool {
+	if it.err == nil {
+		it.err = it.m.Err()
+	}
+	if it.err != nil {
+		return false
+	}
+	v, err := it.db.merge(it.key, base, it.operands)
+	if err != nil {
+		it.err = err
+		return false
+	}
+	it.val, it.lazy, it.valid, it.stand = append(it.val[:0], v...), false, true, where
+	return true
+}
+
+// backward shows the last key from the merger's place back.
+func (it *Iterator) backward() bool {
+	it.valid = false
+	if it.opts.AllVersions {
+		it.err = errForwardOnly
+	}
+	for it.at != nil && it.err == nil {
+		if it.opts.Lower != nil && bytes.Compare(it.bare(), it.opts.Lower) < 0 {
+			it.at = nil
+			break
+		}
+		if it.backKey() {
+			return true
+		}
+	}
+	it.stand = preKey
+	return it.end()
+}
+
+// backKey goes over the entries of the key at which the merger is, oldest first,
+// and reports whether they leave something to show.
+func (it *Iterator) backKey() bool {
+	it.key = append(it.key[:0], it.bare()...)
+	it.operands = it.operands[:0]
+	var kind key.Kind
+	var trailer, ts uint64
+	found := false
+	for it.at != nil && bytes.Equal(it.bare(), it.key) {
+		t := key.TrailerOf(it.at)
+		switch k := key.KindOf(t); {
+		case !it.visible(t):
+		case k == key.Merge:
+			it.operands = append(it.operands, bytes.Clone(it.m.Value()))
+			trailer = t
+		default:
+			it.operands = it.operands[:0]
+			if found = k != key.Delete && !expired(k, it.m.Value, it.now); found {
+				it.val = append(it.val[:0], it.m.Value()...)
+			}
+			kind, trailer, ts = k, t, it.ts
+		}
+		it.at = it.m.Prev()
+	}
+	it.trailer, it.ts = trailer, ts
+	if len(it.operands) > 0 {
+		return it.backMerged(kind, found)
+	}
+	// The merger has moved on: only an error there makes what was read doubtful.
+	if it.err = it.m.Err(); !found || it.err != nil {
+		return false
+	}
+	it.lazy, it.valid, it.stand = false, true, preKey
+	return true
+}
+
+func (it *Iterator) backMerged(kind key.Kind, found bool) bool {
+	var base []byte
+	if found {
+		if base, it.err = it.db.resolve(nil, kind, it.val); base == nil {
+			base = []byte{}
+		}
+	}
+	for i, j := 0, len(it.operands)-1; i < j; i, j = i+1, j-1 {
+		it.operands[i], it.operands[j] = it.operands[j], it.operands[i]
+	}
+	it.trailer = key.Trailer(key.SeqOf(it.trailer), key.Merge)
+	return it.showMerged(base, preKey)
+}
+
+// Valid reports whether the iterator is at a key.
+func (it *Iterator) Valid() bool { return it.valid }
+
+// Key returns the key, valid until the iterator moves.
+func (it *Iterator) Key() []byte { return it.key }
+
+// Version returns the sequence number of the write shown, or, in a store with
+// timestamps, its timestamp.
+func (it *Iterator) Version() uint64 {
+	if it.db.opts.Timestamps {
+		return it.ts
+	}
+	return key.SeqOf(it.trailer)
+}
+
+// Value returns the value, valid until the iterator moves. When it cannot be read
+// it is nil, and Err says why.
+func (it *Iterator) Value() []byte {
+	if !it.valid {
+		return nil
+	}
+	kind := key.KindOf(it.trailer)
+	if !it.lazy && (kind == key.Set || kind == key.Merge) {
+		return it.val
+	}
+	v, err := it.readValue(kind)
+	if err != nil {
+		it.valid, it.err = false, err
+		return nil
+	}
+	return v
+}
+
+// readValue copies the value out of the block that it is in: a mapped file may
+// fault, and only here, under guard, is that an error and no crash.
+func (it *Iterator) readValue(kind key.Kind) (v []byte, err error) {
+	defer table.Guard(debug.SetPanicOnFault(true), &err)
+	raw := it.val
+	if it.lazy {
+		raw = it.m.Value()
+	}
+	it.out, err = it.db.resolve(it.out[:0], kind, raw)
+	return it.out, err
+}
+
+// Err returns the error that ended the iteration, nil at an end of the keys.
+func (it *Iterator) Err() error { return it.err }
+
+// Close releases what the iterator pins, and returns its error. It must be called
+// once, and no method after it.
+func (it *Iterator) Close() error {
+	err := it.err
+	if err == errForwardOnly {
+		err = nil
+	}
+	if cerr := it.m.Close(); err == nil {
+		err = cerr
+	}
+	if it.owned {
+		it.db.release(it.state)
+	}
+	clear(it.spans)
+	clear(it.levels)
+	it.state, it.trace, it.at, it.valid = nil, nil, nil, false
+	it.db = nil
+	iterators.Put(it)
+	return err
+}
+
+// KV is a key and its value.
+type KV struct{ Key, Value []byte }
+
+// Range iterates over the keys from lower up to, and without, upper as they are
+// when the loop begins; nil bounds are open. Key and value are valid until the
+// next round. An error comes last, with an empty KV.
+func (d *DB) Range(lower, upper []byte) iter.Seq2[KV, error] {
+	return func(yield func(KV, error) bool) {
+		it, err := d.NewIter(&IterOptions{Lower: lower, Upper: upper})
+		if err != nil {
+			yield(KV{}, err)
+			return
+		}
+		for ok := it.First(); ok; ok = it.Next() {
+			v := it.Value()
+			if it.err != nil {
+				break
+			}
+			if !yield(KV{it.key, v}, nil) {
+				it.Close()
+				return
+			}
+		}
+		if err := it.Close(); err != nil {
+			yield(KV{}, err)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package lsm
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/flagship-go/flagship/lsm/bloom"
+	"github.com/flagship-go/flagship/lsm/key"
+	"github.com/flagship-go/flagship/lsm/skiplist"
+)
+
+// memtable holds writes that are in the log and in no table yet. Its entries
+// are in a skiplist, or, of a batch too large for one and of what a reopened
+// store finds in its log, in a sorted array (flat).
+//
+// Range deletes are few and cover many keys, so they are kept apart.
+type memtable struct {
+	order  key.Order
+	list   *skiplist.List // nil when flat is set
+	filter *bloom.Live    // nil: none
+	flat   *flat
+
+	arena []byte
+	// reserved is the worst case of what is being inserted; used says that
+	// anything was, or is about to be. Both grow under the commit lock.
+	reserved atomic.Int64
+	used     bool
+
+	// writers are the batches being inserted: a flush waits for them.
+	writers sync.WaitGroup
+	refs    atomic.Int32
+	free    func(*memtable)
+
+	// logFirst is the log's first record that may be in this memtable or in a
+	// later one, last the last sequence number in it, once it is immutable, and
+	// values the bytes in the value log that it points to.
+	logFirst, last uint64
+	values         int64
+
+	spans spanList
+}
+
+// newMemtable returns an empty memtable on the given arena.
+func newMemtable(arena []byte, order key.Order, bitsPerKey int) *memtable {
+	m := &memtable{order: order, list: skiplist.New(arena, order), arena: arena}
+	if bitsPerKey > 0 {
+		m.filter = bloom.NewLive(len(arena)/assumedEntry, bitsPerKey)
+	}
+	m.refs.Store(1)
+	return m
+}
+
+// room returns what may still be reserved. An entry takes less than its worst
+// case, which shows once it is inserted; one that ends between the two looks is
+// counted twice.
+func (m *memtable) room() int {
+	reserved := int(m.reserved.Load())
+	return len(m.arena) - m.list.Size() - reserved
+}
+
+// assumedEntry is the arena bytes of an entry by which a memtable's filter is
+// sized: with smaller entries it lets more reads through in vain.
+const assumedEntry = 128
+
+// insert adds the entries of a sealed batch. It may run beside other inserts.
+func (m *memtable) insert(data []byte) error {
+	r, err := openBatch(data)
+	if err != nil {
+		return err
+	}
+	var splice skiplist.Inserter
+	for seq := r.seq; ; seq++ {
+		e, ok, err := r.next()
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			return nil
+		case e.kind == key.Mark:
+			seq--
+			continue
+		case e.kind == key.RangeDelete:
+			m.spans.add(key.Span{Start: e.key, End: e.value, Seq: seq})
+			continue
+		}
+		if m.filter != nil {
+			m.filter.Add(bloom.Hash(m.order.Bare(e.key)))
+		}
+		if err := m.list.Add(e.key, key.Trailer(seq, e.kind), e.value, &splice); err != nil {
+			return err
+		}
+	}
+}
+
+// get returns the newest entry of the user key k that a reader at seq sees;
+// hash is the filter's of k.
+func (m *memtable) get(k []byte, hash uint64, seq uint64) (trailer uint64, value []byte, ok bool) {
+	if m.flat != nil {
+		return m.flat.get(k, seq)
+	}
+	if m.filter != nil && !m.filter.MayContain(hash) {
+		return 0, nil, false
+	}
+	return m.list.Get(k, seq)
+}
+
+func (m *memtable) cursor() key.Cursor {
+	if m.flat != nil {
+		return &flatCursor{f: m.flat, at: -1}
+	}
+	return m.list.NewCursor()
+}
+
+func (m *memtable) ref() { m.refs.Add(1) }
+
+func (m *memtable) unref() {
+	if m.refs.Add(-1) == 0 && m.free != nil {
+		m.free(m)
+	}
+}
+
+// arenas keeps the arenas of memtables that are gone: a new one would cost the
+// zeroing of all its pages.
+type arenas struct {
+	mu   sync.Mutex
+	free [][]byte
+}
+
+// keepArenas is how many arenas wait for reuse.
+const keepArenas = 2
+
+func (a *arenas) get(size int) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n := len(a.free); n > 0 {
+		arena := a.free[n-1]
+		a.free = a.free[:n-1]
+		return arena
+	}
+	return make([]byte, size)
+}
+
+func (a *arenas) put(m *memtable) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.free) < keepArenas {
+		a.free = append(a.free, m.arena)
+	}
+}
+
+// spanList is the range deletes of a memtable. Readers want them in pieces,
+// which are made when one asks and not at every write.
+type spanList struct {
+	n      atomic.Int32
+	pieces atomic.Pointer[spanPieces]
+
+	mu  sync.Mutex
+	all []key.Span
+}
+
+type spanPieces struct {
+	of int // how many spans it is made of
+	f  *key.Fragments
+}
+
+// add copies s.
+func (l *spanList) add(s key.Span) {
+	s.Start, s.End = append([]byte(nil), s.Start...), append([]byte(nil), s.End...)
+	l.mu.Lock()
+	l.all = append(l.all, s)
+	l.n.Store(int32(len(l.all)))
+	l.mu.Unlock()
+}
+
+func (l *spanList) len() int { return int(l.n.Load()) }
+
+// fragments returns all range deletes added so far.
+func (l *spanList) fragments(order key.Order) *key.Fragments {
+	n := l.len()
+	if n == 0 {
+		return nil
+	}
+	if p := l.pieces.Load(); p != nil && p.of >= n {
+		return p.f
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := &spanPieces{of: len(l.all), f: order.Fragment(l.all)}
+	l.pieces.Store(p)
+	return p.f
+}

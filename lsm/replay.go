@@ -1,0 +1,196 @@
+package lsm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/flagship-go/flagship/lsm/key"
+	"github.com/flagship-go/flagship/lsm/skiplist"
+	"github.com/flagship-go/flagship/lsm/vlog"
+)
+
+// What the log holds and no table does is read back when the store is opened.
+// Much of it becomes flat memtables, which are sorted and not inserted key by
+// key; a little goes into the memtable for the next writes.
+//
+//	manifest: logFirst 41     log: 39 40 | 41 42 43 ...... 90 | 91 92
+//	                              in tables   flat, flushed      memtable
+
+// replayer collects the records of the log.
+type replayer struct {
+	db     *DB
+	mem    *memtable // the flat memtable being made; nil: none yet
+	starts []int     // where its batches begin
+	room   int       // what they would take in an arena
+	first  uint64    // record with which it begins
+	nextOK uint64    // the sequence number that must come next
+}
+
+// replay reads the log from the first record that is not in a table.
+func (d *DB) replay() error {
+	if d.log == nil {
+		return nil
+	}
+	path := filepath.Join(d.dir, logDir)
+	first, last := d.log.FirstSeq(), d.log.LastSeq()
+	if first > d.logFirst || last+1 < d.logFirst {
+		return &CorruptError{File: path, Reason: fmt.Sprintf(
+			"the log holds records %d to %d, and the manifest needs those from %d on", first, last, d.logFirst)}
+	}
+	cut, err := d.checkPointers()
+	if err != nil {
+		return err
+	}
+	r := replayer{db: d, first: d.logFirst, nextOK: d.pipe.nextSeq}
+	for record, err := range d.log.Records(d.logFirst) {
+		if err != nil {
+			return err
+		}
+		if record.Seq == cut {
+			break
+		}
+		if err := r.add(record.Seq, record.Data); err != nil {
+			return err
+		}
+	}
+	if cut > 0 && !d.opts.ReadOnly {
+		if err := d.log.TruncateBack(cut - 1); err != nil {
+			return err
+		}
+	}
+	d.stats.replayed.Store(r.nextOK - d.pipe.nextSeq)
+	d.pipe.nextSeq = r.nextOK
+	return r.finish()
+}
+
+// checkPointers returns the first record of the log that points to a value which
+// a crash has lost, 0 for none: it, and what follows it, was promised to nobody.
+// Values that a later mark vouches for were durable; they are not read here, and
+// damage to them shows when they are.
+func (d *DB) checkPointers() (cut uint64, err error) {
+	type pointer struct {
+		record uint64
+		vlog.Pointer
+	}
+	var open []pointer
+	for record, err := range d.log.Records(d.logFirst) {
+		if err != nil {
+			return 0, err
+		}
+		if len(record.Data) < batchHeader || !mayPoint(record.Data) {
+			continue
+		}
+		r, _ := openBatch(record.Data)
+		for e, ok, err := r.next(); ok && err == nil; e, ok, err = r.next() {
+			if p, ok := pointerOf(e); ok && e.kind == key.Mark {
+				open = slices.DeleteFunc(open, func(o pointer) bool { return covers(p, o.Pointer) })
+			} else if ok {
+				open = append(open, pointer{record.Seq, p})
+			}
+		}
+	}
+	var buf []byte
+	for _, p := range open {
+		var damage *vlog.CorruptError
+		if buf, err = d.values.Read(p.Pointer, buf[:0]); errors.As(err, &damage) {
+			d.stats.cut.Add(d.log.LastSeq() - p.record + 1)
+			d.opts.Logger.Warn("lsm: cut records whose values a crash has lost", "dir", d.dir, "from", p.record, "to", d.log.LastSeq(), "reason", err)
+			return p.record, nil
+		} else if err != nil {
+			return 0, err // the disk failed: that says nothing of the value
+		}
+	}
+	return 0, nil
+}
+
+// mayPoint reports whether a record may have pointers: then it ends with a mark.
+func mayPoint(record []byte) bool {
+	tail := record[max(batchHeader, len(record)-maxPointer-3):]
+	return bytes.IndexByte(tail, byte(key.Mark)) >= 0
+}
+
+// pointerOf returns what an entry points to, or vouches for.
+func pointerOf(e entry) (vlog.Pointer, bool) {
+	value := e.value
+	switch {
+	case e.kind == key.PointerTTL && len(value) >= 8:
+		value = value[8:]
+	case e.kind != key.Pointer && e.kind != key.Mark:
+		return vlog.Pointer{}, false
+	}
+	p, err := vlog.ParsePointer(value)
+	return p, err == nil
+}
+
+// covers reports whether a mark says that the value at p was durable.
+func covers(mark, p vlog.Pointer) bool {
+	return p.File < mark.File || p.File == mark.File && p.Offset+uint64(p.Length) <= mark.Offset
+}
+
+// add takes one record.
+func (r *replayer) add(seq uint64, data []byte) error {
+	b, err := openBatch(data)
+	if err == nil && b.seq != r.nextOK {
+		err = fmt.Errorf("it begins with sequence number %d where %d comes next", b.seq, r.nextOK)
+	}
+	if r.mem != nil && len(r.mem.flat.data)+len(data) > r.db.opts.MemTableSize {
+		r.push(seq)
+	}
+	if r.mem == nil {
+		r.mem, _ = newFlatMemtable(r.db.order)
+	}
+	f := r.mem.flat
+	start, n := len(f.data), len(f.entries)
+	if err == nil {
+		err = f.add(data, &r.mem.spans, false)
+	}
+	if err != nil {
+		return &CorruptError{File: filepath.Join(r.db.dir, logDir), Reason: fmt.Sprintf("record %d: %v", seq, err)}
+	}
+	r.starts = append(r.starts, start)
+	for _, e := range f.entries[n:] {
+		r.room += skiplist.NodeSize(int(e.end-e.key), int(e.stop-e.value))
+	}
+	r.nextOK += uint64(b.count)
+	return nil
+}
+
+// push ends the flat memtable; next is the record with which the one after it
+// begins.
+func (r *replayer) push(next uint64) {
+	m := r.mem
+	m.flat.sort()
+	m.logFirst, m.last, m.free = r.first, r.nextOK-1, r.db.freeMemtable
+	r.db.liveValues.hold(m, 0)
+	r.db.mems = append(r.db.mems, m)
+	r.mem, r.starts, r.room, r.first = nil, nil, 0, next
+}
+
+// smallReplay is the part of a memtable that is inserted, so that a store that is
+// opened often does not write a small table each time.
+const smallReplay = 4
+
+// finish disposes of the last records collected.
+func (r *replayer) finish() error {
+	d := r.db
+	if r.room > d.opts.MemTableSize/smallReplay {
+		r.push(d.log.LastSeq() + 1)
+	}
+	d.rotate()
+	d.mutable.logFirst = r.first
+	d.liveValues.hold(d.mutable, 0)
+	for i, start := range r.starts {
+		data := r.mem.flat.data[start:]
+		if i+1 < len(r.starts) {
+			data = data[:r.starts[i+1]-start]
+		}
+		d.mutable.used = true
+		if err := d.mutable.insert(data); err != nil {
+			return fmt.Errorf("lsm: replaying the log: %w", err)
+		}
+	}
+	return nil
+}
