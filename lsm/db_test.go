@@ -289,7 +289,7 @@ func TestPowerCutLeavesAPrefix(t *testing.T) {
 		require.NoError(t, err, "RULE L4: seed %d: what a power cut leaves is no store", seed)
 		got := model{}
 		for kv, err := range after.Range(nil, nil) {
-			require.NoError(t, err, "RULE L10: seed %d", seed)
+			require.NoError(t, err, "RULE L4: seed %d: what the store names is not there", seed)
 			got[string(kv.Key)] = string(kv.Value)
 		}
 		at := -1
