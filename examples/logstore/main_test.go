@@ -162,7 +162,9 @@ func TestEachLineIsStoredOnceThoughProcessesAreKilled(t *testing.T) {
 		c.cmd.Wait()
 		requireOnce(t, dir, file, text.Bytes(), acked)
 	}
-	start(t, args...).cmd.Wait()
+	c := start(t, args...)
+	io.Copy(io.Discard, c.stderr)
+	require.NoError(t, c.cmd.Wait())
 	requireOnce(t, dir, file, text.Bytes(), map[string]uint64{file: uint64(text.Len()), "generated-0": 2000, "generated-1": 2000, "generated-2": 2000})
 	rule(t, "G2", len(stored(t, dir, file)) == n, "of %d lines of the file %d are there", n, len(stored(t, dir, file)))
 	t.Logf("%d kills", killed)

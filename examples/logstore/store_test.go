@@ -268,7 +268,7 @@ func TestBoundsAreBeginningsOfTimes(t *testing.T) {
 		require.NoError(t, err, text)
 		require.Equal(t, want, got, text)
 	}
-	for _, text := range []string{"yesterday", "2026/11", "2026-11-26T18:11:22.0000000000Z", "20261", "-"} {
+	for _, text := range []string{"yesterday", "2026/11", "2026-11-26T18:11:22.0000000000", "20261", "-"} {
 		_, err := bound(text, now)
 		require.Error(t, err, text)
 	}
