@@ -1,13 +1,8 @@
 package lsm
 
 import (
-	"encoding/binary"
 	"fmt"
 	"sync"
-	"time"
-
-	"github.com/flagship-go/flagship/lsm/key"
-	"github.com/flagship-go/flagship/lsm/vlog"
 )
 
 // The commit pipeline. A batch takes its sequence numbers and its place in the
@@ -166,96 +161,6 @@ func (d *DB) prepare(b *Batch, large bool) error {
 	return nil
 }
 
-// maxPointer is the most that a pointer into the value log takes.
-const maxPointer = 32
-
-// separate moves the large values of b to the value log (rule L10: the value is
-// in the kernel before the log names it, and durable before the log is asked to
-// be), and makes a copy of b with pointers in their place. The copy ends with a
-// mark: what was known durable of the value log by then. Of a pointer that leads
-// nowhere after a crash it tells whether anybody was promised the value.
-func (d *DB) separate(b *Batch) error {
-	values, out := d.sepValues[:0], append(b.split[:0], b.data[:batchHeader]...)
-	r, _ := openBatch(b.data)
-	for {
-		e, ok, err := r.next()
-		if err != nil {
-			return err
-		} else if !ok {
-			break
-		}
-		if body, ok := d.separable(e); ok {
-			values = append(values, body)
-		}
-	}
-	d.valuesMu.Lock()
-	points, err := d.values.Append(values, d.sepPoints[:0])
-	d.valuesMu.Unlock()
-	if err != nil {
-		return d.writeError(fmt.Errorf("lsm: writing the value log: %w", err))
-	}
-	r, _ = openBatch(b.data)
-	for i := 0; ; {
-		e, ok, _ := r.next()
-		if !ok {
-			break
-		}
-		if _, ok := d.separable(e); ok {
-			out = appendPointer(out, e, points[i])
-			i++
-		} else {
-			out = appendEntry(out, e)
-		}
-	}
-	file, offset := d.values.Durable()
-	mark := vlog.Pointer{File: file, Offset: offset}
-	out = appendEntry(out, entry{kind: key.Mark, value: mark.Append(nil)})
-	b.split, b.payload = out, out
-	for _, p := range points {
-		d.mutable.values += int64(p.Length)
-	}
-	clear(values)
-	d.sepValues, d.sepPoints = values[:0], points[:0]
-	return nil
-}
-
-// separable returns the value of e without its expiry, and whether it goes to
-// the value log.
-func (d *DB) separable(e entry) ([]byte, bool) {
-	body := e.value
-	switch {
-	case e.kind == key.SetTTL && len(body) >= 8:
-		body = body[8:]
-	case e.kind != key.Set:
-		return nil, false
-	}
-	return body, len(body) >= d.opts.ValueThreshold
-}
-
-// appendEntry encodes e as Batch.append does.
-func appendEntry(dst []byte, e entry) []byte {
-	dst = appendBytes(append(dst, byte(e.kind)), e.key)
-	if e.kind != key.Delete {
-		dst = appendBytes(dst, e.value)
-	}
-	return dst
-}
-
-func appendBytes(dst, b []byte) []byte {
-	return append(binary.AppendUvarint(dst, uint64(len(b))), b...)
-}
-
-// appendPointer encodes e with its value replaced by its place in the value log.
-func appendPointer(dst []byte, e entry, p vlog.Pointer) []byte {
-	var buf [8 + maxPointer]byte
-	value := buf[:0]
-	kind := key.Pointer
-	if e.kind == key.SetTTL {
-		kind, value = key.PointerTTL, append(value, e.value[:8]...)
-	}
-	return appendEntry(dst, entry{kind: kind, key: e.key, value: p.Append(value)})
-}
-
 // makeRoom returns when a batch may be written: there is a memtable with room for
 // it, and flushes and compactions are not too far behind. Under pipe.mu.
 func (d *DB) makeRoom(room int, large bool) error {
@@ -354,58 +259,4 @@ func (d *DB) Sync() error {
 		return err
 	}
 	return d.syncTo(d.log.LastSeq())
-}
-
-// Put sets key to value.
-func (d *DB) Put(k, value []byte) error {
-	b := d.getBatch()
-	b.Put(k, value)
-	return d.applyOwn(b)
-}
-
-// PutTTL sets key to value until ttl from now.
-func (d *DB) PutTTL(k, value []byte, ttl time.Duration) error {
-	b := d.getBatch()
-	b.PutTTL(k, value, ttl)
-	return d.applyOwn(b)
-}
-
-// Delete removes key; one that is not there may be deleted too.
-func (d *DB) Delete(k []byte) error {
-	b := d.getBatch()
-	b.Delete(k)
-	return d.applyOwn(b)
-}
-
-// Merge puts operand on top of what key holds, for Options.MergeOperator.
-func (d *DB) Merge(k, operand []byte) error {
-	b := d.getBatch()
-	b.Merge(k, operand)
-	return d.applyOwn(b)
-}
-
-// DeleteRange removes the keys from start up to, and without, end.
-func (d *DB) DeleteRange(start, end []byte) error {
-	b := d.getBatch()
-	b.DeleteRange(start, end)
-	return d.applyOwn(b)
-}
-
-func (d *DB) getBatch() *Batch {
-	if b, ok := d.batches.Get().(*Batch); ok {
-		return b
-	}
-	return d.NewBatch()
-}
-
-// keepBatch is the longest batch of the store's own that is used again.
-const keepBatch = 1 << 20
-
-func (d *DB) applyOwn(b *Batch) error {
-	err := d.Apply(b)
-	if cap(b.data)+cap(b.split) <= keepBatch {
-		b.Reset()
-		d.batches.Put(b)
-	}
-	return err
 }

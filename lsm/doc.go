@@ -116,10 +116,10 @@
 // # Reading order
 //
 //	options.go, errors.go           what can be asked for, what can go wrong
-//	batch.go, commit.go             the way of a write
+//	batch.go, commit.go, separate.go, put.go   the way of a write
 //	memtable.go, flat.go            where it goes first
 //	db.go, readstate.go, get.go     the store, and the way of a read
-//	merge.go, levelcursor.go, iterator.go, snapshot.go
+//	merge.go, levelcursor.go, iterator.go, iteratevisible.go, snapshot.go
 //	version.go, tables.go           which tables there are
 //	retain.go, build.go, flush.go   from memtables to tables
 //	compaction.go, jobs.go          from tables to tables, and who runs it when

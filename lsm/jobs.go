@@ -186,6 +186,9 @@ func (d *DB) run(j *job) error {
 	case err == nil:
 		d.setJobErr(nil)
 	case errors.Is(err, errAborted):
+		if why := d.failure.Load(); why != nil {
+			err = *why
+		}
 	case errors.Is(err, vfs.ErrNoSpace) && d.failure.Load() == nil:
 		d.setJobErr(err)
 		d.opts.Logger.Warn("lsm: no space", "dir", d.dir, "job", j.name, "err", err)

@@ -39,11 +39,11 @@
 //	           |        of the payload; 0 makes it a mark
 //	          CRC32C of file number, offset, length, durable, body
 //
-//	payload  0     1          uvarints                       entries
-//	         +-----+----------+---------+----------+---------+--------+-------+--------+---------+
-//	         |  1  | NextFile | LastSeq | WALFirst | flags   | added n| table | removed| level,  |
-//	         |     |          |         |          | (bit 0: |        |  ...  |      m | num ... |
-//	         +-----+----------+---------+----------+ stamps) +--------+-------+--------+---------+
+//	payload  0     1          uvarints
+//	         +-----+----------+---------+----------+---------+--------+---------+-------+-----------+------------+
+//	         |  1  | NextFile | LastSeq | WALFirst | WALLast | flags  | added n | table | removed m | level, num |
+//	         |     |          |         |          |         | bit 0: |         |  ...  |           |  ...       |
+//	         +-----+----------+---------+----------+---------+ stamps +---------+-------+-----------+------------+
 //
 //	table    Num, Level, Size, Entries, Deletes, RangeDeletes, MinSeq, MaxSeq  uvarints
 //	         Created, Expires                                                  varints

@@ -12,6 +12,10 @@ type Edit struct {
 	// sequence number that is in a table, WALFirst the first record of the log
 	// that is not.
 	NextFile, LastSeq, WALFirst uint64
+	// WALLast is a record of the log up to which it was durable when the edit
+	// was made: a log that ends before it has lost something. 0: nothing is
+	// said.
+	WALLast uint64
 	// Timestamps says that keys end with the user's timestamp.
 	Timestamps bool
 	// Added and Removed are the tables that come and go. A table that changes
@@ -65,6 +69,7 @@ func (e *Edit) Encode(dst []byte) []byte {
 	b = binary.AppendUvarint(b, e.NextFile)
 	b = binary.AppendUvarint(b, e.LastSeq)
 	b = binary.AppendUvarint(b, e.WALFirst)
+	b = binary.AppendUvarint(b, e.WALLast)
 	flags := uint64(0)
 	if e.Timestamps {
 		flags |= flagTimestamp
@@ -112,7 +117,7 @@ func Decode(b []byte) (Edit, error) {
 		return Edit{}, errEdit
 	}
 	d := decoder{b: b[1:]}
-	e := Edit{NextFile: d.uvarint(), LastSeq: d.uvarint(), WALFirst: d.uvarint()}
+	e := Edit{NextFile: d.uvarint(), LastSeq: d.uvarint(), WALFirst: d.uvarint(), WALLast: d.uvarint()}
 	flags := d.uvarint()
 	e.Timestamps = flags&flagTimestamp != 0
 	for n := d.uvarint(); n > 0 && !d.bad; n-- {

@@ -14,7 +14,7 @@ import (
 func TestEditComesBackAsItWas(t *testing.T) {
 	m := &model{next: 3}
 	for _, e := range []Edit{{}, m.edit(rand.New(rand.NewPCG(1, 10))), m.snapshot(), {
-		NextFile: 1<<64 - 1, LastSeq: 1 << 56, WALFirst: 7, Timestamps: true,
+		NextFile: 1<<64 - 1, LastSeq: 1 << 56, WALFirst: 7, WALLast: 1 << 60, Timestamps: true,
 		Added:   []Table{{Level: 63, Smallest: []byte{0}, Largest: []byte{}}, {Num: 9, Values: []ValueRef{{1, 2, 3}, {1 << 63, 5, 6}}}},
 		Removed: []Removed{{0, 1}, {63, 1<<64 - 1}},
 	}} {
@@ -53,7 +53,7 @@ func FuzzDecode(f *testing.F) {
 	e := m.edit(rand.New(rand.NewPCG(2, 11)))
 	f.Add(e.Encode(nil))
 	f.Add((&Edit{}).Encode(nil))
-	f.Add([]byte{editFormat, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Add([]byte{editFormat, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := Decode(b)
 		if err != nil {

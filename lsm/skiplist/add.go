@@ -19,9 +19,6 @@ type Inserter struct {
 	ready bool
 }
 
-// gap is where an entry belongs on one level: behind before, and before after.
-type gap struct{ before, after node }
-
 // Add adds an entry. It copies userKey and value. With ErrFull or ErrExists
 // readers see the list as it was. ins may be nil.
 func (l *List) Add(userKey []byte, trailer uint64, value []byte, ins *Inserter) error {
@@ -29,7 +26,8 @@ func (l *List) Add(userKey []byte, trailer uint64, value []byte, ins *Inserter) 
 	if ins == nil {
 		ins = &local
 	}
-	if l.find(userKey, trailer, ins) {
+	t := l.target(userKey, trailer)
+	if l.find(&t, ins) {
 		return ErrExists
 	}
 	height := heightOf(trailer)
@@ -39,21 +37,29 @@ func (l *List) Add(userKey []byte, trailer uint64, value []byte, ins *Inserter) 
 	}
 	// From the lowest level up: a node that is found on a level is on all below.
 	for level := range height {
-		if !l.insert(n, level, userKey, trailer, &ins.gaps[level]) {
+		if !l.insert(n, level, &t, &ins.gaps[level]) {
 			return ErrExists
 		}
 	}
-	l.count.Add(1)
+	l.raise(height)
+	if l.count.Add(1) == sampled {
+		l.sample()
+	}
+	return nil
+}
+
+// raise makes searches begin at the given height.
+func (l *List) raise(height int) {
 	for {
 		h := l.height.Load()
 		if int(h) >= height || l.height.CompareAndSwap(h, int32(height)) {
-			return nil
+			return
 		}
 	}
 }
 
-// find makes the gaps of ins those of the entry; true if the list has it.
-func (l *List) find(userKey []byte, trailer uint64, ins *Inserter) (exists bool) {
+// find makes the gaps of ins those of t; true if the list has it.
+func (l *List) find(t *target, ins *Inserter) (exists bool) {
 	top := int(l.height.Load()) - 1
 	level := 0
 	if !ins.ready {
@@ -62,63 +68,48 @@ func (l *List) find(userKey []byte, trailer uint64, ins *Inserter) (exists bool)
 		}
 		ins.ready, level = true, top
 	}
-	for level < top && !l.fits(ins.gaps[level], userKey, trailer) {
+	for level < top && !l.fits(ins.gaps[level], t) {
 		level++
 	}
-	before := l.head
+	g := gap{before: l.head}
 	if level < top {
-		before = ins.gaps[level].before
+		g.before = ins.gaps[level].before
 	}
 	for ; level >= 0; level-- {
-		ins.gaps[level], exists = l.walk(before, level, userKey, trailer)
-		if exists {
+		if g, exists = l.walk(g.before, level, t, g.after.node()); exists {
 			ins.ready = false
 			return true
 		}
-		before = ins.gaps[level].before
+		ins.gaps[level] = g
 	}
 	return false
 }
 
-// fits reports whether the entry belongs into g.
-func (l *List) fits(g gap, userKey []byte, trailer uint64) bool {
-	return (g.before == l.head || l.compare(g.before, userKey, trailer) < 0) &&
-		(g.after == 0 || l.compare(g.after, userKey, trailer) > 0)
-}
-
-// walk returns the entry's gap on a level, from a node before it.
-func (l *List) walk(before node, level int, userKey []byte, trailer uint64) (g gap, exists bool) {
-	for {
-		after := l.next(before, level)
-		if after == 0 {
-			return gap{before, 0}, false
-		}
-		if c := l.compare(after, userKey, trailer); c >= 0 {
-			return gap{before, after}, c == 0
-		}
-		before = after
-	}
+// fits reports whether t belongs into g.
+func (l *List) fits(g gap, t *target) bool {
+	after := g.after.node()
+	return (g.before == l.head || l.compare(g.before, t) < 0) && (after == 0 || l.compare(after, t) > 0)
 }
 
 // insert links n into its gap on a level, and leaves in g the gap behind n; false
 // if somebody else has added the entry.
-func (l *List) insert(n node, level int, userKey []byte, trailer uint64, g *gap) bool {
+func (l *List) insert(n node, level int, t *target, g *gap) bool {
 	for {
-		atomic.StoreUint32(l.link(n, level), uint32(g.after))
+		atomic.StoreUint64(l.linkOf(n, level), uint64(g.after))
 		if level == 0 {
 			atomic.StoreUint32(l.prev(n), uint32(g.before))
 		}
-		if atomic.CompareAndSwapUint32(l.link(g.before, level), uint32(g.after), uint32(n)) {
+		if atomic.CompareAndSwapUint64(l.linkOf(g.before, level), uint64(g.after), uint64(makeLink(n, t.hint))) {
 			break
 		}
 		// Others have added entries into the gap.
 		var exists bool
-		if *g, exists = l.walk(g.before, level, userKey, trailer); exists {
+		if *g, exists = l.walk(g.before, level, t, 0); exists {
 			return false
 		}
 	}
-	if level == 0 && g.after != 0 {
-		atomic.StoreUint32(l.prev(g.after), uint32(n))
+	if after := g.after.node(); level == 0 && after != 0 {
+		atomic.StoreUint32(l.prev(after), uint32(n))
 	}
 	g.before = n
 	return true

@@ -15,37 +15,44 @@ import (
 //	+----+----+--------+------+--------------+----------+-------+
 //	| l1 | l0 | keyLen | prev | internal key | valueLen | value |
 //	+----+----+--------+------+--------------+----------+-------+
-//	  4    4      4       4        keyLen         4       valueLen
+//	  8    8      4       4        keyLen         4       valueLen
 //
 // So the key is at the same place whatever the tower's height, and what a search
 // reads at a node, the lowest links and the key, is on one cache line or two that
-// follow each other. Nodes begin at multiples of four.
+// follow each other. Nodes begin at multiples of eight.
 //
-// A link is the offset of the next node on its level; 0 is the end. prev is a
-// hint: a node before this one, nearly always the one directly before.
+// prev is a node before this one, nearly always the one directly before.
 const (
-	linkSize   = 4
+	linkSize   = 8
 	headerSize = 8
 	valueLen   = 4
-	align      = 4
+	align      = 8
 )
 
 // node is the offset of a header in the arena; 0 is none.
 type node uint32
 
+// link leads to the next node on a level: its offset, 0 at the end, and in the
+// upper half what is known of its key without a look at it (see hint).
+type link uint64
+
+func makeLink(n node, h hint) link { return link(h)<<32 | link(n) }
+
+func (k link) node() node { return node(k) }
+func (k link) hint() hint { return hint(k >> 32) }
+
 // at returns the address of the byte at offset off. All offsets are the list's
 // own: only its methods write the arena.
-func (l *List) at(off uint32) unsafe.Pointer {
-	return unsafe.Add(l.base, off)
+func (l *List) at(off uint32) unsafe.Pointer { return unsafe.Add(l.base, off) }
+
+// linkOf returns the address of the link of n on a level.
+func (l *List) linkOf(n node, level int) *uint64 {
+	return (*uint64)(l.at(uint32(n) - uint32(level+1)*linkSize))
 }
 
-func (l *List) link(n node, level int) *uint32 {
-	return (*uint32)(l.at(uint32(n) - uint32(level+1)*linkSize))
-}
-
-// next returns the node after n on a level.
-func (l *List) next(n node, level int) node {
-	return node(atomic.LoadUint32(l.link(n, level)))
+// next returns the link of n on a level.
+func (l *List) next(n node, level int) link {
+	return link(atomic.LoadUint64(l.linkOf(n, level)))
 }
 
 func (l *List) keyLen(n node) *uint32 { return (*uint32)(l.at(uint32(n))) }

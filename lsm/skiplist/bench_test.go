@@ -39,6 +39,7 @@ func BenchmarkAdd(b *testing.B) {
 		b.Run(fmt.Sprintf("digits=%v", digits), func(b *testing.B) {
 			b.ReportAllocs()
 			var l *List
+			stop := reportCPU(b)
 			for i := 0; b.Loop(); i++ {
 				if i%benchKeys == 0 {
 					l = New(arena, key.Plain)
@@ -47,6 +48,7 @@ func BenchmarkAdd(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+			stop()
 			b.ReportMetric(float64(l.Size())/float64(l.Len()), "B/entry")
 		})
 	}
@@ -64,17 +66,21 @@ func BenchmarkRead(b *testing.B) {
 		rng := rand.New(rand.NewPCG(1, 1))
 		b.Run(fmt.Sprintf("op=get/digits=%v", digits), func(b *testing.B) {
 			b.ReportAllocs()
+			stop := reportCPU(b)
 			for b.Loop() {
 				l.Get(keys[rng.IntN(benchKeys)], key.MaxSeq)
 			}
+			stop()
 		})
 		b.Run(fmt.Sprintf("op=next/digits=%v", digits), func(b *testing.B) {
 			c := l.NewCursor()
+			stop := reportCPU(b)
 			for b.Loop() {
 				if c.Next() == nil {
 					c.First()
 				}
 			}
+			stop()
 		})
 	}
 }
@@ -86,6 +92,7 @@ func BenchmarkAddInOrder(b *testing.B) {
 	var k [16]byte
 	var l *List
 	var ins *Inserter
+	stop := reportCPU(b)
 	for i := 0; b.Loop(); i++ {
 		if i%benchKeys == 0 {
 			l, ins = New(arena, key.Plain), new(Inserter)
@@ -95,4 +102,5 @@ func BenchmarkAddInOrder(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	stop()
 }

@@ -42,7 +42,7 @@ func (c *Cursor) SeekLT(ikey []byte) []byte {
 
 // First goes to the first entry.
 func (c *Cursor) First() []byte {
-	c.at = c.list.next(c.list.head, 0)
+	c.at = c.list.next(c.list.head, 0).node()
 	return c.key()
 }
 
@@ -55,7 +55,7 @@ func (c *Cursor) Last() []byte {
 // Next goes to the next entry; from before the first, to the first.
 func (c *Cursor) Next() []byte {
 	if c.at != 0 {
-		c.at = c.list.next(c.at, 0)
+		c.at = c.list.next(c.at, 0).node()
 	}
 	return c.key()
 }
@@ -93,7 +93,7 @@ func (l *List) last() node {
 	n := l.head
 	for level := int(l.height.Load()) - 1; level >= 0; level-- {
 		for {
-			after := l.next(n, level)
+			after := l.next(n, level).node()
 			if after == 0 {
 				break
 			}
@@ -103,12 +103,12 @@ func (l *List) last() node {
 	return n
 }
 
-// before returns the node before n. The hint at n may have missed the nodes
-// added between it and n at the same time as others: they are walked over.
+// before returns the node before n. Where entries were added at the same time,
+// prev may have missed some between it and n: they are walked over.
 func (l *List) before(n node) node {
 	p := node(atomic.LoadUint32(l.prev(n)))
 	for {
-		after := l.next(p, 0)
+		after := l.next(p, 0).node()
 		if after == n {
 			return p
 		}

@@ -19,9 +19,9 @@ var (
 	ErrExists = errors.New("skiplist: entry exists")
 )
 
-// maxHeight is the height of the head's tower: with a quarter of the nodes of a
-// level on the next one it is enough for 4^12 entries, more than an arena holds.
-const maxHeight = 12
+// maxHeight is the height of the head's tower. With half of the nodes of a level
+// on the next one, the highest has a few hundred in the largest arena.
+const maxHeight = 20
 
 // List is a sorted list of entries in an arena. It is safe for concurrent use:
 // entries are added and read at the same time, and none is removed.
@@ -35,11 +35,14 @@ type List struct {
 	count atomic.Int64
 	// height is the highest tower's.
 	height atomic.Int32
+	basis  atomic.Pointer[basis]
 }
 
-// New returns an empty list in the given arena, which must be at least
-// [MinArena] long and less than 4 GiB. The arena belongs to the list until its
-// last use; it need not be zero.
+// MinArena is the least length of an arena.
+const MinArena = 256
+
+// New returns an empty list in the given arena, from [MinArena] bytes to 4 GiB - 1
+// long. The arena belongs to the list until its last use; it need not be zero.
 func New(arena []byte, o key.Order) *List {
 	if len(arena) < MinArena || int64(len(arena)) > math.MaxUint32 {
 		panic("skiplist: an arena has from MinArena bytes to 4 GiB - 1")
@@ -48,16 +51,13 @@ func New(arena []byte, o key.Order) *List {
 	skip := int(-uintptr(base) & (align - 1))
 	l := &List{base: unsafe.Add(base, skip), skip: skip, size: int64(len(arena) - skip), order: o}
 	l.head = l.newNode(maxHeight, nil, 0, nil)
-	for i := range maxHeight {
-		*l.link(l.head, i) = 0
+	for level := range maxHeight {
+		*l.linkOf(l.head, level) = 0
 	}
 	*l.prev(l.head) = 0
 	l.height.Store(1)
 	return l
 }
-
-// MinArena is the least length of an arena: the head and a small entry fit.
-const MinArena = 256
 
 // NodeSize returns the most bytes of the arena that adding an entry takes, for a
 // user key and a value of these lengths.
@@ -90,51 +90,79 @@ func (l *List) newNode(height int, userKey []byte, trailer uint64, value []byte)
 }
 
 // heightOf draws the height of a node's tower: 1, and one more with probability
-// 1/4, and so on. It is drawn from the trailer, which no two entries share: the
-// same entries take the same room in every run.
+// 1/2, and so on. It is drawn from the trailer, which no two entries of a store
+// share: the same entries take the same room in every run (rule L13).
 func heightOf(trailer uint64) int {
 	// The finish of splitmix64: near trailers get unrelated heights.
 	h := (trailer ^ trailer>>30) * 0xbf58476d1ce4e5b9
 	h = (h ^ h>>27) * 0x94d049bb133111eb
 	h ^= h >> 31
-	return 1 + min(bits.TrailingZeros64(h)/2, maxHeight-1)
+	return 1 + min(bits.TrailingZeros64(h), maxHeight-1)
 }
 
-// compare orders the entry at n and the one that userKey and trailer name.
-func (l *List) compare(n node, userKey []byte, trailer uint64) int {
-	nk, nt := key.Split(l.key(n))
-	if c := l.order.CompareUser(nk, userKey); c != 0 {
+// target is what a search is for.
+type target struct {
+	user    []byte
+	trailer uint64
+	hint    hint
+}
+
+func (l *List) target(userKey []byte, trailer uint64) target {
+	return target{userKey, trailer, l.basis.Load().hint(l.order.Bare(userKey))}
+}
+
+// compare orders the entry at n and t.
+func (l *List) compare(n node, t *target) int {
+	user, trailer := key.Split(l.key(n))
+	if c := l.order.CompareUser(user, t.user); c != 0 {
 		return c
 	}
 	switch {
-	case nt > trailer:
+	case trailer > t.trailer: // newest first
 		return -1
-	case nt < trailer:
+	case trailer < t.trailer:
 		return 1
 	}
 	return 0
 }
 
-// seek returns the last node before userKey and trailer and the first one not
-// before it; 0 for none.
-func (l *List) seek(userKey []byte, trailer uint64) (before, from node) {
-	before = l.head
-	// A node that stopped the search on one level stops it on those below.
-	var stop node
-	for level := int(l.height.Load()) - 1; level >= 0; level-- {
-		for {
-			from = l.next(before, level)
-			if from == stop {
-				break
-			}
-			if from == 0 || l.compare(from, userKey, trailer) >= 0 {
-				stop = from
-				break
-			}
-			before = from
+// gap is where a target belongs on one level: behind before, and before the node
+// that the link leads to.
+type gap struct {
+	before node
+	after  link
+}
+
+// walk returns the gap of t on a level, from a node before t. stop is a node that
+// is known not to be before t, or 0. exists says that the node after the gap is
+// t itself, if the search had to look at it.
+func (l *List) walk(before node, level int, t *target, stop node) (g gap, exists bool) {
+	for {
+		after := l.next(before, level)
+		n := after.node()
+		if n == 0 || n == stop {
+			return gap{before, after}, false
 		}
+		if h := after.hint(); h == t.hint || h == 0 || t.hint == 0 {
+			if c := l.compare(n, t); c >= 0 {
+				return gap{before, after}, c == 0
+			}
+		} else if h > t.hint {
+			return gap{before, after}, false
+		}
+		before = n
 	}
-	return before, from
+}
+
+// seek returns the last node before userKey and trailer and the first one not
+// before it; the head and 0 for none.
+func (l *List) seek(userKey []byte, trailer uint64) (before, from node) {
+	t := l.target(userKey, trailer)
+	g := gap{before: l.head}
+	for level := int(l.height.Load()) - 1; level >= 0; level-- {
+		g, _ = l.walk(g.before, level, &t, g.after.node())
+	}
+	return g.before, g.after.node()
 }
 
 // Get returns the newest entry of userKey with a sequence number up to maxSeq.
@@ -144,8 +172,8 @@ func (l *List) Get(userKey []byte, maxSeq uint64) (trailer uint64, value []byte,
 	if n == 0 {
 		return 0, nil, false
 	}
-	nk, trailer := key.Split(l.key(n))
-	if string(nk) != string(userKey) {
+	user, trailer := key.Split(l.key(n))
+	if string(user) != string(userKey) {
 		return 0, nil, false
 	}
 	return trailer, l.value(n), true

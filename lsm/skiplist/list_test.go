@@ -323,8 +323,64 @@ func TestTowersHaveTheHeightsOfTheirProbability(t *testing.T) {
 	for seq := range uint64(all) {
 		n[heightOf(key.Trailer(seq, key.Set))]++
 	}
-	for h, want := 1, all*3/4; want > 500; h, want = h+1, want/4 {
+	for h, want := 1, all/2; want > 500; h, want = h+1, want/2 {
 		require.InEpsilon(t, want, n[h], 0.15, "height %d", h)
+	}
+}
+
+// A list that has seen 256 keys of any kind makes hints for all keys, of any kind.
+func TestHintsAreInTheOrderOfTheirKeys(t *testing.T) {
+	for seed := range uint64(50) {
+		for _, o := range orders {
+			rng := rand.New(rand.NewPCG(seed, uint64(o)))
+			l := New(make([]byte, 1<<16), o)
+			prefix := string([]byte{0, 'a', 0xff}[rng.IntN(3)]) + "common"[:rng.IntN(7)]
+			random := func() []byte {
+				k := append([]byte(prefix), randomUser(rng, o)...)
+				switch rng.IntN(4) {
+				case 0:
+					k = fmt.Appendf([]byte(prefix), "%d", rng.Uint64())
+				case 1:
+					k = binary.BigEndian.AppendUint64([]byte(prefix), rng.Uint64())
+				}
+				return k
+			}
+			style := rng.IntN(2)
+			for seq := range uint64(sampled) {
+				k := random()
+				if style == 0 {
+					k = append(fmt.Appendf([]byte(prefix), "%016d", rng.Uint32N(1e6)), make([]byte, o)...)
+				}
+				require.NoError(t, l.Add(k, key.Trailer(seq, key.Set), nil, nil))
+			}
+			b := l.basis.Load()
+			require.NotNil(t, b)
+			for range 2000 {
+				x, y := random(), random()
+				if rng.IntN(3) == 0 {
+					x = randomUser(rng, o)
+				}
+				hx, hy := b.hint(o.Bare(x)), b.hint(o.Bare(y))
+				if c := o.CompareUser(x, y); hx == 0 || c < 0 && hx > hy || c > 0 && hx < hy || c == 0 && hx != hy {
+					broken(t, "S6", "hints of %q and %q are %x and %x, by %v", x, y, hx, hy, *b)
+				}
+			}
+		}
+	}
+}
+
+func TestHintsTellKeysWithACommonPrefixApart(t *testing.T) {
+	l := New(make([]byte, 1<<20), key.Plain)
+	different := make(map[hint]bool)
+	for i := range 1000 {
+		k := fmt.Appendf(nil, "user:%016d", i*7919%1000003)
+		require.NoError(t, l.Add(k, key.Trailer(uint64(i), key.Set), nil, nil))
+		if i >= sampled {
+			different[l.basis.Load().hint(k)] = true
+		}
+	}
+	if len(different) < 700 {
+		broken(t, "S6", "744 keys have only %d different hints", len(different))
 	}
 }
 

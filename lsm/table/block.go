@@ -6,56 +6,60 @@ import (
 	"github.com/flagship-go/flagship/lsm/key"
 )
 
-// block is a block's bytes, taken apart. What its entries hold is believed only
-// as far as reading stays within the block: any bytes are safe.
+// block is a block's bytes, taken apart. What they say is believed only as far as
+// reading stays within the block: any bytes are safe.
 type block struct {
-	data     []byte // the entries
-	restarts []byte
-	buckets  []byte
+	keys, values, restarts, buckets []byte
 }
 
 // parseBlock takes a block apart; false if it is none.
 func parseBlock(b []byte) (block, bool) {
-	if len(b) < blockTail {
+	end := len(b) - blockTail
+	if end < 0 {
 		return block{}, false
 	}
-	n := uint64(binary.LittleEndian.Uint32(b[len(b)-8:]))
-	m := uint64(binary.LittleEndian.Uint32(b[len(b)-4:]))
-	b = b[:len(b)-blockTail]
-	if 4*n+m > uint64(len(b)) || n == 0 && len(b) > 0 {
+	keys := uint64(binary.LittleEndian.Uint32(b[end:]))
+	n := uint64(binary.LittleEndian.Uint32(b[end+4:]))
+	m := uint64(binary.LittleEndian.Uint32(b[end+8:]))
+	if keys+n*restartSize+m > uint64(end) || (n == 0) != (keys == 0) {
 		return block{}, false
 	}
-	data := len(b) - int(4*n+m)
-	return block{b[:data:data], b[data : len(b)-int(m)], b[len(b)-int(m):]}, true
+	buckets := end - int(m)
+	restarts := buckets - int(n)*restartSize
+	k := int(keys)
+	return block{b[:k:k], b[k:restarts:restarts], b[restarts:buckets], b[buckets:end]}, true
 }
 
-// len returns the number of restarts.
-func (b *block) len() int { return len(b.restarts) / 4 }
+// len returns the number of restarts. Only an empty block has none.
+func (b *block) len() int { return len(b.restarts) / restartSize }
 
-// restart returns the offset of the entry at restart i.
-func (b *block) restart(i int) int {
-	return int(binary.LittleEndian.Uint32(b.restarts[4*i:]))
+// place is where an entry begins: the offsets of its key and of its value.
+type place struct{ key, value int }
+
+// restart returns the place of the entry at restart i.
+func (b *block) restart(i int) place {
+	r := b.restarts[restartSize*i:][:restartSize]
+	return place{int(binary.LittleEndian.Uint32(r)), int(binary.LittleEndian.Uint32(r[4:]))}
 }
 
-// end returns where the entries behind restart i end.
+// end returns the offset in keys of what follows the entries behind restart i.
 func (b *block) end(i int) int {
 	if i+1 < b.len() {
-		return b.restart(i + 1)
+		return b.restart(i + 1).key
 	}
-	return len(b.data)
+	return len(b.keys)
 }
 
-// entry is where the parts of an entry are in a block's data.
+// entry is where the parts of an entry are.
 type entry struct {
-	shared int // bytes of the user key that are the previous one's
-	key    int // the rest of the internal key is data[key:value]
-	value  int // the value is data[value:next]
-	next   int
+	shared     int // bytes of the user key that are the previous one's
+	key, value int // the rest of the internal key is keys[key:next.key], the value values[value:next.value]
+	next       place
 }
 
-// decode reads the entry at offset at; false if there is none.
-func (b *block) decode(at int) (e entry, ok bool) {
-	d := b.data
+// decode reads the entry at a place; false if there is none.
+func (b *block) decode(p place) (e entry, ok bool) {
+	d, at := b.keys, p.key
 	if uint(at) >= uint(len(d)) {
 		return e, false
 	}
@@ -64,26 +68,27 @@ func (b *block) decode(at int) (e entry, ok bool) {
 		e.shared, unshared, length = int(d[at]), int(d[at+1]), int(d[at+2])
 		at += 3
 	} else {
-		var n [3]uint64
+		var n [3]int
 		for i := range n {
 			v, size := binary.Uvarint(d[at:])
-			if size <= 0 || v > uint64(len(d)) {
+			if size <= 0 || v > uint64(len(d)+len(b.values)) {
 				return e, false
 			}
-			n[i] = v
+			n[i] = int(v)
 			at += size
 		}
-		e.shared, unshared, length = int(n[0]), int(n[1]), int(n[2])
+		e.shared, unshared, length = n[0], n[1], n[2]
 	}
-	e.key = at
-	rest := len(d) - at - key.TrailerLen
-	if unshared > rest || length > rest-unshared {
+	e.key, e.value = at, p.value
+	if unshared > len(d)-at-key.TrailerLen || uint(p.value) > uint(len(b.values)) || length > len(b.values)-p.value {
 		return e, false
 	}
-	e.value = at + unshared + key.TrailerLen
-	e.next = e.value + length
+	e.next = place{at + unshared + key.TrailerLen, p.value + length}
 	return e, true
 }
+
+func (b *block) keyOf(e entry) []byte   { return b.keys[e.key:e.next.key:e.next.key] }
+func (b *block) valueOf(e entry) []byte { return b.values[e.value:e.next.value:e.next.value] }
 
 // whole returns the internal key of the entry at restart i, which shares
 // nothing.
@@ -92,7 +97,7 @@ func (b *block) whole(i int) ([]byte, bool) {
 	if !ok || e.shared != 0 {
 		return nil, false
 	}
-	return b.data[e.key:e.value:e.value], true
+	return b.keyOf(e), true
 }
 
 // search returns the last restart whose key is before ikey, 0 if none is.
@@ -116,7 +121,7 @@ func (b *block) search(o key.Order, ikey []byte) (i int, ok bool) {
 // get returns the first entry at or after seek, if it is of the same user key.
 // It is for key.Plain. Not sane is a block that is damaged.
 func (b *block) get(seek []byte, hash uint64) (found uint64, value []byte, ok, sane bool) {
-	if len(b.data) == 0 {
+	if b.len() == 0 {
 		return 0, nil, false, true
 	}
 	user, trailer := key.Split(seek)
@@ -154,11 +159,8 @@ func (b *block) get(seek []byte, hash uint64) (found uint64, value []byte, ok, s
 //	shared 4    differs earlier than the entry before, and is after it: after user
 func (b *block) scan(i int, user []byte, trailer uint64) (found uint64, value []byte, ok, sane bool) {
 	at, end := b.restart(i), b.end(i)
-	if end > len(b.data) {
-		return 0, nil, false, false
-	}
 	matched := 0
-	for first := true; at < end; first = false {
+	for first := true; at.key < end; first = false {
 		e, ok := b.decode(at)
 		if !ok || first && e.shared != 0 {
 			return 0, nil, false, false
@@ -170,13 +172,13 @@ func (b *block) scan(i int, user []byte, trailer uint64) (found uint64, value []
 		if e.shared < matched {
 			return 0, nil, false, true
 		}
-		rest, want := b.data[e.key:e.value-key.TrailerLen], user[matched:]
+		rest, t := key.Split(b.keyOf(e))
+		want := user[matched:]
 		n := sharedPrefix(rest, want)
 		switch {
 		case n == len(rest) && n == len(want):
-			t := ^binary.BigEndian.Uint64(b.data[e.value-key.TrailerLen:])
 			if t <= trailer {
-				return t, b.data[e.value:e.next:e.next], true, true
+				return t, b.valueOf(e), true, true
 			}
 		case n == len(want) || n < len(rest) && rest[n] > want[n]:
 			return 0, nil, false, true
@@ -214,5 +216,5 @@ func (x *index) handle(i int) (handle, []byte, bool) {
 	if !ok {
 		return handle{}, nil, false
 	}
-	return decodeHandle(x.data[e.value:e.next])
+	return decodeHandle(x.valueOf(e))
 }

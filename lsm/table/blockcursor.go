@@ -9,7 +9,7 @@ import "github.com/flagship-go/flagship/lsm/key"
 // entry, or after the last, or the block is damaged.
 type blockCursor struct {
 	block
-	at   int   // offset of the current entry
+	at   place // of the current entry
 	cur  entry // its parts
 	key  []byte
 	buf  []byte
@@ -23,11 +23,11 @@ func (c *blockCursor) init(b block) {
 	c.back.clear()
 }
 
-// load goes to the entry at offset at; the entry before it must be what buf
-// holds, unless it is at a restart. Behind the last entry key becomes nil.
-func (c *blockCursor) load(at int) []byte {
+// load goes to the entry at a place; the entry before it must be what buf holds,
+// unless it is at a restart. Behind the last entry key becomes nil.
+func (c *blockCursor) load(at place) []byte {
 	c.key, c.at = nil, at
-	if at >= len(c.data) {
+	if at.key >= len(c.keys) {
 		return nil
 	}
 	e, ok := c.decode(at)
@@ -36,7 +36,7 @@ func (c *blockCursor) load(at int) []byte {
 		return nil
 	}
 	c.cur = e
-	c.buf = append(c.buf[:e.shared], c.data[e.key:e.value]...)
+	c.buf = append(c.buf[:e.shared], c.keyOf(e)...)
 	c.key = c.buf
 	return c.key
 }
@@ -47,20 +47,20 @@ func (c *blockCursor) enter(i int) []byte {
 	return c.load(c.restart(i))
 }
 
-func (c *blockCursor) value() []byte { return c.data[c.cur.value:c.cur.next:c.cur.next] }
+func (c *blockCursor) value() []byte { return c.valueOf(c.cur) }
 
 func (c *blockCursor) first() []byte {
-	if len(c.data) == 0 {
+	if c.len() == 0 {
 		return nil
 	}
 	return c.enter(0)
 }
 
 func (c *blockCursor) last() []byte {
-	if len(c.data) == 0 {
+	if c.len() == 0 {
 		return nil
 	}
-	return c.lastBefore(c.len()-1, len(c.data))
+	return c.lastBefore(c.len()-1, len(c.keys))
 }
 
 // next goes to the entry after the current one.
@@ -71,12 +71,11 @@ func (c *blockCursor) prev() []byte {
 	if k := c.back.pop(c); k != nil {
 		return k
 	}
-	// The last restart before the current entry. There are few, and most often it
-	// is one of the last asked for.
+	// The last restart before the current entry.
 	lo, hi := 0, c.len()
 	for lo < hi {
 		mid := int(uint(lo+hi) / 2)
-		if c.restart(mid) < c.at {
+		if c.restart(mid).key < c.at.key {
 			lo = mid + 1
 		} else {
 			hi = mid
@@ -86,14 +85,14 @@ func (c *blockCursor) prev() []byte {
 		c.key = nil
 		return nil
 	}
-	return c.lastBefore(lo-1, c.at)
+	return c.lastBefore(lo-1, c.at.key)
 }
 
-// lastBefore goes to the last entry behind restart i that begins before end.
+// lastBefore goes to the last entry behind restart i whose key begins before end.
 func (c *blockCursor) lastBefore(i, end int) []byte {
 	c.back.clear()
 	k := c.enter(i)
-	for k != nil && c.cur.next < end {
+	for k != nil && c.cur.next.key < end {
 		c.back.push(c)
 		k = c.next()
 	}
@@ -102,7 +101,7 @@ func (c *blockCursor) lastBefore(i, end int) []byte {
 
 // seekGE goes to the first entry at or after ikey.
 func (c *blockCursor) seekGE(o key.Order, ikey []byte) []byte {
-	if len(c.data) == 0 {
+	if c.len() == 0 {
 		return nil
 	}
 	i, ok := c.search(o, ikey)
@@ -139,16 +138,16 @@ func (c *blockCursor) seekLT(o key.Order, ikey []byte) []byte {
 type backlog struct {
 	entries []passed
 	keys    []byte
-	at      int // the offset of the entry that the last one of entries is before
+	at      place // of the entry that the last one of entries is before
 }
 
 type passed struct {
-	at       int
+	at       place
 	cur      entry
 	from, to int // its key in keys
 }
 
-func (l *backlog) clear() { l.entries, l.keys, l.at = l.entries[:0], l.keys[:0], -1 }
+func (l *backlog) clear() { l.entries, l.keys = l.entries[:0], l.keys[:0] }
 
 func (l *backlog) push(c *blockCursor) {
 	from := len(l.keys)

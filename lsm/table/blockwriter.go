@@ -9,22 +9,23 @@ import (
 
 // A block is a sorted run of entries. An entry does not repeat what its user key
 // has in common with the one before, except that every so many entries one is
-// whole: a restart, where a search can enter.
+// whole: a restart, where a search can enter. Values lie apart from keys, in the
+// same order, so that who looks for a key reads keys, a few cache lines of them.
 //
-//	entry     shared | unshared | valueLen | key bytes | trailer | value
-//	          varint   varint     varint     unshared    8         valueLen
+//	block     keys | values | restarts | buckets | tail
+//	key       shared | unshared | valueLen | user key bytes | trailer
+//	          varint   varint     varint     unshared         8
+//	restart   offset in keys 4 | offset in values 4
+//	bucket    1
+//	tail      length of keys 4 | n restarts 4 | n buckets 4
 //
-//	block     entries | restarts: 4 B each | buckets: 1 B each | n restarts | n buckets
-//	                                                              4 B          4 B
-//
-//	apple|9 = x      0 5 1 apple ........ x    <- restart 0
-//	apple|7 = y      5 0 1       ........ y
-//	apply|8 = z      4 1 1 y     ........ z
-//	bee|2   = u      0 3 1 bee   ........ u    <- restart 1
+//	apple|9 = x      0 5 1 apple ........    <- restart 0
+//	apple|7 = y      5 0 1       ........
+//	apply|8 = z      4 1 1 y     ........    (shared 4: "appl")
+//	bee|2   = u      0 3 1 bee   ........    <- restart 1
 //
 // Only user keys are shared, never a part of a trailer, so that a search for a
-// user key can compare what is there without putting keys together. A restart is
-// the offset of its entry.
+// user key can compare what is there without putting keys together.
 //
 // The buckets are a hash table from bare keys to restarts, for Get: most often it
 // leads to the restart that the key is behind, without a binary search; and says
@@ -35,7 +36,8 @@ const (
 	// collision is the bucket of keys behind different restarts.
 	collision = 254
 
-	blockTail = 8
+	restartSize = 8
+	blockTail   = 12
 )
 
 // blockWriter makes a block of entries that are added in order.
@@ -43,8 +45,9 @@ type blockWriter struct {
 	interval int // entries from restart to restart
 	hashed   bool
 
-	buf      []byte
-	restarts []uint32
+	keys     []byte
+	values   []byte
+	restarts []byte
 	last     []byte // the last entry's user key
 	entries  int
 	hashes   []bucketHash
@@ -60,21 +63,22 @@ type bucketHash struct {
 func (w *blockWriter) add(user []byte, trailer uint64, value []byte, hash uint64) {
 	shared := 0
 	if w.entries%w.interval == 0 {
-		w.restarts = append(w.restarts, uint32(len(w.buf)))
+		w.restarts = binary.LittleEndian.AppendUint32(w.restarts, uint32(len(w.keys)))
+		w.restarts = binary.LittleEndian.AppendUint32(w.restarts, uint32(len(w.values)))
 	} else {
 		shared = sharedPrefix(w.last, user)
 	}
 	if w.hashed {
-		h := bucketHash{hash, uint32(len(w.restarts) - 1)}
+		h := bucketHash{hash, uint32(w.entries / w.interval)}
 		if n := len(w.hashes); n == 0 || w.hashes[n-1] != h {
 			w.hashes = append(w.hashes, h)
 		}
 	}
-	w.buf = appendUvarint(w.buf, uint64(shared))
-	w.buf = appendUvarint(w.buf, uint64(len(user)-shared))
-	w.buf = appendUvarint(w.buf, uint64(len(value)))
-	w.buf = key.Append(w.buf, user[shared:], trailer)
-	w.buf = append(w.buf, value...)
+	w.keys = appendUvarint(w.keys, uint64(shared))
+	w.keys = appendUvarint(w.keys, uint64(len(user)-shared))
+	w.keys = appendUvarint(w.keys, uint64(len(value)))
+	w.keys = key.Append(w.keys, user[shared:], trailer)
+	w.values = append(w.values, value...)
 	w.last = append(w.last[:shared], user[shared:]...)
 	w.entries++
 }
@@ -89,7 +93,7 @@ func appendUvarint(b []byte, n uint64) []byte {
 
 // size returns the length that finish would return.
 func (w *blockWriter) size() int {
-	return len(w.buf) + 4*len(w.restarts) + bucketsFor(len(w.hashes)) + blockTail
+	return len(w.keys) + len(w.values) + len(w.restarts) + bucketsFor(len(w.hashes)) + blockTail
 }
 
 // bucketsFor is how many buckets n keys get: with fewer, too many collide.
@@ -97,36 +101,38 @@ func bucketsFor(n int) int { return (n*4 + 2) / 3 }
 
 // finish returns the block, valid until the next add, and begins another.
 func (w *blockWriter) finish() []byte {
-	for _, r := range w.restarts {
-		w.buf = binary.LittleEndian.AppendUint32(w.buf, r)
+	b := append(append(w.keys, w.values...), w.restarts...)
+	n, m := len(w.restarts)/restartSize, 0
+	if w.hashed && n < collision {
+		m = bucketsFor(len(w.hashes))
+		b = w.appendBuckets(b, m)
 	}
-	n := 0
-	if w.hashed && len(w.restarts) < collision {
-		n = bucketsFor(len(w.hashes))
-		w.appendBuckets(n)
+	for _, size := range []int{len(w.keys), n, m} {
+		b = binary.LittleEndian.AppendUint32(b, uint32(size))
 	}
-	w.buf = binary.LittleEndian.AppendUint32(w.buf, uint32(len(w.restarts)))
-	w.buf = binary.LittleEndian.AppendUint32(w.buf, uint32(n))
-	out := w.buf
-	w.buf, w.restarts, w.hashes, w.last, w.entries = w.buf[:0], w.restarts[:0], w.hashes[:0], w.last[:0], 0
-	return out
+	*w = blockWriter{
+		interval: w.interval, hashed: w.hashed,
+		keys: b[:0], values: w.values[:0], restarts: w.restarts[:0], hashes: w.hashes[:0], last: w.last[:0],
+	}
+	return b
 }
 
-func (w *blockWriter) appendBuckets(n int) {
-	start := len(w.buf)
+func (w *blockWriter) appendBuckets(b []byte, n int) []byte {
+	start := len(b)
 	for range n {
-		w.buf = append(w.buf, noEntry)
+		b = append(b, noEntry)
 	}
-	buckets := w.buf[start:]
+	buckets := b[start:]
 	for _, h := range w.hashes {
-		switch b := &buckets[bucketOf(h.hash, n)]; *b {
+		switch at := &buckets[bucketOf(h.hash, n)]; *at {
 		case noEntry:
-			*b = byte(h.restart)
+			*at = byte(h.restart)
 		case byte(h.restart):
 		default:
-			*b = collision
+			*at = collision
 		}
 	}
+	return b
 }
 
 // bucketOf returns which of n buckets is a hash's.

@@ -15,7 +15,7 @@ type Cursor struct {
 	ahead readAhead
 	err   error
 
-	place place
+	where where
 	part  int // of the index; -1: none is loaded
 	index index
 	first int // the number of its first data block
@@ -24,11 +24,11 @@ type Cursor struct {
 	c     blockCursor
 }
 
-// place is where a cursor is.
-type place int8
+// where is where a cursor is.
+type where int8
 
 const (
-	before place = iota // the first entry
+	before where = iota // the first entry
 	on                  // an entry
 	after               // the last entry
 )
@@ -43,7 +43,7 @@ var cursors = sync.Pool{New: func() any { return new(Cursor) }}
 func (r *Reader) NewCursor(tr *Trace) *Cursor {
 	c := cursors.Get().(*Cursor)
 	c.r, c.tr, c.scan, c.err = r, tr, false, nil
-	c.place, c.part, c.block = before, -1, -1
+	c.where, c.part, c.block = before, -1, -1
 	c.ahead.buf = c.ahead.buf[:0] // it is of another file
 	return c
 }
@@ -152,13 +152,13 @@ func (c *Cursor) Last() []byte {
 
 // Next goes to the next entry; from before the first, to the first.
 func (c *Cursor) Next() []byte {
-	if c.place == on {
+	if c.where == on {
 		if k := c.c.next(); k != nil {
 			return k
 		}
 		return c.forward(nil)
 	}
-	if c.place == before {
+	if c.where == before {
 		return c.First()
 	}
 	return nil
@@ -166,7 +166,7 @@ func (c *Cursor) Next() []byte {
 
 // Prev goes to the entry before; from after the last, to the last.
 func (c *Cursor) Prev() []byte {
-	switch c.place {
+	switch c.where {
 	case on:
 		return c.backward(c.c.prev())
 	case after:
@@ -196,7 +196,7 @@ func (c *Cursor) forward(k []byte) []byte {
 		}
 		k = c.c.first()
 	}
-	c.place = on
+	c.where = on
 	return k
 }
 
@@ -221,12 +221,12 @@ func (c *Cursor) backward(k []byte) []byte {
 		}
 		k = c.c.last()
 	}
-	c.place = on
+	c.where = on
 	return k
 }
 
-func (c *Cursor) end(p place) []byte {
-	c.place = p
+func (c *Cursor) end(w where) []byte {
+	c.where = w
 	return nil
 }
 
@@ -277,7 +277,7 @@ func (c *Cursor) loadBlock(j int) bool {
 func (c *Cursor) corrupt(h handle) bool { return c.fail(c.r.corrupt(h, notABlock)) }
 
 func (c *Cursor) fail(err error) bool {
-	c.err, c.place, c.part, c.block = err, before, -1, -1
+	c.err, c.where, c.part, c.block = err, before, -1, -1
 	return false
 }
 

@@ -33,8 +33,8 @@ type Reader struct {
 	file    vfs.File // nil if it is mapped
 	mapping vfs.Mapping
 	mapped  []byte
-	// checked has a bit for each block of a mapped file whose checksum was found
-	// right: data blocks, index parts, the filter.
+	// checked has a bit for each block of a mapped file that is not compressed and
+	// whose checksum was found right: data blocks, then index parts.
 	checked []atomic.Uint32
 
 	footer footer
@@ -80,7 +80,7 @@ func (r *Reader) open(o ReaderOptions) (err error) {
 	}
 	r.id = r.cache.newID()
 	if r.mapped != nil {
-		r.checked = make([]atomic.Uint32, (r.blocks()+31)/32)
+		r.checked = make([]atomic.Uint32, (r.partNumber(r.root.len())+31)/32)
 	}
 	return r.readRangeDeletes()
 }
@@ -167,12 +167,9 @@ func decodeSpans(b []byte) ([]key.Span, bool) {
 	return spans, !c.fail
 }
 
-// blocks returns how many blocks have a bit in checked.
-func (r *Reader) blocks() int { return int(r.props.Blocks) + r.root.len() + 1 }
-
-// partNumber and filterNumber are the numbers of blocks behind the data blocks.
+// partNumber returns the number of a part of the index: it is behind the data
+// blocks.
 func (r *Reader) partNumber(part int) int { return int(r.props.Blocks) + part }
-func (r *Reader) filterNumber() int       { return r.blocks() - 1 }
 
 // readAt fills b from the file.
 func (r *Reader) readAt(b []byte, at int64) error {
@@ -218,10 +215,6 @@ func (r *Reader) unpack(h handle, raw []byte) ([]byte, error) {
 	if !ok {
 		return nil, r.corrupt(h, "the checksum of the block is wrong")
 	}
-	return r.decompress(h, body, c)
-}
-
-func (r *Reader) decompress(h handle, body []byte, c Compression) ([]byte, error) {
 	b, reason := decompress(c, body)
 	if reason != "" {
 		return nil, r.corrupt(h, reason)
@@ -232,15 +225,9 @@ func (r *Reader) decompress(h handle, body []byte, c Compression) ([]byte, error
 // load returns a block by way of the cache, or of the mapping; number is its bit
 // in checked. With keep false a block that is not in the cache is not put there.
 func (r *Reader) load(h handle, number int, tr *Trace, keep bool) ([]byte, error) {
-	if r.mapped != nil {
-		body, c, err := r.loadMapped(h, number)
-		if err != nil {
-			return nil, err
-		}
-		if c == None {
-			tr.block(h, false)
-			return body, nil
-		}
+	if r.isChecked(number) && h.within(r.size-footerSize) {
+		tr.block(h, false)
+		return r.mapped[h.offset:][:h.length:h.length], nil
 	}
 	k := cacheKey{r.id, h.offset}
 	if b, ok := r.cache.get(k); ok {
@@ -248,31 +235,32 @@ func (r *Reader) load(h handle, number int, tr *Trace, keep bool) ([]byte, error
 		return b, nil
 	}
 	tr.block(h, false)
-	b, err := r.read(h)
-	if err == nil && keep {
-		r.cache.put(k, b)
-	}
-	return b, err
-}
-
-// loadMapped returns a block of a mapped file, and checks it the first time.
-func (r *Reader) loadMapped(h handle, number int) ([]byte, Compression, error) {
 	raw, err := r.raw(h)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	if uint(number) >= uint(r.blocks()) {
-		return nil, 0, r.corrupt(h, "the index leads to more blocks than the properties say")
+	b, err := r.unpack(h, raw)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.mapped != nil && Compression(raw[h.length]) == None:
+		r.setChecked(number)
+	case keep:
+		r.cache.put(k, b)
 	}
-	word, bit := &r.checked[number/32], uint32(1)<<(number%32)
-	if word.Load()&bit == 0 {
-		if _, _, ok := unseal(raw); !ok {
-			return nil, 0, r.corrupt(h, "the checksum of the block is wrong")
-		}
-		word.Or(bit)
+	return b, nil
+}
+
+// isChecked reports whether a block was found right, and may be used where it is
+// mapped.
+func (r *Reader) isChecked(number int) bool {
+	return number < len(r.checked)*32 && r.checked[number/32].Load()&(1<<(number%32)) != 0
+}
+
+func (r *Reader) setChecked(number int) {
+	if number < len(r.checked)*32 {
+		r.checked[number/32].Or(1 << (number % 32))
 	}
-	n := int(h.length)
-	return raw[:n:n], Compression(raw[n]), nil
 }
 
 func (r *Reader) corrupt(h handle, reason string) error {

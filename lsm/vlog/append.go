@@ -66,10 +66,12 @@ func (l *Log) Append(values [][]byte, dst []Pointer) ([]Pointer, error) {
 func (l *Log) create() (*file, error) {
 	l.mu.Lock()
 	num := l.next
+	l.making = num
 	l.next++
 	l.mu.Unlock()
 	f, err := l.fs.Create(l.Path(num))
 	if err != nil {
+		l.made()
 		return nil, fmt.Errorf("vlog: making %s: %w", l.Path(num), err)
 	}
 	return &file{num: num, f: f}, nil
@@ -79,13 +81,21 @@ func (l *Log) create() (*file, error) {
 func (l *Log) begin(f *file) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.head, l.files[f.num] = f, f
+	l.head, l.files[f.num], l.making = f, f, 0
 	l.durable = Pointer{File: f.num}
+}
+
+// made gives up making a file.
+func (l *Log) made() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.making = 0
 }
 
 // undo takes back what a failed write has left of itself (rule V4).
 func (l *Log) undo(f *file, at int64) {
 	if f != l.head {
+		l.made()
 		f.close()
 		l.fs.Remove(f.f.Name())
 	} else if err := f.f.Truncate(at); err != nil {

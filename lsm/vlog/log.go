@@ -67,9 +67,10 @@ type Log struct {
 	files map[uint64]*file
 
 	// appending is held by who appends or seals; it guards what follows, but
-	// head and next change under mu, too.
+	// head, making and next change under mu, too.
 	appending sync.Mutex
-	head      *file // nil: the next append begins a file
+	head      *file  // nil: the next append begins a file
+	making    uint64 // the file that is being begun; 0: none
 	next      uint64
 	buf       []byte
 
@@ -139,8 +140,11 @@ func (l *Log) damage(num uint64, offset int64, reason string) error {
 func (l *Log) Head() uint64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if l.head != nil {
+	switch {
+	case l.head != nil:
 		return l.head.num
+	case l.making != 0:
+		return l.making
 	}
 	return l.next
 }

@@ -65,6 +65,28 @@ func TestNumberIsNeverUsedTwice(t *testing.T) {
 	require.Error(t, l.Remove(1000), "it is the head")
 }
 
+// Who asks for the head keeps all files from there on: a value must not go before it.
+func TestHeadIsNotAboveTheFileBeingMade(t *testing.T) {
+	mem := newDisk(t)
+	l := open(t, small(mem))
+	for _, err := range []error{nil, vfs.ErrNoSpace} {
+		for _, kind := range []vfs.Kind{vfs.OpCreate, vfs.OpWrite} {
+			require.NoError(t, l.Seal())
+			var head uint64
+			mem.Inject(vfs.Fault{Kind: kind, Block: func() { head = l.Head() }, Err: err})
+			before := l.Head()
+			p, got := l.Append([][]byte{{1}}, nil)
+			require.ErrorIs(t, got, err)
+			if head != before || err == nil && p[0].File < head {
+				broken(t, "V6", "the head was %d while a value went to %+v", head, p)
+			}
+			if err != nil && l.Head() <= before {
+				broken(t, "V6", "file %d could not be made, and the head is still %d", before, l.Head())
+			}
+		}
+	}
+}
+
 func TestFullFileIsSealed(t *testing.T) {
 	l := open(t, &Options{FS: newDisk(t), FileSize: 100})
 	v := make([]byte, 60)
