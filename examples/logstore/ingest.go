@@ -36,6 +36,7 @@ func (c *config) openSources() (sources []source, err error) {
 	}
 	for _, path := range files {
 		if path == "-" {
+			c.log.Info("reading standard input", "source", c.stdin)
 			sources = append(sources, newStream(os.Stdin, c.stdin))
 			continue
 		}

@@ -418,7 +418,12 @@ func TestMisuseIsAnErrorThatHelps(t *testing.T) {
 		require.Contains(t, errs, "usage: logstore")
 		require.Contains(t, errs, "-dir")
 	}
-	_, errs := run(t, 1, "ingest", "-dir", t.TempDir(), filepath.Join(t.TempDir(), "nowhere.log"))
+	dir, admin := t.TempDir(), "127.0.0.1:999999"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, addressFile), []byte("http://of-a-killed-process"), 0o600))
+	_, errs := run(t, 1, "serve", "-dir", dir, "-address", "", "-admin-address", admin)
+	require.Contains(t, errs, "choose another with -admin-address")
+	require.NoFileExists(t, filepath.Join(dir, addressFile))
+	_, errs = run(t, 1, "ingest", "-dir", t.TempDir(), filepath.Join(t.TempDir(), "nowhere.log"))
 	require.Contains(t, errs, "nowhere.log")
 	_, errs = run(t, 1, "query", "-dir", filepath.Join(t.TempDir(), "nowhere"))
 	require.Contains(t, errs, "nowhere")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -37,8 +38,12 @@ type server struct {
 func startServer(c *config, s *store) (*server, error) {
 	h := &server{config: c, store: s, failed: make(chan error, 2)}
 	h.stop, h.end = context.WithCancel(context.Background())
+	// That of a process which was killed leads to nobody, or to somebody else.
+	if err := os.Remove(filepath.Join(c.dir, addressFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	if c.address != "" {
-		address, err := h.listen(c.address, h.routes())
+		address, err := h.listen("address", c.address, h.routes())
 		if err != nil {
 			return nil, err
 		}
@@ -48,7 +53,7 @@ func startServer(c *config, s *store) (*server, error) {
 		}
 	}
 	if c.admin != "" {
-		address, err := h.listen(c.admin, h.adminRoutes())
+		address, err := h.listen("admin-address", c.admin, h.adminRoutes())
 		if err != nil {
 			return nil, errors.Join(err, h.close())
 		}
@@ -57,10 +62,10 @@ func startServer(c *config, s *store) (*server, error) {
 	return h, nil
 }
 
-func (h *server) listen(address string, handler http.Handler) (string, error) {
+func (h *server) listen(flag, address string, handler http.Handler) (string, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return "", fmt.Errorf("%w; choose another with -address, or none with -address ''", err)
+		return "", fmt.Errorf("%w; choose another with -%s", err, flag)
 	}
 	s := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
 	h.servers = append(h.servers, s)
@@ -168,10 +173,11 @@ func (h *server) ask(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	// A stream ends with its reader, or with the server.
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(h.stop, cancel)()
+	if q.follow { // it ends with the server; every other answer is finished
+		defer context.AfterFunc(h.stop, cancel)()
+	}
 	err = h.store.answer(ctx, r.URL.Path, q, w, func() { _ = http.NewResponseController(w).Flush() })
 	if err != nil && ctx.Err() == nil {
 		h.log.Warn("a question was not answered to its end", "url", r.URL, "err", err)
