@@ -26,6 +26,7 @@ import (
 type builder struct {
 	db     *DB
 	level  int
+	flush  bool
 	keep   spanRule
 	spans  *key.Fragments
 	values map[uint64]bool // files of the value log to copy out of
@@ -43,6 +44,13 @@ type builder struct {
 
 	point []byte
 	out   []manifest.Table
+}
+
+// ended reports whether the job need not go on. Close waits for a flush, which
+// makes the next start shorter, and not for a compaction.
+func (b *builder) ended() bool {
+	err := b.db.failure.Load()
+	return err != nil && !(b.flush && *err == ErrClosed)
 }
 
 // spanRule says whether a range delete is still needed.

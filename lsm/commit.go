@@ -211,10 +211,26 @@ func (d *DB) markMemtable(m *memtable) {
 		m.logFirst = d.log.LastSeq() + 1
 	}
 	d.liveValues.hold(m, d.values.Head())
-	// Values that no table points to cannot be told from garbage yet: they are
-	// bounded by a part of those that are live.
-	d.valueRoom = max(d.opts.ValueLogFileSize/2, d.liveValues.bytes.Load()/8)
+	if d.valueRoom = d.valueLimit(); d.churn.high() {
+		// The memtable's values begin a file, which can be judged once it is flushed.
+		if err := d.values.Seal(); err != nil {
+			d.opts.Logger.Warn("lsm: value log", "dir", d.dir, "err", err)
+		}
+	}
 }
+
+// valueLimit returns how many bytes of values a memtable may point to: what no
+// table points to cannot be told from garbage, so where much is overwritten it
+// must be a small part of what is live.
+func (d *DB) valueLimit() int64 {
+	limit := d.opts.ValueLogFileSize / 2
+	if d.churn.high() {
+		limit = min(limit, max(d.liveValues.bytes.Load()/16, smallestValueRoom))
+	}
+	return limit
+}
+
+const smallestValueRoom = 4 << 20
 
 // pushFlat puts a batch that is already in the log behind the memtable, as one of
 // its own, and begins another for what follows. Under pipe.mu.

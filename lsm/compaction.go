@@ -47,6 +47,13 @@ func (d *DB) compact(p *compact.Plan) error {
 	if err := d.installEdit(edit, 0); err != nil {
 		return err
 	}
+	if !p.Move && p.Level != p.Target {
+		var after int64
+		for i := range edit.Added {
+			after += valueBytes([]*compact.Table{&edit.Added[i]})
+		}
+		d.churn.met(valueBytes(p.Inputs)+valueBytes(p.Overlaps), after)
+	}
 	d.stats.compactions.Add(1)
 	in, out := compact.Size(p.Inputs)+compact.Size(p.Overlaps), uint64(0)
 	for _, t := range edit.Added {

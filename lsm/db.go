@@ -39,6 +39,7 @@ type DB struct {
 	valuesMu  sync.Mutex     // appends to the value log: writes and rewrites
 
 	liveValues valueRefs
+	churn      churn
 
 	// state is what a read needs, replaced as a whole: see readstate.go.
 	state atomic.Pointer[readState]

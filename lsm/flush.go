@@ -44,6 +44,14 @@ func (d *DB) flush(mems []*memtable) error {
 	for _, m := range mems {
 		m.unref()
 	}
+	in, out := int64(0), int64(0)
+	for _, m := range mems {
+		in += m.values
+	}
+	for i := range tables {
+		out += valueBytes([]*manifest.Table{&tables[i]})
+	}
+	d.churn.met(in, out)
 	d.stats.flushes.Add(1)
 	if d.log != nil {
 		if err := d.log.TruncateFront(logFirst); err != nil {
@@ -68,7 +76,7 @@ func (d *DB) writeMemtables(mems []*memtable, snapshots []uint64) (tables []mani
 	f := d.order.Fragment(spans)
 	r := d.newRetain(&m, snapshots, f)
 	r.bottom = func([]byte) bool { return false }
-	b := &builder{db: d, spans: f, keep: newestOfStripe(r), tick: func(n uint64) { d.stats.flushedBytes.Add(n) }}
+	b := &builder{db: d, flush: true, spans: f, keep: newestOfStripe(r), tick: func(n uint64) { d.stats.flushedBytes.Add(n) }}
 	if err = d.pour(r, b, nil, nil); err != nil {
 		b.remove()
 		return nil, err
@@ -96,7 +104,7 @@ func (d *DB) pour(r *retain, b *builder, lower, upper []byte) error {
 		return corrupt(err)
 	}
 	for n := 0; ; n++ {
-		if n&0x3ff == 0 && d.failure.Load() != nil {
+		if n&0x3ff == 0 && b.ended() {
 			return errAborted
 		}
 		user, trailer, value, ok, err := r.entry()

@@ -58,11 +58,7 @@ func (d *DB) compactJob() *job {
 	if len(d.jobs.plans) >= d.opts.MaxCompactions {
 		return nil
 	}
-	view := d.view()
-	p := d.rewritePlan(view)
-	if p == nil {
-		p = d.opts.Policy.Pick(view)
-	}
+	p := d.pickPlan(d.view())
 	if p == nil {
 		return nil
 	}
@@ -81,9 +77,24 @@ func (d *DB) view() *compact.View {
 	return view
 }
 
-// rewritePlan returns a compaction that copies live values out of files of the
-// value log that are mostly garbage. There is one at a time.
-func (d *DB) rewritePlan(view *compact.View) *compact.Plan {
+// pickPlan returns the compaction that could begin: what the policy picks, which
+// copies live values out of files of mostly garbage on its way, or one that does
+// only that. Under d.mu.
+func (d *DB) pickPlan(view *compact.View) *compact.Plan {
+	p, files := d.opts.Policy.Pick(view), d.garbageFiles()
+	switch {
+	case len(files) == 0 || p != nil && (p.Move || p.Drop):
+	case p != nil:
+		p.Values = files
+	default:
+		p = view.Rewrite(files)
+	}
+	return p
+}
+
+// garbageFiles returns the files of the value log to be emptied, none while a
+// compaction is at it. Under d.mu.
+func (d *DB) garbageFiles() map[uint64]bool {
 	for _, p := range d.jobs.plans {
 		if p.Values != nil {
 			return nil
@@ -104,10 +115,7 @@ func (d *DB) rewritePlan(view *compact.View) *compact.Plan {
 	for _, f := range vlog.Pick(usage, d.opts.MaxValueAmplification) {
 		files[f] = true
 	}
-	if len(files) == 0 {
-		return nil
-	}
-	return view.Rewrite(files)
+	return files
 }
 
 // begin marks j as running, and end as done. Under d.mu.
@@ -304,6 +312,31 @@ func (d *DB) stallReason(rotate bool) string {
 		return "memtables"
 	case len(d.state.Load().version.layers) >= d.opts.L0Stop:
 		return "L0"
+	case rotate && d.churn.high() && d.valuesTooMany():
+		return "values"
 	}
 	return ""
+}
+
+// valuesTooMany reports whether the value log is over one and a half times what is
+// live, or L0 may hide that it is, and a compaction is under way or could be that
+// helps. Files that only an old reader pins are not counted: waiting does not make
+// them go. Under d.mu.
+func (d *DB) valuesTooMany() bool {
+	state := d.state.Load()
+	live, first := state.version.values(), d.liveValues.settled()
+	var size, total int64
+	for _, f := range d.values.Files() {
+		if live[f.Num] > 0 || f.Num >= first {
+			size += f.Size
+		}
+		total += live[f.Num]
+	}
+	d.liveValues.bytes.Store(total)
+	view := d.view()
+	hidden := valueBytes(view.Levels[0])
+	if size <= total*3/2 && (view.Layers < 2 || hidden < total/4) || size-total+hidden < d.opts.ValueLogFileSize/4 {
+		return false
+	}
+	return len(d.jobs.plans) > 0 || d.pickPlan(view) != nil
 }

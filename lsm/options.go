@@ -84,7 +84,7 @@ type Options struct {
 	// default 256 MiB.
 	ValueLogFileSize int64
 	// MaxValueAmplification is how many times the live values the value log
-	// may take before files are rewritten, default 1.4. The bound holds for
+	// may take before files are rewritten, default 1.25. The bound holds for
 	// what compactions have found dead.
 	MaxValueAmplification float64
 
@@ -141,7 +141,7 @@ func (o *Options) withDefaults() (Options, error) {
 	or(&out.BitsPerKey, 10)
 	or(&out.BlockCacheSize, 64<<20)
 	or(&out.ValueLogFileSize, 256<<20)
-	or(&out.MaxValueAmplification, 1.4)
+	or(&out.MaxValueAmplification, 1.25)
 	or(&out.NumVersionsToKeep, 1)
 	if out.FS == nil {
 		out.FS = vfs.OS()

@@ -120,3 +120,27 @@ func (r *valueRefs) stop() {
 	defer r.mu.Unlock()
 	r.keep = true
 }
+
+// churn is how much of the values that jobs meet turns out to be dead, lately, in
+// percent. While keys are only loaded there is no reason to look for garbage, and
+// looking costs writes.
+type churn struct{ percent atomic.Int64 }
+
+// met notes that of in bytes of values a job has left out.
+func (c *churn) met(in, out int64) {
+	if in > 0 {
+		c.percent.Store((3*c.percent.Load() + 100*max(in-out, 0)/in) / 4)
+	}
+}
+
+func (c *churn) high() bool { return c.percent.Load() >= 3 }
+
+// valueBytes returns the bytes of values that tables point to.
+func valueBytes(tables []*manifest.Table) (n int64) {
+	for _, t := range tables {
+		for _, ref := range t.Values {
+			n += int64(ref.Bytes)
+		}
+	}
+	return n
+}

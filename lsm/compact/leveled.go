@@ -199,7 +199,7 @@ func (l *Leveled) hiddenValues(v *View, base int) *Plan {
 	for level := range v.Levels {
 		all += values(v.Levels[level])
 	}
-	if upper == 0 || upper < (all-upper)/4 {
+	if upper == 0 || upper < (all-upper)/8 {
 		return nil
 	}
 	if p := l.pickL0(v, base); p != nil {
