@@ -140,7 +140,7 @@ func storeAll(ctx context.Context, c *config, s *store, sources []source, stdout
 	fmt.Fprintf(stdout, "stored %s lines, %.1f MB, in %v: %s lines/s, %.1f MB/s\n", thousands(lines), mb(bytes),
 		took.Round(time.Millisecond), thousands(uint64(float64(lines)/took.Seconds())), mb(bytes)/took.Seconds())
 	if lines == 0 && err == nil {
-		fmt.Fprintln(stdout, "nothing was new: an earlier run has stored all of it")
+		fmt.Fprintln(stdout, "nothing was new: an earlier run has stored all of it (-generate counts its lines too)")
 	}
 	return err
 }
@@ -199,7 +199,7 @@ The data is in %s; nothing is stored twice, so run it again, or kill it with -9
 meanwhile. Next, with go run ./examples/logstore in the place of logstore:
   logstore ingest /var/log/syslog           lines of a file
   logstore serve                            take lines over HTTP, until Ctrl-C
-  logstore serve -generate 100000 -rate 50  and make some up
+  logstore serve -generate 1000000 -rate 50 and make up more
   logstore tail -f                          in another terminal, meanwhile
   logstore query -from 5m -contains slow    lines of the last five minutes
 `, c.dir)
