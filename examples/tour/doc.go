@@ -1,13 +1,13 @@
 // Tour runs the packages of this library on real input and shows what happens,
 // a chapter a package.
 //
-//	go run ./examples/tour                   all chapters, some two minutes
+//	go run ./examples/tour                   all chapters, some ten seconds
 //	go run ./examples/tour -chapter raft     one of them
 //	go run ./examples/tour -check            no telling, only the verdicts
 //
-// The input is the source of the Go installation itself: every .go file of
-// package net and below, some 400 files and 4 MB that everybody has and can look
-// into. Each chapter makes claims about what it did and checks them; the exit
+// The input is the source of the Go installation itself, which everybody has and
+// can look into: every .go file of package net and below, some 400 files and 4 MB,
+// or, where a chapter can take more, all files there are. Each chapter makes claims about what it did and checks them; the exit
 // code is 0 only if every claim held.
 //
 // # How it is built
@@ -15,13 +15,13 @@
 // A chapter neither prints nor knows who listens. It runs on a stage and emits
 // events, which are plain data; what becomes of them is the renderer's matter:
 //
-//	            Say, Event, Progress, Claim                  terminal.go  a reader
+//	     Say, Event, Picture, Progress, Claim                   terminal.go  a reader
 //	chapter --------------------------------> Stage --Event-->  terse.go  -check
-//	(raft.go)                              (stage.go)            json.go  -json, a page
+//	(x_chapter.go)                          (stage.go)            json.go  -json, a page
 //
 // The stream of one chapter is:
 //
-//	begin   (say | event | progress | claim)*   end
+//	begin   (say | event | picture | progress | claim)*   end
 //
 // The rules:
 //
@@ -34,8 +34,8 @@
 //  5. An interrupted tour stops at once, removes its files, and is no success.
 //
 // Reading order: stage.go (the stream), tour.go (the loop over the chapters),
-// source.go (the input), terminal.go, terse.go, json.go, main.go; then the
-// chapters.
+// source.go (the input), terminal.go, terse.go, json.go, main.go, victim.go (a
+// process to kill); then the chapters.
 //
 // # Chapter raft
 //
@@ -50,4 +50,15 @@
 // raft_cluster.go (three nodes and their clients), raft_store.go (the state
 // machine), raft_watch.go (what is told and judged of the nodes' own events),
 // raft_victim.go (the process to kill).
+//
+// # Chapter lsm
+//
+// A store takes all files of the installation: keys are names, values contents. A
+// third is overwritten, some are deleted, while a snapshot still shows what was.
+// Then everything is compacted, another process writes to the store and is killed
+// meanwhile, and a copy is damaged. After each of these every key is compared with
+// a model that knows which edition of which file must be there.
+//
+// Reading order: lsm_store.go (the model), lsm_chapter.go (the acts),
+// lsm_damage.go, lsm_victim.go (the process to kill).
 package main

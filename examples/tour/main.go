@@ -14,8 +14,8 @@ import (
 )
 
 func main() {
-	if dir := os.Getenv(victimEnv); dir != "" {
-		if err := victim(dir, os.Stdin, os.Stdout); err != nil {
+	if what := os.Getenv(victimEnv); what != "" {
+		if err := victim(what, os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "tour:", err)
 			os.Exit(1)
 		}
@@ -78,7 +78,7 @@ func cli(ctx context.Context, all []Chapter, args []string, stdout, stderr io.Wr
 		}
 		return 0
 	}
-	files, err := loadSource(ctx, *src)
+	input, err := loadSource(ctx, *src)
 	if ctx.Err() == nil && err != nil {
 		return fail(2, err)
 	}
@@ -92,7 +92,7 @@ func cli(ctx context.Context, all []Chapter, args []string, stdout, stderr io.Wr
 	case *asJSON:
 		sink = newJSON(out)
 	}
-	ok, err := play(ctx, chosen, files, sink)
+	ok, err := play(ctx, chosen, input, sink)
 	switch {
 	case ctx.Err() != nil:
 		return fail(interrupted, errors.New("interrupted; all files of the tour are removed"))

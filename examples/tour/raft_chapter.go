@@ -19,8 +19,9 @@ const raftClients = 16
 // raftChapter is about consensus on a log: three nodes take every file, and
 // keep all of them through what clusters are kept for.
 var raftChapter = Chapter{
-	Name:  "raft",
-	Title: "three nodes agree, whatever happens to them",
+	Name:   "raft",
+	Title:  "three nodes agree, whatever happens to them",
+	Victim: raftVictim,
 	Run: func(ctx context.Context, s *Stage) error {
 		if len(s.Files) < 20 {
 			return fmt.Errorf("this chapter needs 20 files or more, and has %d; name a larger folder with -src", len(s.Files))
@@ -160,7 +161,7 @@ func (a *raftActs) killAll(ctx context.Context, files []File) error {
 		return err
 	}
 	a.Event("", "all three nodes move into a process of their own, to be killed there", nil)
-	acked, err := killMidway(ctx, a.Dir, files, len(files)/2, func(done int) {
+	acked, err := killRaftMidway(ctx, a.Dir, files, len(files)/2, func(done int) {
 		a.Progress("files stored", len(a.stored)+done, len(a.Files))
 	})
 	if err != nil {

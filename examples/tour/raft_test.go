@@ -23,7 +23,7 @@ func TestChapterRaftKeepsItsPromises(t *testing.T) {
 	temp := tempIn(t)
 	var told []string
 	var broken []string
-	ok, err := play(t.Context(), []Chapter{raftChapter}, someFiles(150), func(e Event) {
+	ok, err := play(t.Context(), []Chapter{raftChapter}, Source{Files: someFiles(150)}, func(e Event) {
 		if e.Kind == KindClaim && !e.OK {
 			broken = append(broken, "RULE tour-claim: "+e.Text)
 		}
@@ -42,7 +42,7 @@ func TestChapterRaftKeepsItsPromises(t *testing.T) {
 
 func TestChapterRaftNeedsEnoughFiles(t *testing.T) {
 	var end Event
-	ok, err := play(t.Context(), []Chapter{raftChapter}, someFiles(19), func(e Event) { end = e })
+	ok, err := play(t.Context(), []Chapter{raftChapter}, Source{Files: someFiles(19)}, func(e Event) { end = e })
 	require.NoError(t, err)
 	require.False(t, ok)
 	require.Contains(t, end.Text, "name a larger folder with -src")

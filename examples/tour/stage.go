@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 )
@@ -15,6 +16,9 @@ type Chapter struct {
 	// when ctx does. An error means that it could not be played to its end; a
 	// claim that does not hold is no error.
 	Run func(ctx context.Context, s *Stage) error
+	// Victim is the main function of the process that the chapter kills, if it
+	// kills one: see victim.go.
+	Victim func(dir string, in io.Reader, out io.Writer) error
 }
 
 // A Kind says which fields of an Event have a meaning.
@@ -25,6 +29,7 @@ const (
 	KindBegin    Kind = "begin"    // Text: the chapter's title
 	KindSay      Kind = "say"      // Text: what the reader should know
 	KindEvent    Kind = "event"    // Actor, Text, Data: something happened
+	KindPicture  Kind = "picture"  // Text: lines that belong below each other
 	KindProgress Kind = "progress" // Text: of what; Done, Total
 	KindClaim    Kind = "claim"    // Text, OK
 	KindEnd      Kind = "end"      // OK; Text: why not; Done of Total claims held
@@ -52,6 +57,8 @@ type Stage struct {
 	// Files is the input: every file is there once, sorted by name. The
 	// contents are shared by all chapters and must not be changed.
 	Files []File
+	// Root is the folder that the files come from. There are more in it.
+	Root string
 	// Dir is a temporary folder of the chapter's own, removed after it.
 	Dir string
 
@@ -72,6 +79,11 @@ func (s *Stage) Say(format string, args ...any) {
 // not nil, is the package's own description of it and must be encodable as JSON.
 func (s *Stage) Event(actor, text string, data any) {
 	s.emit(Event{Kind: KindEvent, Actor: actor, Text: text, Data: data})
+}
+
+// Picture shows lines as they are. They should not need more than 80 columns.
+func (s *Stage) Picture(text string) {
+	s.emit(Event{Kind: KindPicture, Text: text})
 }
 
 // Progress reports that done of total are through. It may be called for every

@@ -62,6 +62,10 @@ func (t *terminal) show(e Event) {
 			lead += e.Actor + "  "
 		}
 		t.block(dim, lead, e.Text)
+	case KindPicture:
+		for l := range strings.Lines(e.Text) {
+			t.line(cut(strings.TrimRight(l, " \n"), t.width))
+		}
 	case KindProgress:
 		t.progress(e)
 	case KindClaim:

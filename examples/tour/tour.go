@@ -17,7 +17,7 @@ const chapterLimit = 2 * time.Minute
 
 // chapters lists what there is, in the order of a first visit.
 func chapters() []Chapter {
-	return []Chapter{raftChapter}
+	return []Chapter{raftChapter, lsmChapter}
 }
 
 // choose returns the chapters with the given names, in the order of all; no
@@ -40,7 +40,7 @@ func choose(all []Chapter, names []string) ([]Chapter, error) {
 
 // play runs the chapters one after the other and reports whether all succeeded.
 // An error means that the tour itself could not go on, or was interrupted.
-func play(ctx context.Context, chosen []Chapter, files []File, sink Sink) (ok bool, err error) {
+func play(ctx context.Context, chosen []Chapter, src Source, sink Sink) (ok bool, err error) {
 	root, err := os.MkdirTemp("", "flagship-tour-")
 	if err != nil {
 		return false, fmt.Errorf("making a temporary folder: %w", err)
@@ -48,7 +48,7 @@ func play(ctx context.Context, chosen []Chapter, files []File, sink Sink) (ok bo
 	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
 	ok = true
 	for _, c := range chosen {
-		good, err := playOne(ctx, c, files, filepath.Join(root, c.Name), sink)
+		good, err := playOne(ctx, c, src, filepath.Join(root, c.Name), sink)
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
@@ -61,13 +61,13 @@ func play(ctx context.Context, chosen []Chapter, files []File, sink Sink) (ok bo
 }
 
 // playOne runs a chapter in the folder dir, which it makes and removes.
-func playOne(ctx context.Context, c Chapter, files []File, dir string, sink Sink) (bool, error) {
+func playOne(ctx context.Context, c Chapter, src Source, dir string, sink Sink) (bool, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return false, fmt.Errorf("making a folder for chapter %s: %w", c.Name, err)
 	}
 	inner, cancel := context.WithTimeout(ctx, chapterLimit)
 	defer cancel()
-	s := &Stage{Files: files, Dir: dir, chapter: c.Name, start: time.Now(), sink: sink}
+	s := &Stage{Files: src.Files, Root: src.Root, Dir: dir, chapter: c.Name, start: time.Now(), sink: sink}
 	s.emit(Event{Kind: KindBegin, Text: c.Title})
 	why := ""
 	switch err := c.Run(inner, s); {

@@ -28,7 +28,7 @@ func good(_ context.Context, s *Stage) error {
 	return nil
 }
 
-// TestMain lets the test binary be the process that chapter raft kills.
+// TestMain lets the test binary be the process that a chapter kills.
 func TestMain(m *testing.M) {
 	if os.Getenv(victimEnv) != "" {
 		main()
@@ -71,7 +71,7 @@ func TestEveryChapterIsJudgedAndItsFilesAreRemoved(t *testing.T) {
 		chapter("false", seen(func(s *Stage) error { s.Claim(false, "no"); s.Claim(true, "yes"); return nil })),
 		chapter("broken", seen(func(s *Stage) error { s.Claim(true, "yes"); return errors.New("the disk is full") })),
 		chapter("silent", seen(func(*Stage) error { return nil })),
-	}, files, func(e Event) {
+	}, Source{Files: files}, func(e Event) {
 		if e.Kind == KindEnd {
 			e.At = 0
 			ends = append(ends, e)
@@ -105,7 +105,7 @@ func TestStreamIsInOrderFromAllGoroutines(t *testing.T) {
 		}
 		wg.Wait()
 		return nil
-	})}, nil, func(e Event) { got = append(got, e) })
+	})}, Source{}, func(e Event) { got = append(got, e) })
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Len(t, got, 1+1+8*300+1)
@@ -167,7 +167,7 @@ func TestAChapterThatHangsIsEnded(t *testing.T) {
 		ok, err := play(t.Context(), []Chapter{chapter("hangs", func(ctx context.Context, _ *Stage) error {
 			<-ctx.Done()
 			return ctx.Err()
-		})}, nil, func(e Event) { last = e })
+		})}, Source{}, func(e Event) { last = e })
 		require.NoError(t, err)
 		require.False(t, ok)
 		require.Equal(t, "not done after 2m0s", last.Text)
@@ -235,6 +235,7 @@ var story = []Event{
 	{Kind: KindBegin, Text: "a cluster that loses its leader"},
 	{Kind: KindSay, Text: "Three nodes take every file of package net, one proposal a file, and each keeps all of them."},
 	{Kind: KindEvent, At: 12 * time.Millisecond, Actor: "n2", Text: "is the leader of term 1, with the votes of n2 and n3"},
+	{Kind: KindPicture, At: 50 * time.Millisecond, Text: "n1  leads     |==>     |\n    n2        |    <== | follows, and says so at some length, which is cut here, at the edge\n"},
 	{Kind: KindProgress, At: 100 * time.Millisecond, Text: "files", Done: 1, Total: 40},
 	{Kind: KindProgress, At: 110 * time.Millisecond, Text: "files", Done: 2, Total: 40}, // too soon to draw
 	{Kind: KindProgress, At: 200 * time.Millisecond, Text: "files", Done: 12, Total: 40},
@@ -320,24 +321,24 @@ func TestSourceIsPackageNetOrWhatThereIs(t *testing.T) {
 	src := goTree(t)
 	got, err := loadSource(t.Context(), src)
 	require.NoError(t, err)
-	require.Equal(t, want, got, "a GOROOT/src")
+	require.Equal(t, Source{want, src}, got, "a GOROOT/src")
 
 	root := t.TempDir()
 	require.NoError(t, os.Rename(src, filepath.Join(root, "src")))
 	src = filepath.Join(root, "src")
 	got, err = loadSource(t.Context(), root)
 	require.NoError(t, err)
-	require.Equal(t, want, got, "a GOROOT")
+	require.Equal(t, Source{want, src}, got, "a GOROOT")
 
 	got, err = loadSource(t.Context(), filepath.Join(src, "other"))
 	require.NoError(t, err)
-	require.Equal(t, []File{{"other/o.go", []byte("package other")}}, got, "a folder of Go code")
+	require.Equal(t, Source{[]File{{"other/o.go", []byte("package other")}}, filepath.Join(src, "other")}, got, "a folder of Go code")
 
 	require.NoError(t, os.RemoveAll(filepath.Join(src, "net")))
 	require.NoError(t, os.Mkdir(filepath.Join(src, "net"), 0o755))
 	got, err = loadSource(t.Context(), src)
 	require.NoError(t, err)
-	require.Equal(t, []File{{"src/other/o.go", []byte("package other")}}, got, "an empty net is passed over")
+	require.Equal(t, Source{[]File{{"src/other/o.go", []byte("package other")}}, src}, got, "an empty net is passed over")
 }
 
 func TestSourceErrorsNameTheRemedy(t *testing.T) {
@@ -358,14 +359,14 @@ func TestSourceErrorsNameTheRemedy(t *testing.T) {
 }
 
 func TestSourceOfTheInstallationIsFound(t *testing.T) {
-	files, err := loadSource(t.Context(), "")
+	got, err := loadSource(t.Context(), "")
 	require.NoError(t, err)
-	require.Greater(t, len(files), 200)
+	require.Greater(t, len(got.Files), 200)
 	names := map[string]bool{}
-	for _, f := range files {
+	for _, f := range got.Files {
 		require.Regexp(t, `^net/.*\.go$`, f.Name)
 		names[f.Name] = true
 	}
 	require.True(t, names["net/http/server.go"])
-	require.Len(t, names, len(files))
+	require.Len(t, names, len(got.Files))
 }
