@@ -117,6 +117,19 @@ func locateRefuses(e *exam) {
 			}
 		}
 	}
+	// An odd parity shard locates nothing, but it always sees one more.
+	for _, g := range []geometry{{4, 1}, {5, 3}, {6, 5}, {3, 7}} {
+		l := e.locator(g)
+		r := random(g.data, g.parity, 10)
+		for range 5 * lossSample {
+			shards := encoded(l, g, 1)
+			bad := r.Perm(g.total())[:g.parity/2+1]
+			corrupt(r, shards, bad)
+			if got, err := l.Locate(shards); err == nil {
+				failf("%v: with %v corrupt in one column, %v are named", g, bad, got)
+			}
+		}
+	}
 	g := geometry{4, 2}
 	l := e.locator(g)
 	if got, err := l.Locate(without(encoded(l, g, 10), []int{0, 5})); err == nil {

@@ -78,14 +78,14 @@ func (l *locator) all(size int) ([]int, error) {
 		if k == size {
 			break
 		}
-		errors := l.column(k)
-		for _, i := range errors {
+		before := l.found
+		for _, i := range l.column(k) {
 			if !l.corrupt.has(i) {
 				l.corrupt.add(i)
 				l.found++
 			}
 		}
-		if errors == nil || l.found > most {
+		if l.found == before || l.found > most {
 			return nil, fmt.Errorf("%w: more than %d shards are corrupt, by column %d; %d parity shards with %d missing locate no more",
 				ErrUnlocatable, most, k, l.parity, len(l.missing))
 		}
