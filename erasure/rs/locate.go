@@ -178,12 +178,13 @@ func (c *Code) planChecks(unknown *set) *plan {
 	return &plan{c.kernel.Compile(checks), known, make([]int, len(checks))}
 }
 
-// column locates the errors in one column, or returns nil.
+// column locates the errors in one column, or returns nil. If they do not
+// explain all that is wrong in it, the same column fails again.
 func (l *locator) column(k int) []int {
 	syndromes := l.syndromes(k)
 	n := hankel(syndromes, len(syndromes)/2).eliminate(len(syndromes) / 2) // its rank is the number of errors
 	sigma := prony(syndromes, n)
-	if sigma == nil || !recurs(sigma, syndromes) {
+	if sigma == nil {
 		return nil
 	}
 	var roots []int
@@ -244,21 +245,6 @@ func prony(s []byte, n int) []byte {
 	}
 	sigma[n] = 1
 	return sigma
-}
-
-// recurs says whether all syndromes obey the polynomial, those too that it was
-// not made from.
-func recurs(sigma, s []byte) bool {
-	for m := range len(s) - len(sigma) + 1 {
-		sum := byte(0)
-		for l, a := range sigma {
-			sum ^= Mul(a, s[m+l])
-		}
-		if sum != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // evaluate returns the polynomial's value, by Horner's rule.
