@@ -1,0 +1,8 @@
+//go:build !noasm
+
+package main
+
+const (
+	peerBuild  = "klauspost with assembly"
+	buildFlags = ""
+)
