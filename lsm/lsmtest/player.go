@@ -1,6 +1,7 @@
 package lsmtest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -189,9 +190,17 @@ func (p *player) apply(s step) error {
 	}
 	p.state = next
 	if p.after != nil {
-		p.after(next, s.sync)
+		p.after(next, s.sync && !empty(s.ops))
 	}
 	return nil
+}
+
+// empty reports whether operations do nothing, whatever there is. To sync them
+// promises nothing about what came before.
+func empty(ops []Op) bool {
+	return !slices.ContainsFunc(ops, func(op Op) bool {
+		return op.Kind != DeleteRange || bytes.Compare(op.Key, op.Value) < 0
+	})
 }
 
 // spoil writes over a buffer that nobody may look at any more.
