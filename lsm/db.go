@@ -60,6 +60,7 @@ type DB struct {
 	logFirst uint64        // records from here on are not
 	// manifestLimit is the length at which the manifest is written anew.
 	manifestLimit int64
+	logLast       uint64 // the manifest says that the log was durable up to here
 
 	discard atomic.Uint64 // timestamps: see SetDiscard
 
@@ -188,7 +189,7 @@ func (d *DB) Close() error {
 
 	var errs []error
 	if d.log != nil && failed == nil && !d.opts.ReadOnly {
-		errs = append(errs, d.closeMark())
+		errs = append(errs, d.closeMark(), d.closeEdit())
 	}
 	state.unref()
 	if d.manifest != nil {
@@ -218,6 +219,20 @@ func (d *DB) closeMark() error {
 	file, offset := d.values.Durable()
 	mark := vlog.Pointer{File: file, Offset: offset}
 	_, err := d.log.Append(appendEntry(b.data, entry{kind: key.Mark, value: mark.Append(nil)}))
+	if errors.Is(err, vfs.ErrNoSpace) {
+		return nil // it promises nothing by itself
+	}
+	return err
+}
+
+// closeEdit says in the manifest how far the log goes: a log that ends before that
+// when the store is opened has lost something promised, however well it reads.
+func (d *DB) closeEdit() error {
+	last := d.log.LastSeq()
+	if err := d.log.Sync(last); err != nil {
+		return err
+	}
+	err := d.manifest.Append(&manifest.Edit{NextFile: d.nextFile, LastSeq: d.flushed, WALFirst: d.logFirst, WALLast: last})
 	if errors.Is(err, vfs.ErrNoSpace) {
 		return nil // it promises nothing by itself
 	}

@@ -169,6 +169,7 @@ func (d *DB) openManifest() (*version, error) {
 			return nil, &CorruptError{File: log.Name(), Reason: err.Error()}
 		}
 		d.nextFile, d.flushed, d.logFirst = max(d.nextFile, e.NextFile), e.LastSeq, e.WALFirst
+		d.logLast = max(d.logLast, e.WALLast)
 	}
 	d.manifestLimit = max(manifestSize, 2*log.Size())
 	return v, nil

@@ -42,6 +42,10 @@ func (d *DB) replay() error {
 		return &CorruptError{File: path, Reason: fmt.Sprintf(
 			"the log holds records %d to %d, and the manifest needs those from %d on", first, last, d.logFirst)}
 	}
+	if last < d.logLast {
+		return &CorruptError{File: path, Reason: fmt.Sprintf(
+			"the log ends with record %d, and was durable up to record %d", last, d.logLast)}
+	}
 	r := replayer{db: d}
 	if err := r.read(last + 1); err != nil {
 		return err
