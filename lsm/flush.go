@@ -7,6 +7,7 @@ import (
 
 	"github.com/flagship-go/flagship/lsm/key"
 	"github.com/flagship-go/flagship/lsm/manifest"
+	"github.com/flagship-go/flagship/lsm/skiplist"
 	"github.com/flagship-go/flagship/lsm/table"
 )
 
@@ -68,7 +69,7 @@ func (d *DB) writeMemtables(mems []*memtable, snapshots []uint64) (tables []mani
 	var sources []source
 	var spans []key.Span
 	for i := len(mems) - 1; i >= 0; i-- {
-		sources = append(sources, source{cur: mems[i].cursor()})
+		sources = append(sources, source{cur: mems[i].cursor(new(skiplist.Cursor))})
 		spans = append(spans, mems[i].spans.fragments(d.order).All()...)
 	}
 	m.init(d.order, sources)

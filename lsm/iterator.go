@@ -6,9 +6,11 @@ import (
 	"errors"
 	"math"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"github.com/flagship-go/flagship/lsm/key"
+	"github.com/flagship-go/flagship/lsm/skiplist"
 	"github.com/flagship-go/flagship/lsm/table"
 )
 
@@ -33,6 +35,7 @@ type Iterator struct {
 	owned bool // state is the iterator's to release
 
 	m      merger
+	lists  []skiplist.Cursor
 	levels []levelCursor
 	spans  []*key.Fragments
 	trace  *table.Trace
@@ -95,8 +98,9 @@ func (d *DB) newIterator(state *readState, owned bool, seq uint64, o *IterOption
 	v := state.version
 	sources := it.m.sources[:0]
 	it.spans = it.spans[:0]
-	for _, mem := range state.mems {
-		sources = append(sources, source{cur: mem.cursor()})
+	it.lists = slices.Grow(it.lists[:0], len(state.mems))[:len(state.mems)]
+	for i, mem := range state.mems {
+		sources = append(sources, source{cur: mem.cursor(&it.lists[i])})
 		if f := mem.spans.fragments(d.order); f != nil {
 			it.spans = append(it.spans, f)
 		}
@@ -345,6 +349,7 @@ func (it *Iterator) Close() error {
 		it.db.release(it.state)
 	}
 	clear(it.spans)
+	clear(it.lists)
 	clear(it.levels)
 	it.state, it.trace, it.at, it.valid = nil, nil, nil, false
 	it.db = nil

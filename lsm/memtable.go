@@ -136,11 +136,13 @@ func (m *memtable) get(k []byte, hash uint64, seq uint64) (trailer uint64, value
 	return m.list.Get(k, seq)
 }
 
-func (m *memtable) cursor() key.Cursor {
+// cursor returns a cursor over the entries, in mem where it is one of a list.
+func (m *memtable) cursor(mem *skiplist.Cursor) key.Cursor {
 	if m.flat != nil {
 		return &flatCursor{f: m.flat, at: -1}
 	}
-	return m.list.NewCursor()
+	mem.Init(m.list)
+	return mem
 }
 
 func (m *memtable) ref() { m.refs.Add(1) }

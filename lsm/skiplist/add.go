@@ -85,10 +85,19 @@ func (l *List) find(t *target, ins *Inserter) (exists bool) {
 	return false
 }
 
-// fits reports whether t belongs into g.
+// fits reports whether t belongs into g. It looks at the end of the gap first: in
+// ascending order that is what most gaps are too low for, and the hint tells.
 func (l *List) fits(g gap, t *target) bool {
-	after := g.after.node()
-	return (g.before == l.head || l.compare(g.before, t) < 0) && (after == 0 || l.compare(after, t) > 0)
+	if after := g.after.node(); after != 0 {
+		if h := g.after.hint(); h == t.hint || h == 0 || t.hint == 0 {
+			if l.compare(after, t) <= 0 {
+				return false
+			}
+		} else if h < t.hint {
+			return false
+		}
+	}
+	return g.before == l.head || l.compare(g.before, t) < 0
 }
 
 // insert links n into its gap on a level, and leaves in g the gap behind n; false
