@@ -23,7 +23,7 @@ type flat struct {
 
 // flatEntry has no pointers: the garbage collector does not look at it.
 type flatEntry struct {
-	prefix   uint64 // the first bytes of the key: they decide most comparisons
+	prefix   uint64 // a part of the key that decides most comparisons: see sort
 	trailer  uint64
 	key, end uint32 // the user key is data[key:end]
 	value    uint32 // the value is data[value:stop]
@@ -79,8 +79,8 @@ func (f *flat) add(data []byte, spans *spanList, keep bool) error {
 		}
 		end := stop - len(e.value) - width
 		f.entries = append(f.entries, flatEntry{
-			prefix: prefixOf(f.order.Bare(e.key)), trailer: key.Trailer(seq, e.kind),
-			key: uint32(end - len(e.key)), end: uint32(end), value: uint32(stop - len(e.value)), stop: uint32(stop),
+			trailer: key.Trailer(seq, e.kind),
+			key:     uint32(end - len(e.key)), end: uint32(end), value: uint32(stop - len(e.value)), stop: uint32(stop),
 		})
 	}
 }
@@ -106,7 +106,27 @@ func prefixOf(k []byte) uint64 {
 	return p
 }
 
+// sort sorts the entries. Prefixes are taken behind what all keys have in common,
+// or they would decide nothing.
 func (f *flat) sort() {
+	if len(f.entries) == 0 {
+		return
+	}
+	common := f.order.Bare(f.user(f.entries[0]))
+	for _, e := range f.entries {
+		k := f.order.Bare(f.user(e))
+		n := min(len(common), len(k))
+		for common = common[:n]; !bytes.HasPrefix(k, common); {
+			common = common[:len(common)-1]
+		}
+		if len(common) == 0 {
+			break
+		}
+	}
+	for i := range f.entries {
+		e := &f.entries[i]
+		e.prefix = prefixOf(f.order.Bare(f.user(*e))[len(common):])
+	}
 	slices.SortFunc(f.entries, func(a, b flatEntry) int {
 		if a.prefix != b.prefix {
 			return cmp.Compare(a.prefix, b.prefix)

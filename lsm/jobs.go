@@ -258,7 +258,6 @@ func (d *DB) runHere(j *job) error {
 // jobs meanwhile, and without progress is left to who else runs them.
 func (d *DB) wait(done func() bool) error {
 	d.jobs.err = nil
-	d.kick()
 	for !done() {
 		if err := d.failure.Load(); err != nil {
 			return *err
@@ -266,14 +265,20 @@ func (d *DB) wait(done func() bool) error {
 		if d.jobs.err != nil {
 			return d.jobs.err
 		}
+		// What could not begin when the last job ended may be able to now: a reader
+		// that closes lets go of files, and tells nobody.
+		d.kick()
 		j := (*job)(nil)
 		if d.opts.Schedule != nil {
 			j = d.nextJob()
 		}
-		if j == nil && d.opts.Schedule != nil && d.jobs.running() == 0 {
+		switch {
+		case j == nil && d.jobs.running() == 0 && d.jobs.paused == 0 && !d.closed:
+			if done() {
+				return nil
+			}
 			return errors.New("lsm: writes must wait, and no job can help: the compaction policy picks nothing")
-		}
-		if j == nil {
+		case j == nil:
 			d.changed.Wait()
 			continue
 		}

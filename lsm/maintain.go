@@ -107,6 +107,7 @@ func (d *DB) DropAll() error {
 	err := d.dropMemtables(edit, gone)
 	d.mu.Lock()
 	d.jobs.paused--
+	d.jobChanged()
 	d.kick()
 	d.mu.Unlock()
 	return err

@@ -144,6 +144,9 @@ func (r *replayer) add(seq uint64, data []byte) error {
 	}
 	f := r.mem.flat
 	start, n := len(f.data), len(f.entries)
+	if start > 1<<20 && start+len(data) > cap(f.data) {
+		f.data = slices.Grow(f.data, r.db.opts.MemTableSize+len(data)-start)
+	}
 	if err == nil {
 		err = f.add(data, &r.mem.spans, false)
 	}

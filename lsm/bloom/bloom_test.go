@@ -1,6 +1,7 @@
 package bloom
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -119,6 +120,8 @@ func FuzzFilter(f *testing.F) {
 	f.Add([]byte(Build([]uint64{1, 2, 3}, 10)), uint64(2))
 	f.Add([]byte{}, uint64(1))
 	f.Add(make([]byte, lineBytes+1), ^uint64(0))
+	f.Add(bytes.Repeat([]byte{1}, lineBytes+2), uint64(12345))
+	f.Add(bytes.Repeat([]byte{1}, 2*lineBytes), uint64(12345))
 	f.Fuzz(func(t *testing.T, data []byte, h uint64) {
 		got := Filter(data).MayContain(h)
 		if len(data)%lineBytes != 1 && !got {

@@ -112,7 +112,7 @@ func (c *watcher) recovers(left *MemFS, low, high int, again bool) error {
 	return nil
 }
 
-func (c *watcher) pairs(i int) []pair { return c.states[i].pairs(nil, nil, c.p.now) }
+func (c *watcher) pairs(i int) []pair { return c.states[i].pairs(nil, nil, c.p.now()) }
 
 // goesOn writes to a store that has come back, and cuts power once more: what
 // the first life has left must not come to stand behind the second's.
@@ -132,7 +132,7 @@ func (c *watcher) goesOn(store Store, disk *MemFS, st state) error {
 	if err != nil {
 		return err
 	}
-	if err := compare(got, st.apply(ops, c.p.now).pairs(nil, nil, c.p.now), c.p.set.MayDrop); err != nil {
+	if err := compare(got, st.apply(ops, c.p.now()).pairs(nil, nil, c.p.now()), c.p.set.MayDrop); err != nil {
 		return fmt.Errorf("after a second life and a second power cut: %w", err)
 	}
 	return nil

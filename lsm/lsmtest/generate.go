@@ -118,16 +118,17 @@ func (g *generator) step() (s step, ok bool) {
 		return g.hold()
 	case n < 82:
 		return g.release()
-	case n < 97:
+	case n < 96:
 		return g.move()
-	case n < 98:
+	case n < 97:
 		return step{verb: "verify"}, g.claims.Verify
-	case n < 99:
+	case n < 98:
 		return step{verb: "checkpoint"}, g.claims.Checkpoint
+	case !g.claims.TTL:
+		return s, false
 	default:
-		// What is held shows its moment; with a clock that goes on, nobody
-		// could say what that is.
-		return step{verb: "clock", wait: time.Duration(1+g.rng.IntN(20)) * time.Second}, g.claims.TTL && len(g.snaps)+len(g.iters) == 0
+		g.snaps, g.iters = nil, nil
+		return step{verb: "clock", wait: time.Duration(1+g.rng.IntN(20)) * time.Second}, true
 	}
 }
 

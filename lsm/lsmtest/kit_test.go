@@ -138,6 +138,20 @@ func (nothing) Compact() error                        { return nil }
 func (nothing) Checkpoint(string) error               { return nil }
 func (nothing) Verify() error                         { return nil }
 
+func TestClaimsThatCannotBeAreRefused(t *testing.T) {
+	for _, change := range []func(*Implementation){
+		func(i *Implementation) { i.Open = nil },
+		func(i *Implementation) { i.Damage = nil },
+		func(i *Implementation) { i.Claims.Memory = false },
+	} {
+		impl := referenceImpl("")
+		require.NoError(t, impl.check())
+		change(&impl)
+		require.Error(t, impl.check())
+		require.Panics(t, func() { Grade(impl) })
+	}
+}
+
 // What is claimed must be there.
 func TestClaimWithoutItsMethodsFails(t *testing.T) {
 	impl := referenceImpl("")

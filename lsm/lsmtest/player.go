@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,7 +18,7 @@ type player struct {
 
 	store Store
 	state state
-	now   time.Time
+	clock atomic.Int64 // nanoseconds since epoch; any goroutine of the store may ask
 	snaps map[string]*heldSnapshot
 	iters map[string]*heldIterator
 	saved int // checkpoints made
@@ -44,14 +45,17 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newPlayer(impl *Implementation, set Set, fs *MemFS, dir string) *player {
 	return &player{
-		impl: impl, set: set, fs: fs, dir: dir, state: state{}, now: epoch,
+		impl: impl, set: set, fs: fs, dir: dir, state: state{},
 		snaps: map[string]*heldSnapshot{}, iters: map[string]*heldIterator{},
 	}
 }
 
+// now is the time of the story.
+func (p *player) now() time.Time { return epoch.Add(time.Duration(p.clock.Load())) }
+
 // options are those for a directory of the player's file system.
 func (p *player) options(dir string) Options {
-	o := Options{Dir: dir, Set: p.set, Merge: mergeAll, Now: func() time.Time { return p.now }}
+	o := Options{Dir: dir, Set: p.set, Merge: mergeAll, Now: p.now}
 	if p.fs != nil {
 		o.FS = p.fs
 	}
@@ -155,7 +159,10 @@ func (p *player) step(s step) error {
 	case "iter", "iterin", "move", "close":
 		return p.iterator(s)
 	case "clock":
-		p.now = p.now.Add(s.wait)
+		// What is held shows its moment; with a clock that goes on, nobody could
+		// say what that is.
+		p.letGo()
+		p.clock.Add(int64(s.wait))
 		return nil
 	case "reopen":
 		return p.reopen()
@@ -164,7 +171,7 @@ func (p *player) step(s step) error {
 }
 
 func (p *player) apply(s step) error {
-	next := p.state.apply(s.ops, p.now)
+	next := p.state.apply(s.ops, p.now())
 	if p.before != nil {
 		p.before(next)
 	}
@@ -203,7 +210,7 @@ func (p *player) reader(name string) (Reader, state) {
 }
 
 func (p *player) get(r Reader, st state, key []byte) error {
-	want, ok := st.visible(string(key), p.now)
+	want, ok := st.visible(string(key), p.now())
 	got, err := r.Get(key)
 	switch {
 	case errors.Is(err, ErrNotFound) && (!ok || p.set.MayDrop):
@@ -224,7 +231,7 @@ func (p *player) get(r Reader, st state, key []byte) error {
 func (p *player) scan(r Reader, st state, s step) error {
 	var got []pair
 	var err error
-	want := st.pairs(s.low, s.high, p.now)
+	want := st.pairs(s.low, s.high, p.now())
 	if s.verb == "back" {
 		got, err = readBack(r, s.low, s.high)
 		slices.Reverse(got)
@@ -322,7 +329,7 @@ func (p *player) iterator(s step) error {
 	if err != nil {
 		return err
 	}
-	p.iters[s.name] = &heldIterator{Iterator: it, cursor: cursor{st.pairs(s.low, s.high, p.now), -1}}
+	p.iters[s.name] = &heldIterator{Iterator: it, cursor: cursor{st.pairs(s.low, s.high, p.now()), -1}}
 	return nil
 }
 
@@ -425,7 +432,7 @@ func (p *player) inspect(dir string, want state) error {
 	if err != nil {
 		return err
 	}
-	if err := compare(got, want.pairs(nil, nil, p.now), p.set.MayDrop); err != nil {
+	if err := compare(got, want.pairs(nil, nil, p.now()), p.set.MayDrop); err != nil {
 		return err
 	}
 	return store.Close()

@@ -1,6 +1,7 @@
 package lsmtest
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -52,7 +53,12 @@ type Result struct {
 // Grade grades an implementation without a testing.T, by all but the rules that
 // start processes: the required rules, and those of the capabilities that it
 // claims.
+//
+// It panics when the claims contradict each other.
 func Grade(impl Implementation) []Result {
+	if err := impl.check(); err != nil {
+		panic("lsmtest: " + err.Error())
+	}
 	var results []Result
 	for _, r := range Rules() {
 		if r.Capability != "Kill" && impl.claims(r.Capability) && impl.claims(r.With) {
@@ -60,6 +66,22 @@ func Grade(impl Implementation) []Result {
 		}
 	}
 	return results
+}
+
+// check says what is wrong with an implementation's claims.
+func (impl *Implementation) check() error {
+	if impl.Open == nil {
+		return errors.New("field Open of Implementation is nil")
+	}
+	for _, c := range []string{"Crash", "Damage", "NoSpace", "SyncFailure"} {
+		if impl.claims(c) && !impl.Claims.Memory {
+			return fmt.Errorf("claim %s needs the claim Memory: the kit must own the disk", c)
+		}
+	}
+	if impl.Claims.Damage && impl.Damage == nil {
+		return errors.New("claim Damage needs the function Damage of Implementation")
+	}
+	return nil
 }
 
 // world is where one rule's story takes place.
@@ -193,8 +215,8 @@ func (impl *Implementation) claims(capability string) bool {
 // to be killed.
 func Run(t *testing.T, impl Implementation) {
 	t.Helper()
-	if impl.Open == nil {
-		t.Fatalf("%s: Implementation has no Open", impl.Name)
+	if err := impl.check(); err != nil {
+		t.Fatalf("%s: %v", impl.Name, err)
 	}
 	if isVictim() {
 		beVictim(t, impl)

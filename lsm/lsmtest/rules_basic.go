@@ -374,7 +374,7 @@ func readOnly(w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := compare(got, p.state.pairs(nil, nil, p.now), w.set.MayDrop); err != nil {
+	if err := compare(got, p.state.pairs(nil, nil, p.now()), w.set.MayDrop); err != nil {
 		return err
 	}
 	if err := store.Apply([]Op{{Key: []byte("d"), Value: []byte("4")}}, false); err == nil {

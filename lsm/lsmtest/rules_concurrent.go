@@ -80,7 +80,7 @@ func readersAndWriters(w *world) error {
 	for id := range writers {
 		for _, half := range []string{"a", "b"} {
 			v := repeated(strconv.Itoa(rounds)+".", size)
-			p.state = p.state.apply([]Op{{Key: fmt.Appendf(nil, "%s%d", half, id), Value: v}}, p.now)
+			p.state = p.state.apply([]Op{{Key: fmt.Appendf(nil, "%s%d", half, id), Value: v}}, p.now())
 		}
 	}
 	if err := p.step(step{verb: "scan"}); err != nil {

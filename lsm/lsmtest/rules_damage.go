@@ -64,7 +64,7 @@ func damages(w *world) error {
 			return err
 		}
 		rng := rand.New(rand.NewPCG(w.runs.Seed+uint64(i), 41))
-		want := p.state.pairs(nil, nil, p.now)
+		want := p.state.pairs(nil, nil, p.now())
 		for range max(w.runs.Damages/n, 1) {
 			if err := damageOnce(w, p, want, rng); err != nil {
 				return fmt.Errorf("option set %q: %w", w.set.Name, err)
@@ -145,7 +145,7 @@ func damageOnce(w *world, p *player, want []pair, rng *rand.Rand) (err error) {
 			err = fmt.Errorf("%s it panics: %v\n%s", how, end, debug.Stack())
 		}
 	}()
-	d := damaged{w: w, file: file, cut: strings.Contains(how, " cut to "), want: map[string]string{}}
+	d := damaged{w: w, file: file, cut: !strings.Contains(how, " flipped"), want: map[string]string{}}
 	for _, x := range want {
 		d.want[x.key] = x.value
 	}
@@ -173,7 +173,8 @@ type damaged struct {
 }
 
 // typed checks that an error is one of damage, to the right file. A file that was
-// cut may end as it once did: then it is others that do not fit to it.
+// cut, or whose end was zeroed, may end as it once did: then it is others that do
+// not fit to it.
 func (d *damaged) typed(err error) error {
 	file, _, ok := d.w.impl.Damage(err)
 	if !ok {

@@ -109,12 +109,12 @@ func (p *player) settles(failed *step) error {
 	if err != nil {
 		return fmt.Errorf("reading after an error: %w", err)
 	}
-	without := compare(got, p.state.pairs(nil, nil, p.now), p.set.MayDrop)
+	without := compare(got, p.state.pairs(nil, nil, p.now()), p.set.MayDrop)
 	if without == nil || failed == nil || len(failed.ops) == 0 {
 		return without
 	}
-	next := p.state.apply(failed.ops, p.now)
-	if compare(got, next.pairs(nil, nil, p.now), p.set.MayDrop) != nil {
+	next := p.state.apply(failed.ops, p.now())
+	if compare(got, next.pairs(nil, nil, p.now()), p.set.MayDrop) != nil {
 		return fmt.Errorf("after a write that failed, reading shows neither what was before it nor what would be after: %w", without)
 	}
 	p.state = next
@@ -193,14 +193,28 @@ func fullOnce(w *world) error {
 	})
 }
 
-// endsWell compares the store as it is, and reopened, with the model.
+// endsWell compares the store as it is, and reopened, with the model. What still
+// ran when the disk was full may yet say so.
 func (p *player) endsWell() error {
 	for _, s := range mustParse("scan\nflush\nscan\nreopen\nscan\ndel k00\nflush\ncompact\nscan") {
-		if err := p.step(s); err != nil {
-			return errOf(s, err)
+		if err := p.insist(s); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// insist does a step, again if there was no room.
+func (p *player) insist(s step) error {
+	for tries := 0; ; tries++ {
+		err := p.step(s)
+		switch {
+		case err == nil:
+			return nil
+		case tries > retries || !errors.Is(err, ErrNoSpace):
+			return fmt.Errorf("with room again, %w", errOf(s, err))
+		}
+	}
 }
 
 func fullDisk(w *world) error {
@@ -242,14 +256,8 @@ func fullDisk(w *world) error {
 			}
 		}
 		p.roomAgain()
-		for tries := 0; ; tries++ {
-			err := p.step(del)
-			if err == nil {
-				break
-			}
-			if tries > retries || !errors.Is(err, ErrNoSpace) {
-				return fmt.Errorf("with room again, %w", errOf(del, err))
-			}
+		if err := p.insist(del); err != nil {
+			return err
 		}
 		return p.endsWell()
 	})

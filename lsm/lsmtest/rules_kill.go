@@ -130,7 +130,7 @@ func survived(w *world, dir string, acked int) error {
 		return fmt.Errorf("%d writes were acknowledged, the process was killed, and the last one left is %s", acked, v)
 	}
 	for n := max(1, last-victimKeys+1); n <= last; n++ {
-		p.state = p.state.apply(victimOps(n), p.now)
+		p.state = p.state.apply(victimOps(n), p.now())
 	}
 	if err := p.step(step{verb: "scan"}); err != nil {
 		return fmt.Errorf("after a kill at write %d: %w", last, err)

@@ -212,11 +212,15 @@ func rangeRules() []Rule {
 				snap s
 				delrange a c
 				in s scan
+				in s get a
 				scan
 				flush
+				in s get a
+				in s get b
 				snap t
 				put a 2
 				compact
+				in s get a
 				in s scan
 				in s back
 				in t scan
@@ -379,18 +383,27 @@ func mergeRules() []Rule {
 			log: `
 				put a 1
 				merge a 2
+				put b 1
 				flush
-				delrange a b
+				compact
+				merge b 2
+				flush
+				delrange a c
 				merge a 3
+				merge b 3
 				get a
+				get b
 				flush
 				get a
+				get b
 				scan
 				back
 				compact
 				get a
+				scan
 				reopen
-				get a`},
+				get a
+				get b`},
 	}
 }
 
@@ -440,9 +453,18 @@ func ttlRules() []Rule {
 				get a
 				get b
 				scan
+				put c old*300
+				flush
+				compact
+				ttl c new 10s
+				clock 11s
+				flush
+				get c
+				scan
 				reopen
 				compact
 				get a
+				get c
 				scan`},
 		{ID: "ttl-overwritten", Source: "pitfall 20", Capability: "TTL", Text: "A value written over one that will expire stays.",
 			log: `

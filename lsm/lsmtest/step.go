@@ -21,7 +21,7 @@ import (
 //	iter i b d   iterin i s b d  an iterator, of a snapshot; then
 //	move i first|last|next|prev|ge a|lt a   close i
 //	flush   compact   reopen   verify   checkpoint
-//	clock 3s
+//	clock 3s                     lets go of snapshots and iterators, as reopen does
 //
 // A key or value of letters, digits and _ - . stands for itself, another one is
 // quoted as in Go; v*3000 is a value of that length that begins so; - is no

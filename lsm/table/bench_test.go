@@ -11,8 +11,8 @@ import (
 	"github.com/flagship-go/flagship/lsm/key"
 )
 
-// The benchmarks' table has 16-byte keys of digits and 100-byte values that
-// compress to a half.
+// The benchmarks' table has 16-byte keys of digits and one value of 100 bytes for
+// all, so that compressed tables are much smaller.
 const benchEntries = 1 << 18
 
 func benchKey(dst []byte, i int, seq uint64) []byte {

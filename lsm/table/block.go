@@ -152,11 +152,11 @@ func (b *block) get(seek []byte, hash uint64) (found uint64, value []byte, ok, s
 // the length of what user has in common with the entry before, which is before
 // it.
 //
-//	user        appl e t
-//	entry       appl e 5      matched 5
-//	shared 6    same as the entry before where that differs from user: before user
-//	shared 5    compare what follows
-//	shared 4    differs earlier than the entry before, and is after it: after user
+//	user             apple5
+//	entry before     apple2     matched 5: "apple"
+//	entry, shared 6  apple2...  differs from user where the one before does: before user
+//	       shared 5  apple?     compare from there on
+//	       shared 4  apply      differs earlier, and upwards: after user
 func (b *block) scan(i int, user []byte, trailer uint64) (found uint64, value []byte, ok, sane bool) {
 	at, end := b.restart(i), b.end(i)
 	matched := 0

@@ -45,6 +45,9 @@ func (r *Reader) NewCursor(tr *Trace) *Cursor {
 	c.r, c.tr, c.scan, c.err = r, tr, false, nil
 	c.where, c.part, c.block = before, -1, -1
 	c.ahead.buf = c.ahead.buf[:0] // it is of another file
+	if r.closed {
+		c.err = r.errClosed()
+	}
 	return c
 }
 

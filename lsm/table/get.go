@@ -11,6 +11,9 @@ import (
 // same user key; hash is bloom.Hash of its bare key. The value is a part of the
 // mapping or of a block, valid until Close.
 func (r *Reader) Get(seek []byte, hash uint64, tr *Trace) (trailer uint64, value []byte, ok bool, err error) {
+	if r.closed {
+		return 0, nil, false, r.errClosed()
+	}
 	if pass, err := r.mayContain(hash, tr); err != nil || !pass {
 		return 0, nil, false, err
 	}
@@ -96,6 +99,9 @@ func (r *Reader) part(i int, tr *Trace) (x index, first int, err error) {
 // MayContain reports whether the table may have the bare key with this hash; true
 // also if that cannot be found out.
 func (r *Reader) MayContain(hash uint64) bool {
+	if r.closed {
+		return true
+	}
 	pass, err := r.mayContain(hash, nil)
 	return pass || err != nil
 }

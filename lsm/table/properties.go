@@ -54,8 +54,8 @@ func (p *Properties) countSpan(o key.Order, s key.Span, first bool) {
 	p.countSeq(s.Seq)
 }
 
-// largest sets Largest; last is the last entry's key.
-func (p *Properties) largest(o key.Order, last []byte, spans []key.Span) {
+// setLargest sets Largest; last is the last entry's key.
+func (p *Properties) setLargest(o key.Order, last []byte, spans []key.Span) {
 	if p.Entries+p.RangeDeletes == 0 {
 		p.MinSeq = 0
 		return

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync/atomic"
 
 	"github.com/flagship-go/flagship/internal/vfs"
@@ -31,6 +32,7 @@ type Reader struct {
 	size  int64
 
 	file    vfs.File // nil if it is mapped
+	closed  bool
 	mapping vfs.Mapping
 	mapped  []byte
 	// checked has a bit for each block of a mapped file that is not compressed and
@@ -173,6 +175,9 @@ func (r *Reader) partNumber(part int) int { return int(r.props.Blocks) + part }
 
 // readAt fills b from the file.
 func (r *Reader) readAt(b []byte, at int64) error {
+	if r.closed {
+		return r.errClosed()
+	}
 	if r.mapped != nil {
 		copy(b, r.mapped[at:])
 		return nil
@@ -200,6 +205,9 @@ func (r *Reader) read(h handle) ([]byte, error) {
 func (r *Reader) raw(h handle) ([]byte, error) {
 	if h.length == 0 || !h.within(r.size-footerSize) {
 		return nil, r.corrupt(h, fmt.Sprintf("a block of %d bytes here would not be within the file", h.length))
+	}
+	if r.closed {
+		return nil, r.errClosed()
 	}
 	size := int(h.length) + blockTrailer
 	if r.mapped != nil {
@@ -267,6 +275,10 @@ func (r *Reader) corrupt(h handle, reason string) error {
 	return &CorruptError{r.name, int64(h.offset), reason}
 }
 
+func (r *Reader) errClosed() error {
+	return fmt.Errorf("table: reading %s: %w", r.name, fs.ErrClosed)
+}
+
 // Properties returns what the table says of itself. The slices are the reader's.
 func (r *Reader) Properties() Properties { return r.props }
 
@@ -275,9 +287,10 @@ func (r *Reader) Properties() Properties { return r.props }
 func (r *Reader) RangeDeletes() []key.Span { return r.spans }
 
 // Close unmaps and closes the file. Nobody may be reading, or use what came out
-// of a mapped table.
+// of a mapped table. Reads after it fail with [fs.ErrClosed].
 func (r *Reader) Close() error {
 	var err error
+	r.closed = true
 	if r.mapping != nil {
 		err = r.mapping.Close()
 	}

@@ -14,6 +14,9 @@ import (
 // block, the order of the keys, that each is in the block that the index and the
 // filter say, and that the properties count what there is.
 func (r *Reader) Verify() error {
+	if r.closed {
+		return r.errClosed()
+	}
 	v := verifier{r: r}
 	v.got.MinSeq = key.MaxSeq
 	if h := r.footer.filter; h.length > 0 {
@@ -123,7 +126,7 @@ func (v *verifier) properties() error {
 	for i, s := range v.r.spans {
 		v.got.countSpan(v.r.order, s, i == 0)
 	}
-	v.got.largest(v.r.order, v.last, v.r.spans)
+	v.got.setLargest(v.r.order, v.last, v.r.spans)
 	want := v.r.props
 	for i, n := range v.got.numbers() {
 		if *n != *want.numbers()[i] {
@@ -141,6 +144,9 @@ func (v *verifier) properties() error {
 // same size. In timestamped order, all versions of a key are in one part. It
 // returns fewer if the table has fewer blocks, or the index cannot be read.
 func (r *Reader) Middle(n int) [][]byte {
+	if r.closed {
+		return nil
+	}
 	var ends [][]byte
 	for i := range r.root.len() {
 		part, _, err := r.part(i, nil)
@@ -173,6 +179,9 @@ func (r *Reader) Middle(n int) [][]byte {
 // Describe writes what the table is made of, for people; with keys, every entry
 // too.
 func (r *Reader) Describe(w io.Writer, keys bool) error {
+	if r.closed {
+		return r.errClosed()
+	}
 	p := r.props
 	out := &printer{w: w}
 	out.printf("table %s: %d bytes, format %d, %d bytes of timestamp in keys\n", r.name, r.size, formatVersion, r.order)

@@ -136,7 +136,9 @@ func (w *Writer) check(ikey, value []byte) error {
 		return w.err
 	case w.done:
 		return ErrFinished
-	case len(ikey) < key.TrailerLen || len(ikey) > MaxEntry || len(value) > MaxEntry-len(ikey):
+	case len(ikey) < key.TrailerLen:
+		return fmt.Errorf("table: %q is no internal key: it has no trailer", ikey)
+	case len(ikey) > MaxEntry || len(value) > MaxEntry-len(ikey):
 		return fmt.Errorf("%w: a key of %d bytes, a value of %d", ErrTooLarge, len(ikey), len(value))
 	case w.props.Entries > 0 && w.opts.Order.Compare(w.last, ikey) >= 0:
 		return fmt.Errorf("%w: %q after %q", ErrOrder, ikey, w.last)
@@ -233,7 +235,7 @@ func (w *Writer) Finish() (Properties, error) {
 		f.filter = w.emitAs(bloom.Build(w.hashes, w.opts.BitsPerKey), None)
 	}
 	f.root = w.emitIndex()
-	w.props.largest(w.opts.Order, w.last, w.spans)
+	w.props.setLargest(w.opts.Order, w.last, w.spans)
 	f.properties = w.emitAs(w.props.encode(w.opts.Order), None)
 	w.out = append(w.out, f.encode()...)
 	w.flush()

@@ -25,11 +25,13 @@ type inspector struct {
 
 	order  key.Order
 	tables []manifest.Table // by level; in L0 newest first, elsewhere by key
-	last   manifest.Edit    // what the newest edit says of log and numbers
-	live   map[uint64]uint64
-	end    map[uint64]uint64
-	damage []error
-	err    error // of writing
+	last   manifest.Edit    // what the newest edit says of the log
+	// walLast is the record up to which the log was once durable.
+	walLast uint64
+	live    map[uint64]uint64
+	end     map[uint64]uint64
+	damage  []error
+	err     error // of writing
 }
 
 func (in *inspector) printf(format string, args ...any) {
@@ -86,10 +88,10 @@ func (in *inspector) manifest() error {
 			in.tables = slices.DeleteFunc(in.tables, func(t manifest.Table) bool { return t.Level == r.Level && t.Num == r.Num })
 		}
 		in.tables = append(in.tables, e.Added...)
-		in.last = e.Edit
-	}
-	if in.last.Timestamps {
-		in.order = key.Timestamped
+		in.last, in.walLast = e.Edit, max(in.walLast, e.WALLast)
+		if e.Timestamps {
+			in.order = key.Timestamped
+		}
 	}
 	for _, t := range in.tables {
 		for _, v := range t.Values {

@@ -38,8 +38,8 @@ func (in *inspector) log() {
 		}
 	}
 	in.endOf(&file)
-	if last < in.last.WALLast {
-		in.broken(&wal.CorruptError{File: dir, Reason: fmt.Sprintf("it ends with record %d, and %d was durable", last, in.last.WALLast)})
+	if last < in.walLast {
+		in.broken(&wal.CorruptError{File: dir, Reason: fmt.Sprintf("it ends with record %d, and %d was durable", last, in.walLast)})
 	}
 }
 
