@@ -42,7 +42,10 @@ func ask(ctx context.Context, c *config, stdout io.Writer) error {
 	follow := q.follow
 	q.follow = false
 	err = s.answer(ctx, "/"+c.command, q, stdout, func() {})
-	if follow && err == nil {
+	switch {
+	case ctx.Err() != nil:
+		err = nil
+	case follow && err == nil:
 		err = fmt.Errorf("nothing can arrive: no process has %s; start one with: logstore serve -dir %s", c.dir, c.dir)
 	}
 	return errors.Join(err, s.close())
@@ -68,6 +71,8 @@ func askProcess(ctx context.Context, c *config, stdout io.Writer) error {
 		why, _ := io.ReadAll(io.LimitReader(response.Body, 1<<12))
 		return fmt.Errorf("%s: %s", response.Status, strings.TrimSpace(string(why)))
 	}
-	_, err = io.Copy(stdout, response.Body)
+	if _, err = io.Copy(stdout, response.Body); ctx.Err() != nil {
+		return nil // a signal is how to stop following
+	}
 	return err
 }

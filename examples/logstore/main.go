@@ -65,8 +65,7 @@ func cli(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "ingest", "serve":
 		run = func(ctx context.Context, c *config, stdout io.Writer) error { return ingest(ctx, c, stdout, stderr) }
 	}
-	// What a signal has ended was no failure; what failed at the end is one.
-	if err := run(ctx, c, stdout); err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
+	if err := run(ctx, c, stdout); err != nil {
 		fmt.Fprintln(stderr, "logstore:", err)
 		return 1
 	}
@@ -97,22 +96,23 @@ func ingest(ctx context.Context, c *config, stdout, stderr io.Writer) (err error
 	if c.command == "serve" {
 		greet(c, h.url, stdout)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	running, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
 		select {
 		case err := <-h.failed:
 			cancel(err)
-		case <-ctx.Done():
+		case <-running.Done():
 		}
 	}()
-	err = storeAll(ctx, c, s, sources, stdout, stderr)
+	err = storeAll(running, c, s, sources, stdout, stderr)
 	if c.command == "serve" && err == nil {
-		<-ctx.Done()
+		<-running.Done()
+		err = context.Cause(running)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil { // what a signal has ended is no failure
 		c.log.Info("stopping", "because", context.Cause(ctx))
-		return context.Cause(ctx)
+		return nil
 	}
 	return err
 }
@@ -169,11 +169,11 @@ func demonstrate(ctx context.Context, c *config, stdout, stderr io.Writer) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := storeAll(ctx, c, s, sources, stdout, stderr); err != nil {
+	if err := storeAll(ctx, c, s, sources, stdout, stderr); err != nil && ctx.Err() == nil {
 		return err
 	}
 	last, err := s.last(query{last: 1})
-	if err != nil || len(last) == 0 {
+	if err != nil || len(last) == 0 || ctx.Err() != nil {
 		return err
 	}
 	at, _, _ := splitKey(last[0].key)
