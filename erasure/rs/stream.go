@@ -1,6 +1,7 @@
 package rs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,9 @@ import (
 // Streams: shards that come from readers and go to writers, a block of each at
 // a time. The memory of a stream is that of its blocks, (data+parity) times
 // streamBlock, however long the shards are; it is borrowed from the Code.
+
+// A reader is read to its end, and further than the others if it is longer; a
+// bytes.Reader to its own end in any case.
 
 // streamBlock is how much of each shard is in memory. Small enough for the
 // second-level cache, so that what was copied in is still there when it is
@@ -164,6 +168,43 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 // stream is the memory of one stream: a block of each shard.
 type stream struct {
 	blocks, headers [][]byte
+	memory          []memory // of the readers that have all in memory
+}
+
+// memory is what a bytes.Reader holds. It hands all of it to one Write, without
+// copying; nothing else is needed to read on without copying.
+type memory struct {
+	left  []byte
+	known bool
+}
+
+func (m *memory) Write(b []byte) (int, error) { m.left = b; return len(b), nil }
+
+// next returns the next block of a reader, shorter only at its end. What is in
+// memory already is not copied: against a kernel of SIMD a copy takes as long as
+// the arithmetic.
+func (s *stream) next(i int, r io.Reader) ([]byte, error) {
+	switch r := r.(type) {
+	case *bytes.Reader:
+		m := &s.memory[i]
+		if !m.known {
+			m.known = true
+			if _, err := r.WriteTo(m); err != nil {
+				return nil, err
+			}
+		}
+		n := min(streamBlock, len(m.left))
+		b := m.left[:n]
+		m.left = m.left[n:]
+		return b, nil
+	case *bytes.Buffer:
+		return r.Next(streamBlock), nil
+	}
+	n, err := io.ReadFull(r, s.blocks[i])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return s.blocks[i][:n], err
 }
 
 func (c *Code) takeStream() *stream {
@@ -171,10 +212,14 @@ func (c *Code) takeStream() *stream {
 		return s
 	}
 	total := c.data + c.parity
-	return &stream{blocks: NewMatrix(total, streamBlock), headers: make([][]byte, total)}
+	return &stream{blocks: NewMatrix(total, streamBlock), headers: make([][]byte, total), memory: make([]memory, total)}
 }
 
-func (c *Code) giveStream(s *stream) { c.streams.Put(s) }
+func (c *Code) giveStream(s *stream) {
+	clear(s.headers)
+	clear(s.memory)
+	c.streams.Put(s)
+}
 
 // each reads blocks from all readers until they end together, and hands them
 // on.
@@ -182,16 +227,16 @@ func (s *stream) each(readers []io.Reader, use func(blocks [][]byte) error) erro
 	for at := int64(0); ; at += streamBlock {
 		in, size := s.headers[:len(readers)], 0
 		for i, r := range readers {
-			n, err := io.ReadFull(r, s.blocks[i])
-			if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			b, err := s.next(i, r)
+			if err != nil {
 				return fmt.Errorf("rs: reading stream %d behind byte %d: %w", i, at, err)
 			}
 			if i == 0 {
-				size = n
-			} else if n != size {
-				return fmt.Errorf("%w: stream 0 ends at byte %d or later, stream %d does not end with it; it has %d bytes", ErrShardSize, at+int64(min(n, size)), i, at+int64(n))
+				size = len(b)
+			} else if len(b) != size {
+				return fmt.Errorf("%w: stream %d ends at byte %d, stream 0 does not", ErrShardSize, i, at+int64(len(b)))
 			}
-			in[i] = s.blocks[i][:n]
+			in[i] = b
 		}
 		if size == 0 {
 			return nil

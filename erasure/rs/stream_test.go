@@ -21,7 +21,14 @@ func encodedShards(t testing.TB, c *Code, size int) [][]byte {
 func readers(shards [][]byte) []io.Reader {
 	r := make([]io.Reader, len(shards))
 	for i, s := range shards {
-		r[i] = bytes.NewReader(s)
+		switch i % 3 { // those in memory are not copied, others are
+		case 0:
+			r[i] = bytes.NewReader(s)
+		case 1:
+			r[i] = bytes.NewBuffer(bytes.Clone(s))
+		default:
+			r[i] = iotest.HalfReader(bytes.NewReader(s))
+		}
 	}
 	return r
 }
@@ -97,10 +104,13 @@ func TestStreamsNameWhatIsWrong(t *testing.T) {
 	require.ErrorIs(t, err, wrong)
 	require.ErrorContains(t, err, "reading stream 1 behind byte 16384")
 
-	for _, short := range []int{0, 2} {
+	for short := range 3 {
 		r = readers(shards[:3])
-		r[short] = bytes.NewReader(shards[short][:streamBlock+5])
+		r[short] = io.LimitReader(r[short], streamBlock+5)
 		w, _ = buffers(2)
+		require.ErrorIs(t, c.EncodeStream(r, w), ErrShardSize)
+		r = readers([][]byte{shards[0], shards[1], shards[2]})
+		r[short] = bytes.NewReader(shards[short][:streamBlock+5])
 		require.ErrorIs(t, c.EncodeStream(r, w), ErrShardSize)
 	}
 

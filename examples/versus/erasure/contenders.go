@@ -30,12 +30,10 @@ func contender(name, module string, op operation) versus.Contender {
 	return versus.Contender{Name: name, Module: module, Setup: func(_ context.Context, cell versus.Cell) (versus.Runner, error) {
 		data, parity, size := cell.Int("data", 0), cell.Int("parity", 0), cell.Int("size", 0)
 		shards := make([][]byte, data+parity)
-		r := rand.New(rand.NewPCG(7, 7))
+		r := rand.NewChaCha8([32]byte{})
 		for i := range shards {
 			shards[i] = make([]byte, size)
-			for k := range shards[i] {
-				shards[i][k] = byte(r.Uint32())
-			}
+			r.Read(shards[i])
 		}
 		c, err := rs.New(data, parity)
 		if err != nil {
@@ -134,11 +132,17 @@ func reconstructPeer(data, parity int, shards [][]byte) (func() error, error) {
 	return reconstructs(c, parity, shards), err
 }
 
+// plain hides what a reader can do besides reading.
+type plain struct{ io.Reader }
+
 // streams reads the data shards from memory and writes the parity to nowhere.
-func streams(encode func([]io.Reader, []io.Writer) error, data, parity int, shards [][]byte) func() error {
+func streams(encode func([]io.Reader, []io.Writer) error, hide bool, data, parity int, shards [][]byte) func() error {
 	sources, in, out := make([]bytes.Reader, data), make([]io.Reader, data), make([]io.Writer, parity)
 	for i := range in {
 		in[i] = &sources[i]
+		if hide {
+			in[i] = plain{in[i]}
+		}
 	}
 	for i := range out {
 		out[i] = io.Discard
@@ -153,10 +157,16 @@ func streams(encode func([]io.Reader, []io.Writer) error, data, parity int, shar
 
 func streamOurs(data, parity int, shards [][]byte) (func() error, error) {
 	c, err := rs.New(data, parity)
-	return streams(c.EncodeStream, data, parity, shards), err
+	return streams(c.EncodeStream, false, data, parity, shards), err
 }
 
 func streamPeer(data, parity int, shards [][]byte) (func() error, error) {
 	c, err := reedsolomon.NewStream(data, parity, reedsolomon.WithMaxGoroutines(1))
-	return streams(c.Encode, data, parity, shards), err
+	return streams(c.Encode, false, data, parity, shards), err
+}
+
+// copyOurs is streamOurs from readers that can only be read from.
+func copyOurs(data, parity int, shards [][]byte) (func() error, error) {
+	c, err := rs.New(data, parity)
+	return streams(c.EncodeStream, true, data, parity, shards), err
 }

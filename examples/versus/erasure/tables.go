@@ -74,6 +74,7 @@ func tables() []table {
 			contender(ours, rsModule, encodeOurs),
 			contender(reconstruct, rsModule, reconstructOurs),
 			contender(stream, rsModule, streamOurs),
+			contender(stream+"-copied", rsModule, copyOurs),
 			contender(klauspost, peerModule, encodePeer),
 			contender(klauspost+"-"+stream, peerModule, streamPeer),
 		}, cellsOf(all), []goal{
