@@ -213,7 +213,9 @@ func (r *replayer) finish() error {
 	}
 	d.rotate()
 	d.mutable.logFirst = r.first
-	d.liveValues.hold(d.mutable, 0)
+	if len(r.starts) > 0 {
+		d.liveValues.hold(d.mutable, 0)
+	}
 	for i, start := range r.starts {
 		data := r.mem.flat.data[start:]
 		if i+1 < len(r.starts) {
