@@ -387,3 +387,33 @@ func TestValuesOfAMemtableStay(t *testing.T) {
 	}
 	require.NoError(t, db.Close())
 }
+
+// TestReadAsksTheNewestFirst: of one key in several layers of L0, the newest.
+func TestReadAsksTheNewestFirst(t *testing.T) {
+	o := small(vfs.NewMem(), nil)
+	o.L0Compaction, o.L0Stop = 100, 101
+	db := openTest(t, "db", o)
+	for i := range 5 {
+		put(t, db, fmt.Sprintf("a=%d", i))
+		require.NoError(t, db.Flush())
+		if got := get(t, db, "a"); got != fmt.Sprint(i) {
+			t.Errorf("RULE L3: a was set to %d last, and is %q", i, got)
+		}
+	}
+	require.NoError(t, db.Close())
+}
+
+// TestOlderLongerRangeDeleteStays: a newer one with the same start, which ends
+// sooner, does not replace it.
+func TestOlderLongerRangeDeleteStays(t *testing.T) {
+	db := openTest(t, "db", small(vfs.NewMem(), nil))
+	put(t, db, "b=1", "m=2", "z=3")
+	require.NoError(t, db.Compact(nil, nil))
+	require.NoError(t, db.DeleteRange([]byte("b"), []byte("x")))
+	require.NoError(t, db.DeleteRange([]byte("b"), []byte("c")))
+	require.NoError(t, db.Flush())
+	if got := get(t, db, "b") + get(t, db, "m") + get(t, db, "z"); got != "--3" {
+		t.Errorf("RULE L3: after range deletes of b to x and b to c, the values are %q", got)
+	}
+	require.NoError(t, db.Close())
+}
