@@ -387,3 +387,18 @@ func TestValuesOfAMemtableStay(t *testing.T) {
 	}
 	require.NoError(t, db.Close())
 }
+
+// TestReadAsksTheNewestFirst: of one key in several layers of L0, the newest.
+func TestReadAsksTheNewestFirst(t *testing.T) {
+	o := small(vfs.NewMem(), nil)
+	o.L0Compaction, o.L0Stop = 100, 101
+	db := openTest(t, "db", o)
+	for i := range 5 {
+		put(t, db, fmt.Sprintf("a=%d", i))
+		require.NoError(t, db.Flush())
+		if got := get(t, db, "a"); got != fmt.Sprint(i) {
+			t.Errorf("RULE L3: a was set to %d last, and is %q", i, got)
+		}
+	}
+	require.NoError(t, db.Close())
+}

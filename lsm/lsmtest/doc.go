@@ -81,11 +81,14 @@
 //
 //	lsmtest.go            what is graded: Store, Capabilities, Implementation
 //	step.go  model.go     the words, and what they mean
-//	player.go             both played at once
+//	player.go  read.go    both played at once
 //	rule.go               a rule as data, Run and Grade
 //	rules_basic.go        then the rules: what every store keeps,
 //	rules_iterate.go      iterators,
-//	rules_versions.go     snapshots, levels, ranges, merges, expiry,
+//	rules_snapshot.go     snapshots and levels,
+//	rules_range.go        range tombstones,
+//	rules_merge.go        merges and expiry,
+//	rules_owner.go        checkpoints, and who may open a store,
 //	rules_concurrent.go   readers beside writers,
 //	rules_metamorphic.go  random logs (generate.go makes them),
 //	rules_crash.go        power cuts (crash.go knows what may be left),
