@@ -83,7 +83,7 @@ func valuesTable(o *flags) childTable {
 func settledTable(o *flags) childTable {
 	return childTable{
 		kind: "settled", keys: o.keys / 4,
-		title:      fmt.Sprintf("A set of 8 times the cache: %d values of 1 KiB written in random order, half of them written again, settled; cache 32 MiB, memtables of 8 MiB", o.keys/4),
+		title:      fmt.Sprintf("A set of %.0f times the cache: %d values of 1 KiB written in random order, half of them written again, settled; cache 32 MiB, memtables of 8 MiB", float64(o.keys/4)/(32<<10), o.keys/4),
 		contenders: named(ours, pebbleName, badgerName, goleveldb),
 		columns:    []column{rateColumn, cpuColumn, amplification, memoryColumn, {name: "space", head: "space", format: "%.2f"}},
 		goals: []childGoal{
