@@ -20,7 +20,7 @@ const (
 // SelfTest multiplies with a kernel for every number of data shards, and of
 // parity shards, up to 9, the parity of all geometries with fewer being rows
 // of theirs, and compares with the definition. New does it once for the kernel
-// nobody chose, in some 100 µs: a processor or a compiler that multiplies
+// nobody chose, in 100 to 200 µs: a processor or a compiler that multiplies
 // wrongly shall not be noticed when the data is gone.
 func SelfTest(k Kernel) error {
 	t := field()
