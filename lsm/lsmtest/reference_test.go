@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/flagship-go/flagship/internal/vfs"
@@ -34,7 +35,7 @@ type reference struct {
 
 	flushed state // what the last Flush saw
 	flushes int
-	merges  int
+	merges  atomic.Int64
 	graves  map[string]entry // what was deleted
 	ghosts  map[string]entry // what was deleted by ranges
 	snaps   []*refSnapshot
@@ -408,7 +409,7 @@ func (s *reference) Flush() error {
 func (s *reference) Compact() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.merges++
+	s.merges.Add(1)
 	switch s.bug {
 	case "compaction-wakes-the-dead":
 		for k, e := range s.graves {
@@ -465,7 +466,7 @@ func (s *reference) Checkpoint(dir string) error {
 }
 
 func (s *reference) Verify() error {
-	if s.bug == "false-alarm" && s.merges > 0 {
+	if s.bug == "false-alarm" && s.merges.Load() > 0 {
 		return &wal.CorruptError{}
 	}
 	for _, err := range s.log.Records(1) {
@@ -555,7 +556,7 @@ func (v *refSnapshot) NewIter(lower, upper []byte) (Iterator, error) {
 	if v.s.failed != nil && v.s.bug == "failure-forgotten" {
 		return nil, v.s.failed
 	}
-	return &refIterator{v: v, lower: lower, upper: upper, cursor: cursor{v.pairs(lower, upper), -1}, born: v.s.merges}, nil
+	return &refIterator{v: v, lower: lower, upper: upper, cursor: cursor{v.pairs(lower, upper), -1}, born: v.s.merges.Load()}, nil
 }
 
 // refIterator is the model's cursor.
@@ -563,7 +564,7 @@ type refIterator struct {
 	cursor
 	v            *refSnapshot
 	lower, upper []byte
-	born         int
+	born         int64
 	err          error
 	forward      bool
 }
@@ -575,7 +576,7 @@ func (it *refIterator) on(how string, key []byte) bool {
 		st := it.v.s
 		live, _ := st.view()
 		it.pairs = live.pairs(it.lower, it.upper)
-	case bug == "compaction-breaks-iterators" && it.v.s.merges > it.born:
+	case bug == "compaction-breaks-iterators" && it.v.s.merges.Load() > it.born:
 		it.err = errors.New("reference: the file is gone")
 		return false
 	case bug == "seek-after" && how == "ge":
