@@ -71,7 +71,7 @@ func (p *pipeline) leave(c *commit, visible func(seq uint64)) {
 
 // Apply makes the writes of b, all of them or none. When it returns nil they are
 // visible, and as durable as Options.SyncWrites and Batch.Sync ask for. With
-// [vfs.ErrNoSpace] nothing is written and the batch may be applied again. Safe
+// [ErrNoSpace] nothing is written and the batch may be applied again. Safe
 // for concurrent use, each batch by one goroutine.
 func (d *DB) Apply(b *Batch) error {
 	switch {

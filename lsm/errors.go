@@ -4,15 +4,20 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/flagship-go/flagship/internal/wal"
 	"github.com/flagship-go/flagship/lsm/manifest"
 	"github.com/flagship-go/flagship/lsm/table"
 	"github.com/flagship-go/flagship/lsm/vlog"
 )
 
-// Errors that callers tell apart with errors.Is. A full disk is
-// [vfs.ErrNoSpace], a store in use elsewhere [vfs.ErrLocked].
+// Errors that callers tell apart with errors.Is.
 var (
+	// ErrNoSpace reports a full disk. Nothing has changed, reads go on, and
+	// writes do when there is room.
+	ErrNoSpace = vfs.ErrNoSpace
+	// ErrLocked reports that another store has the directory.
+	ErrLocked = vfs.ErrLocked
 	// ErrNotFound reports a key that is not there, deleted, or expired.
 	ErrNotFound = errors.New("lsm: key not found")
 	// ErrClosed reports a call on a closed store, snapshot or iterator.

@@ -33,7 +33,7 @@ const (
 // Open opens the store in dir, or makes one there. Nil options are the defaults.
 //
 // One store at a time has the directory: otherwise the error is
-// [vfs.ErrLocked]. What a crash tore off the end of the log was promised to
+// [ErrLocked]. What a crash tore off the end of the log was promised to
 // nobody; it is cut off and reported to Options.Logger and in [Metrics]. What
 // was promised and is not there any more is a [*CorruptError].
 func Open(dir string, options *Options) (*DB, error) {

@@ -13,11 +13,17 @@ import (
 	"github.com/flagship-go/flagship/lsm/table"
 )
 
+// FS is a file system. [lsmtest.NewMemFS] makes one in memory, whose power can be
+// cut.
+//
+// [lsmtest.NewMemFS]: https://pkg.go.dev/github.com/flagship-go/flagship/lsm/lsmtest#NewMemFS
+type FS = vfs.FS
+
 // Options tune a store. The zero value, or a nil pointer, is a good default.
 // Timestamps is fixed when the store is made; the others may differ each time.
 type Options struct {
 	// FS is where the files live. Default: the operating system's.
-	FS vfs.FS
+	FS FS
 	// ReadOnly opens without taking writes and without changing a table, the
 	// manifest or the value log.
 	ReadOnly bool

@@ -19,6 +19,9 @@ type (
 	Access  = vfs.Access
 )
 
+// NewMemFS returns an empty file system in memory, whose power can be cut.
+func NewMemFS() *MemFS { return vfs.NewMem() }
+
 // Errors that a store, or its adapter, must return for the kit to know them.
 var (
 	// ErrNotFound is what Get returns for a key that is not there.
