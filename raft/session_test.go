@@ -192,7 +192,7 @@ func TestASessionGoesOnBehindACommandThatIsTooLarge(t *testing.T) {
 		require.ErrorIs(t, err, ErrTooLarge)
 		require.ErrorContains(t, err, "Config.MaxEntryBytes is 100")
 		_, err = s.Propose(t.Context(), n, put("k", "v"))
-		require.NoError(t, err, "RULE session-goes-on")
+		require.NoError(t, err, "RULE session-goes-on: the next command is refused")
 	})
 }
 
