@@ -89,7 +89,14 @@ func TestUpdateLeavesTheDataAlone(t *testing.T) {
 	require.ErrorIs(t, c.Update([][]byte{nil, nil, shards[2], nil, shards[4], nil}, [][]byte{nil, nil, old, nil}), ErrMissing)
 }
 
+// poolsForget says that the race detector is on: a sync.Pool then drops some of
+// what it is given, at random, so allocations cannot be counted.
+var poolsForget bool
+
 func TestNothingIsAllocatedOnceWarm(t *testing.T) {
+	if poolsForget {
+		t.Skip("under -race a sync.Pool drops what it is given at random")
+	}
 	c, err := New(10, 4)
 	require.NoError(t, err)
 	shards := encodedShards(t, c, 10000)

@@ -1,0 +1,5 @@
+//go:build race
+
+package rs
+
+func init() { poolsForget = true }
