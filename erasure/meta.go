@@ -46,6 +46,7 @@ type version struct {
 // A holding is a version file: the version, and what this drive has of it.
 type holding struct {
 	version
+	sum   uint32 // of what all drives share
 	shard int
 	body  []byte // the shard, if inline
 }
@@ -212,7 +213,7 @@ func decodeVersion(key versionKey, b []byte) (*holding, error) {
 	if len(rest) > 0 {
 		return nil, errors.New("there are bytes behind its end")
 	}
-	h := &holding{version: version{versionKey: key}}
+	h := &holding{version: version{versionKey: key}, sum: sum}
 	if err := h.decodeCommon(common); err != nil {
 		return nil, err
 	}
