@@ -282,7 +282,7 @@ func (d *draft) writeVersion(ctx context.Context) error {
 		if d.inline {
 			body = d.small.shards[d.index[p.index]]
 		}
-		if err := writeFile(ctx, drive, tmp, withShard(common, d.index[p.index], body)); err != nil {
+		if err := writeWhole(ctx, drive, tmp, withShard(common, d.index[p.index], body)); err != nil {
 			return nil, fmt.Errorf("%s: %w", drive, err)
 		}
 		return nil, nil
@@ -294,8 +294,8 @@ func (d *draft) writeVersion(ctx context.Context) error {
 	return errors.Join(d.check(), ctx.Err())
 }
 
-// writeFile writes a whole file, synced.
-func writeFile(ctx context.Context, drive Drive, path string, b []byte) error {
+// writeWhole writes a whole file, synced.
+func writeWhole(ctx context.Context, drive Drive, path string, b []byte) error {
 	w, err := drive.Create(ctx, path)
 	if err != nil {
 		return err

@@ -20,8 +20,8 @@ type source struct {
 	name  string
 	dir   string
 	*version
-	places  []int      // by shard: which place has it; -1: none
-	inlined [][]byte   // by shard, if inline
+	places  []int       // by shard: which place has it; -1: none
+	inlined [][]byte    // by shard, if inline
 	damaged func(error) // is told of a shard that should be healed
 }
 

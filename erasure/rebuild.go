@@ -5,7 +5,6 @@ package erasure
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/flagship-go/flagship/erasure/bitrot"
