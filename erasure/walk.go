@@ -30,7 +30,7 @@ type walk struct {
 	from, until string
 	// remains has it visit directories too that hold only what versions have left.
 	remains bool
-	levels      []level
+	levels  []level
 	// visited is the directory visited last, and below what was seen in it.
 	visited string
 	below   []string
