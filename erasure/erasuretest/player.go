@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/flagship-go/flagship/erasure"
@@ -18,7 +19,7 @@ type player struct {
 }
 
 func newPlayer(impl *Implementation, g geometry) (*player, error) {
-	r, err := newRack(impl, g)
+	r, err := newRack(impl, g, 0)
 	return &player{r: r, l: newLedger(g)}, err
 }
 
@@ -261,6 +262,7 @@ func (p *player) restart(clone func(*vfs.Mem) *vfs.Mem) {
 // must be, to the last file.
 func (p *player) calm() {
 	p.r.disk.ClearFaults()
+	p.r.disk.CutPower(math.MaxInt64)
 	for _, b := range p.r.bays {
 		b.set(func(b *bay) { b.offline = false })
 	}
@@ -272,7 +274,7 @@ func (p *player) calm() {
 	p.heal(true)
 	report, err := p.r.store.Heal(background, &erasure.HealOptions{Deep: true}, nil)
 	if err != nil || p.l.fresh == 0 && report.Unreadable == 0 && report.Healed+report.Purged+report.Corrupt+report.Absent > 0 {
-		violated("E13", "healed twice, there is still something to do: %+v, error %v\n%s", report, err, p.r.disk.Dump())
+		violated("E13", "healed twice, there is still something to do: %+v, error %v", report, err)
 	}
 	if report.Unreadable == 0 {
 		p.nothingLeft()

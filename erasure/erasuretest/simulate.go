@@ -371,9 +371,10 @@ func (p *player) plug(s Step) {
 	b.unplug()
 }
 
-// wipeDrive replaces a drive by an empty one, if nothing is lost by that.
+// wipeDrive replaces a drive by an empty one, if nothing is lost by that. With
+// another drive away, the new one might be given its place.
 func wipeDrive(p *player, s Step) {
-	if !p.l.canSpare(s.Drive, "") || p.l.fresh != 0 {
+	if !p.l.canSpare(s.Drive, "") || p.l.fresh != 0 || p.l.off != 0 {
 		return
 	}
 	p.stats.Replaced++
