@@ -59,18 +59,32 @@ func none([]versionKey) []versionKey { return nil }
 // look asks all drives what they hold of an object, and reads the version files
 // that are selected. It waits for no more than it takes: see enough.
 func (s *Store) look(ctx context.Context, name string, read selection) *census {
-	set := s.setOf(name)
-	c := &census{store: s, set: set, name: name, dir: objectDir(name)}
-	f := ask(ctx, s, set, set.all(), looking, func(ctx context.Context, p *place, d Drive) (answer, error) {
+	c := s.newCensus(name)
+	c.ask(ctx, read, func(o []outcome[answer]) time.Duration { return c.enough(o, read) })
+	return c
+}
+
+// lookAtAll looks at all versions, and waits for all drives with patience.
+func (s *Store) lookAtAll(ctx context.Context, name string) *census {
+	c := s.newCensus(name)
+	c.ask(ctx, every, quorum[answer](s, majority(len(c.set.places))))
+	return c
+}
+
+func (s *Store) newCensus(name string) *census {
+	return &census{store: s, set: s.setOf(name), name: name, dir: objectDir(name)}
+}
+
+func (c *census) ask(ctx context.Context, read selection, patience func([]outcome[answer]) time.Duration) {
+	f := ask(ctx, c.store, c.set, c.set.all(), looking, func(ctx context.Context, p *place, d Drive) (answer, error) {
 		return c.lookAt(ctx, p, d, read)
 	}, nil)
-	outcomes := f.wait(func(o []outcome[answer]) time.Duration { return c.enough(o, read) })
+	outcomes := f.wait(patience)
 	c.answers = make([]answer, len(outcomes))
 	for i, o := range outcomes {
 		c.answers[i] = o.value
 		c.answers[i].err = o.err
 	}
-	return c
 }
 
 // lookAt asks one drive.

@@ -1,0 +1,258 @@
+// Healing: every shard of what is true is brought back to its drive, and what is
+// not true is removed (E13).
+
+package erasure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/flagship-go/flagship/erasure/bitrot"
+)
+
+// Heal brings every shard of what is selected back to its drive, and purges what
+// was never acknowledged. progress, if not nil, is called after every object.
+//
+// What cannot be read now, because shards are lost or their drives are away, is
+// kept and counted: they may be back. The error is that of the walk; an object
+// that cannot be healed is counted, and is no error.
+func (s *Store) Heal(ctx context.Context, o *HealOptions, progress func(HealReport)) (HealReport, error) {
+	if err := s.use(); err != nil {
+		return HealReport{}, err
+	}
+	defer s.leave()
+	if o == nil {
+		o = new(HealOptions)
+	}
+	h := &healer{store: s, deep: o.Deep, dry: o.DryRun, progress: progress}
+	if o.Name != "" {
+		if err := checkName(o.Name); err != nil {
+			return HealReport{}, fmt.Errorf("erasure: heal: %w", err)
+		}
+		err := h.object(ctx, o.Name)
+		return h.report, err
+	}
+	err := h.all(ctx, o.Prefix, "")
+	return h.report, err
+}
+
+// A healer heals objects one after the other.
+type healer struct {
+	store     *Store
+	deep, dry bool
+	progress  func(HealReport)
+	report    HealReport
+	pause     func() // between objects
+}
+
+// all heals the objects with the prefix, from a name on, and, when that is
+// everything, the uploads.
+func (h *healer) all(ctx context.Context, prefix, from string) error {
+	w := h.store.walk(prefix, from, none)
+	w.remains = true
+	for {
+		c, err := w.next(ctx)
+		if err != nil {
+			return fmt.Errorf("erasure: heal: %w", err)
+		}
+		if c == nil {
+			break
+		}
+		if err := h.object(ctx, c.name); err != nil {
+			return err
+		}
+	}
+	if prefix != "" {
+		return nil
+	}
+	return h.uploads(ctx)
+}
+
+// object heals all versions of an object, under its lock: nobody writes it, and
+// its readers wait as long as that of one object takes.
+func (h *healer) object(ctx context.Context, name string) error {
+	release, err := h.store.locks.acquire(ctx, name, true)
+	if err != nil {
+		return err
+	}
+	defer release()
+	c := h.store.lookAtAll(ctx, name)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var null bool // a newer null version is there
+	for _, key := range c.keys() {
+		t := c.tally(ctx, key)
+		switch {
+		case t.verdict == unknown:
+			h.report.Versions++
+			h.report.Unreadable++
+		case t.verdict == never:
+			h.purge(ctx, c, t, "E3")
+		case key.null() && null:
+			h.purge(ctx, c, t, "E6")
+		default:
+			h.report.Versions++
+			whole := h.version(ctx, c, t)
+			null = null || key.null() && whole
+		}
+	}
+	h.strays(ctx, c)
+	if len(c.keys()) > 0 {
+		h.report.Objects++
+	}
+	h.report.Name = name
+	if h.progress != nil {
+		h.progress(h.report)
+	}
+	if h.pause != nil {
+		h.pause()
+	}
+	return nil
+}
+
+// purge removes a version that must not be seen.
+func (h *healer) purge(ctx context.Context, c *census, t *tally, rule string) {
+	if len(t.listed) == 0 {
+		return
+	}
+	if !h.dry {
+		if err := h.store.undo(ctx, c, t); err != nil {
+			h.store.o.Logger.Warn("cannot purge", "object", c.name, "version", t.file(), "err", err)
+			return
+		}
+	}
+	h.report.Purged++
+}
+
+// version heals a version that can be read, and reports whether it is now, or
+// was, on a write quorum.
+func (h *healer) version(ctx context.Context, c *census, t *tally) bool {
+	h.report.Bytes += t.size
+	bad := slices.Clone(t.absent)
+	h.report.Absent += len(t.absent)
+	for _, i := range t.listed {
+		if t.holdings[i] == nil && errors.Is(c.answers[i].files[t.versionKey].err, ErrCorrupt) {
+			bad = append(bad, i)
+			h.report.Corrupt++
+		}
+	}
+	for i, err := range h.store.verify(ctx, c, t, h.deep) {
+		switch {
+		case err == nil:
+		case errors.Is(err, ErrCorrupt):
+			bad = append(bad, i)
+			h.report.Corrupt++
+		case errors.Is(err, errNoShard):
+			bad = append(bad, i)
+			h.report.Absent++
+		}
+	}
+	if len(bad) == 0 || h.dry {
+		return t.holding >= t.writeQuorum()
+	}
+	slices.Sort(bad)
+	healed, err := h.store.rebuild(ctx, c, t, bad)
+	h.report.Healed += healed
+	if err != nil {
+		if healed == 0 && errors.Is(err, ErrReadQuorum) {
+			h.report.Unreadable++
+		}
+		h.store.o.Logger.Warn("cannot heal", "object", c.name, "version", t.file(), "err", err)
+	}
+	return t.holding+healed >= t.writeQuorum()
+}
+
+// errNoShard: a drive has the version, and not its shard.
+var errNoShard = errors.New("shard file is missing")
+
+// verify checks the shards of a version on the drives that hold it: that they are
+// there and as long as they should be, and, deep, all their bytes. It returns an
+// error for each place that has one.
+func (s *Store) verify(ctx context.Context, c *census, t *tally, deep bool) map[int]error {
+	bad := map[int]error{}
+	if t.inline || t.size == 0 {
+		return bad // the version file's checksum was the check
+	}
+	var places []int
+	for i, h := range t.holdings {
+		if h != nil {
+			places = append(places, i)
+		}
+	}
+	f := ask(ctx, s, c.set, places, looking, func(ctx context.Context, p *place, d Drive) (struct{}, error) {
+		for _, part := range t.spans() {
+			if err := s.verifyPart(ctx, d, c, t.holdings[p.index], part, deep); err != nil {
+				return struct{}{}, err
+			}
+		}
+		return struct{}{}, nil
+	}, nil)
+	// Every part is a sign of life, and so gets its own patience.
+	for i, o := range f.wait(func([]outcome[struct{}]) time.Duration { return s.patience() }) {
+		if o.err != nil && o.err != errNotAsked {
+			bad[i] = o.err
+		}
+	}
+	return bad
+}
+
+// verifyPart checks one shard file.
+func (s *Store) verifyPart(ctx context.Context, d Drive, c *census, h *holding, p span, deep bool) error {
+	path := c.dir + "/" + h.versionKey.shard(p.number)
+	file, err := d.Open(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errNoShard
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	blockSize := h.shardSize(h.blockSize)
+	r := bitrot.NewReader(file, bitrot.Shard{Version: h.ID, Part: p.number, Index: h.shard}, h.shardLen(p.size), blockSize)
+	if want := bitrot.FileSize(h.shardLen(p.size), blockSize); file.Size() != want {
+		return &CorruptError{Drive: d.String(), Path: path, Offset: -1, Reason: fmt.Sprintf("%d bytes instead of %d", file.Size(), want)}
+	}
+	if !deep {
+		return nil
+	}
+	buf := s.buffers.take(bitrot.Overhead + blockSize)
+	defer s.buffers.give(buf)
+	err = r.Verify(file.Size(), buf)
+	var bad *bitrot.Error
+	if errors.As(err, &bad) {
+		err = &CorruptError{Drive: d.String(), Path: path, Offset: bad.Offset, Reason: bad.Reason}
+	}
+	return err
+}
+
+// strays removes shard files that no version speaks of: a power cut has left them.
+func (h *healer) strays(ctx context.Context, c *census) {
+	if c.silent() >= majority(len(c.answers)) {
+		return // those who are silent may know the version
+	}
+	known := map[[16]byte]bool{}
+	for _, key := range c.keys() {
+		known[key.ID] = true
+	}
+	for i, a := range c.answers {
+		var stray []string
+		for _, file := range a.tree.shards {
+			id, _, _ := parseShardFile(file)
+			if a.err == nil && !known[id] && !h.store.pins.leave(id, func() {}) {
+				stray = append(stray, c.dir+"/"+file)
+			}
+		}
+		if len(stray) == 0 {
+			continue
+		}
+		if !h.dry {
+			h.store.remove(ctx, c.set, []int{i}, stray, 1)
+		}
+		h.report.Purged += len(stray)
+	}
+}
