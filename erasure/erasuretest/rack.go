@@ -30,12 +30,13 @@ type rack struct {
 	opts  erasure.Options
 	store ObjectStore
 	clock time.Time
+	salt  int // tells the racks of a story apart
 	lives uint64
 }
 
 // newRack makes a store of one set on new drives.
-func newRack(impl *Implementation, g geometry, change ...func(*erasure.Options)) (*rack, error) {
-	r := &rack{impl: impl, disk: vfs.NewMem(), clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+func newRack(impl *Implementation, g geometry, salt int, change ...func(*erasure.Options)) (*rack, error) {
+	r := &rack{impl: impl, salt: salt, disk: vfs.NewMem(), clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	parity := g.parity
 	if parity == 0 {
 		parity = erasure.NoParity
@@ -48,7 +49,7 @@ func newRack(impl *Implementation, g geometry, change ...func(*erasure.Options))
 		c(&r.opts)
 	}
 	for i := range g.total() {
-		r.bays = append(r.bays, &bay{rack: r, dir: fmt.Sprint("d", i)})
+		r.bays = append(r.bays, &bay{rack: r, id: i, dir: fmt.Sprint("d", i)})
 	}
 	return r, r.open()
 }
@@ -65,14 +66,15 @@ func (r *rack) now() time.Time { return r.clock }
 // open opens the store on the drives that are there.
 func (r *rack) open() error {
 	r.lives++
-	r.opts.Rand = rand.NewPCG(r.lives, 7)
+	r.opts.Rand = rand.NewPCG(r.lives, uint64(r.salt))
 	var drives []erasure.Drive
 	for _, b := range r.bays {
 		if b.offline || b.pulled {
+			b.set(func(b *bay) { b.drive = nil })
 			drives = append(drives, nil)
 			continue
 		}
-		d, err := r.impl.OpenDrive(r.disk, b.dir)
+		d, err := r.openDrive(b.dir)
 		if err != nil {
 			return fmt.Errorf("opening drive %s: %w", b.dir, err)
 		}
@@ -90,6 +92,13 @@ func (r *rack) open() error {
 		}
 	}
 	return err
+}
+
+func (r *rack) openDrive(dir string) (erasure.Drive, error) {
+	if r.impl.OpenDrive == nil {
+		return erasure.OpenDirFS(r.disk, dir)
+	}
+	return r.impl.OpenDrive(r.disk, dir)
 }
 
 func (r *rack) close() {
@@ -119,7 +128,7 @@ func (r *rack) attach(b *bay) error {
 	if b.drive != nil {
 		b.drive.Close() // the one that was pulled out
 	}
-	d, err := r.impl.OpenDrive(r.disk, b.dir)
+	d, err := r.openDrive(b.dir)
 	if err != nil {
 		return err
 	}
@@ -170,6 +179,7 @@ func (r *rack) truncate(b *bay, path string, size int64) error {
 // A bay is where a drive is plugged in.
 type bay struct {
 	rack *rack
+	id   int // stays, wherever it is in the order of drives
 	dir  string
 
 	mu      sync.Mutex
@@ -188,6 +198,24 @@ var errOffline = errors.New("the drive does not answer")
 func (b *bay) plug(d erasure.Drive) erasure.Drive {
 	b.set(func(b *bay) { b.drive = d })
 	return &handle{bay: b, Drive: d}
+}
+
+// unplug takes the drive away: it has no handle any more that answers.
+func (b *bay) unplug() {
+	b.mu.Lock()
+	d := b.drive
+	b.offline, b.drive = true, nil
+	b.mu.Unlock()
+	if d != nil {
+		d.Close()
+	}
+}
+
+// isEmpty reports whether there is no drive plugged in.
+func (b *bay) isEmpty() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.drive == nil
 }
 
 // turn begins a call.

@@ -84,7 +84,7 @@ func foreignDrive(t *trial) {
 				b.close()
 				from = b
 			}
-			d, err := t.impl.OpenDrive(from.disk, dir)
+			d, err := from.openDrive(dir)
 			must(err, "opening a drive")
 			drives = append(drives, d)
 		}
@@ -103,7 +103,7 @@ func foreignDrive(t *trial) {
 	}
 	a.bays[3].pulled = true
 	must(a.open(), "opening without one drive")
-	d, err := t.impl.OpenDrive(b.disk, b.bays[0].dir)
+	d, err := b.openDrive(b.bays[0].dir)
 	must(err, "opening a drive")
 	fails(a.store.Attach(background, d), erasure.ErrForeign, "attaching a drive of another deployment")
 	d.Close()

@@ -52,9 +52,15 @@ type Uploader interface {
 	AbortUpload(ctx context.Context, name, upload string) error
 }
 
-// FS is the file system that drives lie on: package vfs, for programs that
-// cannot import it.
-type FS = vfs.FS
+// FS is the file system that drives lie on, and MemFS one in memory, whose power
+// can be cut: package vfs, for programs that cannot import it.
+type (
+	FS    = vfs.FS
+	MemFS = vfs.Mem
+)
+
+// NewMemFS returns an empty file system in memory.
+func NewMemFS() *MemFS { return vfs.NewMem() }
 
 // Implementation is what is graded.
 type Implementation struct {
@@ -64,15 +70,16 @@ type Implementation struct {
 	// and Now, by which versions are dated.
 	Open func(drives []erasure.Drive, o *erasure.Options) (ObjectStore, error)
 	// OpenDrive opens the drive in a directory, which may not be there yet.
+	// Default: [erasure.OpenDirFS].
 	OpenDrive func(fs FS, dir string) (erasure.Drive, error)
 	// Versions claims versions and delete markers, Conditions conditional calls.
 	Versions, Conditions bool
 }
 
 // Erasure is package erasure itself, graded by all rules.
-func Erasure(openDrive func(fs FS, dir string) (erasure.Drive, error)) Implementation {
+func Erasure() Implementation {
 	return Implementation{
-		Name: "package erasure", OpenDrive: openDrive, Versions: true, Conditions: true,
+		Name: "package erasure", Versions: true, Conditions: true,
 		Open: func(drives []erasure.Drive, o *erasure.Options) (ObjectStore, error) {
 			s, err := erasure.Open(drives, o)
 			if err != nil {
@@ -169,7 +176,7 @@ func GradeStore(impl Implementation) []StoreResult {
 // offers says which capabilities are to be graded.
 func (impl *Implementation) offers(logf func(string, ...any)) map[string]bool {
 	offered := map[string]bool{"versions": impl.Versions, "conditions": impl.Conditions}
-	r, err := newRack(impl, geometry{2, 2})
+	r, err := newRack(impl, geometry{2, 2}, 0)
 	if err != nil {
 		logf("no store can be made: %v", err)
 		return offered
@@ -192,6 +199,8 @@ func (r *StoreRule) check(impl *Implementation) (err error) {
 		case nil:
 		case broken:
 			err = fmt.Errorf("RULE %s: %s: %s", r.ID, r.Name, string(end))
+		case violation:
+			err = fmt.Errorf("RULE %s: %s: %s", end.rule, r.Name, end.text)
 		default:
 			err = fmt.Errorf("the store panicked in the story of rule %q: %v\n%s", r, end, debug.Stack())
 		}
