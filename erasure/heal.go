@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"time"
 
 	"github.com/flagship-go/flagship/erasure/bitrot"
 )
@@ -245,8 +244,8 @@ func (s *Store) verify(ctx context.Context, c *census, t *tally, deep bool) map[
 		}
 		return struct{}{}, nil
 	}, nil)
-	// Every part is a sign of life, and so gets its own patience.
-	for i, o := range f.wait(func([]outcome[struct{}]) time.Duration { return s.patience() }) {
+	// E12: the object's lock is held, so a slow drive is looked at another time.
+	for i, o := range f.wait(quorum[struct{}](s, 0)) {
 		if o.err != nil && o.err != errNotAsked {
 			bad[i] = o.err
 		}
