@@ -47,6 +47,34 @@ type healer struct {
 	progress  func(HealReport)
 	report    HealReport
 	pause     func() // between objects
+	// sets are those that are healed; nil: all.
+	sets []*set
+	// failed are the places, of each set, that could not be brought up to date.
+	failed map[*set]map[int]bool
+	// saved is told now and then how far a walk has come; nil: nobody.
+	saved func(ctx context.Context, set *set, name string)
+}
+
+// of is a healer like this one, of one set.
+func (h *healer) of(one *set) *healer {
+	each := *h
+	each.sets = []*set{one}
+	return &each
+}
+
+// left notes that an object is not what it should be on a place: the drive gets it
+// when it returns.
+func (h *healer) left(in *set, place int, name string) {
+	if h.failed == nil {
+		h.failed = make(map[*set]map[int]bool)
+	}
+	if h.failed[in] == nil {
+		h.failed[in] = make(map[int]bool)
+	}
+	h.failed[in][place] = true
+	if !h.dry {
+		in.places[place].postpone(name)
+	}
 }
 
 // all heals the objects with the prefix, from a name on, and, when that is
@@ -54,6 +82,12 @@ type healer struct {
 func (h *healer) all(ctx context.Context, prefix, from string) error {
 	w := h.store.walk(prefix, from, none)
 	w.remains = true
+	if h.sets != nil {
+		w.sets = h.sets
+	}
+	sets := w.sets
+	h.failed = nil
+	n := 0
 	for {
 		c, err := w.next(ctx)
 		if err != nil {
@@ -65,11 +99,20 @@ func (h *healer) all(ctx context.Context, prefix, from string) error {
 		if err := h.object(ctx, c.name); err != nil {
 			return err
 		}
+		if n++; h.saved != nil && n%progressEvery == 0 {
+			h.saved(ctx, c.set, c.name)
+		}
 	}
 	if prefix != "" {
 		return nil
 	}
-	return h.uploads(ctx)
+	if err := h.uploads(ctx); err != nil || h.dry {
+		return err
+	}
+	for _, set := range sets {
+		h.store.upToDate(ctx, set, h.failed[set])
+	}
+	return nil
 }
 
 // object heals all versions of an object, under its lock: nobody writes it, and
@@ -83,6 +126,11 @@ func (h *healer) object(ctx context.Context, name string) error {
 	c := h.store.lookAtAll(ctx, name)
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	for i, a := range c.answers {
+		if a.err != nil {
+			h.left(c.set, i, name)
+		}
 	}
 	var null bool // a newer null version is there
 	for _, key := range c.keys() {
@@ -158,6 +206,11 @@ func (h *healer) version(ctx context.Context, c *census, t *tally) bool {
 	slices.Sort(bad)
 	healed, err := h.store.rebuild(ctx, c, t, bad)
 	h.report.Healed += healed
+	if healed < len(bad) {
+		for _, i := range bad {
+			h.left(c.set, i, c.name)
+		}
+	}
 	if err != nil {
 		if healed == 0 && errors.Is(err, ErrReadQuorum) {
 			h.report.Unreadable++

@@ -14,7 +14,9 @@ import (
 type healQueue struct {
 	mu    sync.Mutex
 	names map[string]bool
-	wake  chan struct{} // of capacity 1; nil in a serial store
+	// drives says that a drive has come that may be new or stale.
+	drives bool
+	wake   chan struct{} // of capacity 1; nil in a serial store
 }
 
 // maxQueued bounds the queue. The scanner finds what does not fit.
@@ -32,6 +34,11 @@ func (s *Store) queue(name string) {
 		return
 	}
 	q.names[name] = true
+	q.poke()
+}
+
+// poke wakes who heals.
+func (q *healQueue) poke() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -57,15 +64,31 @@ func (q *healQueue) take() []string {
 	return names
 }
 
-// HealQueued heals the objects that reads and writes have queued, until none is
-// left. Without [Options.Serial] the store does so by itself.
+// pokeDrives has the drives healed that are new or stale.
+func (q *healQueue) pokeDrives() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.drives = true
+	q.poke()
+}
+
+func (q *healQueue) takeDrives() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	drives := q.drives
+	q.drives = false
+	return drives
+}
+
+// HealQueued heals the objects that reads and writes have queued, and the drives
+// that are new or stale, until none is left. Without [Options.Serial] the store does so by itself.
 func (s *Store) HealQueued(ctx context.Context) (HealReport, error) {
 	if err := s.use(); err != nil {
 		return HealReport{}, err
 	}
 	defer s.leave()
 	h := &healer{store: s}
-	err := s.healQueued(ctx, h)
+	err := errors.Join(s.healQueued(ctx, h), s.healDrives(ctx, h))
 	return h.report, err
 }
 
@@ -84,12 +107,30 @@ func (s *Store) healQueued(ctx context.Context, h *healer) error {
 			}
 		}
 	}
+	if len(errs) == 0 {
+		s.missedNothing()
+	}
 	return errors.Join(errs...)
+}
+
+// missedNothing forgets how many writes drives have missed, when all the objects
+// are healed, and none waits for the drive.
+func (s *Store) missedNothing() {
+	for _, set := range s.sets {
+		for _, p := range set.places {
+			p.mu.Lock()
+			if len(p.waiting) == 0 && !p.stale && !p.rebuilding && p.drive != nil && s.heal.len() == 0 {
+				p.missed.Store(0)
+			}
+			p.mu.Unlock()
+		}
+	}
 }
 
 // startHealing heals what is queued, as long as the store is open.
 func (s *Store) startHealing() {
 	s.heal.wake = make(chan struct{}, 1)
+	s.heal.pokeDrives()
 	s.background.Go(func() {
 		for {
 			select {
@@ -97,7 +138,12 @@ func (s *Store) startHealing() {
 				return
 			case <-s.heal.wake:
 			}
-			if err := s.healQueued(s.ctx, &healer{store: s}); err != nil {
+			h := &healer{store: s}
+			err := s.healQueued(s.ctx, h)
+			if s.heal.takeDrives() {
+				err = errors.Join(err, s.healDrives(s.ctx, h))
+			}
+			if err != nil && s.ctx.Err() == nil {
 				s.o.Logger.Warn("healing", "err", err)
 			}
 		}

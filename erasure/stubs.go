@@ -36,10 +36,6 @@ func (s *Store) AbortUpload(ctx context.Context, name, upload string) error { pa
 // MinPart is the smallest size of a part that is not the last: 5 MiB.
 const MinPart = 5 << 20
 
-// Attach takes a drive that returned, or a new one for a place that has none,
-// and heals it.
-func (s *Store) Attach(ctx context.Context, d Drive) error { panic("to come") }
-
 // Explain says where the shards of an object are and in what state: a line a
 // drive, for people.
 func (s *Store) Explain(ctx context.Context, name string) (string, error) { panic("to come") }

@@ -30,6 +30,7 @@ type walk struct {
 	from, until string
 	// remains has it visit directories too that hold only what versions have left.
 	remains bool
+	sets    []*set // those that are walked over
 	levels  []level
 	// visited is the directory visited last, and below what was seen in it.
 	visited string
@@ -44,7 +45,7 @@ type level struct {
 
 // walk begins a walk over the names with the prefix, from a name on.
 func (s *Store) walk(prefix, from string, read selection) *walk {
-	w := &walk{store: s, read: read, from: max(prefix, from), until: successor(prefix)}
+	w := &walk{store: s, sets: s.sets, read: read, from: max(prefix, from), until: successor(prefix)}
 	// Down to the directory that all names with the prefix are in, if one can be.
 	top := prefix[:strings.LastIndexByte(prefix, '/')+1]
 	if top == "" || checkName(top[:len(top)-1]) == nil {
@@ -134,6 +135,11 @@ func (w *walk) visit(ctx context.Context, name string) (*census, error) {
 	if checkName(name) != nil {
 		return &census{}, nil // no object can be here
 	}
+	if !slices.Contains(w.sets, w.store.setOf(name)) {
+		below, err := w.list(ctx, name, nil)
+		w.visited, w.below = name, below
+		return &census{}, err
+	}
 	c := w.store.look(ctx, name, w.read)
 	below, err := w.list(ctx, name, c)
 	w.visited, w.below = name, below
@@ -148,7 +154,7 @@ func (w *walk) list(ctx context.Context, name string, seen *census) ([]string, e
 		dir = objectDir(name)
 	}
 	var all []string
-	for _, set := range w.store.sets {
+	for _, set := range w.sets {
 		var answers []answer
 		if seen != nil && seen.set == set {
 			answers = seen.answers
