@@ -181,8 +181,14 @@ func (h *healer) purge(ctx context.Context, c *census, t *tally, rule string) {
 // was, on a write quorum.
 func (h *healer) version(ctx context.Context, c *census, t *tally) bool {
 	h.report.Bytes += t.size
-	bad := slices.Clone(t.absent)
-	h.report.Absent += len(t.absent)
+	var bad []int
+	for i, a := range c.answers {
+		// A drive that is being rebuilt is silent to the judge, and lacks it.
+		if a.err == nil && !slices.Contains(t.listed, i) {
+			bad = append(bad, i)
+			h.report.Absent++
+		}
+	}
 	for _, i := range t.listed {
 		if t.holdings[i] == nil && errors.Is(c.answers[i].files[t.versionKey].err, ErrCorrupt) {
 			bad = append(bad, i)

@@ -5,6 +5,7 @@ package erasure
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -13,7 +14,7 @@ import (
 // again: what was seen may be newer.
 type healQueue struct {
 	mu    sync.Mutex
-	names map[string]bool
+	names map[string]bool // true: deep
 	// drives says that a drive has come that may be new or stale.
 	drives bool
 	wake   chan struct{} // of capacity 1; nil in a serial store
@@ -23,8 +24,12 @@ type healQueue struct {
 const maxQueued = 100_000
 
 // queue has an object healed, later.
-func (s *Store) queue(name string) {
-	q := &s.heal
+func (s *Store) queue(name string) { s.heal.add(name, false) }
+
+// queueDeep has an object healed, later, after a look at all bytes of its shards.
+func (s *Store) queueDeep(name string) { s.heal.add(name, true) }
+
+func (q *healQueue) add(name string, deep bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.names == nil {
@@ -33,7 +38,7 @@ func (s *Store) queue(name string) {
 	if len(q.names) >= maxQueued {
 		return
 	}
-	q.names[name] = true
+	q.names[name] = deep || q.names[name]
 	q.poke()
 }
 
@@ -51,17 +56,12 @@ func (q *healQueue) len() int {
 	return len(q.names)
 }
 
-// take empties the queue.
-func (q *healQueue) take() []string {
+// take empties the queue. The names are in order.
+func (q *healQueue) take() (names []string, deep map[string]bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	names := make([]string, 0, len(q.names))
-	for name := range q.names {
-		names = append(names, name)
-	}
-	clear(q.names)
-	slices.Sort(names)
-	return names
+	deep, q.names = q.names, nil
+	return slices.Sorted(maps.Keys(deep)), deep
 }
 
 // pokeDrives has the drives healed that are new or stale.
@@ -94,19 +94,21 @@ func (s *Store) HealQueued(ctx context.Context) (HealReport, error) {
 
 func (s *Store) healQueued(ctx context.Context, h *healer) error {
 	var errs []error
-	for names := s.heal.take(); len(names) > 0; names = s.heal.take() {
+	for names, deep := s.heal.take(); len(names) > 0; names, deep = s.heal.take() {
 		for i, name := range names {
 			if ctx.Err() != nil {
 				for _, name := range names[i:] {
-					s.queue(name)
+					s.heal.add(name, deep[name])
 				}
 				return errors.Join(append(errs, ctx.Err())...)
 			}
+			h.deep = deep[name]
 			if err := h.object(ctx, name); err != nil {
 				errs = append(errs, err)
 			}
 		}
 	}
+	h.deep = false
 	if len(errs) == 0 {
 		s.missedNothing()
 	}

@@ -26,9 +26,10 @@ func (s *Store) rebuild(ctx context.Context, c *census, t *tally, places []int) 
 	if err := d.writeVersion(ctx); err != nil {
 		return 0, err
 	}
-	if err := s.rename(ctx, c, d); err != nil {
-		return 0, err
-	}
+	// A rename that failed is not taken back: the drive may hold other shards of the
+	// version, of which every one may be needed.
+	s.move(ctx, c, d)
+	d.committed = len(d.places) > 0
 	for _, i := range d.places {
 		s.event(Event{Kind: ShardHealed, Name: c.name, Version: d.file(), Set: c.set.index, Place: i, Shard: d.index[i], Rule: "E13"})
 	}
