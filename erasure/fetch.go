@@ -22,6 +22,7 @@ type source struct {
 	dir   string
 	*version
 	places  []int       // by shard: which place has it; -1: none
+	guessed []bool      // by shard: the place has not said so, it was not waited for
 	inlined [][]byte    // by shard, if inline
 	damaged func(error) // is told of a shard that should be healed
 }

@@ -1,15 +1,15 @@
 package erasuretest
-import ("testing";"os";"fmt")
-func TestDbg(t *testing.T) {
-	text, _ := os.ReadFile("/tmp/h/ecsim.story")
-	steps, _ := ParseSteps(string(text))
-	p, _ := newPlayer(&[]Implementation{referenceImpl("")}[0], geometry{1,1})
-	for _, s := range steps {
-		doing[s.What](p, s)
-		fmt.Println(s, p.dark(), p.l.off, p.l.fresh)
-		if p.dark() { p.powerBack(s.N) }
-		s := p.r.store.(*reference)
-		for i, x := range s.sites { fmt.Println(i, x.drive, x.rebuilding) }
-		fmt.Println(p.r.disk.Dump())
+import ("testing";"github.com/flagship-go/flagship/erasure")
+type noUp struct { ObjectStore; Lister; Copier }
+func noUploads() Implementation {
+	impl := Erasure()
+	open := impl.Open
+	impl.Open = func(d []erasure.Drive, o *erasure.Options) (ObjectStore, error) {
+		s, err := open(d, o)
+		if err != nil { return nil, err }
+		return noUp{s, s.(Lister), s.(Copier)}, nil
 	}
+	return impl
 }
+func TestNoUpSim(t *testing.T) { simulateSeeds(t, noUploads()) }
+func TestNoUpKit(t *testing.T) { Store(t, noUploads()) }
