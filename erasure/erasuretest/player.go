@@ -238,13 +238,17 @@ func (p *player) restart(clone func(*vfs.Mem) *vfs.Mem) {
 	}
 	p.stats.Restarts++
 	err := p.open()
-	for tries := 0; err != nil && p.dark() && tries < 3; tries++ {
-		p.stats.PowerCuts++
-		p.r.crash(clone)
-		err = p.open()
-	}
-	if err != nil && p.failed() != 0 { // a drive has failed meanwhile
-		p.r.disk.ClearFaults()
+	for tries := 0; err != nil && tries < 9; tries++ {
+		switch {
+		case p.dark():
+			p.stats.PowerCuts++
+			p.r.crash(clone)
+		case p.failed() != 0: // a drive has failed meanwhile
+			p.r.disk.ClearFaults()
+		default:
+			tries = 9
+			continue
+		}
 		err = p.open()
 	}
 	if err == nil {
