@@ -237,11 +237,19 @@ func (p *player) restart(clone func(*vfs.Mem) *vfs.Mem) {
 		p.r.crash(clone)
 	}
 	p.stats.Restarts++
-	err := p.r.open()
-	for tries := 0; err != nil && p.dark() && tries < 3; tries++ {
-		p.stats.PowerCuts++
-		p.r.crash(clone)
-		err = p.r.open()
+	err := p.open()
+	for tries := 0; err != nil && tries < 9; tries++ {
+		switch {
+		case p.dark():
+			p.stats.PowerCuts++
+			p.r.crash(clone)
+		case p.failed() != 0: // a drive has failed meanwhile
+			p.r.disk.ClearFaults()
+		default:
+			tries = 9
+			continue
+		}
+		err = p.open()
 	}
 	if err == nil {
 		return
@@ -249,13 +257,26 @@ func (p *player) restart(clone func(*vfs.Mem) *vfs.Mem) {
 	if (p.l.off | p.l.fresh).count() <= p.l.drives-p.l.base.data {
 		violated("E1", "the store does not open: %v\n%s", err, p.l.describe("", 0))
 	}
+	p.r.disk.ClearFaults()
 	for _, b := range p.r.bays { // too few: it opens when they are back
-		b.set(func(b *bay) { b.offline, b.pulled = false, false })
+		b.set(func(b *bay) { b.offline = false })
 	}
-	p.l.off = 0
-	if err := p.r.open(); err != nil {
+	if err := p.open(); err != nil {
 		violated("E1", "with all drives, the store does not open: %v", err)
 	}
+}
+
+// open opens the store; a drive that cannot be opened is one that is lost.
+func (p *player) open() error {
+	p.failed()
+	err := p.r.open()
+	p.l.off = 0
+	for _, b := range p.r.bays {
+		if b.offline {
+			p.l.off |= oneDrive(b.id)
+		}
+	}
+	return err
 }
 
 // calm ends all faults, heals everything, and then sees to it that all is as it

@@ -75,6 +75,11 @@ func (r *rack) open() error {
 			continue
 		}
 		d, err := r.openDrive(b.dir)
+		if errors.Is(err, vfs.ErrIO) || errors.Is(err, vfs.ErrNoSpace) {
+			b.set(func(b *bay) { b.offline, b.drive = true, nil }) // it is to be attached later
+			drives = append(drives, nil)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("opening drive %s: %w", b.dir, err)
 		}

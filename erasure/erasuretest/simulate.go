@@ -1,6 +1,7 @@
 package erasuretest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
@@ -361,10 +362,11 @@ func (p *player) plug(s Step) {
 	err := p.r.attach(b)
 	failed := p.failed()
 	p.l.off &^= oneDrive(s.Drive)
+	b.set(func(b *bay) { b.offline = false })
 	if err == nil || p.dark() {
 		return
 	}
-	if failed == 0 && p.l.off == 0 {
+	if failed == 0 && p.l.off == 0 && !errors.Is(err, vfs.ErrIO) && !errors.Is(err, vfs.ErrNoSpace) {
 		violated("E13", "drive %s cannot be attached: %v", b.dir, err)
 	}
 	p.l.off |= oneDrive(s.Drive)
