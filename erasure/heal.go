@@ -114,9 +114,24 @@ func (h *healer) all(ctx context.Context, prefix, from string) error {
 	return nil
 }
 
-// object heals all versions of an object, under its lock: nobody writes it, and
-// its readers wait as long as that of one object takes.
+// object heals all versions of an object, and then reports and rests.
 func (h *healer) object(ctx context.Context, name string) error {
+	if err := h.locked(ctx, name); err != nil {
+		return err
+	}
+	h.report.Name = name
+	if h.progress != nil {
+		h.progress(h.report)
+	}
+	if h.pause != nil {
+		h.pause()
+	}
+	return nil
+}
+
+// locked heals an object under its lock: nobody writes it, and its readers wait as
+// long as that takes.
+func (h *healer) locked(ctx context.Context, name string) error {
 	release, err := h.store.locks.acquire(ctx, name, true)
 	if err != nil {
 		return err
@@ -151,13 +166,6 @@ func (h *healer) object(ctx context.Context, name string) error {
 	h.strays(ctx, c)
 	if len(c.keys()) > 0 {
 		h.report.Objects++
-	}
-	h.report.Name = name
-	if h.progress != nil {
-		h.progress(h.report)
-	}
-	if h.pause != nil {
-		h.pause()
 	}
 	return nil
 }
