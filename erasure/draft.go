@@ -25,7 +25,8 @@ type draft struct {
 	// places are those that have taken everything so far. The others have failed,
 	// or were too slow; what they still do is not waited for.
 	places    []int
-	needed    int // how many there must be
+	late      []int // were too slow
+	needed    int   // how many there must be
 	failed    error
 	files     []FileWriter // open shard files, by place
 	moves     []Move       // what phase two renames on every drive, before the version file
@@ -92,7 +93,10 @@ func keep[T any](d *draft, outcomes []outcome[T]) (late bool) {
 		if err == nil {
 			return false
 		}
-		late = late || errors.Is(err, errLate)
+		if errors.Is(err, errLate) {
+			late = true
+			d.late = append(d.late, i)
+		}
 		if d.files[i] != nil && !errors.Is(err, errLate) {
 			d.files[i].Close()
 		}
@@ -317,7 +321,8 @@ func (d *draft) abandon(p *place, w FileWriter) {
 }
 
 // discard closes and removes what is left of the draft: under tmp, of the drives
-// that did not come to the end, which are all of them if it was not committed.
+// that did not come to the end, which are all of them if it was not committed. Of
+// those that were late, abandon does it when they are done.
 func (d *draft) discard() {
 	for _, w := range d.files {
 		if w != nil {
@@ -327,7 +332,7 @@ func (d *draft) discard() {
 	clear(d.files)
 	var left []int
 	for _, i := range d.set.all() {
-		if !d.committed || !slices.Contains(d.places, i) {
+		if (!d.committed || !slices.Contains(d.places, i)) && !slices.Contains(d.late, i) {
 			left = append(left, i)
 		}
 	}
