@@ -261,8 +261,11 @@ func (c *census) tally(ctx context.Context, key versionKey) *tally {
 // read reads the files of a version that were not read yet.
 func (c *census) read(ctx context.Context, key versionKey) {
 	var places []int
+	known := 0
 	for i, a := range c.answers {
-		if _, ok := a.files[key]; !ok && a.err == nil && slices.Contains(a.versions, key) {
+		if _, ok := a.files[key]; ok || a.err == nil && !slices.Contains(a.versions, key) {
+			known++
+		} else if a.err == nil {
 			places = append(places, i)
 		}
 	}
@@ -272,7 +275,7 @@ func (c *census) read(ctx context.Context, key versionKey) {
 	f := ask(ctx, c.store, c.set, places, looking, func(ctx context.Context, p *place, d Drive) (file, error) {
 		return c.readFile(ctx, p, d, key), nil
 	}, nil)
-	outcomes := f.wait(quorum[file](c.store, majority(len(c.answers))))
+	outcomes := f.wait(quorum[file](c.store, majority(len(c.answers))-known))
 	for _, i := range places {
 		if o := outcomes[i]; o.err != nil {
 			c.answers[i].keep(key, file{err: o.err})

@@ -113,7 +113,7 @@ func (s *Store) takeBack(ctx context.Context, c *census, d *draft, renames []out
 			places = append(places, o.place)
 		}
 	}
-	removals := s.remove(ctx, d.set, places, paths, len(places))
+	removals := s.remove(ctx, d.set, places, paths, len(places)-d.data+1)
 	hold := 0
 	for _, i := range places {
 		if removals[i].err != nil || errors.Is(renames[i].err, errLate) {

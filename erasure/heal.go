@@ -115,16 +115,12 @@ func (h *healer) all(ctx context.Context, prefix, from string) error {
 	return nil
 }
 
-// object heals all versions of an object, under its lock: nobody writes it, and
-// its readers wait as long as that of one object takes.
+// object heals all versions of an object. The object's lock is held while names are
+// looked at and changed, and not while shards are read and written: whoever wants
+// the object waits for neither (E12). What is healed is pinned instead.
 func (h *healer) object(ctx context.Context, name string) error {
-	release, err := h.store.locks.acquire(ctx, name, true)
+	c, versions, rubbish, err := h.survey(ctx, name)
 	if err != nil {
-		return err
-	}
-	defer release()
-	c := h.store.lookAtAll(ctx, name)
-	if err := ctx.Err(); err != nil {
 		return err
 	}
 	for i, a := range c.answers {
@@ -132,24 +128,15 @@ func (h *healer) object(ctx context.Context, name string) error {
 			h.left(c.set, i, name)
 		}
 	}
-	var null bool // a newer null version is there
-	for _, key := range c.keys() {
-		t := c.tally(ctx, key)
-		switch {
-		case t.verdict == unknown:
-			h.report.Versions++
-			h.report.Unreadable++
-		case t.verdict == never:
-			h.purge(ctx, c, t, "E3")
-		case key.null() && null:
-			h.purge(ctx, c, t, "E6")
-		default:
-			h.report.Versions++
-			whole := h.version(ctx, c, t)
-			null = null || key.null() && whole
+	for _, t := range versions {
+		h.version(ctx, c, t)
+		h.store.pins.drop(t.ID)
+	}
+	if rubbish {
+		if err := h.purge(ctx, name); err != nil {
+			return err
 		}
 	}
-	h.strays(ctx, c)
 	if len(c.keys()) > 0 {
 		h.report.Objects++
 	}
@@ -160,44 +147,80 @@ func (h *healer) object(ctx context.Context, name string) error {
 	if h.pause != nil {
 		h.pause()
 	}
-	return nil
+	return ctx.Err()
 }
 
-// purge removes a version that must not be seen.
-func (h *healer) purge(ctx context.Context, c *census, t *tally, rule string) {
-	if len(t.listed) == 0 {
+// survey finds the versions that can be read, and pins them; and whether there is
+// something to be purged.
+func (h *healer) survey(ctx context.Context, name string) (c *census, versions []*tally, rubbish bool, err error) {
+	release, err := h.store.locks.acquire(ctx, name, false)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	defer release()
+	c = h.store.lookAtAll(ctx, name)
+	if err := ctx.Err(); err != nil {
+		return nil, nil, false, err
+	}
+	null := false // a newer null version is there
+	for _, key := range c.keys() {
+		t := c.tally(ctx, key)
+		switch {
+		case t.verdict == unknown:
+			h.report.Versions++
+			h.report.Unreadable++
+			continue
+		case t.verdict == never, key.null() && null:
+			rubbish = true
+			continue
+		}
+		h.store.pins.add(t.ID)
+		versions = append(versions, t)
+		null = null || key.null()
+	}
+	return c, versions, rubbish || len(h.strays(c)) > 0, nil
+}
+
+// version heals a version that can be read.
+func (h *healer) version(ctx context.Context, c *census, t *tally) {
+	h.report.Versions++
+	h.report.Bytes += t.size
+	bad := h.bad(ctx, c, t)
+	if len(bad) == 0 || h.dry {
 		return
 	}
-	if !h.dry {
-		if err := h.store.undo(ctx, c, t); err != nil {
-			h.store.o.Logger.Warn("cannot purge", "object", c.name, "version", t.file(), "err", err)
-			return
+	healed, err := h.mend(ctx, c, t, bad)
+	h.report.Healed += healed
+	if healed < len(bad) {
+		for _, i := range bad {
+			h.left(c.set, i, c.name)
 		}
 	}
-	h.report.Purged++
+	if err != nil {
+		if errors.Is(err, ErrReadQuorum) {
+			h.report.Unreadable++
+		}
+		h.store.o.Logger.Warn("cannot heal", "object", c.name, "version", t.file(), "err", err)
+	}
 }
 
-// version heals a version that can be read, and reports whether it is now, or
-// was, on a write quorum.
-func (h *healer) version(ctx context.Context, c *census, t *tally) bool {
-	h.report.Bytes += t.size
+// bad are the places whose shard is not what it should be.
+func (h *healer) bad(ctx context.Context, c *census, t *tally) []int {
 	var bad []int
 	for i, a := range c.answers {
-		// A drive that is being rebuilt is silent to the judge, and lacks it.
-		if a.err == nil && !slices.Contains(t.listed, i) {
+		switch {
+		case a.err != nil:
+		case !slices.Contains(t.listed, i):
+			// A drive that is being rebuilt is silent to the judge, and lacks it.
 			bad = append(bad, i)
 			h.report.Absent++
-		}
-	}
-	for _, i := range t.listed {
-		if t.holdings[i] == nil && errors.Is(c.answers[i].files[t.versionKey].err, ErrCorrupt) {
+		case errors.Is(a.files[t.versionKey].err, ErrCorrupt):
 			bad = append(bad, i)
 			h.report.Corrupt++
 		}
 	}
 	for i, err := range h.store.verify(ctx, c, t, h.deep) {
 		switch {
-		case err == nil:
 		case errors.Is(err, ErrCorrupt):
 			bad = append(bad, i)
 			h.report.Corrupt++
@@ -206,25 +229,37 @@ func (h *healer) version(ctx context.Context, c *census, t *tally) bool {
 			h.report.Absent++
 		}
 	}
-	if len(bad) == 0 || h.dry {
-		return t.holding >= t.writeQuorum()
-	}
 	slices.Sort(bad)
-	healed, err := h.store.rebuild(ctx, c, t, bad)
-	h.report.Healed += healed
-	if healed < len(bad) {
-		for _, i := range bad {
-			h.left(c.set, i, c.name)
-		}
-	}
-	if err != nil {
-		if healed == 0 && errors.Is(err, ErrReadQuorum) {
-			h.report.Unreadable++
-		}
-		h.store.o.Logger.Warn("cannot heal", "object", c.name, "version", t.file(), "err", err)
-	}
-	return t.holding+healed >= t.writeQuorum()
+	return bad
 }
+
+// mend writes a version again on the places. It may have been deleted since it was
+// looked at, or be about to be: what is then known of it decides.
+func (h *healer) mend(ctx context.Context, c *census, t *tally, places []int) (healed int, err error) {
+	d, err := h.store.reconstruct(ctx, c, t, places)
+	if err != nil {
+		return 0, err
+	}
+	defer d.discard()
+	release, err := h.store.locks.acquire(ctx, c.name, true)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	only := func(keys []versionKey) []versionKey {
+		if slices.Contains(keys, t.versionKey) {
+			return []versionKey{t.versionKey}
+		}
+		return nil
+	}
+	c = h.store.look(ctx, c.name, only)
+	if v := c.tally(ctx, t.versionKey).verdict; v != settled && v != unfinished {
+		return 0, nil
+	}
+	return h.store.putBack(context.WithoutCancel(ctx), c, d), d.failed
+}
+
+const forever = time.Duration(1<<63 - 1)
 
 // errNoShard: a drive has the version, and not its shard.
 var errNoShard = errors.New("shard file is missing")
@@ -251,8 +286,11 @@ func (s *Store) verify(ctx context.Context, c *census, t *tally, deep bool) map[
 		}
 		return struct{}{}, nil
 	}, nil)
-	// Every part is a sign of life, and so gets its own patience.
-	for i, o := range f.wait(func([]outcome[struct{}]) time.Duration { return s.patience() }) {
+	patience := s.patience()
+	if deep {
+		patience = forever // as long as the context: all bytes take their time
+	}
+	for i, o := range f.wait(func([]outcome[struct{}]) time.Duration { return patience }) {
 		if o.err != nil && o.err != errNotAsked {
 			bad[i] = o.err
 		}
@@ -289,29 +327,66 @@ func (s *Store) verifyPart(ctx context.Context, d Drive, c *census, h *holding, 
 	return err
 }
 
-// strays removes shard files that no version speaks of: a power cut has left them.
-func (h *healer) strays(ctx context.Context, c *census) {
+// purge removes what must not be seen: versions that were never acknowledged, null
+// versions that were replaced, and shards that no version speaks of.
+func (h *healer) purge(ctx context.Context, name string) error {
+	release, err := h.store.locks.acquire(ctx, name, true)
+	if err != nil {
+		return err
+	}
+	defer release()
+	c := h.store.lookAtAll(ctx, name)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	null := false
+	for _, key := range c.keys() {
+		t := c.tally(ctx, key)
+		if t.verdict == never || key.null() && null && t.verdict != unknown {
+			h.purgeVersion(ctx, c, t)
+		}
+		null = null || key.null() && t.verdict == settled
+	}
+	for i, files := range h.strays(c) {
+		if !h.dry {
+			h.store.remove(ctx, c.set, []int{i}, files, 0)
+		}
+		h.report.Purged += len(files)
+	}
+	return nil
+}
+
+func (h *healer) purgeVersion(ctx context.Context, c *census, t *tally) {
+	if len(t.listed) == 0 {
+		return
+	}
+	if !h.dry {
+		if err := h.store.undo(ctx, c, t); err != nil {
+			h.store.o.Logger.Warn("cannot purge", "object", c.name, "version", t.file(), "err", err)
+			return
+		}
+	}
+	h.report.Purged++
+}
+
+// strays are, by place, the shard files that no version speaks of: a power cut has
+// left them.
+func (h *healer) strays(c *census) map[int][]string {
 	if c.silent() >= majority(len(c.answers)) {
-		return // those who are silent may know the version
+		return nil // those who are silent may know the version
 	}
 	known := map[[16]byte]bool{}
 	for _, key := range c.keys() {
 		known[key.ID] = true
 	}
+	strays := map[int][]string{}
 	for i, a := range c.answers {
-		var stray []string
 		for _, file := range a.tree.shards {
 			id, _, _ := parseShardFile(file)
-			if a.err == nil && !known[id] && !h.store.pins.leave(id, func() {}) {
-				stray = append(stray, c.dir+"/"+file)
+			if a.err == nil && !known[id] && !h.store.pins.has(id) {
+				strays[i] = append(strays[i], c.dir+"/"+file)
 			}
 		}
-		if len(stray) == 0 {
-			continue
-		}
-		if !h.dry {
-			h.store.remove(ctx, c.set, []int{i}, stray, 1)
-		}
-		h.report.Purged += len(stray)
 	}
+	return strays
 }

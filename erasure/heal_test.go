@@ -14,7 +14,7 @@ import (
 )
 
 // contents are all files of a drive but its format file, with the checksum of what is in them.
-func (r *rig) contents(place int) map[string]string {
+func (r *cabinet) contents(place int) map[string]string {
 	r.Helper()
 	all := map[string]string{}
 	top := fmt.Sprint("d", place)
@@ -43,7 +43,7 @@ func (r *rig) contents(place int) map[string]string {
 	return all
 }
 
-func (r *rig) allContents() (all []map[string]string) {
+func (r *cabinet) allContents() (all []map[string]string) {
 	for i := range r.disks {
 		all = append(all, r.contents(i))
 	}
@@ -58,19 +58,19 @@ func TestHealBringsBackWhatADriveHasLost(t *testing.T) {
 			name            string
 			deep            bool // only a deep heal can find it
 			small           bool // and there is such a file for small objects
-			do              func(r *rig, place int)
+			do              func(r *cabinet, place int)
 			corrupt, absent int
 		}{
-			{"version file lost", false, true, func(r *rig, p int) { r.lose(p, "a/b", r.version(p, "a/b")) }, 0, 1},
-			{"version file damaged", false, true, func(r *rig, p int) { r.flip(p, "a/b", r.version(p, "a/b"), 30) }, 1, 0},
-			{"shard lost", false, false, func(r *rig, p int) { r.lose(p, "a/b", r.shard(p, "a/b")) }, 0, 1},
-			{"shard damaged", true, false, func(r *rig, p int) { r.flip(p, "a/b", r.shard(p, "a/b"), 700) }, 1, 0},
-			{"shard cut off at a block's edge", false, false, func(r *rig, p int) { r.cut(p, "a/b", 520) }, 1, 0},
-			{"shard of another drive", true, false, func(r *rig, p int) {
+			{"version file lost", false, true, func(r *cabinet, p int) { r.lose(p, "a/b", r.version(p, "a/b")) }, 0, 1},
+			{"version file damaged", false, true, func(r *cabinet, p int) { r.flip(p, "a/b", r.version(p, "a/b"), 30) }, 1, 0},
+			{"shard lost", false, false, func(r *cabinet, p int) { r.lose(p, "a/b", r.shard(p, "a/b")) }, 0, 1},
+			{"shard damaged", true, false, func(r *cabinet, p int) { r.flip(p, "a/b", r.shard(p, "a/b"), 700) }, 1, 0},
+			{"shard cut off at a block's edge", false, false, func(r *cabinet, p int) { r.cut(p, "a/b", 520) }, 1, 0},
+			{"shard of another drive", true, false, func(r *cabinet, p int) {
 				f := r.shard(p, "a/b")
 				r.copyFile((p+1)%4, "a/b", f, p, "a/b", f)
 			}, 1, 0},
-			{"all lost", false, true, func(r *rig, p int) {
+			{"all lost", false, true, func(r *cabinet, p int) {
 				for _, f := range r.files(p, "a/b") {
 					r.lose(p, "a/b", f)
 				}
@@ -80,7 +80,7 @@ func TestHealBringsBackWhatADriveHasLost(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprintf("size=%d/%s", size, c.name), func(t *testing.T) {
-				r := newRig(t, 4, 2)
+				r := newCabinet(t, 4, 2)
 				r.put("a/b", size, &PutOptions{Metadata: map[string]string{"k": "v"}})
 				before := r.allContents()
 				for _, place := range []int{0, 3} {
@@ -105,7 +105,7 @@ func TestHealBringsBackWhatADriveHasLost(t *testing.T) {
 }
 
 // cut truncates the shard file of an object.
-func (r *rig) cut(place int, name string, size int64) {
+func (r *cabinet) cut(place int, name string, size int64) {
 	r.Helper()
 	f, err := r.disks[place].Open(r.path(place, name, r.shard(place, name)), vfs.ReadWrite)
 	require.NoError(r, err)
@@ -121,7 +121,7 @@ func TestHealBelievesNoShardUnchecked(t *testing.T) {
 			if lost == damaged {
 				continue
 			}
-			r := newRig(t, 4, 2)
+			r := newCabinet(t, 4, 2)
 			r.put("a", 3000, nil)
 			before := r.allContents()
 			r.lose(lost, "a", r.shard(lost, "a"))
@@ -137,7 +137,7 @@ func TestHealBelievesNoShardUnchecked(t *testing.T) {
 // TestDamageThatIsSpreadOutIsHealed: every drive has a damaged block, but no block
 // is damaged on more drives than there is parity.
 func TestDamageThatIsSpreadOutIsHealed(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	r.put("a", 2000, nil)
 	before := r.allContents()
 	for i, off := range []int64{5, 20, 540, 600} { // blocks 0, 0, 1, 1
@@ -152,7 +152,7 @@ func TestDamageThatIsSpreadOutIsHealed(t *testing.T) {
 // deleted and replaced, and returns with what it had.
 func TestHealNeverBringsBackWhatWasDeleted(t *testing.T) {
 	for away := range 4 {
-		r := newRig(t, 4, 2)
+		r := newCabinet(t, 4, 2)
 		r.put("gone", 3000, nil)
 		r.put("small", 3, nil)
 		r.put("kept", 2000, nil)
@@ -191,7 +191,7 @@ func TestHealNeverBringsBackWhatWasDeleted(t *testing.T) {
 // TestHealPurgesWhatWasNeverAcknowledged: a version on fewer drives than it has
 // data shards, a shard without a version, and a null version that was replaced.
 func TestHealPurgesWhatWasNeverAcknowledged(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	r.put("a", 3000, nil)
 	r.put("dangling", 3000, nil)
 	for i := range 3 {
@@ -231,7 +231,7 @@ func TestHealPurgesWhatWasNeverAcknowledged(t *testing.T) {
 
 // TestWhatCannotBeReadIsKept: its shards may be back.
 func TestWhatCannotBeReadIsKept(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	r.put("a", 3000, nil)
 	good := r.allContents()
 	kept := map[int]string{}
@@ -256,7 +256,7 @@ func TestWhatCannotBeReadIsKept(t *testing.T) {
 }
 
 func TestShardsOfWhatIsBeingReadAreNotStrays(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	r.put("a", 3000, nil)
 	obj, err := r.Get(t.Context(), "a", nil)
 	require.NoError(t, err)
@@ -276,7 +276,7 @@ func TestShardsOfWhatIsBeingReadAreNotStrays(t *testing.T) {
 // TestAReadAndAWriteQueueWhatTheyMiss: and a drive that fails at first gets it
 // when it is back.
 func TestAReadAndAWriteQueueWhatTheyMiss(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	r.put("read", 3000, nil)
 	before := r.allContents()
 	r.flip(0, "read", r.shard(0, "read"), 100)
@@ -302,7 +302,7 @@ func TestAReadAndAWriteQueueWhatTheyMiss(t *testing.T) {
 // TestANewDriveIsRebuilt: whichever is lost, and with progress that survives a
 // restart in the middle.
 func TestANewDriveIsRebuilt(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	for i := range 2*progressEvery + 50 {
 		r.put(fmt.Sprintf("o%04d", i), 40, nil)
 	}
@@ -339,7 +339,7 @@ func TestANewDriveIsRebuilt(t *testing.T) {
 
 // TestAttachFindsTheDrivesPlace: returning, new and foreign ones.
 func TestAttachFindsTheDrivesPlace(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	r.put("a", 3000, nil)
 	first := r.contents(1)
 	r.reopen(1)
@@ -353,7 +353,7 @@ func TestAttachFindsTheDrivesPlace(t *testing.T) {
 
 	extra := r.drive(9, vfs.NewMem())
 	require.ErrorIs(t, r.Attach(t.Context(), extra), ErrOptions, "no drive is missing")
-	other := newRig(t, 4, 2)
+	other := newCabinet(t, 4, 2)
 	d := other.drive(0, other.disks[0].KillClone())
 	require.ErrorIs(t, r.Attach(t.Context(), d), ErrForeign, "RULE E15")
 	copied := r.drive(1, r.disks[1].KillClone())
@@ -375,7 +375,7 @@ func TestAttachFindsTheDrivesPlace(t *testing.T) {
 
 // TestSwappedDrivesKeepWorking: two drives change their directories.
 func TestSwappedDrivesKeepWorking(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	r.put("a", 3000, nil)
 	require.NoError(t, r.Store.Close())
 	drives := []Drive{r.drive(2, r.disks[2]), r.drive(0, r.disks[0]), r.drive(3, r.disks[3]), r.drive(1, r.disks[1])}
@@ -387,7 +387,7 @@ func TestSwappedDrivesKeepWorking(t *testing.T) {
 }
 
 func TestHealTellsHowFarItIsAndStops(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	for i := range 5 {
 		r.put(fmt.Sprint("p/", i), 10, nil)
 	}

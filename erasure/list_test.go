@@ -14,7 +14,7 @@ import (
 )
 
 // names are the names and prefixes of all pages of a listing, in order.
-func (r *rig) names(o ListOptions) string {
+func (r *cabinet) names(o ListOptions) string {
 	r.Helper()
 	var all []string
 	for {
@@ -41,7 +41,7 @@ func (r *rig) names(o ListOptions) string {
 // TestListIsInTheOrderOfNames: directories are not (a, a-b, a/b), nor is the
 // spelling of names on drives (B is !b).
 func TestListIsInTheOrderOfNames(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	for _, name := range []string{"a/b", "a", "a-b", "a.txt", "a/b/c", "B", "a-b/c", "a b", "~", "\u00fc/x"} {
 		r.put(name, 10, nil)
 	}
@@ -72,7 +72,7 @@ func TestListIsInTheOrderOfNames(t *testing.T) {
 
 // TestATokenOutlivesWhatItNames deletes what a page ended with.
 func TestATokenOutlivesWhatItNames(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	for _, name := range []string{"a", "b", "c/d", "c/e", "f"} {
 		r.put(name, 10, nil)
 	}
@@ -107,7 +107,7 @@ func TestATokenOutlivesWhatItNames(t *testing.T) {
 }
 
 func TestListVersionsPagesThroughOneName(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	var want []string
 	for range 3 {
 		want = append([]string{"b " + r.put("b", 10, &PutOptions{Versioned: true}).VersionID}, want...)
@@ -168,7 +168,7 @@ func TestListVersionsPagesThroughOneName(t *testing.T) {
 // TestListShowsWhatGetWouldFind: a version on too few drives is not there, one on
 // too few for its quorum is brought to it, and then told of.
 func TestListShowsWhatGetWouldFind(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	for _, name := range []string{"once", "twice"} {
 		r.put(name, 100, nil)
 	}
@@ -191,7 +191,7 @@ func TestListShowsWhatGetWouldFind(t *testing.T) {
 }
 
 func TestListNeedsAQuorum(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	r.put("a/b", 100, nil)
 	for _, i := range []int{0, 1} {
 		r.disks[i].Inject(vfs.Fault{Kind: vfs.OpList, Err: vfs.ErrIO, Sticky: true})
@@ -204,7 +204,7 @@ func TestListNeedsAQuorum(t *testing.T) {
 
 // TestAWalkLooksOnlyWhereItMust counts the directories that are listed.
 func TestAWalkLooksOnlyWhereItMust(t *testing.T) {
-	r := newRig(t, 4, 2)
+	r := newCabinet(t, 4, 2)
 	for i := range 10 {
 		for j := range 10 {
 			r.put(fmt.Sprintf("p%d/q%d/x", i, j), 10, nil)
@@ -233,7 +233,7 @@ func TestAWalkLooksOnlyWhereItMust(t *testing.T) {
 func TestListAgreesWithAModel(t *testing.T) {
 	for seed := range uint64(6) {
 		rng := rand.New(rand.NewPCG(seed, 7))
-		r := newRig(t, 2, 1)
+		r := newCabinet(t, 2, 1)
 		model := map[string]bool{}
 		name := func() string {
 			s := ""

@@ -121,9 +121,10 @@ func (s *Store) complete(ctx context.Context, c *census, t *tally) (*tally, erro
 // undo removes a version that was never acknowledged from the drives that list
 // it. It fails if so many may hold it afterwards that it could be read.
 func (s *Store) undo(ctx context.Context, c *census, t *tally) error {
-	left, err := s.removeVersion(context.WithoutCancel(ctx), c, t.listed, t.versionKey, len(t.listed))
-	silent := c.silent()
-	if needed := max(t.data, (len(c.answers)+1)/2); left > 0 && left+silent >= needed {
+	// So many could read it: those that are silent count.
+	readers := max(t.data, (len(c.answers)+1)/2) - c.silent()
+	left, err := s.removeVersion(context.WithoutCancel(ctx), c, t.listed, t.versionKey, len(t.listed)-readers+1)
+	if left > 0 && left >= readers {
 		return fmt.Errorf("%w: %q: version %s was never acknowledged and cannot be removed: %w",
 			ErrReadQuorum, c.name, t.versionKey, err)
 	}

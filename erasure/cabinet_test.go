@@ -16,9 +16,9 @@ import (
 	"github.com/flagship-go/flagship/internal/vfs"
 )
 
-// A rig is a store on drives in memory, worked serially, and what tests do to its
+// A cabinet is a store on drives in memory, worked serially, and what tests do to its
 // drives behind its back.
-type rig struct {
+type cabinet struct {
 	*testing.T
 	*Store
 	disks  []*vfs.Mem // by place
@@ -26,11 +26,11 @@ type rig struct {
 	events []Event
 }
 
-// newRig makes a store of one set, with blocks of 1 KiB, shards of up to 16 bytes
+// newCabinet makes a store of one set, with blocks of 1 KiB, shards of up to 16 bytes
 // inline, and a clock that goes on by a second with each look.
-func newRig(t *testing.T, drives, parity int) *rig {
+func newCabinet(t *testing.T, drives, parity int) *cabinet {
 	t.Helper()
-	r := &rig{T: t}
+	r := &cabinet{T: t}
 	now := time.Unix(1_800_000_000, 0)
 	r.o = Options{
 		DrivesPerSet: drives, Parity: parity, BlockSize: 1 << 10, InlineLimit: 16, Serial: true, ScanEvery: -1,
@@ -47,7 +47,7 @@ func newRig(t *testing.T, drives, parity int) *rig {
 }
 
 // open opens the store on the drives that are not among those left out.
-func (r *rig) open(without ...int) {
+func (r *cabinet) open(without ...int) {
 	r.Helper()
 	var drives []Drive
 	for i, m := range r.disks {
@@ -69,7 +69,7 @@ func contains(list []int, i int) bool {
 	return false
 }
 
-func (r *rig) drive(i int, m *vfs.Mem) Drive {
+func (r *cabinet) drive(i int, m *vfs.Mem) Drive {
 	r.Helper()
 	d, err := OpenDirFS(m, fmt.Sprint("d", i))
 	require.NoError(r, err)
@@ -77,7 +77,7 @@ func (r *rig) drive(i int, m *vfs.Mem) Drive {
 }
 
 // reopen closes the store and opens it again.
-func (r *rig) reopen(without ...int) {
+func (r *cabinet) reopen(without ...int) {
 	r.Helper()
 	require.NoError(r, r.Store.Close())
 	r.open(without...)
@@ -88,7 +88,7 @@ func bodyOf(name string, size int) []byte {
 	return []byte(strings.Repeat(name+"|", size/(len(name)+1)+1)[:size])
 }
 
-func (r *rig) put(name string, size int, o *PutOptions) Info {
+func (r *cabinet) put(name string, size int, o *PutOptions) Info {
 	r.Helper()
 	info, err := r.Put(r.Context(), name, bytes.NewReader(bodyOf(name, size)), int64(size), o)
 	require.NoError(r, err)
@@ -96,14 +96,14 @@ func (r *rig) put(name string, size int, o *PutOptions) Info {
 }
 
 // requireReads reads an object as a whole.
-func (r *rig) requireReads(name string, size int, rule string) {
+func (r *cabinet) requireReads(name string, size int, rule string) {
 	r.Helper()
 	got, err := r.read(name, "")
 	require.NoError(r, err, "RULE %s: %s", rule, name)
 	require.True(r, bytes.Equal(bodyOf(name, size), got), "RULE %s: %s has other bytes", rule, name)
 }
 
-func (r *rig) read(name, versionID string) ([]byte, error) {
+func (r *cabinet) read(name, versionID string) ([]byte, error) {
 	obj, err := r.Get(r.Context(), name, &GetOptions{VersionID: versionID})
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (r *rig) read(name, versionID string) ([]byte, error) {
 }
 
 // files are the files of an object's directory on a drive, sorted: versions first.
-func (r *rig) files(place int, name string) []string {
+func (r *cabinet) files(place int, name string) []string {
 	names, err := r.disks[place].List(filepath.Join(fmt.Sprint("d", place), filepath.FromSlash(objectDir(name))))
 	if err != nil {
 		return nil
@@ -121,16 +121,16 @@ func (r *rig) files(place int, name string) []string {
 	return names
 }
 
-func (r *rig) path(place int, name, file string) string {
+func (r *cabinet) path(place int, name, file string) string {
 	return filepath.Join(fmt.Sprint("d", place), filepath.FromSlash(objectDir(name)), file)
 }
 
 // version is the name of the only version file of an object on a drive, shard that
 // of the only shard file.
-func (r *rig) version(place int, name string) string { return r.only(place, name, "@") }
-func (r *rig) shard(place int, name string) string   { return r.only(place, name, "+") }
+func (r *cabinet) version(place int, name string) string { return r.only(place, name, "@") }
+func (r *cabinet) shard(place int, name string) string   { return r.only(place, name, "+") }
 
-func (r *rig) only(place int, name, kind string) string {
+func (r *cabinet) only(place int, name, kind string) string {
 	r.Helper()
 	var found []string
 	for _, f := range r.files(place, name) {
@@ -143,7 +143,7 @@ func (r *rig) only(place int, name, kind string) string {
 }
 
 // flip damages a byte of a file.
-func (r *rig) flip(place int, name, file string, off int64) {
+func (r *cabinet) flip(place int, name, file string, off int64) {
 	r.Helper()
 	f, err := r.disks[place].Open(r.path(place, name, file), vfs.ReadWrite)
 	require.NoError(r, err)
@@ -157,13 +157,13 @@ func (r *rig) flip(place int, name, file string, off int64) {
 }
 
 // lose removes a file.
-func (r *rig) lose(place int, name, file string) {
+func (r *cabinet) lose(place int, name, file string) {
 	r.Helper()
 	require.NoError(r, r.disks[place].Remove(r.path(place, name, file)))
 }
 
 // copyFile copies a file of an object, perhaps to another drive or object.
-func (r *rig) copyFile(from int, name, file string, to int, toName, toFile string) {
+func (r *cabinet) copyFile(from int, name, file string, to int, toName, toFile string) {
 	r.Helper()
 	in, err := r.disks[from].Open(r.path(from, name, file), vfs.ReadOnly)
 	require.NoError(r, err)
@@ -181,14 +181,14 @@ func (r *rig) copyFile(from int, name, file string, to int, toName, toFile strin
 	require.NoError(r, f.Close())
 }
 
-func (r *rig) heal(o *HealOptions) HealReport {
+func (r *cabinet) heal(o *HealOptions) HealReport {
 	r.Helper()
 	report, err := r.Heal(r.Context(), o, nil)
 	require.NoError(r, err)
 	return report
 }
 
-func (r *rig) healQueued() HealReport {
+func (r *cabinet) healQueued() HealReport {
 	r.Helper()
 	report, err := r.HealQueued(context.Background())
 	require.NoError(r, err)
