@@ -27,6 +27,7 @@ type draft struct {
 	places    []int
 	began     []Drive // where it was begun, by place
 	needed    int     // how many there must be
+	late      []int   // were too slow
 	failed    error
 	files     []FileWriter // open shard files, by place
 	moves     []Move       // what phase two renames on every drive, before the version file
@@ -94,7 +95,10 @@ func keep[T any](d *draft, outcomes []outcome[T]) (late bool) {
 		if err == nil {
 			return false
 		}
-		late = late || errors.Is(err, errLate)
+		if errors.Is(err, errLate) {
+			late = true
+			d.late = append(d.late, i)
+		}
 		if d.files[i] != nil && !errors.Is(err, errLate) {
 			d.files[i].Close()
 		}
@@ -323,7 +327,8 @@ func (d *draft) abandon() func(*place, FileWriter) {
 }
 
 // discard closes and removes what is left of the draft: under tmp, of the drives
-// that did not come to the end, which are all of them if it was not committed.
+// that did not come to the end, which are all of them if it was not committed. Of
+// those that were late, abandon does it when they are done.
 func (d *draft) discard() {
 	for _, w := range d.files {
 		if w != nil {
@@ -336,7 +341,7 @@ func (d *draft) discard() {
 	}
 	var left []int
 	for i, drive := range d.began {
-		if drive != nil && !(d.committed && slices.Contains(d.places, i)) {
+		if drive != nil && !(d.committed && slices.Contains(d.places, i)) && !slices.Contains(d.late, i) {
 			left = append(left, i)
 		}
 	}
