@@ -60,6 +60,7 @@ const refMagic = "ref1"
 func referenceImpl(bug string) Implementation {
 	return Implementation{
 		Name: "the reference", Versions: true, Conditions: true, OpenDrive: erasure.OpenDirFS,
+		Newer: func(b []byte) []byte { return append([]byte("ref8"), b[4:]...) },
 		Open: func(drives []erasure.Drive, o *erasure.Options) (ObjectStore, error) {
 			s := &reference{o: *o, bug: bug}
 			if err := s.open(drives); err != nil {
