@@ -87,12 +87,13 @@ func (s *Store) rename(ctx context.Context, c *census, d *draft) error {
 // move renames the files of the draft, and leaves in it the places that have.
 func (s *Store) move(ctx context.Context, c *census, d *draft) []outcome[struct{}] {
 	moves := append(slices.Clone(d.moves), Move{d.tmpFile("v"), c.dir + "/" + d.file()})
+	cleanUp := d.abandon()
 	f := ask(ctx, s, d.set, d.places, changing, func(ctx context.Context, p *place, drive Drive) (struct{}, error) {
 		if err := drive.Commit(ctx, moves...); err != nil {
 			return struct{}{}, fmt.Errorf("%s: %w", drive, err)
 		}
 		return struct{}{}, nil
-	}, nil)
+	}, func(p *place, _ struct{}) { cleanUp(p, nil) })
 	outcomes := f.wait(quorum[struct{}](s, d.needed))
 	keep(d, outcomes)
 	return outcomes
