@@ -315,6 +315,8 @@ func slowPut(t *trial) {
 			r.has("a", "", body(2, size), "%v: the slow drive has come to its end", g)
 			r.heal()
 			r.has("a", "", body(2, size), "%v: the slow drive is healed", g)
+			time.Sleep(time.Hour) // the store heals on its own, too
+			synctest.Wait()
 			r.leavesNothing()
 			r.close()
 		}

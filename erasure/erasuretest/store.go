@@ -75,6 +75,8 @@ type Implementation struct {
 	// OpenDrive opens the drive in a directory, which may not be there yet.
 	// Default: [erasure.OpenDirFS].
 	OpenDrive func(fs FS, dir string) (erasure.Drive, error)
+	// Thorough tries every state that a power cut may leave, for minutes.
+	Thorough bool
 	// Newer turns the bytes of a version file, or of a file at the top of a drive,
 	// into those of a format to come. nil: that is not graded.
 	Newer func(file []byte) []byte
