@@ -204,19 +204,15 @@ func (d *DB) Checkpoint(dir string) error {
 	if err := d.opts.FS.MkdirAll(values); err != nil {
 		return fmt.Errorf("lsm: checkpoint to %s: %w", dir, err)
 	}
-	ends := make(map[uint64]int64)
 	edit := state.version.snapshotEdit()
 	for _, t := range edit.Added {
 		if err := d.copyFile(d.tables.path(t.Num), filepath.Join(dir, tableName(t.Num)), math.MaxInt64); err != nil {
 			return err
 		}
 		edit.LastSeq, edit.NextFile = max(edit.LastSeq, t.MaxSeq), max(edit.NextFile, t.Num+1)
-		for _, ref := range t.Values {
-			ends[ref.File] = max(ends[ref.File], int64(ref.End))
-		}
 	}
-	for file, end := range ends {
-		if err := d.copyFile(d.values.Path(file), filepath.Join(values, vlog.FileName(file)), end); err != nil {
+	for file, end := range state.version.valueEnds() {
+		if err := d.copyFile(d.values.Path(file), filepath.Join(values, vlog.FileName(file)), int64(end)); err != nil {
 			return err
 		}
 	}

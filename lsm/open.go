@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -81,15 +82,16 @@ func (d *DB) recover() error {
 	if err := d.openLog(); err != nil {
 		return err
 	}
-	var err error
-	d.values, err = vlog.Open(filepath.Join(d.dir, valuesDir), &vlog.Options{
-		FS: d.opts.FS, FileSize: d.opts.ValueLogFileSize, Logger: d.opts.Logger,
-	})
+	v, err := d.openManifest()
 	if err != nil {
 		return err
 	}
-	v, err := d.openManifest()
+	d.pipe.nextSeq = d.flushed + 1
+	found, err := d.readLog()
 	if err != nil {
+		return err
+	}
+	if err := d.openValues(v, found.mark); err != nil {
 		return err
 	}
 	if err := d.checkFiles(v); err != nil {
@@ -101,8 +103,7 @@ func (d *DB) recover() error {
 	v.pin()
 	d.publish(v)
 	v.unref()
-	d.pipe.nextSeq = d.flushed + 1
-	if err := d.replay(); err != nil {
+	if err := d.replay(found); err != nil {
 		return err
 	}
 	d.visible.Store(d.pipe.nextSeq - 1)
@@ -198,6 +199,32 @@ func (d *DB) createManifest() error {
 		NextFile: d.nextFile, WALFirst: d.logFirst, Timestamps: d.opts.Timestamps,
 	})
 	return err
+}
+
+// openValues opens the value log. What a table points to was durable before the
+// edit that brought it (rule L4), and what a mark of the log vouches for before
+// the mark: only what is above is written again.
+func (d *DB) openValues(v *version, mark vlog.Pointer) error {
+	ends := v.valueEnds()
+	durable := func(file uint64) uint64 {
+		switch {
+		case file < mark.File:
+			return math.MaxUint64
+		case file == mark.File:
+			return max(ends[file], mark.Offset)
+		}
+		return ends[file]
+	}
+	var err error
+	d.values, err = vlog.Open(filepath.Join(d.dir, valuesDir), &vlog.Options{
+		FS: d.opts.FS, FileSize: d.opts.ValueLogFileSize, Durable: durable, Logger: d.opts.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	// Files that a mark speaks of may be gone; it must not speak of new ones.
+	d.values.Reserve(mark.File)
+	return nil
 }
 
 func parseTableName(name string) (num uint64, ok bool) {

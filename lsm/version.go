@@ -259,3 +259,15 @@ func (v *version) values() map[uint64]int64 {
 	}
 	return live
 }
+
+// valueEnds returns the offset behind the last value of each file of the value
+// log that a table points to.
+func (v *version) valueEnds() map[uint64]uint64 {
+	ends := make(map[uint64]uint64)
+	for t := range v.all {
+		for _, ref := range t.Values {
+			ends[ref.File] = max(ends[ref.File], ref.End)
+		}
+	}
+	return ends
+}
