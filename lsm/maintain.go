@@ -179,8 +179,9 @@ func (d *DB) verifyValues(r *table.Reader, buf []byte) ([]byte, error) {
 }
 
 // Checkpoint writes a copy of the store as it is now to dir, which must not exist
-// or be empty, and which Open opens then. It flushes first. Writes go on
-// meanwhile, and may or may not be in the copy.
+// or be empty, and which Open opens then. It flushes first, hence a read-only store
+// must hold nothing in its log. Writes go on meanwhile, and may or may not be in
+// the copy.
 func (d *DB) Checkpoint(dir string) error {
 	if d.opts.InMemory {
 		return errors.New("lsm: a store in memory has no checkpoint")
@@ -198,6 +199,9 @@ func (d *DB) Checkpoint(dir string) error {
 		return err
 	}
 	defer state.unref()
+	if d.opts.ReadOnly && (len(state.mems) > 1 || d.mutable.used) {
+		return fmt.Errorf("lsm: checkpoint to %s: %s is read-only and has writes in its log; open it for writing once", dir, d.dir)
+	}
 	// Nothing that the version points to can be written to any more: its values
 	// are durable, and files of the value log only grow.
 	values := filepath.Join(dir, valuesDir)

@@ -37,6 +37,9 @@ const (
 // [ErrLocked]. What a crash tore off the end of the log was promised to
 // nobody; it is cut off and reported to Options.Logger and in [Metrics]. What
 // was promised and is not there any more is a [*CorruptError].
+//
+// With Options.ReadOnly no file is made, changed or removed: what would be cut
+// off is reported and not shown.
 func Open(dir string, options *Options) (*DB, error) {
 	opts, err := options.withDefaults()
 	if err != nil {
@@ -135,7 +138,7 @@ func (d *DB) openLog() error {
 		}
 	}
 	log, recovery, err := wal.Open(filepath.Join(d.dir, logDir), &wal.Options{
-		FS: d.opts.FS, Mmap: !d.opts.SyncWrites, Logger: d.opts.Logger,
+		FS: d.opts.FS, ReadOnly: d.opts.ReadOnly, Mmap: !d.opts.SyncWrites, Logger: d.opts.Logger,
 		SegmentSize: int64(min(d.opts.MemTableSize, maxSegment)),
 	})
 	if err != nil {
@@ -149,16 +152,15 @@ func (d *DB) openLog() error {
 // openManifest returns the newest version, or that of a new store.
 func (d *DB) openManifest() (*version, error) {
 	v := &version{order: d.order}
-	log, edits, recovery, err := manifest.Open(d.opts.FS, d.dir)
+	edits, recovery, err := d.readManifest()
 	if errors.Is(err, fs.ErrNotExist) {
 		return v, d.createManifest()
 	}
 	if err != nil {
 		return nil, err
 	}
-	d.manifest = log
 	if recovery.Dropped > 0 {
-		d.opts.Logger.Warn("lsm: cut a torn end", "file", recovery.File, "offset", recovery.Offset, "bytes", recovery.Dropped, "reason", recovery.Reason)
+		d.opts.Logger.Warn("lsm: torn end", "file", recovery.File, "offset", recovery.Offset, "bytes", recovery.Dropped, "reason", recovery.Reason, "cut", !d.opts.ReadOnly)
 	}
 	for i := range edits {
 		e := &edits[i]
@@ -167,13 +169,24 @@ func (d *DB) openManifest() (*version, error) {
 		}
 		// The tables of the past may be gone: only those of the last version count.
 		if v, _, err = v.next(e, d.tableOf); err != nil {
-			return nil, &CorruptError{File: log.Name(), Reason: err.Error()}
+			return nil, &CorruptError{File: recovery.File, Reason: err.Error()}
 		}
 		d.nextFile, d.flushed, d.logFirst = max(d.nextFile, e.NextFile), e.LastSeq, e.WALFirst
 		d.logLast = max(d.logLast, e.WALLast)
 	}
-	d.manifestLimit = max(manifestSize, 2*log.Size())
+	if d.manifest != nil {
+		d.manifestLimit = max(manifestSize, 2*d.manifest.Size())
+	}
 	return v, nil
+}
+
+// readManifest reads the edits, and opens the manifest for more.
+func (d *DB) readManifest() (edits []manifest.Edit, r manifest.Recovery, err error) {
+	if d.opts.ReadOnly {
+		return manifest.Read(d.opts.FS, d.dir)
+	}
+	d.manifest, edits, r, err = manifest.Open(d.opts.FS, d.dir)
+	return edits, r, err
 }
 
 // createManifest begins a store, unless files say that there was one.
@@ -217,7 +230,7 @@ func (d *DB) openValues(v *version, mark vlog.Pointer) error {
 	}
 	var err error
 	d.values, err = vlog.Open(filepath.Join(d.dir, valuesDir), &vlog.Options{
-		FS: d.opts.FS, FileSize: d.opts.ValueLogFileSize, Durable: durable, Logger: d.opts.Logger,
+		FS: d.opts.FS, ReadOnly: d.opts.ReadOnly, FileSize: d.opts.ValueLogFileSize, Durable: durable, Logger: d.opts.Logger,
 	})
 	if err != nil {
 		return err

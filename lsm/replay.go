@@ -127,7 +127,7 @@ func (d *DB) firstLost(open []pointer) (cut uint64, err error) {
 		var damage *vlog.CorruptError
 		if buf, err = d.values.Read(p.Pointer, buf[:0]); errors.As(err, &damage) {
 			d.stats.cut.Add(d.log.LastSeq() - p.record + 1)
-			d.opts.Logger.Warn("lsm: cut records whose values a crash has lost", "dir", d.dir, "from", p.record, "to", d.log.LastSeq(), "reason", err)
+			d.opts.Logger.Warn("lsm: records whose values a crash has lost", "dir", d.dir, "from", p.record, "to", d.log.LastSeq(), "reason", err, "cut", !d.opts.ReadOnly)
 			return p.record, nil
 		} else if err != nil {
 			return 0, err // the disk failed: that says nothing of the value

@@ -14,6 +14,8 @@ var (
 	// earlier: what the kernel still holds of the unsynced records is unknown
 	// (rule W6). Only closing the log and opening it again tells.
 	ErrFailed = errors.New("wal: log has failed and must be reopened")
+	// ErrReadOnly reports a write to a log opened with Options.ReadOnly.
+	ErrReadOnly = errors.New("wal: log was opened read-only")
 	// ErrCorrupt is what every [CorruptError] is.
 	ErrCorrupt = errors.New("wal: corrupt")
 	// ErrTruncated reports a read from before the first record still held.
