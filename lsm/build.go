@@ -31,6 +31,7 @@ type builder struct {
 	spans  *key.Fragments
 	values map[uint64]bool // files of the value log to copy out of
 	tick   func(n uint64)  // told of bytes written, for pacing
+	trace  *Event          // counts blocks and filters; nil: nobody asks
 
 	file    vfs.File
 	w       *table.Writer
@@ -188,6 +189,7 @@ func (b *builder) cut(next []byte) error {
 	if len(spans) > 0 || b.lasting {
 		b.expires = 0
 	}
+	b.trace.built(p, b.db.opts.BitsPerKey > 0)
 	t := manifest.Table{
 		Num: b.num, Level: b.level, Size: p.Size, Entries: p.Entries, Deletes: p.Deletes, RangeDeletes: p.RangeDeletes,
 		Smallest: slices.Clone(p.Smallest), Largest: slices.Clone(p.Largest), MinSeq: p.MinSeq, MaxSeq: p.MaxSeq,

@@ -25,7 +25,7 @@ func (d *DB) compact(p *compact.Plan) error {
 		d.liveValues.hold(p, d.values.Head())
 		defer d.liveValues.drop(p)
 	}
-	edit := &manifest.Edit{}
+	edit, done := &manifest.Edit{}, Event{Kind: EventCompaction, Job: p.Reason, Level: p.Level, Target: p.Target}
 	for _, t := range p.Inputs {
 		edit.Removed = append(edit.Removed, manifest.Removed{Level: p.Level, Num: t.Num})
 	}
@@ -40,7 +40,7 @@ func (d *DB) compact(p *compact.Plan) error {
 			edit.Added = append(edit.Added, moved)
 		}
 	case !p.Drop:
-		if edit.Added, err = d.rewrite(state.version, p); err != nil {
+		if edit.Added, err = d.rewrite(state.version, p, &done); err != nil {
 			return err
 		}
 	}
@@ -55,15 +55,14 @@ func (d *DB) compact(p *compact.Plan) error {
 		d.churn.met(valueBytes(p.Inputs)+valueBytes(p.Overlaps), after)
 	}
 	d.stats.compactions.Add(1)
-	in, out := compact.Size(p.Inputs)+compact.Size(p.Overlaps), uint64(0)
-	for _, t := range edit.Added {
-		out += t.Size
+	done.Inputs, done.Outputs = numbers(p.Inputs, p.Overlaps), numbersOf(edit.Added)
+	if !p.Move && !p.Drop {
+		done.Read = compact.Size(p.Inputs) + compact.Size(p.Overlaps)
+		for _, t := range edit.Added {
+			done.Written += t.Size
+		}
 	}
-	if p.Move || p.Drop {
-		in, out = 0, 0
-	}
-	d.event(Event{Kind: EventCompaction, Job: p.Reason, Level: p.Level, Target: p.Target,
-		Inputs: numbers(p.Inputs, p.Overlaps), Outputs: numbersOf(edit.Added), Read: in, Written: out})
+	d.event(done)
 	return nil
 }
 
@@ -84,8 +83,9 @@ func numbersOf(tables []manifest.Table) (out []uint64) {
 }
 
 // rewrite merges the tables of a plan, in several ranges of keys side by side when
-// they are many, and returns the new tables, durable.
-func (d *DB) rewrite(v *version, p *compact.Plan) ([]manifest.Table, error) {
+// they are many, and returns the new tables, durable. It counts what was touched
+// if somebody is told.
+func (d *DB) rewrite(v *version, p *compact.Plan, done *Event) ([]manifest.Table, error) {
 	d.mu.Lock()
 	snapshots := d.snapshots.all()
 	d.mu.Unlock()
@@ -105,6 +105,9 @@ func (d *DB) rewrite(v *version, p *compact.Plan) ([]manifest.Table, error) {
 			upper = bounds[i]
 		}
 		parts[i] = &builder{db: d, level: p.Target, values: p.Values, tick: d.pace}
+		if d.opts.OnEvent != nil {
+			parts[i].trace = new(Event)
+		}
 		part := func() { errs[i] = d.rewritePart(v, p, parts[i], snapshots, lower, upper) }
 		if d.opts.Schedule != nil || len(parts) == 1 {
 			part()
@@ -119,6 +122,7 @@ func (d *DB) rewrite(v *version, p *compact.Plan) ([]manifest.Table, error) {
 			err = errs[i]
 		}
 		out = append(out, b.out...)
+		done.add(b.trace)
 	}
 	if err == nil && p.Values != nil {
 		err = d.values.Sync()
@@ -157,7 +161,7 @@ func (d *DB) rewritePart(v *version, p *compact.Plan, b *builder, snapshots []ui
 	var spans []key.Span
 	for _, run := range runs {
 		c := new(levelCursor)
-		c.init(v, run, true, nil)
+		c.init(v, run, true, b.trace.read())
 		sources = append(sources, source{cur: c})
 		for _, t := range run {
 			r, err := t.reader()

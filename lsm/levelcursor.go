@@ -38,7 +38,7 @@ func (c *levelCursor) enter(i int) bool {
 		return false
 	}
 	if c.scan {
-		c.cur = r.NewScan()
+		c.cur = r.NewScan(c.tr)
 	} else {
 		c.cur = r.NewCursor(c.tr)
 	}

@@ -163,7 +163,7 @@ func (d *DB) Verify() (err error) {
 
 // verifyValues reads the values that a table points to.
 func (d *DB) verifyValues(r *table.Reader, buf []byte) ([]byte, error) {
-	c := r.NewScan()
+	c := r.NewScan(nil)
 	defer c.Close()
 	for k := c.First(); k != nil; k = c.Next() {
 		kind := key.KindOf(key.TrailerOf(k))

@@ -417,3 +417,49 @@ func TestOlderLongerRangeDeleteStays(t *testing.T) {
 	}
 	require.NoError(t, db.Close())
 }
+
+// TestCompactionTellsWhatItTouched: which blocks were read, and what was written, in
+// one part or several, from mapped tables and others.
+func TestCompactionTellsWhatItTouched(t *testing.T) {
+	for _, noMmap := range []bool{false, true} {
+		var told []Event
+		o := small(vfs.NewMem(), nil)
+		o.NoMmap, o.MaxCompactions = noMmap, 3
+		o.L0Compaction, o.L0Stop = 1000, 1001
+		o.OnEvent = func(e Event) {
+			if e.Kind == EventCompaction {
+				told = append(told, e)
+			}
+		}
+		db := openTest(t, "db", o)
+		for round := range 2 {
+			for i := range 200 {
+				put(t, db, fmt.Sprintf("k%03d=%d%s", i, round, strings.Repeat(".", 300)))
+			}
+			require.NoError(t, db.Flush())
+		}
+		blocks := func() (n, tables uint64) {
+			state, err := db.acquire()
+			require.NoError(t, err)
+			defer state.unref()
+			for f := range state.version.all {
+				r, err := f.reader()
+				require.NoError(t, err)
+				n, tables = n+r.Properties().Blocks, tables+1
+			}
+			return n, tables
+		}
+		before, inputs := blocks()
+		require.NoError(t, db.Compact(nil, nil))
+		after, outputs := blocks()
+		require.Len(t, told, 1)
+		e := told[0]
+		if got := uint64(e.Touched.Blocks); got < before+inputs || got > 2*before || e.Touched.Bytes < int64(e.Read)/2 || e.Touched.Bytes > int64(e.Read)*5/4 {
+			t.Errorf("RULE trace: of %d tables with %d blocks of data in %d bytes, %d blocks in %d bytes are said to be read", inputs, before, e.Read, got, e.Touched.Bytes)
+		}
+		if e.Blocks != after || e.Filters != outputs {
+			t.Errorf("RULE trace: %d blocks and %d filters were written, and %d and %d are told", after, outputs, e.Blocks, e.Filters)
+		}
+		require.NoError(t, db.Close())
+	}
+}
