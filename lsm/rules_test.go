@@ -9,10 +9,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/internal/vfs"
+	"github.com/flagship-go/flagship/lsm/key"
 )
 
 // TestPipelinePublishesInOrder: a batch that is inserted first is not seen before
@@ -276,6 +278,29 @@ func TestTreeAndTraceTellWhereAKeyIs(t *testing.T) {
 	require.Contains(t, trace.String(), "L6 table")
 }
 
+// TestTreeHasEightyColumns: whatever the keys and sizes, as a terminal has.
+func TestTreeHasEightyColumns(t *testing.T) {
+	db := openTest(t, "db", small(vfs.NewMem(), nil))
+	defer db.Close()
+	for _, k := range []string{"", "\x00\x01\xff\xfe\x80", "ключ", strings.Repeat("long/", 30), "z\"\\\n"} {
+		require.NoError(t, db.Put([]byte(k), bytes.Repeat([]byte{'v'}, 5000)))
+	}
+	require.NoError(t, db.Compact(nil, nil))
+	require.NoError(t, db.Put([]byte(strings.Repeat("\xf0", 100)), nil))
+	require.NoError(t, db.Flush())
+	tree := db.Tree()
+	for line := range strings.Lines(tree) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("RULE tree: a line of %d columns: %s", n, line)
+		}
+	}
+	for _, name := range []string{`""`, `"long/long/long…"`, `"\xf0\xf0\xf0…"`} {
+		if !strings.Contains(tree, name) {
+			t.Errorf("RULE tree: key %s is not in\n%s", name, tree)
+		}
+	}
+}
+
 // TestFullDiskLeavesNothing: a flush that finds no room takes its tables away
 // again, so that there is some.
 func TestFullDiskLeavesNothing(t *testing.T) {
@@ -356,7 +381,7 @@ func TestVersionsOfAKeyAreInOneTable(t *testing.T) {
 	defer state.unref()
 	tables := state.version.levels[6]
 	for i := 1; i < len(tables); i++ {
-		if last, first := userOf(tables[i-1].Largest), userOf(tables[i].Smallest); bytes.Equal(last, first) {
+		if last, first := key.UserKey(tables[i-1].Largest), key.UserKey(tables[i].Smallest); bytes.Equal(last, first) {
 			t.Errorf("RULE L3: key %q is in two tables of a level", first)
 		}
 	}
