@@ -122,7 +122,7 @@ func (b *builder) reference(kind key.Kind, value []byte) ([]byte, error) {
 	}
 	p, err := vlog.ParsePointer(body)
 	if err != nil {
-		return nil, corrupt(err)
+		return nil, err
 	}
 	if b.values[p.File] {
 		if p, err = b.db.moveValue(p); err != nil {
@@ -145,7 +145,7 @@ const valueOverhead = 6
 func (d *DB) moveValue(p vlog.Pointer) (vlog.Pointer, error) {
 	v, err := d.values.Read(p, nil)
 	if err != nil {
-		return p, corrupt(err)
+		return p, err
 	}
 	d.valuesMu.Lock()
 	defer d.valuesMu.Unlock()

@@ -102,7 +102,7 @@ func (d *DB) newRetain(in key.Cursor, snapshots []uint64, spans *key.Fragments) 
 func (d *DB) pour(r *retain, b *builder, lower, upper []byte) error {
 	b.lower = lower
 	if err := r.first(lower); err != nil {
-		return corrupt(err)
+		return err
 	}
 	for n := 0; ; n++ {
 		if n&0x3ff == 0 && b.ended() {
@@ -110,7 +110,7 @@ func (d *DB) pour(r *retain, b *builder, lower, upper []byte) error {
 		}
 		user, trailer, value, ok, err := r.entry()
 		if err != nil {
-			return corrupt(err)
+			return err
 		}
 		if !ok || upper != nil && d.order.CompareUser(user, upper) >= 0 {
 			return b.finish(upper)

@@ -50,7 +50,7 @@ func (c *levelCursor) leave() {
 		return
 	}
 	if err := c.cur.Err(); err != nil && c.err == nil {
-		c.err = corrupt(err)
+		c.err = err
 	}
 	c.cur.Close()
 	c.cur = nil
@@ -128,7 +128,7 @@ func (c *levelCursor) Value() []byte { return c.cur.Value() }
 
 func (c *levelCursor) Err() error {
 	if c.err == nil && c.cur != nil {
-		return corrupt(c.cur.Err())
+		return c.cur.Err()
 	}
 	return c.err
 }

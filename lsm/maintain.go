@@ -150,7 +150,7 @@ func (d *DB) Verify() (err error) {
 			return err
 		}
 		if err := r.Verify(); err != nil {
-			return corrupt(err)
+			return err
 		}
 		if len(t.Values) > 0 {
 			if buf, err = d.verifyValues(r, buf); err != nil {
@@ -175,7 +175,7 @@ func (d *DB) verifyValues(r *table.Reader, buf []byte) ([]byte, error) {
 			return buf, err
 		}
 	}
-	return buf, corrupt(c.Err())
+	return buf, c.Err()
 }
 
 // Checkpoint writes a copy of the store as it is now to dir, which must not exist

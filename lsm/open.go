@@ -59,7 +59,7 @@ func Open(dir string, options *Options) (*DB, error) {
 	}
 	if err := d.recover(); err != nil {
 		d.abandon()
-		return nil, corrupt(err)
+		return nil, err
 	}
 	return d, nil
 }
