@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -198,7 +199,7 @@ func (b *builder) cut(next []byte) error {
 	for _, ref := range b.refs {
 		t.Values = append(t.Values, ref)
 	}
-	slices.SortFunc(t.Values, func(x, y manifest.ValueRef) int { return cmpUint(x.File, y.File) })
+	slices.SortFunc(t.Values, func(x, y manifest.ValueRef) int { return cmp.Compare(x.File, y.File) })
 	b.out[len(b.out)-1] = t
 	b.lower = next
 	return nil
@@ -218,9 +219,6 @@ func (b *builder) spansOf(lower, upper []byte) []key.Span {
 	}
 	return out
 }
-
-// finish ends the last table; upper is where the range ends.
-func (b *builder) finish(upper []byte) error { return b.cut(upper) }
 
 // remove deletes everything that was written, after a failure.
 func (b *builder) remove() {

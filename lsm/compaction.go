@@ -47,23 +47,24 @@ func (d *DB) compact(p *compact.Plan) error {
 	if err := d.installEdit(edit, 0); err != nil {
 		return err
 	}
+	added := pointers(edit.Added)
 	if !p.Move && p.Level != p.Target {
-		var after int64
-		for i := range edit.Added {
-			after += valueBytes([]*compact.Table{&edit.Added[i]})
-		}
-		d.churn.met(valueBytes(p.Inputs)+valueBytes(p.Overlaps), after)
+		d.churn.met(valueBytes(p.Inputs)+valueBytes(p.Overlaps), valueBytes(added))
 	}
 	d.stats.compactions.Add(1)
-	done.Inputs, done.Outputs = numbers(p.Inputs, p.Overlaps), numbersOf(edit.Added)
+	done.Inputs, done.Outputs = numbers(p.Inputs, p.Overlaps), numbers(added)
 	if !p.Move && !p.Drop {
-		done.Read = compact.Size(p.Inputs) + compact.Size(p.Overlaps)
-		for _, t := range edit.Added {
-			done.Written += t.Size
-		}
+		done.Read, done.Written = compact.Size(p.Inputs)+compact.Size(p.Overlaps), compact.Size(added)
 	}
 	d.event(done)
 	return nil
+}
+
+func pointers(tables []manifest.Table) (out []*manifest.Table) {
+	for i := range tables {
+		out = append(out, &tables[i])
+	}
+	return out
 }
 
 func numbers(groups ...[]*compact.Table) (out []uint64) {
@@ -71,13 +72,6 @@ func numbers(groups ...[]*compact.Table) (out []uint64) {
 		for _, t := range tables {
 			out = append(out, t.Num)
 		}
-	}
-	return out
-}
-
-func numbersOf(tables []manifest.Table) (out []uint64) {
-	for _, t := range tables {
-		out = append(out, t.Num)
 	}
 	return out
 }
@@ -179,10 +173,10 @@ func (d *DB) rewritePart(v *version, p *compact.Plan, b *builder, snapshots []ui
 	r := d.newRetain(&m, snapshots, f)
 	below := &belowCheck{v: v, level: p.Target}
 	r.bottom = below.free
-	newest := newestOfStripe(r)
+	newest, view := newestOfStripe(r), v.view()
 	b.spans = f
 	b.keep = func(s key.Span) bool {
-		return newest(s) && !(r.lowest(s.Seq) && p.Target > 0 && !v.below(p.Target, s.Start, s.End))
+		return newest(s) && !(r.lowest(s.Seq) && p.Target > 0 && !view.Below(p.Target, s.Start, s.End))
 	}
 	return d.pour(r, b, lower, upper)
 }
@@ -204,18 +198,6 @@ func (v *version) pick(level int, tables []*compact.Table) (out []*tableFile) {
 		}
 	}
 	return out
-}
-
-// below reports whether a level after level may hold user keys from start to end.
-func (v *version) below(level int, start, end []byte) bool {
-	for _, tables := range v.levels[level+1:] {
-		for _, t := range tables {
-			if v.order.CompareUser(key.UserKey(t.Smallest), end) <= 0 && v.order.CompareUser(start, key.UserKey(t.Largest)) <= 0 {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // belowCheck tells, for user keys in ascending order, whether the levels after

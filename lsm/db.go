@@ -77,7 +77,7 @@ func (d *DB) GetTo(dst, k []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	defer d.release(state)
+	defer state.unref()
 	return d.get(state, dst, k, d.visible.Load(), ^uint64(0), nil)
 }
 
@@ -88,7 +88,7 @@ func (d *DB) GetAt(k []byte, ts uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer d.release(state)
+	defer state.unref()
 	return d.get(state, nil, k, d.visible.Load(), ts, nil)
 }
 

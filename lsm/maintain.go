@@ -121,7 +121,7 @@ func (d *DB) dropMemtables(edit *manifest.Edit, gone []*memtable) error {
 			return err
 		}
 	}
-	if err := d.installEdit(edit, max(len(gone), 0)); err != nil {
+	if err := d.installEdit(edit, len(gone)); err != nil {
 		return err
 	}
 	for _, m := range gone {
