@@ -191,9 +191,6 @@ func (d *DB) readManifest() (edits []manifest.Edit, r manifest.Recovery, err err
 
 // createManifest begins a store, unless files say that there was one.
 func (d *DB) createManifest() error {
-	if d.opts.ReadOnly {
-		return fmt.Errorf("lsm: opening %s read-only: there is no store: %w", d.dir, fs.ErrNotExist)
-	}
 	names, err := d.opts.FS.List(d.dir)
 	if err != nil {
 		return err
@@ -205,6 +202,9 @@ func (d *DB) createManifest() error {
 	}
 	if d.log != nil && d.log.LastSeq() > 0 {
 		return &CorruptError{File: filepath.Join(d.dir, "CURRENT"), Reason: "it is missing, and the log holds records"}
+	}
+	if d.opts.ReadOnly {
+		return fmt.Errorf("lsm: opening %s read-only: there is no store: %w", d.dir, fs.ErrNotExist)
 	}
 	d.nextFile, d.logFirst = 1, 1
 	d.manifestLimit = manifestSize

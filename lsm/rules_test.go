@@ -202,8 +202,17 @@ func TestMissingFilesAreTold(t *testing.T) {
 			}
 			clone := fs.KillClone()
 			require.NoError(t, clone.Remove(dir+"/"+name))
-			o.FS = clone
+			o.FS, o.ReadOnly = clone, true
+			db, read := Open("db", o)
+			if read == nil {
+				m.check(t, "L6", db)
+				require.NoError(t, db.Close())
+			}
+			o.ReadOnly = false
 			db, err := Open("db", o)
+			if (read == nil) != (err == nil) {
+				t.Errorf("RULE read-only: %s/%s was removed, and Open said %v read-only, and %v", dir, name, read, err)
+			}
 			if err == nil {
 				// Some are not needed: what is there must be all there is.
 				m.check(t, "L6", db)
