@@ -71,8 +71,9 @@ func (p *pipeline) leave(c *commit, visible func(seq uint64)) {
 
 // Apply makes the writes of b, all of them or none. When it returns nil they are
 // visible, and as durable as Options.SyncWrites and Batch.Sync ask for. With
-// [ErrNoSpace] nothing is written and the batch may be applied again. Safe
-// for concurrent use, each batch by one goroutine.
+// [ErrNoSpace] nothing is written and the batch may be applied again. A durable
+// batch makes all earlier ones durable, even when it is empty. Safe for
+// concurrent use, each batch by one goroutine.
 func (d *DB) Apply(b *Batch) error {
 	switch {
 	case b.err != nil:
@@ -81,6 +82,8 @@ func (d *DB) Apply(b *Batch) error {
 		return ErrBatchUsed
 	case b.db != d:
 		return fmt.Errorf("lsm: batch of another store")
+	case b.count == 0 && (b.Sync || d.opts.SyncWrites):
+		return d.Sync()
 	case b.count == 0:
 		return d.writable()
 	}

@@ -22,33 +22,40 @@ import (
 // replayer collects the records of the log.
 type replayer struct {
 	db     *DB
-	mem    *memtable   // the flat memtable being made; nil: none yet
-	starts []int       // where its batches begin
-	full   []*memtable // those made before it
-	room   int         // what they would take in an arena
-	first  uint64      // record with which it begins
-	nextOK uint64      // the sequence number that must come next
-	open   []pointer   // to values that may be lost
+	mem    *memtable    // the flat memtable being made; nil: none yet
+	starts []int        // where its batches begin
+	full   []*memtable  // those made before it
+	room   int          // what they would take in an arena
+	first  uint64       // record with which it begins
+	nextOK uint64       // the sequence number that must come next
+	open   []pointer    // to values that may be lost
+	mark   vlog.Pointer // the last one: how far the value log was durable
 }
 
-// replay reads the log from the first record that is not in a table.
-func (d *DB) replay() error {
+// readLog reads the log from the first record that is not in a table.
+func (d *DB) readLog() (*replayer, error) {
+	r := &replayer{db: d}
 	if d.log == nil {
-		return nil
+		return r, nil
 	}
 	path := filepath.Join(d.dir, logDir)
 	first, last := d.log.FirstSeq(), d.log.LastSeq()
 	if first > d.logFirst || last+1 < d.logFirst {
-		return &CorruptError{File: path, Reason: fmt.Sprintf(
+		return nil, &CorruptError{File: path, Reason: fmt.Sprintf(
 			"the log holds records %d to %d, and the manifest needs those from %d on", first, last, d.logFirst)}
 	}
 	if last < d.logLast {
-		return &CorruptError{File: path, Reason: fmt.Sprintf(
+		return nil, &CorruptError{File: path, Reason: fmt.Sprintf(
 			"the log ends with record %d, and was durable up to record %d", last, d.logLast)}
 	}
-	r := replayer{db: d}
-	if err := r.read(last + 1); err != nil {
-		return err
+	return r, r.read(last + 1)
+}
+
+// replay makes what was read what the store holds, up to the first record whose
+// values are lost.
+func (d *DB) replay(r *replayer) error {
+	if d.log == nil {
+		return nil
 	}
 	cut, err := d.firstLost(r.open)
 	if err != nil {
@@ -104,6 +111,7 @@ func (r *replayer) point(seq uint64, data []byte) {
 	b, _ := openBatch(data)
 	for e, ok, err := b.next(); ok && err == nil; e, ok, err = b.next() {
 		if p, ok := pointerOf(e); ok && e.kind == key.Mark {
+			r.mark = p
 			r.open = slices.DeleteFunc(r.open, func(o pointer) bool { return covers(p, o.Pointer) })
 		} else if ok {
 			r.open = append(r.open, pointer{seq, p})
@@ -119,7 +127,7 @@ func (d *DB) firstLost(open []pointer) (cut uint64, err error) {
 		var damage *vlog.CorruptError
 		if buf, err = d.values.Read(p.Pointer, buf[:0]); errors.As(err, &damage) {
 			d.stats.cut.Add(d.log.LastSeq() - p.record + 1)
-			d.opts.Logger.Warn("lsm: cut records whose values a crash has lost", "dir", d.dir, "from", p.record, "to", d.log.LastSeq(), "reason", err)
+			d.opts.Logger.Warn("lsm: records whose values a crash has lost", "dir", d.dir, "from", p.record, "to", d.log.LastSeq(), "reason", err, "cut", !d.opts.ReadOnly)
 			return p.record, nil
 		} else if err != nil {
 			return 0, err // the disk failed: that says nothing of the value
