@@ -63,31 +63,41 @@ func (m *memtable) room() int {
 const assumedEntry = 128
 
 // sortFrom is the number of entries from which on a batch is sorted before it is
-// inserted: each search then begins where the last one ended, in memory that the
-// processor has at hand.
+// inserted: places that are near each other are then sought one after the other, and
+// many at once.
 const sortFrom = 32
 
-var flats = sync.Pool{New: func() any { return new(flat) }}
+// sorted is what insertSorted works with.
+type sorted struct {
+	flat
+	chunk [64]skiplist.Entry
+}
+
+var sorteds = sync.Pool{New: func() any { return new(sorted) }}
 
 // insertSorted is insert for a batch of many entries.
 func (m *memtable) insertSorted(data []byte) error {
-	f := flats.Get().(*flat)
-	defer flats.Put(f)
-	*f = flat{order: m.order, entries: f.entries[:0]}
-	if err := f.add(data, &m.spans, true); err != nil {
+	s := sorteds.Get().(*sorted)
+	defer sorteds.Put(s)
+	s.flat = flat{order: m.order, entries: s.entries[:0]}
+	if err := s.add(data, &m.spans, true); err != nil {
 		return err
 	}
-	f.sort()
-	var splice skiplist.Inserter
-	for _, e := range f.entries {
-		if m.filter != nil {
-			m.filter.Add(bloom.Hash(m.order.Bare(f.user(e))))
+	s.sort()
+	for from := 0; from < len(s.entries); from += len(s.chunk) {
+		chunk := s.chunk[:0]
+		for _, e := range s.entries[from:min(from+len(s.chunk), len(s.entries))] {
+			if m.filter != nil {
+				m.filter.Add(bloom.Hash(m.order.Bare(s.user(e))))
+			}
+			chunk = append(chunk, skiplist.Entry{User: s.user(e), Trailer: e.trailer, Value: s.data[e.value:e.stop]})
 		}
-		if err := m.list.Add(f.user(e), e.trailer, f.data[e.value:e.stop], &splice); err != nil {
+		if err := m.list.AddSorted(chunk); err != nil {
 			return err
 		}
 	}
-	f.data = nil
+	s.data = nil
+	clear(s.chunk[:])
 	return nil
 }
 
