@@ -182,7 +182,7 @@ func (d *DB) makeRoom(room int, large bool) error {
 
 // rotate makes the memtable immutable, and begins another. Under pipe.mu.
 func (d *DB) rotate() {
-	m := newMemtable(d.arenas.get(d.opts.MemTableSize), d.order, d.opts.BitsPerKey)
+	m := newMemtable(d.opts.MemTableSize, d.order, d.opts.BitsPerKey)
 	m.free = d.freeMemtable
 	d.mu.Lock()
 	d.markMemtable(m)
@@ -199,9 +199,6 @@ func (d *DB) rotate() {
 
 // freeMemtable is called when nobody reads m any more.
 func (d *DB) freeMemtable(m *memtable) {
-	if m.arena != nil {
-		d.arenas.put(m)
-	}
 	d.liveValues.drop(m)
 }
 
