@@ -81,7 +81,7 @@ var sorteds = sync.Pool{New: func() any { return new(sorted) }}
 func (m *memtable) insertSorted(data []byte) error {
 	s := sorteds.Get().(*sorted)
 	defer sorteds.Put(s)
-	s.flat = flat{order: m.order, entries: s.entries[:0]}
+	s.flat = flat{order: m.order, entries: s.entries[:0], spare: s.spare}
 	if err := s.add(data, &m.spans, true); err != nil {
 		return err
 	}
