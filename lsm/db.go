@@ -28,6 +28,7 @@ type DB struct {
 
 	// The way of a write: see commit.go.
 	pipe      pipeline
+	groups    groups
 	visible   atomic.Uint64 // the newest sequence number that readers see
 	mutable   *memtable     // under pipe.mu
 	slow      atomic.Bool   // writes must ask stall first
