@@ -51,7 +51,7 @@ func readTable(o *flags, name string, d data) table {
 				if err := r.warm(); err != nil {
 					return nil, errors.Join(err, s.Close())
 				}
-				settle(o)
+				settle(o, afterOpening)
 				return r, nil
 			}})
 	}
