@@ -24,11 +24,11 @@ type DB struct {
 	values *vlog.Log
 	tables *tables
 	cache  *table.Cache
-	arenas arenas
 	limit  *limiter // of what compactions write; nil: none
 
 	// The way of a write: see commit.go.
 	pipe      pipeline
+	groups    groups
 	visible   atomic.Uint64 // the newest sequence number that readers see
 	mutable   *memtable     // under pipe.mu
 	slow      atomic.Bool   // writes must ask stall first
@@ -181,11 +181,16 @@ func (d *DB) Close() error {
 	for d.jobs.running() > 0 {
 		d.changed.Wait()
 	}
-	state := d.state.Swap(nil)
+	state, mems := d.state.Swap(nil), d.mems
+	d.mems = nil
 	d.liveValues.stop()
 	d.mu.Unlock()
 	d.pipe.mu.Unlock()
 	d.jobs.workers.Wait()
+	for _, m := range mems {
+		m.writers.Wait() // batches that were in the log before Close
+		m.unref()
+	}
 
 	var errs []error
 	if d.log != nil && failed == nil && !d.opts.ReadOnly {

@@ -119,13 +119,21 @@ func TestSyncThatFailsIsNoAcknowledgement(t *testing.T) {
 // TestStallsAreBoundedAndReported: writers that are too fast wait for flushes and
 // compactions, and go on.
 func TestStallsAreBoundedAndReported(t *testing.T) {
-	o := small(vfs.NewMem(), nil)
+	fs := vfs.NewMem()
+	o := small(fs, nil)
 	o.NumMemtables, o.L0Stop = 2, 3
+	// The first flush waits for the stall that it causes.
+	stalled := make(chan struct{})
+	fs.Inject(vfs.Fault{
+		Kind: vfs.OpSync, Match: func(op vfs.Op) bool { return strings.HasSuffix(op.Name, ".sst") }, Block: func() { <-stalled },
+	})
 	var begun, ended int
 	o.OnEvent = func(e Event) {
 		switch e.Kind {
 		case EventStallBegin:
-			begun++
+			if begun++; begun == 1 {
+				close(stalled)
+			}
 		case EventStallEnd:
 			ended++
 		}

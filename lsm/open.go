@@ -69,6 +69,9 @@ func (d *DB) abandon() {
 	if s := d.state.Swap(nil); s != nil {
 		s.unref()
 	}
+	for _, m := range d.mems {
+		m.unref()
+	}
 	if d.manifest != nil {
 		d.manifest.Close()
 	}

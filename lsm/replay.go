@@ -170,17 +170,10 @@ func (r *replayer) add(seq uint64, data []byte) error {
 		r.push(seq)
 	}
 	if r.mem == nil {
-		r.mem, _ = newFlatMemtable(r.db.order)
+		r.begin(max(len(data), r.db.opts.MemTableSize))
 	}
 	f := r.mem.flat
-	if len(f.data) > r.db.opts.MemTableSize/smallReplay/4 {
-		// It will be a whole memtable: pages that are not used cost nothing.
-		f.data = slices.Grow(f.data, max(len(data), r.db.opts.MemTableSize-len(f.data)))
-	}
 	start, n := len(f.data), len(f.entries)
-	if start > 1<<20 && start+len(data) > cap(f.data) {
-		f.data = slices.Grow(f.data, r.db.opts.MemTableSize+len(data)-start)
-	}
 	if err == nil {
 		err = f.add(data, &r.mem.spans, false)
 	}
@@ -195,11 +188,20 @@ func (r *replayer) add(seq uint64, data []byte) error {
 	return nil
 }
 
+// begin makes an empty flat memtable with room for size bytes of batches.
+func (r *replayer) begin(size int) {
+	r.mem, _ = newFlatMemtable(r.db.order)
+	r.mem.arena = newArena(size)
+	r.mem.arena.freeWith(r.mem)
+	r.mem.flat.data = r.mem.arena.mem[:0]
+}
+
 // push ends the flat memtable; next is the record with which the one after it
 // begins.
 func (r *replayer) push(next uint64) {
 	m := r.mem
 	m.flat.sort()
+	m.flat.spare = nil
 	m.logFirst, m.last, m.free = r.first, r.nextOK-1, r.db.freeMemtable
 	r.full = append(r.full, m)
 	r.mem, r.starts, r.room, r.first = nil, nil, 0, next
@@ -233,6 +235,9 @@ func (r *replayer) finish() error {
 		if err := d.mutable.insert(data); err != nil {
 			return fmt.Errorf("lsm: replaying the log: %w", err)
 		}
+	}
+	if r.mem != nil {
+		r.mem.arena.free() // its batches were copied
 	}
 	return nil
 }
