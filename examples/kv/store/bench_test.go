@@ -28,7 +28,8 @@ func BenchmarkPut(b *testing.B) {
 				b.ReportAllocs()
 				i := 0
 				for b.Loop() {
-					l.Apply(uint64(i), commands[i%len(commands)])
+					l.index++
+					l.Apply(l.index, commands[i%len(commands)])
 					if read {
 						l.Alarms() // takes a view
 					}
@@ -83,7 +84,8 @@ func BenchmarkTxn(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		l.Apply(uint64(i), cmd)
+		l.index++
+		l.Apply(l.index, cmd)
 		if i++; i%100_000 == 0 {
 			l.compact(l.Status().Revision)
 		}
@@ -107,7 +109,8 @@ func BenchmarkWatch(b *testing.B) {
 			cmd := store.EncodeCommand(put("k", "v"))
 			b.ReportAllocs()
 			for b.Loop() {
-				l.Apply(1, cmd)
+				l.index++
+				l.Apply(l.index, cmd)
 				for _, w := range watchers {
 					if r, ok := w.Next(0); !ok || len(r.Events) != 1 {
 						b.Fatal(r, ok)

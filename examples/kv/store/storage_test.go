@@ -37,9 +37,11 @@ func (n *naive) Delete(t store.Table, key []byte) {
 	n.writes++
 }
 
-func (n *naive) Commit() {}
+func (n *naive) Commit()     {}
+func (n *naive) Defragment() {}
+func (n *naive) Close()      {}
 
-func (n *naive) View() store.Reader {
+func (n *naive) View() store.View {
 	v := &naive{tables: map[store.Table]map[string]string{}}
 	for t, rows := range n.tables {
 		v.tables[t] = maps.Clone(rows)
@@ -74,4 +76,5 @@ func (c *naiveCursor) check() {
 func (c *naiveCursor) Valid() bool   { return len(c.left) > 0 }
 func (c *naiveCursor) Next()         { c.check(); c.left = c.left[1:] }
 func (c *naiveCursor) Key() []byte   { c.check(); return []byte(c.left[0]) }
+func (c *naiveCursor) Close()        {}
 func (c *naiveCursor) Value() []byte { c.check(); return []byte(c.rows[c.left[0]]) }

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,6 +37,13 @@ func (l *log) try(c store.Command) (store.Response, error) {
 	l.t.Helper()
 	l.index++
 	return store.DecodeResult(l.Apply(l.index, store.EncodeCommand(c)))
+}
+
+// Restore goes on behind what is restored, as raft's log does.
+func (l *log) Restore(r io.Reader) error {
+	err := l.Store.Restore(r)
+	l.index = max(l.index, l.Status().Index)
+	return err
 }
 
 // do executes a command that must be accepted.

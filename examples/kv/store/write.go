@@ -135,20 +135,9 @@ func (w *writer) compact(r *CompactionRequest) (*CompactionResponse, error) {
 	case r.Revision > w.meta.revision:
 		return nil, ErrFutureRev
 	}
-	// The view stands still while the storage changes.
-	before := w.storage.View()
-	history, versions := before.Cursor(tableHistory), before.Cursor(tableIndex)
-	for history.Seek(historyKey(revision{main: max(w.meta.compacted, 0)})); history.Valid(); history.Next() {
-		at := splitHistoryKey(history.Key())
-		if at.main > r.Revision {
-			break
-		}
-		w.forget(versions, history.Value(), at, r.Revision)
-		if at.main < r.Revision {
-			w.storage.Delete(tableHistory, history.Key())
-		}
-	}
+	from := revision{main: max(w.meta.compacted, 0)}
 	w.meta.compacted = r.Revision
+	w.sweep(from)
 	return &CompactionResponse{Revision: w.meta.revision}, nil
 }
 
@@ -179,5 +168,6 @@ func (w *writer) forget(c Cursor, key []byte, at revision, compacted int64) {
 
 func (w *writer) defragment() *DefragmentResponse {
 	w.meta.size = w.meta.inUse
+	w.storage.Defragment()
 	return &DefragmentResponse{Revision: w.meta.revision, Size: w.meta.size}
 }
