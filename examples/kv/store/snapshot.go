@@ -133,6 +133,27 @@ func ReadSnapshot(r io.Reader, s Storage) (index uint64, err error) {
 	return decodeMeta(row).index, nil
 }
 
+// Index returns the index of the last command whose effects are in r, which may
+// be empty: false.
+func Index(r Reader) (index uint64, ok bool) {
+	row, ok := r.Get(tableMeta, metaKey)
+	if !ok {
+		return 0, false
+	}
+	return decodeMeta(row).index, true
+}
+
+// PeekIndex returns the index of the last command in a snapshot that r is about
+// to read; 0 if it is not there, for which reading has the reason.
+func PeekIndex(r *bufio.Reader) uint64 {
+	const before = len(snapshotMagic) + 1 + 1 // magic and version, a row begins
+	head, _ := r.Peek(before + 1 + len("meta") + 1 + 8)
+	if len(head) < before+14 || head[before] != byte(len(metaKey)) || !bytes.Equal(head[before+1:before+5], metaKey) {
+		return 0
+	}
+	return binary.BigEndian.Uint64(head[before+6:])
+}
+
 // unlessEOF is err, or ErrInvalidCommand where err says that bytes are missing.
 func unlessEOF(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"iter"
 	"maps"
 	"slices"
 
@@ -17,7 +18,11 @@ type naive struct {
 	writes int
 }
 
-func newNaive() store.Storage { return &naive{tables: map[store.Table]map[string]string{}} }
+func newNaive() store.Storage { return newNaiveEngine() }
+
+func newNaiveEngine() *naive {
+	return &naive{tables: map[store.Table]map[string]string{}}
+}
 
 func (n *naive) Get(t store.Table, key []byte) ([]byte, bool) {
 	v, ok := n.tables[t][string(key)]
@@ -35,6 +40,17 @@ func (n *naive) Set(t store.Table, key, value []byte) {
 func (n *naive) Delete(t store.Table, key []byte) {
 	delete(n.tables[t], string(key))
 	n.writes++
+}
+
+// Write makes it an Engine.
+func (n *naive) Write(changes iter.Seq[store.Change]) {
+	for c := range changes {
+		if c.Gone {
+			n.Delete(c.Table, c.Key)
+		} else {
+			n.Set(c.Table, c.Key, c.Value)
+		}
+	}
 }
 
 func (n *naive) Commit()     {}
