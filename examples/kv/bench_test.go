@@ -75,7 +75,7 @@ func raftDoor(t testing.TB, dir string, _ int) *door {
 	network, ids := raft.NewNetwork(), []raft.NodeID{1, 2, 3}
 	var nodes []*raft.Node
 	for _, id := range ids {
-		storage, err := s.open(filepath.Join(dir, id.String()), uint64(id), 7)
+		storage, err := s.openRaft(filepath.Join(dir, id.String()), uint64(id), 7)
 		require.NoError(t, err)
 		n, err := raft.Start(raft.Options{Config: raft.Config{ID: id, Voters: ids}, TickInterval: 50 * time.Millisecond,
 			Transport: network.Join(id), Storage: storage, StateMachine: nothing{}})

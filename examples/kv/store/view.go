@@ -8,7 +8,8 @@ import (
 // Frozen is the state at one moment. It is safe for concurrent use, and keeps
 // what it needs of the storage until Close.
 type Frozen interface {
-	io.WriterTo // writes a snapshot of it, as often as it is asked to
+	io.WriterTo    // writes a snapshot of it, as often as it is asked to
+	Index() uint64 // of the last command in it
 	Close()
 }
 
@@ -22,6 +23,9 @@ type view struct {
 	meta meta
 	refs atomic.Int32
 }
+
+// Index implements Frozen.
+func (v *view) Index() uint64 { return v.meta.index }
 
 // join is for one more reader; false: the view is closed.
 func (v *view) join() bool {

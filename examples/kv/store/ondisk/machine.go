@@ -39,7 +39,8 @@ const (
 	nameSize    = len(nameMagic) + 1 + 16
 )
 
-func (n Name) encode() []byte {
+// Bytes are what a snapshot by name consists of.
+func (n Name) Bytes() []byte {
 	b := append([]byte(nameMagic), nameVersion)
 	b = binary.BigEndian.AppendUint64(b, n.State)
 	return binary.BigEndian.AppendUint64(b, n.Index)
@@ -48,11 +49,12 @@ func (n Name) encode() []byte {
 // IsName tells whether the data of a snapshot is a name.
 func IsName(data []byte) bool { return bytes.HasPrefix(data, []byte(nameMagic)) }
 
-func decodeName(b []byte) (n Name, err error) {
+// ParseName reads what Bytes wrote. ErrVersion, ErrCorrupt.
+func ParseName(b []byte) (n Name, err error) {
 	if len(b) > len(nameMagic) && b[len(nameMagic)] > nameVersion {
 		return n, fmt.Errorf("%w: a snapshot's name of version %d, this build reads up to %d", ErrVersion, b[len(nameMagic)], nameVersion)
 	}
-	if len(b) != nameSize {
+	if len(b) != nameSize || !IsName(b) {
 		return n, fmt.Errorf("%w: a snapshot's name of %d bytes", ErrCorrupt, len(b))
 	}
 	b = b[len(nameMagic)+1:]
@@ -79,7 +81,7 @@ func (n *naming) WriteTo(w io.Writer) (int64, error) {
 	if err := n.engine.db.Sync(); err != nil {
 		return 0, fmt.Errorf("kv: making the store durable: %w", err)
 	}
-	k, err := w.Write(n.name.encode())
+	k, err := w.Write(n.name.Bytes())
 	return int64(k), err
 }
 
@@ -93,7 +95,7 @@ func (m *Machine) Restore(r io.Reader) error {
 		if err != nil {
 			return err
 		}
-		n, err := decodeName(b)
+		n, err := ParseName(b)
 		if err != nil {
 			return err
 		}
