@@ -263,11 +263,13 @@ func (d *Dir) writeFile(number uint64) error {
 // restored its snapshot: what that does not name is left over.
 func (d *Dir) Sweep() {
 	d.mu.Lock()
-	others := d.others
+	others, used := d.others, d.current.path
 	d.others = nil
 	d.mu.Unlock()
 	for _, path := range others {
-		d.remove(path)
+		if path != used {
+			d.remove(path)
+		}
 	}
 }
 
