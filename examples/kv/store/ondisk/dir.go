@@ -44,8 +44,8 @@ type Options struct {
 	// FS is where the files are. Default: the operating system's.
 	FS lsm.FS
 	// LSM tunes the tree. FS, Logger and OnEvent are set by Open. Default:
-	// memtables of 16 MiB, four at most, a cache of 32 MiB, values of 4 KiB and
-	// more in the value log.
+	// memtables of 16 MiB, four at most, a cache of 32 MiB, values of 32 KiB and
+	// more in the value log, whose files have 64 MiB.
 	LSM lsm.Options
 	// Logger hears what an operator should know. Default: silent.
 	Logger *slog.Logger
@@ -73,7 +73,11 @@ func (o *Options) withDefaults() (out Options) {
 		l.BlockCacheSize = 32 << 20
 	}
 	if l.ValueThreshold == 0 {
-		l.ValueThreshold = 4 << 10
+		l.ValueThreshold = 32 << 10
+	}
+	if l.ValueLogFileSize == 0 {
+		// The file being written is not given back, however little of it lives.
+		l.ValueLogFileSize = 64 << 20
 	}
 	return out
 }
