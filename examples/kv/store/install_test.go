@@ -25,60 +25,105 @@ import (
 // it is in use.
 func TestAPowerCutWhileAStateIsInstalledLeavesOneOrTheOther(t *testing.T) {
 	leader := newTwin(t)
-	for i := range 200 {
+	for i := range 100 {
 		leader.put(fmt.Sprintf("k%04d", i), fmt.Sprintf("%0100d", i))
 	}
-	type cut struct {
-		op      vfs.Op
-		left    *lsmtest.MemFS
-		promise []byte // the name that raft had stored by then
+	for i := range 3 { // more than is committed at once
+		leader.put(fmt.Sprintf("large%d", i), string(make([]byte, 600_000)))
 	}
-	var mu sync.Mutex
-	var cuts []cut
 	m := newMember(t, lsmtest.NewMemFS())
 	for i := range 20 {
 		m.apply(put(fmt.Sprintf("old%d", i), "x"))
 	}
 	m.name()
-	before, after := m.bytes(), leader.snapshot()
-	old, commands := m.snapshot, m.commands
-	r := rand.New(rand.NewPCG(1, 1))
-	m.fs.Observe(func(op vfs.Op) {
+	x := &installation{t: t, before: m.bytes(), after: leader.snapshot(), old: m.snapshot, promise: m.snapshot, rng: rand.New(rand.NewPCG(1, 1))}
+	m.fs.Observe(func(op vfs.Op) { x.cut(m.fs, op) })
+	n, err := m.dir.Receive(bytes.NewReader(x.after))
+	require.NoError(t, err)
+	x.promised(n.Bytes()) // raft stores it, durably, and drops its log
+	require.NoError(t, m.machine.Restore(bytes.NewReader(n.Bytes())))
+	m.fs.Observe(nil)
+	require.Equal(t, x.after, m.bytes())
+	m.machine.Close()
+	m.dir.Close()
+	require.Greater(t, x.cuts, 50)
+	t.Logf("%d power cuts", x.cuts)
+}
+
+// installation is what a power cut during one may find.
+type installation struct {
+	t             *testing.T
+	before, after []byte // the states
+	old           []byte // the name that raft had at the beginning
+	rng           *rand.Rand
+
+	mu      sync.Mutex
+	promise []byte // the name that raft has
+	cuts    int
+}
+
+func (x *installation) promised(name []byte) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.promise = name
+}
+
+// cut starts a member on what a power cut after op leaves.
+func (x *installation) cut(fs *lsmtest.MemFS, op vfs.Op) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.cuts++
+	m := &member{t: x.t, fs: fs.CrashClone(x.rng)}
+	var err error
+	m.dir, err = ondisk.Open("store", small(m.fs))
+	rule(x.t, "install-whole", err == nil, "power cut after %v: %v", op, err)
+	defer m.dir.Close()
+	m.machine = m.dir.Machine()
+	defer m.machine.Close()
+	err = m.machine.Restore(bytes.NewReader(x.promise))
+	rule(x.t, "name-durable", err == nil, "power cut after %v: the state that raft was promised is not there: %v", op, err)
+	state := m.bytes()
+	whole := bytes.Equal(state, x.after) || bytes.Equal(state, x.before) && bytes.Equal(x.promise, x.old)
+	rule(x.t, "install-whole", whole, "power cut after %v: it is neither the state of before nor that of after", op)
+	m.dir.Sweep()
+	states := statesOf(x.t, m.fs)
+	rule(x.t, "states-removed", len(states) == 1, "power cut after %v: the states %v are left", op, states)
+	m.commands = make([][]byte, 1000) // raft's log goes on somewhere behind both
+	_, err = m.apply(put("more", "x"))
+	require.NoError(x.t, err)
+}
+
+// TestAKillBetweenTwoWritesLeavesWholeCommands kills the process after every
+// operation on the disk.
+func TestAKillBetweenTwoWritesLeavesWholeCommands(t *testing.T) {
+	g, twin := newGenerator(1), newTwin(t)
+	states := [][]byte{twin.snapshot()}
+	m := newMember(t, lsmtest.NewMemFS())
+	var left []*lsmtest.MemFS
+	var mu sync.Mutex
+	m.fs.Observe(func(vfs.Op) {
 		mu.Lock()
 		defer mu.Unlock()
-		cuts = append(cuts, cut{op, m.fs.CrashClone(r), m.snapshot})
+		left = append(left, m.fs.KillClone())
 	})
-	n, err := m.dir.Receive(bytes.NewReader(after))
-	require.NoError(t, err)
-	mu.Lock()
-	m.snapshot = n.Bytes() // raft stores it, durably, and drops its log
-	mu.Unlock()
-	require.NoError(t, m.machine.Restore(bytes.NewReader(m.snapshot)))
-	require.Equal(t, after, m.bytes())
+	for range 60 {
+		g.revision = twin.Status().Revision
+		cmd := store.Command(g.txn(1))
+		m.apply(cmd)
+		twin.try(cmd)
+		states = append(states, twin.snapshot())
+	}
 	m.fs.Observe(nil)
 	m.machine.Close()
 	m.dir.Close()
-	require.Greater(t, len(cuts), 50)
-	for _, c := range cuts {
-		again := &member{t: t, fs: c.left, snapshot: c.promise, through: uint64(len(commands))}
-		again.open()
-		err := again.machine.Restore(bytes.NewReader(c.promise))
-		rule(t, "name-durable", err == nil, "power cut after %v: the state that raft was promised is not there: %v", c.op, err)
-		want, which := before, "the old state"
-		if !bytes.Equal(c.promise, old) {
-			want, which = after, "the new state"
-		}
-		rule(t, "install-whole", bytes.Equal(want, again.bytes()) || bytes.Equal(after, again.bytes()), "power cut after %v: it is not %s", c.op, which)
-		again.dir.Sweep()
-		states := statesOf(t, c.left)
-		rule(t, "states-removed", len(states) == 1, "power cut after %v: the states %v are left", c.op, states)
-		again.commands = make([][]byte, 1000) // raft's log goes on somewhere behind both
-		_, err = again.apply(put("more", "x"))
-		require.NoError(t, err)
-		again.machine.Close()
-		again.dir.Close()
+	for i, fs := range left {
+		d := openDir(t, fs)
+		l := &log{t: t, Store: d.Machine().Store}
+		index := l.Status().Index
+		rule(t, "crash-exact", bytes.Equal(l.snapshot(), states[index]), "kill %d leaves another state than that of %d commands", i, index)
+		d.Close()
 	}
-	t.Logf("%d power cuts", len(cuts))
+	require.Greater(t, len(left), 100)
 }
 
 func statesOf(t testing.TB, fs lsm.FS) (states []string) {
@@ -120,7 +165,7 @@ func TestAViewOutlivesTheReplacedState(t *testing.T) {
 	other.put("new", "x")
 	require.NoError(t, m.machine.Restore(bytes.NewReader(other.snapshot())))
 	require.Equal(t, "new=x", (&log{t: t, Store: m.machine.Store}).all(0))
-	require.Len(t, statesOf(t, m.fs), 2)
+	rule(t, "view-pinned", len(statesOf(t, m.fs)) == 2, "the state that a view reads was removed: %v are there", statesOf(t, m.fs))
 	var b bytes.Buffer
 	_, err := view.WriteTo(&b)
 	rule(t, "view-pinned", err == nil && bytes.Equal(b.Bytes(), want), "a view of the replaced state reads %d bytes, %v", b.Len(), err)
@@ -361,4 +406,19 @@ func TestDefragmentationGivesTheDiskBack(t *testing.T) {
 	rule(t, "defragment", m.dir.Bytes() < before/4, "%d bytes on the disk before, %d after, for 10 keys", before, m.dir.Bytes())
 	require.Positive(t, m.dir.Metrics().Compactions)
 	m.machine.Close()
+}
+
+// A key is refused where it would be too long for one of the storages: members
+// must not differ on it.
+func TestAKeyIsAsLongAsEveryStorageTakesIt(t *testing.T) {
+	m := newMember(t, lsmtest.NewMemFS())
+	defer m.dir.Close()
+	longest := make([]byte, store.MaxKeyLen) // zeros take twice the room
+	_, err := m.apply(&store.PutRequest{Key: longest})
+	require.NoError(t, err)
+	_, err = m.apply(&store.PutRequest{Key: append(longest, 0)})
+	rule(t, "validate", err == store.ErrKeyTooLong, "a key of %d bytes: %v", len(longest)+1, err)
+	r, err := m.machine.Range(&store.RangeRequest{Key: []byte{0}, End: []byte{0}})
+	require.NoError(t, err)
+	require.Equal(t, longest, r.KVs[0].Key)
 }

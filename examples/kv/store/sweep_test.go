@@ -81,3 +81,18 @@ func TestACompactionThatACrashEndedIsFinished(t *testing.T) {
 		}
 	}
 }
+
+// After a failed write nothing is executed on what the disk lacks.
+func TestAStoreThatFailedExecutesNothing(t *testing.T) {
+	p := &pieces{crashAt: 3}
+	s := New(Options{Storage: p})
+	put := EncodeCommand(&PutRequest{Key: []byte("a")})
+	s.Apply(1, put)
+	require.Panics(t, func() { s.Apply(2, put) })
+	defer func() {
+		if _, failed := recover().(*Failure); !failed {
+			t.Fatalf("RULE failure: a command is executed after a write that failed")
+		}
+	}()
+	s.Apply(3, put)
+}

@@ -26,12 +26,11 @@ const (
 	fileName    = "STORE"
 	fileTemp    = "STORE.tmp"
 	fileFormat  = 1
-	lockName    = "LOCK"
 	statePrefix = "state-"
 )
 
 var (
-	// ErrLocked: the directory is in use.
+	// ErrLocked: the directory is in use. The lock is that of the state in use.
 	ErrLocked = lsm.ErrLocked
 	// ErrVersion: a newer build wrote the directory.
 	ErrVersion = errors.New("store directory of a newer build")
@@ -87,7 +86,6 @@ func (o *Options) withDefaults() (out Options) {
 type Dir struct {
 	dir     string
 	opts    Options
-	lock    io.Closer
 	running sync.WaitGroup
 
 	mu       sync.Mutex
@@ -112,15 +110,12 @@ func Open(dir string, o *Options) (*Dir, error) {
 		if d.current != nil {
 			d.current.Close()
 		}
-		if d.lock != nil {
-			d.lock.Close()
-		}
 		return nil, fmt.Errorf("kv: open the store in %s: %w", dir, err)
 	}
 	return d, nil
 }
 
-func (d *Dir) open() (err error) {
+func (d *Dir) open() error {
 	if err := d.opts.FS.MkdirAll(d.dir); err != nil {
 		return err
 	}
@@ -128,9 +123,6 @@ func (d *Dir) open() (err error) {
 		if err := d.opts.FS.SyncDir(filepath.Dir(p)); err != nil {
 			return err
 		}
-	}
-	if d.lock, err = d.opts.FS.Lock(filepath.Join(d.dir, lockName)); err != nil {
-		return err
 	}
 	number, err := d.readFile()
 	if err != nil {
@@ -312,5 +304,4 @@ func (d *Dir) Close() {
 	}
 	d.running.Wait() // a tree that is being merged cannot be closed
 	e.end(false)
-	d.lock.Close()
 }
