@@ -357,7 +357,7 @@ func TestAStoreDirectoryThatCannotBeReadIsRefusedByName(t *testing.T) {
 // TestDataMayBeLargerThanMemory writes many times what the tree may keep in memory,
 // and reads it back; the same in memory shows that the measure measures.
 func TestDataMayBeLargerThanMemory(t *testing.T) {
-	const data, valueSize, room = 48 << 20, 1 << 10, 16 << 20
+	const data, valueSize, room = 24 << 20, 1 << 10, 12 << 20
 	grown := func(s *store.Store) int64 {
 		var before, after runtime.MemStats
 		runtime.GC()
@@ -367,7 +367,7 @@ func TestDataMayBeLargerThanMemory(t *testing.T) {
 			value := make([]byte, valueSize)
 			value[i%valueSize] = byte(i)
 			s.Apply(uint64(i+1), store.EncodeCommand(&store.PutRequest{Key: fmt.Appendf(nil, "k%08d", i), Value: value}))
-			if i%8192 == 8191 {
+			if i%4096 == 4095 {
 				runtime.GC()
 				runtime.ReadMemStats(&after)
 				most = max(most, int64(after.HeapInuse)-int64(before.HeapInuse))
@@ -394,12 +394,12 @@ func TestDataMayBeLargerThanMemory(t *testing.T) {
 func TestDefragmentationGivesTheDiskBack(t *testing.T) {
 	m := newMember(t, lsmtest.NewMemFS())
 	defer m.dir.Close()
-	for i := range 2000 {
+	for i := range 600 {
 		_, err := m.apply(put(fmt.Sprintf("k%d", i%10), string(make([]byte, 1000))))
 		require.NoError(t, err)
 	}
 	before := m.dir.Bytes()
-	require.Greater(t, before, int64(1<<20))
+	require.Greater(t, before, int64(400_000))
 	m.apply(&store.CompactionRequest{Revision: m.machine.Status().Revision})
 	m.apply(&store.DefragmentRequest{})
 	require.NoError(t, m.dir.Settle(t.Context()))

@@ -25,12 +25,12 @@ func (w *writer) leaseRevoke(r *LeaseRevokeRequest) (*LeaseRevokeResponse, error
 	if _, ok := w.storage.Get(tableLeases, idKey(r.ID)); !ok {
 		return nil, ErrLeaseNotFound
 	}
-	w.storage.Delete(tableLeases, idKey(r.ID))
 	w.meta.leases--
 	w.meta.inUse -= leaseCost
 	for _, key := range attached(w.storage, r.ID) {
 		w.delete(get(w.storage, key, latest))
 	}
+	w.storage.Delete(tableLeases, idKey(r.ID)) // last: see piece.go
 	w.lessor.revoked(r.ID)
 	return &LeaseRevokeResponse{Revision: w.now()}, nil
 }

@@ -21,9 +21,9 @@ var runs = flag.Int("runs", 60, "random runs of the model test, of 300 commands 
 func TestStoreIsTheModel(t *testing.T) {
 	for seed := range uint64(*runs) {
 		g, l, m := newGenerator(seed), newLog(t), model.New()
-		twins := []*log{
-			{t: t, Store: store.New(store.Options{NewStorage: newNaive})},
-			{t: t, Store: store.New(store.Options{NewStorage: func() store.Storage { return store.NewOverlay(newNaiveEngine()) }})},
+		twins := []*log{{t: t, Store: store.New(store.Options{NewStorage: newNaive})}}
+		if seed%4 == 0 {
+			twins[0] = &log{t: t, Store: store.New(store.Options{NewStorage: func() store.Storage { return store.NewOverlay(newNaiveEngine()) }})}
 		}
 		for range 300 {
 			g.revision, g.compacted = m.Revision, m.Compacted

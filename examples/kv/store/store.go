@@ -57,6 +57,7 @@ func New(o Options) *Store {
 		s.meta = decodeMeta(row)
 		s.setAlarms()
 		s.finishSweep()
+		s.undoPieces()
 	} else {
 		s.meta = meta{revision: 1, compacted: -1}
 		s.storage.Set(tableMeta, metaKey, s.meta.encode())
@@ -105,6 +106,7 @@ func (s *Store) Apply(index uint64, command []byte) (result []byte) {
 	} else if err = s.permit(cmd); err == nil {
 		r, err = w.execute(cmd)
 	}
+	w.finish()
 	if w.sub > 0 {
 		s.meta.revision = w.revision
 	}

@@ -16,7 +16,7 @@ package store
 // is on the members where nothing crashed.
 
 // sweepRows of the history are in a piece.
-const sweepRows = 10_000
+const sweepRows = 2_000
 
 // sweepKey is the row of an unfinished sweep, in the table of meta. No view and
 // no snapshot has it.

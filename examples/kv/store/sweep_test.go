@@ -96,3 +96,44 @@ func TestAStoreThatFailedExecutesNothing(t *testing.T) {
 	}()
 	s.Apply(3, put)
 }
+
+// TestACommandThatACrashEndedIsTakenBack crashes commands that delete more than is
+// kept in memory, at each of their pieces.
+func TestACommandThatACrashEndedIsTakenBack(t *testing.T) {
+	const keys, lease = 80, 7
+	name := func(i int) []byte {
+		return append(fmt.Appendf(nil, "k%05d", i), bytes.Repeat([]byte("x"), MaxKeyLen-10)...)
+	}
+	fill := func(storage Storage) (*Store, uint64) {
+		s := New(Options{Storage: storage})
+		s.Apply(1, EncodeCommand(&LeaseGrantRequest{ID: lease, TTL: 100}))
+		for i := range keys {
+			s.Apply(uint64(i+2), EncodeCommand(&PutRequest{Key: name(i), Lease: lease}))
+		}
+		return s, keys + 1
+	}
+	for what, cmd := range map[string]Command{
+		"deletion":   &DeleteRangeRequest{Key: []byte("k"), End: []byte("l")},
+		"revocation": &LeaseRevokeRequest{ID: lease},
+	} {
+		whole := &pieces{}
+		s, last := fill(whole)
+		before, done := state(t, s), whole.commits
+		s.Apply(last+1, EncodeCommand(cmd))
+		want, commits := state(t, s), whole.commits-done
+		require.Greater(t, commits, 1)
+		for at := 1; at <= commits; at++ {
+			broken := &pieces{crashAt: done + at}
+			s, _ := fill(broken)
+			require.Panics(t, func() { s.Apply(last+1, EncodeCommand(cmd)) })
+			s = New(Options{Storage: broken.after()})
+			if !bytes.Equal(before, state(t, s)) {
+				t.Fatalf("RULE piece-undone: crash at piece %d of a %s: half of it is there", at, what)
+			}
+			s.Apply(last+1, EncodeCommand(cmd))
+			if !bytes.Equal(want, state(t, s)) {
+				t.Fatalf("RULE piece-undone: crash at piece %d of a %s: another state", at, what)
+			}
+		}
+	}
+}
