@@ -44,6 +44,10 @@ type courier struct {
 	taking  sync.Mutex // one is received at a time
 }
 
+// patience with who takes nothing: a disk that is being written to may be busy for
+// a while.
+const patience = time.Minute
+
 // errBusy refuses a snapshot while another is being received.
 var errBusy = errors.New("kv: another snapshot is being received")
 
@@ -115,11 +119,10 @@ func (c *courier) stream(m raft.Message) (err error) {
 	bare.Data, m.Snapshot = nil, &bare
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
-	// Whoever takes nothing for as long as a request may last is given up.
-	patience := time.AfterFunc(c.m.timeout, cancel)
-	defer patience.Stop()
+	gaveUp := time.AfterFunc(patience, cancel)
+	defer gaveUp.Stop()
 	return c.m.opts.Peers.SendSnapshot(ctx, m.To, raft.AppendMessage(nil, &m), progress{state, func() {
-		patience.Reset(c.m.timeout)
+		gaveUp.Reset(patience)
 		c.report(m.To, false)
 	}})
 }

@@ -19,6 +19,7 @@ type machine struct {
 	dir  *ondisk.Dir     // nil: in memory
 	disk *ondisk.Machine // nil: in memory
 	stop context.CancelCauseFunc
+	end  sync.Once
 
 	mu      sync.Mutex
 	failure error // of the disk: the state is not what raft takes it for
@@ -49,9 +50,23 @@ func (m *machine) ready() {
 }
 
 func (m *machine) close() {
-	m.Store.Close()
-	if m.dir != nil {
-		m.dir.Close()
+	m.end.Do(func() {
+		m.Store.Close()
+		if m.dir != nil {
+			m.dir.Close()
+		}
+	})
+}
+
+// asError, deferred, makes an error of a Failure, for callers who are not this
+// member's: it must not end them.
+func asError(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case *store.Failure:
+		*err = p
+	default:
+		panic(p)
 	}
 }
 

@@ -23,7 +23,8 @@ const (
 )
 
 // Serve does what another member asks of this one.
-func (m *Member) Serve(ctx context.Context, call string, body []byte) ([]byte, error) {
+func (m *Member) Serve(ctx context.Context, call string, body []byte) (_ []byte, err error) {
+	defer asError(&err)
 	switch call {
 	case CallPropose:
 		b, err := m.node.Propose(ctx, body)

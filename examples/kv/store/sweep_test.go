@@ -50,10 +50,10 @@ func TestACompactionThatACrashEndedIsFinished(t *testing.T) {
 	fill := func(storage Storage) (*Store, uint64) {
 		s := New(Options{Storage: storage})
 		index := uint64(0)
-		for range 3 * sweepRows / 100 {
+		for rev := range 3 * sweepRows / 100 {
 			var txn TxnRequest
 			for i := range 100 {
-				txn.Success = append(txn.Success, Op{Put: &PutRequest{Key: fmt.Appendf(nil, "k%03d", i), Value: []byte("x")}})
+				txn.Success = append(txn.Success, Op{Put: &PutRequest{Key: fmt.Appendf(nil, "k%05d", rev/4*100+i), Value: []byte("x")}})
 			}
 			index++
 			s.Apply(index, EncodeCommand(&txn))
