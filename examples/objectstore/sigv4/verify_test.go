@@ -56,7 +56,10 @@ var tampered = []struct {
 	{"S3", "another scope's end", func(r *http.Request) { edit(r, "aws4_request", "aws4") }, sigv4.CodeMalformedHeader},
 	{"S1", "an unknown key", func(r *http.Request) { edit(r, accessKey, "AKIANOBODY") }, sigv4.CodeInvalidAccessKeyID},
 	{"S1", "no signature", func(r *http.Request) { cutAt(r, ", Signature=") }, sigv4.CodeMalformedHeader},
-	{"S1", "an empty signature", func(r *http.Request) { cutAt(r, ", Signature="); edit(r, "/s3/aws4_request", "/s3/aws4_request, Signature=") }, sigv4.CodeMalformedHeader},
+	{"S1", "an empty signature", func(r *http.Request) {
+		cutAt(r, ", Signature=")
+		edit(r, "/s3/aws4_request", "/s3/aws4_request, Signature=")
+	}, sigv4.CodeMalformedHeader},
 	{"S1", "a signature cut short", func(r *http.Request) {
 		h := r.Header.Get("Authorization")
 		r.Header.Set("Authorization", h[:len(h)-1])
