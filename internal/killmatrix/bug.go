@@ -21,6 +21,8 @@ type Bug struct {
 
 	Path string // the .bug file
 	Dir  string // the package's folder, as the go command names it
+	// Elsewhere says that this build leaves the file out.
+	Elsewhere bool
 }
 
 // A Killer is a test that must notice the bug.

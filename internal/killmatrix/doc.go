@@ -87,6 +87,10 @@
 //     folders and the go command's are all inside one folder, which is removed,
 //     and each command started is killed with its children.
 //
+// A bug in a file that build constraints leave out is shown as elsewhere and not
+// counted: the matrix is run again with what the file needs, such as
+// GOEXPERIMENT=simd in the environment.
+//
 // With -whole each bug meets all tests of its killers' packages instead: this
 // tells whether a bug would be noticed for its rule without knowing where to
 // look, and by default it is given a minute.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,7 +39,24 @@ func findModule(ctx context.Context, dir string) (root string, err error) {
 // packageDirs resolves package patterns, relative to dir, to folders named as
 // the go command names them: only under that name does an overlay take effect.
 func packageDirs(ctx context.Context, dir string, patterns ...string) ([]string, error) {
-	args := append([]string{"list", "-find", "-f", "{{.Dir}}", "--"}, patterns...)
+	return goList(ctx, dir, "{{.Dir}}", patterns...)
+}
+
+// markElsewhere finds the bugs in files that the build constraints leave out.
+func markElsewhere(ctx context.Context, root, dir string, bugs []*Bug) error {
+	ignored, err := goList(ctx, root, `{{join .IgnoredGoFiles "\n"}}`, dir)
+	if err != nil {
+		return err
+	}
+	for _, b := range bugs {
+		b.Elsewhere = slices.Contains(ignored, b.File)
+	}
+	return nil
+}
+
+// goList returns the lines that the template makes of the packages.
+func goList(ctx context.Context, dir, template string, patterns ...string) ([]string, error) {
+	args := append([]string{"list", "-find", "-f", template, "--"}, patterns...)
 	out, err := command(ctx, dir, "go", args...).Output()
 	if err != nil {
 		var exit *exec.ExitError

@@ -87,7 +87,7 @@ func cli(ctx context.Context, dir string, args []string, stdout, stderr io.Write
 		return fail(1, err)
 	}
 	for _, r := range results {
-		if r.Verdict != killed {
+		if r.Verdict != killed && r.Verdict != elsewhere {
 			return 1
 		}
 	}
@@ -107,6 +107,9 @@ func selectBugs(ctx context.Context, dir string, patterns []string, name *regexp
 		for _, d := range found {
 			bugs, err := loadBugs(d)
 			if err != nil {
+				return nil, err
+			}
+			if err := markElsewhere(ctx, dir, d, bugs); err != nil {
 				return nil, err
 			}
 			n += len(bugs)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -168,6 +169,34 @@ func TestMatrixTellsEveryDeathApart(t *testing.T) {
 	require.Contains(t, got.Bugs[5].Output, "syntax error")
 	require.Equal(t, before, snapshot(t, root), "the tree is never modified")
 	requireEmpty(t, tmp)
+}
+
+func TestBugInAFileLeftOutIsElsewhere(t *testing.T) {
+	root, _ := throwaway(t,
+		bugText("killed", "never-falls", "TestNeverFalls", "", "if d > 0 {", "if true {"),
+		strings.Replace(bugText("tagged", "never-falls", "TestNeverFalls", "", "d > 1", "true"), "counter.go", "tagged.go", 1))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "counter", "tagged.go"), []byte(`//go:build tagged
+
+package counter
+
+func (c *Counter) More(d int) bool { return d > 1 }
+
+func init() {
+	var c Counter
+	if c.More(0) {
+		println("RULE never-falls: zero is more")
+		os.Exit(1)
+	}
+}
+`), 0o644))
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, 0, cli(t.Context(), root, []string{"./counter"}, &stdout, &stderr), stdout.String())
+	require.Contains(t, stdout.String(), "1 of 1 killed; 1 more in files that this build leaves out\n")
+
+	t.Setenv("GOFLAGS", "-mod=mod -tags=tagged")
+	stdout.Reset()
+	require.Equal(t, 1, cli(t.Context(), root, []string{"-run=tagged", "./counter"}, &stdout, &stderr), stdout.String())
+	require.Contains(t, stdout.String(), "0 of 1 killed\n", "with the tag the file is there, and does not compile")
 }
 
 func TestWholePackageFindsWhatTheKillerDoesNotLookFor(t *testing.T) {

@@ -109,7 +109,7 @@ func (m *matrix) baseline(ctx context.Context) error {
 	done := map[Killer]bool{}
 	for _, b := range m.bugs {
 		for _, k := range m.killersOf(b) {
-			if done[k] {
+			if done[k] || b.Elsewhere {
 				continue
 			}
 			done[k] = true
@@ -146,6 +146,10 @@ func (m *matrix) baseline(ctx context.Context) error {
 func (m *matrix) try(ctx context.Context, i int) (Result, error) {
 	b := m.bugs[i]
 	r := Result{Bug: b.Name, Rule: b.Rule, Source: b.Source, Path: b.Path}
+	if b.Elsewhere {
+		r.Verdict = elsewhere
+		return r, nil
+	}
 	killers := m.killersOf(b)
 	for _, k := range killers {
 		if sick, ok := m.sick[k]; ok {

@@ -16,6 +16,7 @@ type table struct {
 	verbose            bool
 	failures           []Result
 	killed, total      int
+	elsewhere          int
 	sourceMax, lineMax int
 }
 
@@ -37,13 +38,17 @@ func (t *table) print(bug, rule, source, verdict, seconds, line string) {
 }
 
 func (t *table) row(r Result) {
-	t.total++
 	// The id is a column of its own when it is the declared one.
 	line := strings.TrimPrefix(r.Line, "RULE "+r.Rule+": ")
 	t.print(r.Bug, r.Rule, r.Source, string(r.Verdict), fmt.Sprintf("%.2f", r.Seconds), line)
 	if t.verbose && r.Output != "" {
 		fmt.Fprint(t.w, indent(r.Output))
 	}
+	if r.Verdict == elsewhere {
+		t.elsewhere++
+		return
+	}
+	t.total++
 	if r.Verdict == killed {
 		t.killed++
 		return
@@ -62,15 +67,22 @@ func (t *table) end() {
 	if len(t.failures) > 0 {
 		fmt.Fprintln(t.w)
 	}
-	fmt.Fprintf(t.w, "%d of %d killed\n", t.killed, t.total)
+	fmt.Fprintf(t.w, "%d of %d killed", t.killed, t.total)
+	if t.elsewhere > 0 {
+		fmt.Fprintf(t.w, "; %d more in files that this build leaves out", t.elsewhere)
+	}
+	fmt.Fprintln(t.w)
 }
 
 // writeJSON prints the finished matrix as one object.
 func writeJSON(w io.Writer, results []Result) error {
-	n := 0
+	n, total := 0, len(results)
 	for _, r := range results {
-		if r.Verdict == killed {
+		switch r.Verdict {
+		case killed:
 			n++
+		case elsewhere:
+			total--
 		}
 	}
 	enc := json.NewEncoder(w)
@@ -79,7 +91,7 @@ func writeJSON(w io.Writer, results []Result) error {
 		Killed int      `json:"killed"`
 		Total  int      `json:"total"`
 		Bugs   []Result `json:"bugs"`
-	}{n, len(results), results})
+	}{n, total, results})
 }
 
 // writeList prints what would be run.

@@ -10,7 +10,8 @@ import (
 // A Verdict says what became of a planted bug.
 type Verdict string
 
-// Only killed is a success.
+// Only killed is a success. What lies elsewhere, in a file that this build does
+// not have, proves nothing either way; it needs a run with other settings.
 const (
 	killed    Verdict = "killed"
 	lived     Verdict = "lived"
@@ -21,6 +22,7 @@ const (
 	unbuilt   Verdict = "no build"
 	stale     Verdict = "stale"
 	badKiller Verdict = "bad killer"
+	elsewhere Verdict = "elsewhere"
 )
 
 // ruleLine finds the report of a broken rule anywhere in a line: t.Error and

@@ -63,5 +63,6 @@
 // Reading order: contender.go (what is measured), work.go (the loop; closed.go is
 // the same for go test -bench), latency.go,
 // sample.go (one measurement), run.go (the rounds), process.go, report.go (the
-// result and its ratios), goal.go, markdown.go, svg.go, machine.go.
+// result and its ratios), goal.go, markdown.go, svg.go, machine.go, program.go (the
+// command around it).
 package versus

@@ -15,14 +15,14 @@ import (
 func TestQuickRunMeasuresEveryContender(t *testing.T) {
 	out := t.TempDir()
 	var stdout, progress bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-quick", "-out", out, "-only", "data=4/.*size=(4096|65536)"}, &stdout, &progress))
+	require.NoError(t, program.Run(t.Context(), []string{"-quick", "-out", out, "-only", "data=4/.*size=(4096|65536)"}, &stdout, &progress))
 	require.NotContains(t, progress.String(), "failed")
 	for _, table := range tables() {
-		require.Contains(t, stdout.String(), "### "+table.title+"\n")
-		for _, c := range table.contenders {
+		require.Contains(t, stdout.String(), "### "+table.Title+"\n")
+		for _, c := range table.Contenders {
 			require.Contains(t, stdout.String(), "| data=4/parity=2/size=4096 | "+c.Name+" |")
 		}
-		require.FileExists(t, filepath.Join(out, table.name+".svg"))
+		require.FileExists(t, filepath.Join(out, table.Name+".svg"))
 	}
 	results, err := os.ReadFile(filepath.Join(out, "results.md"))
 	require.NoError(t, err)
@@ -34,7 +34,7 @@ func TestGoalsNameCellsOfTheirTable(t *testing.T) {
 		for _, g := range table.goals {
 			for _, geometry := range g.geometries {
 				for _, size := range g.sizes {
-					require.Contains(t, table.cells, cell(geometry, size))
+					require.Contains(t, table.Cells, cell(geometry, size))
 				}
 			}
 		}
@@ -43,7 +43,7 @@ func TestGoalsNameCellsOfTheirTable(t *testing.T) {
 
 func TestWrongFlagsAreRefused(t *testing.T) {
 	for _, args := range [][]string{{"-only", "("}, {"surplus"}} {
-		require.Error(t, run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}), args)
+		require.Error(t, program.Run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}), args)
 	}
 }
 

@@ -20,10 +20,8 @@ const (
 
 // table is one comparison.
 type table struct {
-	name, title string
-	contenders  []versus.Contender
-	cells       []versus.Cell
-	goals       []goal
+	versus.Table
+	goals []goal
 }
 
 // goal asks that a contender uses so many times less processor time than
@@ -67,32 +65,33 @@ func tables() []table {
 	}
 	kernel := fmt.Sprintf("kernel %s, %s", rs.Kernels()[0], peerBuild)
 	return []table{
-		{"encode", "Encode: " + kernel, versusPeer(encodeOurs, encodePeer), cellsOf(all), encode},
-		{"verify", "Verify: " + kernel, versusPeer(verifyOurs, verifyPeer), cellsOf(all), verify},
-		{"reconstruct", "Reconstruct as many as there are parity shards: " + kernel, versusPeer(reconstructOurs, reconstructPeer), cellsOf(all), nil},
-		{"own", "Our Encode (flagship), our Reconstruct and our streams, and klauspost's: " + kernel, []versus.Contender{
+		{made("encode", "Encode: "+kernel, all, versusPeer(encodeOurs, encodePeer)), encode},
+		{made("verify", "Verify: "+kernel, all, versusPeer(verifyOurs, verifyPeer)), verify},
+		{made("reconstruct", "Reconstruct as many as there are parity shards: "+kernel, all, versusPeer(reconstructOurs, reconstructPeer)), nil},
+		{made("own", "Our Encode (flagship), our Reconstruct and our streams, and klauspost's: "+kernel, all, []versus.Contender{
 			contender(ours, rsModule, encodeOurs),
 			contender(reconstruct, rsModule, reconstructOurs),
 			contender(stream, rsModule, streamOurs),
 			contender(stream+"-copied", rsModule, copyOurs),
 			contender(klauspost, peerModule, encodePeer),
 			contender(klauspost+"-"+stream, peerModule, streamPeer),
-		}, cellsOf(all), []goal{
+		}), []goal{
 			{reconstruct, ours, 0.95, all, sizes[1:]},
 			{stream, ours, 0.9, all, sizes[1:]},
 		}},
 	}
 }
 
+func made(name, title string, geometries []string, contenders []versus.Contender) versus.Table {
+	return versus.Table{Name: name, Title: title, Ours: ours, Contenders: contenders, Cells: cellsOf(geometries)}
+}
+
 // judge prints what became of the goal, as far as its cells were measured.
-func (g *goal) judge(out io.Writer, r *versus.Report, cells []versus.Cell) {
+func (g *goal) judge(out io.Writer, r *versus.Report) {
 	for _, geometry := range g.geometries {
 		sum, n := 0.0, 0
 		for _, size := range g.sizes {
 			c := cell(geometry, size)
-			if !slices.Contains(cells, c) {
-				continue
-			}
 			mine, ok1 := r.Value(c, g.who, versus.CPUPerOp)
 			other, ok2 := r.Value(c, g.than, versus.CPUPerOp)
 			if ok1 && ok2 && mine > 0 && other > 0 {

@@ -50,33 +50,32 @@ func clusterCells() (cells, few, busy []versus.Cell) {
 	return cells, few, busy
 }
 
-func memoryTable(*options) table {
+func memoryTable() table {
 	cells, _, busy := clusterCells()
-	contender := func(name, module string, s start) versus.Contender {
+	contender := func(name, module string, begin start) versus.Contender {
 		return versus.Contender{Name: name, Module: module, Setup: func(ctx context.Context, cell versus.Cell) (versus.Runner, error) {
-			c, err := s(ctx, nil)
+			c, err := begin(ctx, nil)
 			return clusterRunner{cluster: c}, err
 		}}
 	}
-	return table{
-		name: "memory", title: "Three nodes in one process, logs in memory", cells: cells, quick: cells[1:2],
-		contenders: []versus.Contender{
+	return table{Table: versus.Table{
+		Name: "memory", Ours: ours, Title: "Three nodes in one process, logs in memory", Cells: cells, Quick: cells[1:2],
+		Contenders: []versus.Contender{
 			contender(ours, "github.com/flagship-go/flagship", startOurs),
 			contender(etcdSync, "go.etcd.io/raft/v3", startEtcd(false)),
 			contender(etcdAsync, "go.etcd.io/raft/v3", startEtcd(true)),
 			contender(hashiStock, "github.com/hashicorp/raft", startHashicorp(false)),
 			contender(hashiTuned, "github.com/hashicorp/raft", startHashicorp(true)),
 		},
-		goals:  []versus.Goal{{Metric: versus.CPUPerOp, AtMost: 0.5, Cells: busy}},
-		limits: []limit{{versus.AllocsPerOp, 3, busy}},
-	}
+		Goals: []versus.Goal{{Metric: versus.CPUPerOp, AtMost: 0.5, Cells: busy}},
+	}, limits: []limit{{versus.AllocsPerOp, 3, busy}}}
 }
 
-func durableTable(o *options) table {
+func durableTable(s *versus.Session) table {
 	cells, few, busy := clusterCells()
-	contender := func(name, module string, s start) versus.Contender {
+	contender := func(name, module string, begin start) versus.Contender {
 		return versus.Contender{Name: name, Module: module, Setup: func(ctx context.Context, cell versus.Cell) (versus.Runner, error) {
-			base, err := os.MkdirTemp(o.dir, "")
+			base, err := os.MkdirTemp(s.Dir, "")
 			if err != nil {
 				return nil, err
 			}
@@ -84,7 +83,7 @@ func durableTable(o *options) table {
 			for i := range 3 {
 				dirs = append(dirs, filepath.Join(base, fmt.Sprint(i+1)))
 			}
-			c, err := s(ctx, dirs)
+			c, err := begin(ctx, dirs)
 			if err != nil {
 				os.RemoveAll(base)
 				return nil, err
@@ -92,20 +91,20 @@ func durableTable(o *options) table {
 			return clusterRunner{c, base}, nil
 		}}
 	}
-	return table{
-		name: "durable", title: "Three nodes in one process, three logs on one disk, synced", cells: cells, quick: cells[1:2],
-		contenders: []versus.Contender{
+	return table{Table: versus.Table{
+		Name: "durable", Ours: ours, Title: "Three nodes in one process, three logs on one disk, synced", Cells: cells, Quick: cells[1:2],
+		Contenders: []versus.Contender{
 			contender(ours, "github.com/flagship-go/flagship", startOurs),
 			contender(etcdSync, "go.etcd.io/etcd/server/v3", startEtcd(false)),
 			contender(etcdAsync, "go.etcd.io/etcd/server/v3", startEtcd(true)),
 			contender(hashiStock, "github.com/hashicorp/raft-wal", startHashicorp(false)),
 			contender(hashiTuned, "github.com/hashicorp/raft-wal", startHashicorp(true)),
 		},
-		goals: []versus.Goal{
+		Goals: []versus.Goal{
 			{Metric: versus.OpsPerSec, AtLeast: 1, Cells: few},
 			{Metric: versus.OpsPerSec, AtLeast: 1.5, Cells: busy},
 		},
-	}
+	}}
 }
 
 type clusterRunner struct {

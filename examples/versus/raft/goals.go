@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/flagship-go/flagship/internal/versus"
 )
@@ -24,20 +23,6 @@ type limit struct {
 	metric versus.Metric
 	atMost float64
 	cells  []versus.Cell
-}
-
-// judged returns the goals as far as there is anything to judge.
-func (t *table) judged(cfg versus.Config, contenders []versus.Contender, cells []versus.Cell) (goals []versus.Goal) {
-	if cfg.Ours == "" || len(contenders) < 2 {
-		return nil
-	}
-	for _, g := range t.goals {
-		g.Cells = slices.DeleteFunc(slices.Clone(g.Cells), func(c versus.Cell) bool { return !slices.Contains(cells, c) })
-		if len(g.Cells) > 0 && (g.Of == "" || has(contenders, g.Of) != "") {
-			goals = append(goals, g)
-		}
-	}
-	return goals
 }
 
 func writeLimits(out io.Writer, r *versus.Report, limits []limit) {

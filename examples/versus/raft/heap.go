@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+
+	"github.com/flagship-go/flagship/internal/versus"
 )
 
 // heapTable shows what an idle replica keeps on the heap: what a program pays
 // for each of ten thousand groups that nobody talks to.
 func heapTable() table {
-	return table{name: "heap", special: func(out io.Writer) {
+	return table{Table: versus.Table{Name: "heap"}, special: func(out io.Writer) {
 		// Only the replicas, without what drives them.
 		mine := heapOf(func() any { return newOurTrio().cores })
 		theirs := heapOf(func() any {

@@ -34,24 +34,23 @@ func lockstepTable() table {
 		read, reads = versus.Cell("op=read/batch=1"), versus.Cell("op=read/batch=64")
 		tick        = versus.Cell("op=tick")
 	)
-	return table{
-		name: "lockstep", title: "The core alone: three replicas on one goroutine, 64 B commands",
-		contenders: []versus.Contender{
+	return table{Table: versus.Table{
+		Name: "lockstep", Ours: ours, Title: "The core alone: three replicas on one goroutine, 64 B commands",
+		Contenders: []versus.Contender{
 			{Name: ours, Module: "github.com/flagship-go/flagship", Setup: lockstep(func() trio { return newOurTrio() })},
 			{Name: etcdSync, Module: "go.etcd.io/raft/v3", Setup: lockstep(func() trio { return newEtcdTrio() })},
 		},
-		cells: []versus.Cell{one, some, many, read, reads, tick}, quick: []versus.Cell{one, reads, tick},
-		goals: []versus.Goal{
+		Cells: []versus.Cell{one, some, many, read, reads, tick}, Quick: []versus.Cell{one, reads, tick},
+		Goals: []versus.Goal{
 			{Metric: versus.CPUPerOp, AtMost: 0.25, Cells: []versus.Cell{one}},
 			{Metric: versus.CPUPerOp, AtMost: 0.4, Cells: []versus.Cell{many}},
 		},
-		limits: []limit{
-			{versus.AllocsPerOp, 8, []versus.Cell{one}},
-			{versus.AllocsPerOp, 2, []versus.Cell{many}},
-			// Of the machinery around the loop a few remain in each sample.
-			{versus.AllocsPerOp, 0.01, []versus.Cell{tick}},
-		},
-	}
+	}, limits: []limit{
+		{versus.AllocsPerOp, 8, []versus.Cell{one}},
+		{versus.AllocsPerOp, 2, []versus.Cell{many}},
+		// Of the machinery around the loop a few remain in each sample.
+		{versus.AllocsPerOp, 0.01, []versus.Cell{tick}},
+	}}
 }
 
 func lockstep(build func() trio) func(context.Context, versus.Cell) (versus.Runner, error) {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/internal/versus"
 )
 
 // The figures of a smoke run mean nothing; that every contender works in every
@@ -15,21 +17,21 @@ import (
 func TestQuickRunMeasuresEveryContender(t *testing.T) {
 	out, dir := t.TempDir(), t.TempDir()
 	var stdout, progress bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-quick", "-out", out, "-dir", dir}, &stdout, &progress))
+	require.NoError(t, program.Run(t.Context(), []string{"-quick", "-out", out, "-dir", dir}, &stdout, &progress))
 	text := stdout.String()
 	require.NotContains(t, text, "failed", progress.String())
-	for _, table := range tables(&options{}) {
+	for _, table := range tables(&versus.Session{}) {
 		if table.special != nil {
 			continue
 		}
-		_, after, found := strings.Cut(text, "### "+table.title+"\n")
-		require.True(t, found, table.title)
-		for _, cell := range table.quick {
-			for _, c := range table.contenders {
+		_, after, found := strings.Cut(text, "### "+table.Title+"\n")
+		require.True(t, found, table.Title)
+		for _, cell := range table.Quick {
+			for _, c := range table.Contenders {
 				require.Contains(t, after, "| "+string(cell)+" | "+c.Name+" |")
 			}
 		}
-		require.FileExists(t, filepath.Join(out, table.name+".svg"))
+		require.FileExists(t, filepath.Join(out, table.Name+".svg"))
 	}
 	require.Contains(t, text, "### Heap of an idle replica")
 	results, err := os.ReadFile(filepath.Join(out, "results.md"))
@@ -42,7 +44,7 @@ func TestQuickRunMeasuresEveryContender(t *testing.T) {
 
 func TestOnlyChoosesTablesCellsAndContenders(t *testing.T) {
 	var stdout, progress bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-quick", "-only", "lockstep/op=tick/flagship"}, &stdout, &progress))
+	require.NoError(t, program.Run(t.Context(), []string{"-quick", "-only", "lockstep/op=tick/flagship"}, &stdout, &progress))
 	require.Equal(t, 1, strings.Count(stdout.String(), "###"))
 	require.Contains(t, stdout.String(), "| op=tick | flagship |")
 	require.NotContains(t, stdout.String(), "| etcd |")
@@ -51,20 +53,20 @@ func TestOnlyChoosesTablesCellsAndContenders(t *testing.T) {
 
 func TestWrongFlagsAreRefused(t *testing.T) {
 	for _, args := range [][]string{{"-only", "("}, {"surplus"}, {"-dir", "/does/not/exist"}} {
-		require.Error(t, run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}), args)
+		require.Error(t, program.Run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}), args)
 	}
 }
 
 // Every goal names cells that are measured, or it would never be judged.
 func TestGoalsNameCellsOfTheirTable(t *testing.T) {
-	for _, table := range tables(&options{}) {
-		for _, g := range table.goals {
+	for _, table := range tables(&versus.Session{}) {
+		for _, g := range table.Goals {
 			require.NotEmpty(t, g.Cells)
-			require.Subset(t, table.cells, g.Cells)
+			require.Subset(t, table.Cells, g.Cells)
 		}
 		for _, l := range table.limits {
-			require.Subset(t, table.cells, l.cells)
+			require.Subset(t, table.Cells, l.cells)
 		}
-		require.Subset(t, table.cells, table.quick)
+		require.Subset(t, table.Cells, table.Quick)
 	}
 }

@@ -32,19 +32,19 @@ type log interface {
 	Close() error
 }
 
-func walTable(o *options) table {
-	t := logTable(o, openUsed, openRaw)
-	t.name, t.title = "wal", "The log alone: append and sync; an operation is a record"
+func walTable(s *versus.Session) table {
+	t := logTable(s, openUsed, openRaw)
+	t.Name, t.Title = "wal", "The log alone: append and sync; an operation is a record"
 	return t
 }
 
-func walNewTable(o *options) table {
-	t := logTable(o, openOurs, openRawNew)
-	t.name, t.title = "wal-new", "The log alone, as far as it writes new files"
+func walNewTable(s *versus.Session) table {
+	t := logTable(s, openOurs, openRawNew)
+	t.Name, t.Title = "wal-new", "The log alone, as far as it writes new files"
 	return t
 }
 
-func logTable(o *options, openOurs, openRaw func(dir string, batch [][]byte) (log, error)) table {
+func logTable(s *versus.Session, openOurs, openRaw func(dir string, batch [][]byte) (log, error)) table {
 	var cells, single, large []versus.Cell
 	for _, size := range []int{64, 1024} {
 		for _, batch := range []int{1, 64, 1024} {
@@ -60,7 +60,7 @@ func logTable(o *options, openOurs, openRaw func(dir string, batch [][]byte) (lo
 	}
 	contender := func(name, module string, open func(dir string, records [][]byte) (log, error)) versus.Contender {
 		return versus.Contender{Name: name, Module: module, Setup: func(_ context.Context, cell versus.Cell) (versus.Runner, error) {
-			dir, err := os.MkdirTemp(o.dir, "")
+			dir, err := os.MkdirTemp(s.Dir, "")
 			if err != nil {
 				return nil, err
 			}
@@ -72,20 +72,20 @@ func logTable(o *options, openOurs, openRaw func(dir string, batch [][]byte) (lo
 			return walRunner{l, dir}, nil
 		}}
 	}
-	return table{
-		cells: cells, quick: cells[2:3], reference: rawFile,
-		contenders: []versus.Contender{
+	return table{Table: versus.Table{
+		Cells: cells, Quick: cells[2:3], Ours: ours, Reference: rawFile,
+		Contenders: []versus.Contender{
 			contender(ours, "github.com/flagship-go/flagship", openOurs),
 			contender(rawFile, "", openRaw),
 			contender(etcdSync, "go.etcd.io/etcd/server/v3", openEtcd),
 			contender(hashiStock, "github.com/hashicorp/raft-wal", openHashicorp),
 		},
-		stretch: 2.5, // rotations belong to a log
-		goals: []versus.Goal{
+		Stretch: 2.5, // rotations belong to a log
+		Goals: []versus.Goal{
 			{Metric: versus.OpsPerSec, AtLeast: 0.95, Of: rawFile, Cells: single},
 			{Metric: versus.OpsPerSec, AtLeast: 0.8, Of: rawFile, Cells: large},
 		},
-	}
+	}}
 }
 
 // records are bytes that do not repeat.
