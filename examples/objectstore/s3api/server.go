@@ -135,7 +135,7 @@ func (c *call) serve() (err error) {
 // failed answers with an error; a client that was promised an object already
 // gets a cut connection, so that it does not take what it has for the whole.
 func (c *call) failed(err error) {
-	if failureOf(err).Code == InternalError && c.Context().Err() == nil {
+	if failureOf(err).Code.status() >= http.StatusInternalServerError && c.Context().Err() == nil {
 		c.server.Logger.Error("request failed", "id", c.id, "operation", c.operation, "bucket", c.bucket, "key", c.key, "err", err)
 	}
 	if c.status == 0 {

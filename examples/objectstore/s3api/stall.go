@@ -17,9 +17,12 @@ type line struct {
 	taken   int64 // bytes of the body
 }
 
-// guardStalls puts a line between the call and its body.
+// guardStalls puts a line between the call and its body. The request is a copy:
+// by the body of its own net/http knows whether a client still waits to be asked
+// for it (Expect: 100-continue).
 func (c *call) guardStalls() {
 	c.line = &line{control: http.NewResponseController(c.w), timeout: c.server.StallTimeout, body: c.Request.Body}
+	c.Request = c.Request.WithContext(c.Request.Context())
 	c.Request.Body = c.line
 }
 
