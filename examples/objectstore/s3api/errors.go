@@ -46,6 +46,7 @@ const (
 	NoSuchUpload               Code = "NoSuchUpload"
 	NoSuchVersion              Code = "NoSuchVersion"
 	NotImplemented             Code = "NotImplemented"
+	OperationAborted           Code = "OperationAborted"
 	PreconditionFailed         Code = "PreconditionFailed"
 	RequestTimeout             Code = "RequestTimeout"
 	ServiceUnavailable         Code = "ServiceUnavailable"
@@ -108,6 +109,7 @@ var table = map[Code]struct {
 	NoSuchUpload:               {404, "The specified multipart upload does not exist. The upload ID might not be valid, or the multipart upload might have been aborted or completed."},
 	NoSuchVersion:              {404, "The version ID specified in the request does not match an existing version."},
 	NotImplemented:             {501, "A header or parameter that you provided implies functionality that is not implemented."},
+	OperationAborted:           {409, "A conflicting conditional operation is currently in progress against this resource. Try again."},
 	PreconditionFailed:         {412, "At least one of the preconditions that you specified did not hold."},
 	RequestTimeout:             {400, "Your socket connection to the server was not read from or written to within the timeout period."},
 	ServiceUnavailable:         {503, "Too few drives answer. Try again."},

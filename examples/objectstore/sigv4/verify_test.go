@@ -93,6 +93,39 @@ func TestChangedRequestsAreRefused(t *testing.T) {
 	}
 }
 
+// What both sides of a mistake agree on, a round trip does not show: so here is
+// what the canonical request must be.
+func TestCanonicalRequestIsWrittenInOneWay(t *testing.T) {
+	for _, x := range []struct {
+		target, path, query string
+	}{
+		{"", "/", ""},
+		{"/a%20b", "/a%20b", ""},
+		{"/a+b", "/a%2Bb", ""},
+		{"/%25", "/%25", ""},
+		{"/a//b/../c/", "/a//b/../c/", ""},
+		{"/~-_.!*'()", "/~-_.%21%2A%27%28%29", ""},
+		{"/?b=2&a=1", "/", "a=1&b=2"},
+		{"/?a-b=1&a=2&a=10&a%20b=3", "/", "a=10&a=2&a%20b=3&a-b=1"},
+		{"/?B=1&a=2", "/", "B=1&a=2"},
+		{"/?uploads", "/", "uploads="},
+		{"/?x=%2F%7E%20%2B", "/", "x=%2F~%20%2B"},
+		{"/?%C3%BC=%c3%bc", "/", "%C3%BC=%C3%BC"},
+	} {
+		r := request(t, "GET", base+x.target, nil, "X-Amz-Meta-A", " a   b ")
+		signer().Sign(r, "")
+		s := arrive(t, r)
+		edit(s, "Signature=", "Signature=0") // the refusal shows it
+		_, err := verifier(day).Verify(s)
+		var e *sigv4.Error
+		require.ErrorAs(t, err, &e)
+		got := e.Fields[len(e.Fields)-1].Value
+		want := "GET\n" + x.path + "\n" + x.query + "\nhost:examplebucket.s3.amazonaws.com\nx-amz-content-sha256:" + emptySHA +
+			"\nx-amz-date:20130524T000000Z\nx-amz-meta-a:a b\n\nhost;x-amz-content-sha256;x-amz-date;x-amz-meta-a\n" + emptySHA
+		rule(t, "S1", got == want, "%s is written as\n%s", x.target, got)
+	}
+}
+
 // A refusal says what the server signed, so that a client can be compared.
 func TestMismatchShowsWhatWasSigned(t *testing.T) {
 	r := request(t, "GET", base+"/key?b=1&a=2", nil)
