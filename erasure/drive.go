@@ -12,7 +12,7 @@ import (
 //
 // A Drive is safe for concurrent use. A missing file or directory is an error
 // that is [io/fs.ErrNotExist]; any other error means that the drive is silent
-// about what was asked. An error of Commit, Append or Remove leaves it open
+// about what was asked. An error of Commit or Remove leaves it open
 // whether the work was done.
 type Drive interface {
 	// String names the drive in errors and reports, such as its directory.
@@ -20,9 +20,11 @@ type Drive interface {
 	// Create makes a file for writing, and its directories, or empties the one
 	// that is there. Nothing of it is durable before Commit.
 	Create(ctx context.Context, path string) (FileWriter, error)
-	// Commit renames files, in the order given, each durable before the next
-	// starts, and makes the directories they need, durable as well. The contents
-	// must have been synced. A file at the new name is replaced.
+	// Commit renames files, in the order given, and makes the directories they
+	// need. When it returns all that is durable, and all but the last rename are
+	// before the last is made: the version file, which speaks of the others. The
+	// contents must have been synced, and the files closed. A file at the new name
+	// is replaced.
 	Commit(ctx context.Context, moves ...Move) error
 	// Open opens a file for reading.
 	Open(ctx context.Context, path string) (FileReader, error)
@@ -31,9 +33,10 @@ type Drive interface {
 	// List returns the names in a directory, sorted, files and directories
 	// alike.
 	List(ctx context.Context, dir string) ([]string, error)
-	// Remove removes files in the order given, each durably before the next, and
-	// then the directories above them that are left empty, but not the top ones.
-	// What is missing is passed over.
+	// Remove removes files in the order given, the first, the version file,
+	// durably before the others, and then the directories above them that are left
+	// empty, but not the top ones. The others may be back after a power cut. What
+	// is missing is passed over.
 	Remove(ctx context.Context, paths ...string) error
 	// Usage says how much room there is.
 	Usage(ctx context.Context) (Usage, error)

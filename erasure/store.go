@@ -2,120 +2,314 @@ package erasure
 
 import (
 	"context"
-	"io"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"slices"
+	"sync"
+	"time"
 )
 
 // A Store is a deployment: drives in sets. It is safe for concurrent use.
-type Store struct{}
+type Store struct {
+	o          Options // with defaults
+	deployment [16]byte
+	generation uint64
+	sets       []*set
+
+	locks   locks
+	pins    pins
+	buffers buffers
+	codecs  sync.Map // geometry to Codec
+	heal    healQueue
+	random  struct {
+		sync.Mutex
+		*mathrand.Rand
+	}
+
+	// stop ends what the store does on its own; background are its goroutines.
+	ctx        context.Context
+	stop       context.CancelFunc
+	background sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	calls  sync.WaitGroup // that are going on, open Objects included
+}
 
 // Open opens the store that is on the drives, or makes one when all are empty.
 // Their order does not matter once it is made. Drives that are missing are nil
 // or left out, as long as every set has a read quorum; an empty one takes the
 // place of a missing one and is rebuilt. The store closes the drives.
-func Open(drives []Drive, o *Options) (*Store, error) { panic("to come") }
-
-// Put stores the body under name; size is its length, or -1 if it is not known.
-// When it returns without error the version is on a write quorum of drives,
-// durably. Info.Missing is how many drives it is not on.
-//
-// Memory: two blocks of the object with their parity, for objects of any size.
-func (s *Store) Put(ctx context.Context, name string, body io.Reader, size int64, o *PutOptions) (Info, error) {
-	panic("to come")
+func Open(drives []Drive, o *Options) (*Store, error) {
+	s := new(Store)
+	if o != nil {
+		s.o = *o
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	drives = slices.DeleteFunc(slices.Clone(drives), func(d Drive) bool { return d == nil })
+	if err := s.open(drives); err != nil {
+		s.stop()
+		for _, d := range drives {
+			d.Close()
+		}
+		return nil, fmt.Errorf("erasure: open: %w", err)
+	}
+	return s, nil
 }
 
-// Get opens a version for reading. What is replaced or deleted meanwhile stays
-// readable until Close.
-func (s *Store) Get(ctx context.Context, name string, o *GetOptions) (*Object, error) {
-	panic("to come")
+func (s *Store) open(drives []Drive) error {
+	if s.o.Rand != nil {
+		s.random.Rand = mathrand.New(s.o.Rand)
+	}
+	// Without a logger nothing is written.
+	if s.o.Logger == nil {
+		s.o.Logger = slog.New(slog.DiscardHandler)
+	}
+	layout, errs, err := seatDrives(s.ctx, drives, s.o.DrivesPerSet, func() (id [16]byte) {
+		s.rand(id[:])
+		return id
+	}, s.each)
+	if err != nil {
+		return err
+	}
+	if err := s.o.resolve(layout.drivesPerSet); err != nil {
+		return err
+	}
+	s.deployment, s.generation = layout.deployment, layout.generation
+	s.seat(layout, errs)
+	for _, set := range s.sets {
+		if missing := set.missing(); missing > len(set.places)/2 {
+			return fmt.Errorf("%w: %d of the %d drives of set %d are missing", ErrReadQuorum, missing, len(set.places), set.index)
+		}
+	}
+	if !s.o.Serial {
+		s.startHealing()
+	}
+	return nil
 }
 
-// An Object reads a version: io.ReadSeeker, io.ReaderAt, io.WriterTo. ReadAt is
-// safe for concurrent use. Only the blocks and shards that are needed are read;
-// each shard that is missing or wrong costs one more, and is queued for healing.
-type Object struct{ Info Info }
-
-func (o *Object) Read(p []byte) (int, error)                { panic("to come") }
-func (o *Object) ReadAt(p []byte, off int64) (int, error)   { panic("to come") }
-func (o *Object) Seek(off int64, whence int) (int64, error) { panic("to come") }
-func (o *Object) WriteTo(w io.Writer) (int64, error)        { panic("to come") }
-func (o *Object) Close() error                              { panic("to come") }
-
-// Stat returns what is known of a version.
-func (s *Store) Stat(ctx context.Context, name string, o *GetOptions) (Info, error) {
-	panic("to come")
+// seat makes the sets.
+func (s *Store) seat(l *layout, errs []error) {
+	for i, seat := range l.seats {
+		if i%l.drivesPerSet == 0 {
+			s.sets = append(s.sets, &set{index: i / l.drivesPerSet})
+		}
+		set := s.sets[len(s.sets)-1]
+		p := &place{set: set.index, index: i % l.drivesPerSet, drive: seat.drive, err: errs[i], grace: s.o.Grace,
+			rebuilding: seat.format.State == stateRebuilding, rebuilt: seat.format.Rebuilt}
+		if seat.format.State == stateStale {
+			p.missed.Store(1)
+		}
+		set.places = append(set.places, p)
+	}
+	for _, found := range l.unplaced {
+		s.o.Logger.Warn("drive left out", "drive", found.drive.String(), "err", found.err)
+		found.drive.Close()
+	}
 }
 
-// Delete removes an object, or a version, or puts a delete marker. Deleting what
-// is not there is no error: S3's rule. The Info is that of the marker or of the
-// version that is gone.
-func (s *Store) Delete(ctx context.Context, name string, o *DeleteOptions) (Info, error) {
-	panic("to come")
+// missing counts the places without a drive.
+func (s *set) missing() int {
+	n := 0
+	for _, p := range s.places {
+		if p.drive == nil {
+			n++
+		}
+	}
+	return n
 }
 
-// Copy stores src again as dst.
-func (s *Store) Copy(ctx context.Context, dst, src string, o *CopyOptions) (Info, error) {
-	panic("to come")
+// each calls do for 0 to n-1: at once, or in a serial store one after the other.
+func (s *Store) each(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	for i := range n {
+		if s.o.Serial {
+			do(i)
+		} else {
+			wg.Go(func() { do(i) })
+		}
+	}
+	wg.Wait()
 }
 
-// List returns a page of current versions, delete markers left out.
-func (s *Store) List(ctx context.Context, o ListOptions) (Page, error) { panic("to come") }
+// Storage classes that are always there.
+const (
+	standard = "STANDARD"
+	reduced  = "REDUCED_REDUNDANCY"
+)
 
-// ListVersions returns a page of all versions and delete markers, of each name
-// the newest first.
-func (s *Store) ListVersions(ctx context.Context, o ListOptions) (Page, error) { panic("to come") }
-
-// NewUpload begins a multipart upload of name. Conditions are for
-// CompleteUpload.
-func (s *Store) NewUpload(ctx context.Context, name string, o *PutOptions) (Upload, error) {
-	panic("to come")
+// defaultParity is MinIO's, by the drives of a set.
+func defaultParity(drives int) int {
+	switch {
+	case drives == 1:
+		return 0
+	case drives <= 3:
+		return 1
+	case drives <= 5:
+		return 2
+	case drives <= 7:
+		return 3
+	}
+	return 4
 }
 
-// PutPart stores a part, replacing one of the same number.
-func (s *Store) PutPart(ctx context.Context, name, upload string, number int, body io.Reader, size int64) (Part, error) {
-	panic("to come")
+// resolve fills in the defaults for sets of so many drives.
+func (o *Options) resolve(drives int) error {
+	switch {
+	case o.Parity == 0:
+		o.Parity = defaultParity(drives)
+	case o.Parity == NoParity:
+		o.Parity = 0
+	}
+	classes := map[string]int{standard: o.Parity, reduced: min(1, drives-1)}
+	for name, parity := range o.Classes {
+		classes[name] = max(parity, 0)
+	}
+	o.Classes = classes
+	for name, parity := range classes {
+		if parity < 0 || parity > drives/2 {
+			return fmt.Errorf("%w: parity %d of class %s, %d drives can have at most %d", ErrOptions, parity, name, drives, drives/2)
+		}
+	}
+	setDefault(&o.BlockSize, 1<<20)
+	setDefault(&o.InlineLimit, 128<<10)
+	setDefault(&o.Grace, 2*time.Second)
+	setDefault(&o.Hedge, 50*time.Millisecond)
+	if o.BlockSize < 1 || o.BlockSize > maxBlock || o.Grace < 0 || o.Hedge < 0 {
+		return fmt.Errorf("%w: BlockSize %d, Grace %s, Hedge %s", ErrOptions, o.BlockSize, o.Grace, o.Hedge)
+	}
+	if o.Codec == nil {
+		o.Codec = klauspost
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return nil
 }
 
-// ListParts returns the parts of an upload behind number after, at most max.
-func (s *Store) ListParts(ctx context.Context, name, upload string, after, max int) (Upload, []Part, error) {
-	panic("to come")
+// maxBlock is the largest block size.
+const maxBlock = 1 << 30
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
 }
 
-// ListUploads returns uploads of names with the prefix, by name and start.
-func (s *Store) ListUploads(ctx context.Context, prefix string) ([]Upload, error) { panic("to come") }
+// setOf is the set of an object.
+func (s *Store) setOf(name string) *set { return s.sets[setOf(s.deployment, name, len(s.sets))] }
 
-// CompleteUpload makes the parts, by number and ETag, in ascending order, the
-// current version of the object. All but the last have at least MinPart bytes.
-func (s *Store) CompleteUpload(ctx context.Context, name, upload string, parts []Part, c Condition, versioned bool) (Info, error) {
-	panic("to come")
+// rand draws bytes.
+func (s *Store) rand(b []byte) {
+	if s.random.Rand == nil {
+		rand.Read(b)
+		return
+	}
+	s.random.Lock()
+	defer s.random.Unlock()
+	for i := range b {
+		b[i] = byte(s.random.Uint32())
+	}
 }
 
-// AbortUpload removes an upload and its parts.
-func (s *Store) AbortUpload(ctx context.Context, name, upload string) error { panic("to come") }
-
-// MinPart is the smallest size of a part that is not the last: 5 MiB.
-const MinPart = 5 << 20
-
-// Heal brings every shard of what is selected back to its drive, and purges what
-// was never acknowledged. progress, if not nil, is called after every object.
-func (s *Store) Heal(ctx context.Context, o *HealOptions, progress func(HealReport)) (HealReport, error) {
-	panic("to come")
+// event tells of what happened.
+func (s *Store) event(e Event) {
+	if s.o.OnEvent != nil {
+		s.o.OnEvent(e)
+	}
 }
 
-// HealQueued heals the objects that reads and writes have queued, until none is
-// left. Without [Options.Serial] the store does so by itself.
-func (s *Store) HealQueued(ctx context.Context) (HealReport, error) { panic("to come") }
+// enter begins a call about an object; leave ends it.
+func (s *Store) enter(name string) error {
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("erasure: %w", err)
+	}
+	return s.use()
+}
 
-// Attach takes a drive that returned, or a new one for a place that has none,
-// and heals it.
-func (s *Store) Attach(ctx context.Context, d Drive) error { panic("to come") }
+// use begins a call; leave ends it.
+func (s *Store) use() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("erasure: %w", ErrClosed)
+	}
+	s.calls.Add(1)
+	return nil
+}
+
+func (s *Store) leave() { s.calls.Done() }
+
+// Close waits for what is going on, open Objects included, stops the scanner,
+// closes the drives. It is idempotent. A drive that does not answer is not waited
+// for longer than the grace.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	closed := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if closed {
+		return nil
+	}
+	s.calls.Wait()
+	s.stop()
+	idle := make(chan struct{})
+	go func() { s.background.Wait(); close(idle) }()
+	select {
+	case <-idle:
+	case <-time.After(s.o.Grace):
+	}
+	var errs []error
+	for _, set := range s.sets {
+		for _, p := range set.places {
+			p.mu.Lock()
+			if p.drive != nil {
+				errs = append(errs, p.drive.Close())
+				p.drive, p.err = nil, ErrClosed
+			}
+			p.mu.Unlock()
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // Info describes the store and its drives.
-func (s *Store) Info(ctx context.Context) StoreInfo { panic("to come") }
+func (s *Store) Info(ctx context.Context) StoreInfo {
+	info := StoreInfo{Deployment: hex.EncodeToString(s.deployment[:]), Sets: len(s.sets),
+		DrivesPerSet: len(s.sets[0].places), Queued: s.heal.len()}
+	info.Parity = s.o.Classes[standard]
+	info.Data = info.DrivesPerSet - info.Parity
+	for _, set := range s.sets {
+		f := ask(ctx, s, set, set.all(), looking, func(ctx context.Context, p *place, d Drive) (Usage, error) {
+			return d.Usage(ctx)
+		}, nil)
+		for i, o := range f.wait(quorum[Usage](s, 0)) {
+			info.Drives = append(info.Drives, set.places[i].info(o.value, o.err))
+		}
+	}
+	return info
+}
 
-// Explain says where the shards of an object are and in what state: a line a
-// drive, for people.
-func (s *Store) Explain(ctx context.Context, name string) (string, error) { panic("to come") }
-
-// Close waits for what is going on, stops the scanner, closes the drives. It is
-// idempotent.
-func (s *Store) Close() error { panic("to come") }
+// info describes a drive that has answered so when it was asked for its usage.
+func (p *place) info(usage Usage, err error) DriveInfo {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	info := DriveInfo{Set: p.set, Place: p.index, Usage: usage, Err: err, Missed: p.missed.Load(), Rebuilt: p.rebuilt}
+	if p.drive != nil {
+		info.Drive = p.drive.String()
+	}
+	switch {
+	case err != nil:
+		info.State = Offline
+	case p.rebuilding:
+		info.State = Rebuilding
+	case info.Missed > 0:
+		info.State = Stale
+	}
+	return info
+}

@@ -1,0 +1,7 @@
+package erasuretest
+
+import (
+	"testing"
+)
+
+func TestReferenceKeepsEveryRule(t *testing.T) { Store(t, referenceImpl("")) }

@@ -1,0 +1,127 @@
+// Finding the version that is true, and making it so before anybody is told (E1,
+// E3 to E5).
+
+package erasure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// errUnsettled says that what was found must be repaired first, and so that the
+// object's lock is needed.
+var errUnsettled = errors.New("unsettled")
+
+// find looks for a version: that of the ID, or the current one if it is empty. On
+// return the object's lock is held, shared with readers, or, if there was
+// something to repair, exclusively; release gives it back. When there is an error
+// it is not held.
+func (s *Store) find(ctx context.Context, name, versionID string) (c *census, t *tally, release func(), err error) {
+	read := newest
+	if versionID != "" {
+		read = byID(versionID)
+	}
+	for _, exclusive := range []bool{false, true} {
+		if release, err = s.locks.acquire(ctx, name, exclusive); err != nil {
+			return nil, nil, nil, err
+		}
+		c = s.look(ctx, name, read)
+		if t, err = s.resolve(ctx, c, versionID, exclusive); err == nil {
+			return c, t, release, nil
+		}
+		release()
+		if err != errUnsettled {
+			break
+		}
+	}
+	return nil, nil, nil, err
+}
+
+// resolve walks the versions from the newest down to the first that is true. With
+// repair, for which the object's lock must be held exclusively, what is unfinished
+// on the way is completed, and what was never acknowledged is removed.
+func (s *Store) resolve(ctx context.Context, c *census, versionID string, repair bool) (*tally, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for _, key := range c.keys() {
+		if versionID != "" && !key.matches(versionID) {
+			continue
+		}
+		t := c.tally(ctx, key)
+		switch t.verdict {
+		case settled:
+			return t, nil
+		case unknown:
+			return nil, c.readQuorumError(t)
+		case unfinished:
+			if !repair {
+				// Reading can do without when there is nobody to bring it to.
+				if len(t.absent) == 0 {
+					return t, nil
+				}
+				return nil, errUnsettled
+			}
+			return s.complete(ctx, c, t)
+		case never:
+			if len(t.listed) == 0 {
+				continue // it went while it was looked at
+			}
+			if !repair {
+				return nil, errUnsettled
+			}
+			if err := s.undo(ctx, c, t); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if silent := c.silent(); judgeUnseen(len(c.answers), silent) == unknown {
+		return nil, fmt.Errorf("%w: %q: %d of %d drives do not answer: %w",
+			ErrReadQuorum, c.name, silent, len(c.answers), c.silence())
+	}
+	if versionID != "" {
+		return nil, fmt.Errorf("%w: %q, version %s", ErrNotFound, c.name, versionID)
+	}
+	return nil, fmt.Errorf("%w: %q", ErrNotFound, c.name)
+}
+
+// readQuorumError says why nobody can know about a version.
+func (c *census) readQuorumError(t *tally) error {
+	err := fmt.Errorf("%w: %q: version %s is on %d drives and %d do not answer", ErrReadQuorum,
+		c.name, t.versionKey, t.holding, t.silent)
+	if silence := c.silence(); silence != nil {
+		err = fmt.Errorf("%w: %w", err, silence)
+	}
+	return err
+}
+
+// complete brings a version that can be read to its write quorum. If drives are
+// silent it may have had it all along, and so is answered even if nothing can be
+// written; if none is, it was not acknowledged, and a failure must be reported.
+func (s *Store) complete(ctx context.Context, c *census, t *tally) (*tally, error) {
+	ctx = context.WithoutCancel(ctx)
+	healed, err := s.rebuild(ctx, c, t, t.absent)
+	switch {
+	case t.holding+healed >= t.writeQuorum():
+		s.event(Event{Kind: VersionCompleted, Name: c.name, Version: t.file(), Set: c.set.index, Place: -1, Shard: -1, Rule: "E4"})
+		return t, nil
+	case t.holding+t.silent >= t.writeQuorum():
+		return t, nil
+	}
+	return nil, fmt.Errorf("%w: %q: version %s is on %d drives and cannot be brought to %d: %w", ErrReadQuorum,
+		c.name, t.versionKey, t.holding+healed, t.writeQuorum(), err)
+}
+
+// undo removes a version that was never acknowledged from the drives that list
+// it. It fails if so many may hold it afterwards that it could be read.
+func (s *Store) undo(ctx context.Context, c *census, t *tally) error {
+	left, err := s.removeVersion(context.WithoutCancel(ctx), c, t.listed, t.versionKey, len(t.listed))
+	silent := c.silent()
+	if needed := max(t.data, (len(c.answers)+1)/2); left > 0 && left+silent >= needed {
+		return fmt.Errorf("%w: %q: version %s was never acknowledged and cannot be removed: %w",
+			ErrReadQuorum, c.name, t.versionKey, err)
+	}
+	s.event(Event{Kind: VersionUndone, Name: c.name, Version: t.file(), Set: c.set.index, Place: -1, Shard: -1, Rule: "E3"})
+	return nil
+}

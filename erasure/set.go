@@ -1,0 +1,125 @@
+// The drives of a set, and what is known of each.
+
+package erasure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A set is the drives that share an object.
+type set struct {
+	index  int
+	places []*place
+}
+
+// all are the indexes of the places.
+func (s *set) all() []int {
+	all := make([]int, len(s.places))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// A place is where a drive belongs. The drive may change, and there may be none.
+type place struct {
+	set, index int
+	// late counts what its drive was asked, has not answered, and nobody waits for.
+	late     atomic.Int32
+	answered atomic.Int64 // when it last answered, in Unix nanoseconds
+	// failing says that the drive has failed the last operation of the kind.
+	failing [operations]atomic.Bool
+	missed  atomic.Int64
+	grace   time.Duration
+
+	mu         sync.Mutex
+	drive      Drive // nil: none
+	err        error // why there is none, or the last failure
+	rebuilding bool  // what the drive lacks says nothing: it is new
+	rebuilt    string
+}
+
+// An operation is a kind of what drives are asked.
+type operation int
+
+const (
+	looking operation = iota
+	changing
+	operations
+)
+
+// A drive that owes answers is asked no more until it gives one, for each is a
+// goroutine that waits: when it owes a few and has been silent for the grace, or
+// when it owes many.
+const (
+	maxLate    = 16
+	maxLateAny = 1024
+)
+
+// stuck reports whether the drive owes too many answers.
+func (p *place) stuck(grace time.Duration) bool {
+	late := p.late.Load()
+	return late >= maxLateAny ||
+		late >= maxLate && time.Since(time.Unix(0, p.answered.Load())) > grace
+}
+
+var (
+	errNoDrive = errors.New("no drive")
+	errStuck   = errors.New("drive does not answer")
+)
+
+// use returns the drive, unless there is no use in asking it.
+func (p *place) use() (Drive, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.drive == nil && p.err != nil:
+		return nil, fmt.Errorf("%s: %w: %w", p, errNoDrive, p.err)
+	case p.drive == nil:
+		return nil, fmt.Errorf("%s: %w", p, errNoDrive)
+	case p.stuck(p.grace):
+		return nil, fmt.Errorf("%s: %w", p, errStuck)
+	}
+	return p.drive, nil
+}
+
+func (p *place) String() string { return fmt.Sprintf("drive %d of set %d", p.index, p.set) }
+
+// isRebuilding reports whether what the drive lacks says nothing.
+func (p *place) isRebuilding() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rebuilding
+}
+
+// offline reports whether a write is better cut without counting on the drive.
+func (p *place) offline() bool {
+	_, err := p.use()
+	return err != nil || p.failing[changing].Load()
+}
+
+// note keeps what the outcome of an operation says about the drive.
+func (s *Store) note(p *place, o operation, err error) {
+	switch {
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+		if p.failing[o].CompareAndSwap(true, false) {
+			s.event(Event{Kind: DriveReturned, Set: p.set, Place: p.index, Shard: -1})
+			s.o.Logger.Info("drive returned", "drive", p.String())
+		}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewer):
+		// That says nothing about the drive.
+	case p.failing[o].CompareAndSwap(false, true):
+		p.mu.Lock()
+		p.err = err
+		p.mu.Unlock()
+		s.event(Event{Kind: DriveFailed, Set: p.set, Place: p.index, Shard: -1, Err: err})
+		s.o.Logger.Warn("drive failed", "drive", p.String(), "err", err)
+	}
+}
