@@ -59,18 +59,32 @@ func none([]versionKey) []versionKey { return nil }
 // look asks all drives what they hold of an object, and reads the version files
 // that are selected. It waits for no more than it takes: see enough.
 func (s *Store) look(ctx context.Context, name string, read selection) *census {
-	set := s.setOf(name)
-	c := &census{store: s, set: set, name: name, dir: objectDir(name)}
-	f := ask(ctx, s, set, set.all(), looking, func(ctx context.Context, p *place, d Drive) (answer, error) {
+	c := s.newCensus(name)
+	c.ask(ctx, read, func(o []outcome[answer]) time.Duration { return c.enough(o, read) })
+	return c
+}
+
+// lookAtAll looks at all versions, and waits for all drives with patience.
+func (s *Store) lookAtAll(ctx context.Context, name string) *census {
+	c := s.newCensus(name)
+	c.ask(ctx, every, quorum[answer](s, majority(len(c.set.places))))
+	return c
+}
+
+func (s *Store) newCensus(name string) *census {
+	return &census{store: s, set: s.setOf(name), name: name, dir: objectDir(name)}
+}
+
+func (c *census) ask(ctx context.Context, read selection, patience func([]outcome[answer]) time.Duration) {
+	f := ask(ctx, c.store, c.set, c.set.all(), looking, func(ctx context.Context, p *place, d Drive) (answer, error) {
 		return c.lookAt(ctx, p, d, read)
 	}, nil)
-	outcomes := f.wait(func(o []outcome[answer]) time.Duration { return c.enough(o, read) })
+	outcomes := f.wait(patience)
 	c.answers = make([]answer, len(outcomes))
 	for i, o := range outcomes {
 		c.answers[i] = o.value
 		c.answers[i].err = o.err
 	}
-	return c
 }
 
 // lookAt asks one drive.
@@ -247,8 +261,11 @@ func (c *census) tally(ctx context.Context, key versionKey) *tally {
 // read reads the files of a version that were not read yet.
 func (c *census) read(ctx context.Context, key versionKey) {
 	var places []int
+	known := 0
 	for i, a := range c.answers {
-		if _, ok := a.files[key]; !ok && a.err == nil && slices.Contains(a.versions, key) {
+		if _, ok := a.files[key]; ok || a.err == nil && !slices.Contains(a.versions, key) {
+			known++
+		} else if a.err == nil {
 			places = append(places, i)
 		}
 	}
@@ -258,7 +275,7 @@ func (c *census) read(ctx context.Context, key versionKey) {
 	f := ask(ctx, c.store, c.set, places, looking, func(ctx context.Context, p *place, d Drive) (file, error) {
 		return c.readFile(ctx, p, d, key), nil
 	}, nil)
-	outcomes := f.wait(quorum[file](c.store, majority(len(c.answers))))
+	outcomes := f.wait(quorum[file](c.store, majority(len(c.answers))-known))
 	for _, i := range places {
 		if o := outcomes[i]; o.err != nil {
 			c.answers[i].keep(key, file{err: o.err})

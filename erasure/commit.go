@@ -77,6 +77,15 @@ func (c *census) silentDrives() int {
 // rename puts the version in its place on all drives at once. When that fails on
 // too many, it is undone on those that may have done it.
 func (s *Store) rename(ctx context.Context, c *census, d *draft) error {
+	outcomes := s.move(ctx, c, d)
+	if d.committed = len(d.places) >= d.needed; d.committed {
+		return nil
+	}
+	return s.takeBack(ctx, c, d, outcomes)
+}
+
+// move renames the files of the draft, and leaves in it the places that have.
+func (s *Store) move(ctx context.Context, c *census, d *draft) []outcome[struct{}] {
 	moves := append(slices.Clone(d.moves), Move{d.tmpFile("v"), c.dir + "/" + d.file()})
 	f := ask(ctx, s, d.set, d.places, changing, func(ctx context.Context, p *place, drive Drive) (struct{}, error) {
 		if err := drive.Commit(ctx, moves...); err != nil {
@@ -86,10 +95,7 @@ func (s *Store) rename(ctx context.Context, c *census, d *draft) error {
 	}, nil)
 	outcomes := f.wait(quorum[struct{}](s, d.needed))
 	keep(d, outcomes)
-	if d.committed = len(d.places) >= d.needed; d.committed {
-		return nil
-	}
-	return s.takeBack(ctx, c, d, outcomes)
+	return outcomes
 }
 
 // takeBack undoes a rename that too few drives have done, on all that may have
@@ -107,7 +113,7 @@ func (s *Store) takeBack(ctx context.Context, c *census, d *draft, renames []out
 			places = append(places, o.place)
 		}
 	}
-	removals := s.remove(ctx, d.set, places, paths, len(places))
+	removals := s.remove(ctx, d.set, places, paths, len(places)-d.data+1)
 	hold := 0
 	for _, i := range places {
 		if removals[i].err != nil || errors.Is(renames[i].err, errLate) {

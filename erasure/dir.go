@@ -297,7 +297,8 @@ func (d *dirDrive) List(ctx context.Context, dir string) ([]string, error) {
 }
 
 // Remove syncs the directory of the first file even if the file was missing: it
-// may be missing only as far as programs see.
+// may be missing only as far as programs see. What is under tmp need not be durable
+// in going either.
 func (d *dirDrive) Remove(ctx context.Context, paths ...string) error {
 	if err := d.ready(ctx); err != nil {
 		return err
@@ -307,7 +308,7 @@ func (d *dirDrive) Remove(ctx context.Context, paths ...string) error {
 		dir := path.Dir(p)
 		dirs[dir] = true
 		err := d.fsys.Remove(d.file(p))
-		if i == 0 && (err == nil || errors.Is(err, fs.ErrNotExist)) {
+		if i == 0 && dir != tmpDir && (err == nil || errors.Is(err, fs.ErrNotExist)) {
 			if err = d.fsys.SyncDir(d.file(dir)); err != nil {
 				d.suspectAll([]string{dir})
 			}

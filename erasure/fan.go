@@ -121,7 +121,7 @@ func (f *fan[T]) collect(more func([]outcome[T]) time.Duration) (expired bool) {
 			continue
 		default:
 		}
-		if d := more(f.outcomes); d <= 0 {
+		if d := more(f.outcomes); d <= 0 || d <= f.store.o.Grace && f.waitsForDebtors() {
 			return false
 		} else if d != patience {
 			patience = d
@@ -137,6 +137,17 @@ func (f *fan[T]) collect(more func([]outcome[T]) time.Duration) (expired bool) {
 		}
 	}
 	return false
+}
+
+// waitsForDebtors reports whether all that have not answered owe other answers
+// too: each has had its grace, and an operation of several phases gives it once.
+func (f *fan[T]) waitsForDebtors() bool {
+	for i, q := range f.asked {
+		if q != nil && f.set.places[i].late.Load() == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (f *fan[T]) take(a outcome[T]) {

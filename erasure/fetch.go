@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/flagship-go/flagship/erasure/bitrot"
@@ -21,6 +22,7 @@ type source struct {
 	dir   string
 	*version
 	places  []int       // by shard: which place has it; -1: none
+	guessed []bool      // by shard: the place has not said so, it was not waited for
 	inlined [][]byte    // by shard, if inline
 	damaged func(error) // is told of a shard that should be healed
 }
@@ -29,7 +31,7 @@ type source struct {
 func (c *census) source(t *tally) *source {
 	n := len(c.answers)
 	src := &source{store: c.store, set: c.set, name: c.name, dir: c.dir, version: t.version,
-		places: make([]int, n), inlined: make([][]byte, n), damaged: func(error) {}}
+		places: make([]int, n), guessed: make([]bool, n), inlined: make([][]byte, n), damaged: func(error) {}}
 	for i := range src.places {
 		src.places[i] = -1
 	}
@@ -38,6 +40,12 @@ func (c *census) source(t *tally) *source {
 		if h != nil {
 			src.places[h.shard] = place
 			src.inlined[h.shard] = h.body
+		}
+	}
+	for place, a := range c.answers {
+		// Where it belongs is a guess, and the shard's checksum tells if it is wrong.
+		if shard := shardAt(c.name, place, n); errors.Is(a.err, errLate) && src.places[shard] < 0 && !t.inline {
+			src.places[shard], src.guessed[shard] = place, true
 		}
 	}
 	return src
@@ -80,7 +88,7 @@ func (src *source) fetch(ctx context.Context, p span, number int64, wanted []boo
 	if src.inline {
 		return src.fetchInline(b, wanted)
 	}
-	r := &fetching{source: src, block: b, span: p, number: number, wanted: wanted}
+	r := &fetching{source: src, block: b, span: p, number: number, wanted: wanted, slow: make([]bool, len(src.places))}
 	r.fan = ask(ctx, src.store, src.set, nil, looking, r.read, nil)
 	err := r.run()
 	r.fan.giveUp()
@@ -143,6 +151,7 @@ type fetching struct {
 	number int64
 	wanted []bool
 	fan    *fan[[]byte]
+	slow   []bool // by place: what is not waited for alone
 }
 
 // read reads one shard, with its frame, and checks it.
@@ -194,46 +203,59 @@ func (r *fetching) run() error {
 		}
 	}
 	ask(wanted)
-	for slow := false; !r.complete(); {
-		switch {
-		case slow:
-			ask(r.data - r.good())
-		case r.degraded():
-			ask(r.data - r.good() - r.fan.pending)
+	for !r.complete() {
+		if r.degraded() {
+			ask(r.data - r.good() - r.hopeful())
 		}
 		patience := r.store.o.Hedge
 		if len(candidates) == 0 {
 			patience = r.store.patience()
 		}
 		failed := r.failed()
-		slow = r.fan.collect(func([]outcome[[]byte]) time.Duration {
+		expired := r.fan.collect(func([]outcome[[]byte]) time.Duration {
 			if r.complete() || r.failed() > failed {
 				return 0
 			}
 			return patience
 		})
-		if len(candidates) == 0 && !r.complete() && (slow || r.fan.pending == 0) {
+		if len(candidates) == 0 && !r.complete() && (expired || r.fan.pending == 0) {
 			return fmt.Errorf("%w: %q: %d of %d shards of block %d of part %d can be read: %w", ErrReadQuorum,
 				r.name, r.good(), r.data, r.number, r.span.number, failures(r.fan.outcomes))
+		}
+		for i, o := range r.fan.outcomes {
+			r.slow[i] = r.slow[i] || expired && o.err == errPending
 		}
 	}
 	return nil
 }
 
+// hopeful counts the shards that are on their way and not slow.
+func (r *fetching) hopeful() int {
+	n := 0
+	for i, o := range r.fan.outcomes {
+		if o.err == errPending && !r.slow[i] {
+			n++
+		}
+	}
+	return n
+}
+
 // candidates are the shards that can be asked for: the wanted ones first, then
-// data, which needs no computing, then parity.
-func (r *fetching) candidates() (all []int, first int) {
-	var wanted, others []int
+// data, which needs no computing, then parity, then what is only guessed.
+func (r *fetching) candidates() (all []int, wanted int) {
+	var others, guesses []int
 	for i, place := range r.places {
 		switch {
 		case place < 0:
+		case r.guessed[i]:
+			guesses = append(guesses, i)
 		case r.wanted[i]:
-			wanted = append(wanted, i)
+			all = append(all, i)
 		default:
 			others = append(others, i)
 		}
 	}
-	return append(wanted, others...), len(wanted)
+	return slices.Concat(all, others, guesses), len(all)
 }
 
 // answered reports whether a shard is there.
@@ -269,16 +291,17 @@ func (r *fetching) complete() bool {
 	return true
 }
 
-// degraded reports whether something that is wanted cannot be had.
+// degraded reports whether something that is wanted cannot be had, or is slow.
 func (r *fetching) degraded() bool {
 	for i, w := range r.wanted {
 		if !w {
 			continue
 		}
-		if r.places[i] < 0 {
+		place := r.places[i]
+		if place < 0 || r.slow[place] || r.guessed[i] {
 			return true
 		}
-		if err := r.fan.outcomes[r.places[i]].err; err != nil && err != errPending {
+		if err := r.fan.outcomes[place].err; err != nil && err != errPending {
 			return true
 		}
 	}

@@ -104,8 +104,9 @@ func (g geometry) shardSize(block int) int { return (block + g.data - 1) / g.dat
 //	length(4) CRC-32C(4) common      the version: the same on every drive
 //	length(4) CRC-32C(4) own         shard index, then the inline shard
 //
-// The second sum starts from the first, so that one drive's part does not pass
-// with another version's.
+// The first sum starts from the six bytes in front, so that a newer format is one,
+// and not a wrong bit; it will have to be there in all formats. The second starts
+// from the first, so that one drive's part does not pass with another version's.
 const (
 	metaMagic  = "FLver"
 	metaFormat = 1
@@ -151,7 +152,7 @@ func (v *version) common() []byte {
 	for _, k := range slices.Sorted(maps.Keys(v.metadata)) {
 		b = appendString(appendString(b, k), v.metadata[k])
 	}
-	seal(b[metaHead:], 0)
+	seal(b[metaHead:], headSum(b))
 	return b
 }
 
@@ -165,6 +166,9 @@ func withShard(common []byte, shard int, body []byte) []byte {
 	seal(b[len(common):], binary.BigEndian.Uint32(common[metaHead+4:]))
 	return b
 }
+
+// headSum is what the first sum starts from.
+func headSum(b []byte) uint32 { return crc32.Checksum(b[:metaHead], castagnoli) }
 
 // seal fills in the length and the sum that a section starts with.
 func seal(section []byte, seed uint32) {
@@ -202,7 +206,7 @@ func decodeVersion(key versionKey, b []byte) (*holding, error) {
 	if f := b[len(metaMagic)]; f > metaFormat {
 		return nil, fmt.Errorf("%w: version file of format %d, this package reads up to %d", ErrNewer, f, metaFormat)
 	}
-	common, rest, sum, err := unseal(b[metaHead:], 0)
+	common, rest, sum, err := unseal(b[metaHead:], headSum(b))
 	if err != nil {
 		return nil, err
 	}

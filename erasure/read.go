@@ -367,7 +367,7 @@ func (o *Object) Close() error {
 	s := o.source.store
 	s.pins.drop(o.source.ID)
 	if wanted {
-		s.queue(o.Info.Name)
+		s.queueDeep(o.Info.Name)
 	}
 	s.leave()
 	return nil

@@ -11,28 +11,47 @@ import (
 )
 
 // rebuild brings a version to places that lack it, or have it damaged, and returns
-// to how many. What is written is computed from shards that were checked. The
-// object's lock must be held exclusively. An error says why some were left out.
+// to how many. The object's lock must be held exclusively. An error says why some
+// were left out.
 func (s *Store) rebuild(ctx context.Context, c *census, t *tally, places []int) (healed int, err error) {
-	d := s.redraft(c, t, places)
-	if len(d.places) == 0 {
-		return 0, errors.New("there is no drive to write to")
+	d, err := s.reconstruct(ctx, c, t, places)
+	if err != nil {
+		return 0, err
 	}
 	defer d.discard()
+	return s.putBack(ctx, c, d), d.failed
+}
+
+// reconstruct is the first phase: a version that exists, written again under tmp,
+// for places that lack it. What is written is computed from shards that were
+// checked. No lock is needed, but the version must be pinned or locked.
+func (s *Store) reconstruct(ctx context.Context, c *census, t *tally, places []int) (*draft, error) {
+	d := s.redraft(c, t, places)
+	if len(d.places) == 0 {
+		return nil, errors.New("there is no drive to write to")
+	}
 	src := c.source(t)
-	if err := src.rebuildBodies(ctx, d); err != nil {
-		return 0, err
+	err := src.rebuildBodies(ctx, d)
+	if err == nil {
+		err = d.writeVersion(ctx)
 	}
-	if err := d.writeVersion(ctx); err != nil {
-		return 0, err
+	if err != nil {
+		d.discard()
+		return nil, err
 	}
-	if err := s.rename(ctx, c, d); err != nil {
-		return 0, err
-	}
+	return d, nil
+}
+
+// putBack is the second phase, under the object's lock: the shards are renamed.
+// Where that fails it is not taken back: the drive may hold other shards of the
+// version, of which every one may be needed.
+func (s *Store) putBack(ctx context.Context, c *census, d *draft) int {
+	s.move(ctx, c, d)
+	d.committed = len(d.places) > 0
 	for _, i := range d.places {
 		s.event(Event{Kind: ShardHealed, Name: c.name, Version: d.file(), Set: c.set.index, Place: i, Shard: d.index[i], Rule: "E13"})
 	}
-	return len(d.places), d.failed
+	return len(d.places)
 }
 
 // redraft is a draft of a version that exists, for places that are to have it. Each

@@ -87,6 +87,13 @@ func (p *pins) leave(id [16]byte, remove func()) bool {
 	return true
 }
 
+// has reports whether a version is pinned.
+func (p *pins) has(id [16]byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.of[id] != nil
+}
+
 // drop gives a pin back, and removes what waits for that.
 func (p *pins) drop(id [16]byte) {
 	p.mu.Lock()

@@ -49,31 +49,8 @@ func (s *Store) resolve(ctx context.Context, c *census, versionID string, repair
 		if versionID != "" && !key.matches(versionID) {
 			continue
 		}
-		t := c.tally(ctx, key)
-		switch t.verdict {
-		case settled:
-			return t, nil
-		case unknown:
-			return nil, c.readQuorumError(t)
-		case unfinished:
-			if !repair {
-				// Reading can do without when there is nobody to bring it to.
-				if len(t.absent) == 0 {
-					return t, nil
-				}
-				return nil, errUnsettled
-			}
-			return s.complete(ctx, c, t)
-		case never:
-			if len(t.listed) == 0 {
-				continue // it went while it was looked at
-			}
-			if !repair {
-				return nil, errUnsettled
-			}
-			if err := s.undo(ctx, c, t); err != nil {
-				return nil, err
-			}
+		if t, err := s.settle(ctx, c, key, repair); t != nil || err != nil {
+			return t, err
 		}
 	}
 	if silent := c.silent(); judgeUnseen(len(c.answers), silent) == unknown {
@@ -84,6 +61,34 @@ func (s *Store) resolve(ctx context.Context, c *census, versionID string, repair
 		return nil, fmt.Errorf("%w: %q, version %s", ErrNotFound, c.name, versionID)
 	}
 	return nil, fmt.Errorf("%w: %q", ErrNotFound, c.name)
+}
+
+// settle judges one version, and with repair makes true what it finds, as resolve
+// does. It returns nil if the version is not there.
+func (s *Store) settle(ctx context.Context, c *census, key versionKey, repair bool) (*tally, error) {
+	t := c.tally(ctx, key)
+	switch t.verdict {
+	case settled:
+		return t, nil
+	case unknown:
+		return nil, c.readQuorumError(t)
+	case unfinished:
+		if repair {
+			return s.complete(ctx, c, t)
+		}
+		// Reading can do without when there is nobody to bring it to.
+		if len(t.absent) == 0 {
+			return t, nil
+		}
+		return nil, errUnsettled
+	}
+	switch {
+	case len(t.listed) == 0: // it went while it was looked at
+		return nil, nil
+	case !repair:
+		return nil, errUnsettled
+	}
+	return nil, s.undo(ctx, c, t)
 }
 
 // readQuorumError says why nobody can know about a version.
@@ -116,9 +121,10 @@ func (s *Store) complete(ctx context.Context, c *census, t *tally) (*tally, erro
 // undo removes a version that was never acknowledged from the drives that list
 // it. It fails if so many may hold it afterwards that it could be read.
 func (s *Store) undo(ctx context.Context, c *census, t *tally) error {
-	left, err := s.removeVersion(context.WithoutCancel(ctx), c, t.listed, t.versionKey, len(t.listed))
-	silent := c.silent()
-	if needed := max(t.data, (len(c.answers)+1)/2); left > 0 && left+silent >= needed {
+	// So many could read it: those that are silent count.
+	readers := max(t.data, (len(c.answers)+1)/2) - c.silent()
+	left, err := s.removeVersion(context.WithoutCancel(ctx), c, t.listed, t.versionKey, len(t.listed)-readers+1)
+	if left > 0 && left >= readers {
 		return fmt.Errorf("%w: %q: version %s was never acknowledged and cannot be removed: %w",
 			ErrReadQuorum, c.name, t.versionKey, err)
 	}

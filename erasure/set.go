@@ -42,7 +42,9 @@ type place struct {
 	drive      Drive // nil: none
 	err        error // why there is none, or the last failure
 	rebuilding bool  // what the drive lacks says nothing: it is new
+	stale      bool  // it was away, and has to be healed as a whole
 	rebuilt    string
+	waiting    map[string]bool // objects to be healed when it returns
 }
 
 // An operation is a kind of what drives are asked.
@@ -111,6 +113,7 @@ func (s *Store) note(p *place, o operation, err error) {
 		if p.failing[o].CompareAndSwap(true, false) {
 			s.event(Event{Kind: DriveReturned, Set: p.set, Place: p.index, Shard: -1})
 			s.o.Logger.Info("drive returned", "drive", p.String())
+			s.resume(p)
 		}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewer):

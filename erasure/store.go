@@ -25,7 +25,9 @@ type Store struct {
 	buffers buffers
 	codecs  sync.Map // geometry to Codec
 	heal    healQueue
-	random  struct {
+	// attaching is held while a drive is given a place.
+	attaching sync.Mutex
+	random    struct {
 		sync.Mutex
 		*mathrand.Rand
 	}
@@ -86,8 +88,12 @@ func (s *Store) open(drives []Drive) error {
 			return fmt.Errorf("%w: %d of the %d drives of set %d are missing", ErrReadQuorum, missing, len(set.places), set.index)
 		}
 	}
-	if !s.o.Serial {
-		s.startHealing()
+	if s.o.Serial {
+		return nil
+	}
+	s.startHealing()
+	if s.o.ScanEvery > 0 {
+		s.startScanner()
 	}
 	return nil
 }
@@ -101,9 +107,7 @@ func (s *Store) seat(l *layout, errs []error) {
 		set := s.sets[len(s.sets)-1]
 		p := &place{set: set.index, index: i % l.drivesPerSet, drive: seat.drive, err: errs[i], grace: s.o.Grace,
 			rebuilding: seat.format.State == stateRebuilding, rebuilt: seat.format.Rebuilt}
-		if seat.format.State == stateStale {
-			p.missed.Store(1)
-		}
+		p.stale = seat.format.State == stateStale
 		set.places = append(set.places, p)
 	}
 	for _, found := range l.unplaced {
@@ -179,8 +183,14 @@ func (o *Options) resolve(drives int) error {
 	setDefault(&o.InlineLimit, 128<<10)
 	setDefault(&o.Grace, 2*time.Second)
 	setDefault(&o.Hedge, 50*time.Millisecond)
+	setDefault(&o.ScanEvery, time.Hour)
+	setDefault(&o.ScrubEvery, 24)
+	setDefault(&o.ScanShare, 0.1)
 	if o.BlockSize < 1 || o.BlockSize > maxBlock || o.Grace < 0 || o.Hedge < 0 {
 		return fmt.Errorf("%w: BlockSize %d, Grace %s, Hedge %s", ErrOptions, o.BlockSize, o.Grace, o.Hedge)
+	}
+	if o.ScanShare < 0 || o.ScanShare > 1 || o.ScrubEvery < 0 {
+		return fmt.Errorf("%w: ScanShare %g, ScrubEvery %d", ErrOptions, o.ScanShare, o.ScrubEvery)
 	}
 	if o.Codec == nil {
 		o.Codec = klauspost
@@ -308,7 +318,7 @@ func (p *place) info(usage Usage, err error) DriveInfo {
 		info.State = Offline
 	case p.rebuilding:
 		info.State = Rebuilding
-	case info.Missed > 0:
+	case info.Missed > 0 || p.stale:
 		info.State = Stale
 	}
 	return info

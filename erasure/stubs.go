@@ -5,13 +5,6 @@ import (
 	"io"
 )
 
-// List returns a page of current versions, delete markers left out.
-func (s *Store) List(ctx context.Context, o ListOptions) (Page, error) { panic("to come") }
-
-// ListVersions returns a page of all versions and delete markers, of each name
-// the newest first.
-func (s *Store) ListVersions(ctx context.Context, o ListOptions) (Page, error) { panic("to come") }
-
 // NewUpload begins a multipart upload of name. Conditions are for
 // CompleteUpload.
 func (s *Store) NewUpload(ctx context.Context, name string, o *PutOptions) (Upload, error) {
@@ -43,16 +36,8 @@ func (s *Store) AbortUpload(ctx context.Context, name, upload string) error { pa
 // MinPart is the smallest size of a part that is not the last: 5 MiB.
 const MinPart = 5 << 20
 
-// Heal brings every shard of what is selected back to its drive, and purges what
-// was never acknowledged. progress, if not nil, is called after every object.
-func (s *Store) Heal(ctx context.Context, o *HealOptions, progress func(HealReport)) (HealReport, error) {
-	panic("to come")
-}
-
-// Attach takes a drive that returned, or a new one for a place that has none,
-// and heals it.
-func (s *Store) Attach(ctx context.Context, d Drive) error { panic("to come") }
-
 // Explain says where the shards of an object are and in what state: a line a
 // drive, for people.
 func (s *Store) Explain(ctx context.Context, name string) (string, error) { panic("to come") }
+
+func (h *healer) uploads(ctx context.Context) error { return nil }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/flagship-go/flagship/erasure"
@@ -18,7 +19,7 @@ type player struct {
 }
 
 func newPlayer(impl *Implementation, g geometry) (*player, error) {
-	r, err := newRack(impl, g)
+	r, err := newRack(impl, g, 0)
 	return &player{r: r, l: newLedger(g)}, err
 }
 
@@ -236,11 +237,19 @@ func (p *player) restart(clone func(*vfs.Mem) *vfs.Mem) {
 		p.r.crash(clone)
 	}
 	p.stats.Restarts++
-	err := p.r.open()
-	for tries := 0; err != nil && p.dark() && tries < 3; tries++ {
-		p.stats.PowerCuts++
-		p.r.crash(clone)
-		err = p.r.open()
+	err := p.open()
+	for tries := 0; err != nil && tries < 9; tries++ {
+		switch {
+		case p.dark():
+			p.stats.PowerCuts++
+			p.r.crash(clone)
+		case p.failed() != 0: // a drive has failed meanwhile
+			p.r.disk.ClearFaults()
+		default:
+			tries = 9
+			continue
+		}
+		err = p.open()
 	}
 	if err == nil {
 		return
@@ -248,19 +257,33 @@ func (p *player) restart(clone func(*vfs.Mem) *vfs.Mem) {
 	if (p.l.off | p.l.fresh).count() <= p.l.drives-p.l.base.data {
 		violated("E1", "the store does not open: %v\n%s", err, p.l.describe("", 0))
 	}
+	p.r.disk.ClearFaults()
 	for _, b := range p.r.bays { // too few: it opens when they are back
-		b.set(func(b *bay) { b.offline, b.pulled = false, false })
+		b.set(func(b *bay) { b.offline = false })
 	}
-	p.l.off = 0
-	if err := p.r.open(); err != nil {
+	if err := p.open(); err != nil {
 		violated("E1", "with all drives, the store does not open: %v", err)
 	}
+}
+
+// open opens the store; a drive that cannot be opened is one that is lost.
+func (p *player) open() error {
+	p.failed()
+	err := p.r.open()
+	p.l.off = 0
+	for _, b := range p.r.bays {
+		if b.offline {
+			p.l.off |= oneDrive(b.id)
+		}
+	}
+	return err
 }
 
 // calm ends all faults, heals everything, and then sees to it that all is as it
 // must be, to the last file.
 func (p *player) calm() {
 	p.r.disk.ClearFaults()
+	p.r.disk.CutPower(math.MaxInt64)
 	for _, b := range p.r.bays {
 		b.set(func(b *bay) { b.offline = false })
 	}
@@ -272,7 +295,7 @@ func (p *player) calm() {
 	p.heal(true)
 	report, err := p.r.store.Heal(background, &erasure.HealOptions{Deep: true}, nil)
 	if err != nil || p.l.fresh == 0 && report.Unreadable == 0 && report.Healed+report.Purged+report.Corrupt+report.Absent > 0 {
-		violated("E13", "healed twice, there is still something to do: %+v, error %v\n%s", report, err, p.r.disk.Dump())
+		violated("E13", "healed twice, there is still something to do: %+v, error %v", report, err)
 	}
 	if report.Unreadable == 0 {
 		p.nothingLeft()

@@ -30,12 +30,13 @@ type rack struct {
 	opts  erasure.Options
 	store ObjectStore
 	clock time.Time
+	salt  int // tells the racks of a story apart
 	lives uint64
 }
 
 // newRack makes a store of one set on new drives.
-func newRack(impl *Implementation, g geometry, change ...func(*erasure.Options)) (*rack, error) {
-	r := &rack{impl: impl, disk: vfs.NewMem(), clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+func newRack(impl *Implementation, g geometry, salt int, change ...func(*erasure.Options)) (*rack, error) {
+	r := &rack{impl: impl, salt: salt, disk: vfs.NewMem(), clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	parity := g.parity
 	if parity == 0 {
 		parity = erasure.NoParity
@@ -65,7 +66,7 @@ func (r *rack) now() time.Time { return r.clock }
 // open opens the store on the drives that are there.
 func (r *rack) open() error {
 	r.lives++
-	r.opts.Rand = rand.NewPCG(r.lives, 7)
+	r.opts.Rand = rand.NewPCG(r.lives, uint64(r.salt))
 	var drives []erasure.Drive
 	for _, b := range r.bays {
 		if b.offline || b.pulled {
@@ -74,6 +75,11 @@ func (r *rack) open() error {
 			continue
 		}
 		d, err := r.openDrive(b.dir)
+		if errors.Is(err, vfs.ErrIO) || errors.Is(err, vfs.ErrNoSpace) {
+			b.set(func(b *bay) { b.offline, b.drive = true, nil }) // it is to be attached later
+			drives = append(drives, nil)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("opening drive %s: %w", b.dir, err)
 		}

@@ -266,9 +266,9 @@ func (s *reference) names() ([]string, error) {
 		walk = func(dir, name string) error {
 			files, err := site.drive.List(background, dir)
 			for _, f := range files {
-				if f[0] == '@' {
+				if f[0] == '@' || f[0] == '+' {
 					found[name] = true
-				} else if c, err := url.PathUnescape(f); err == nil && f[0] != '+' {
+				} else if c, err := url.PathUnescape(f); err == nil {
 					if err := walk(dir+"/"+f, strings.TrimPrefix(name+"/"+c, "/")); err != nil {
 						return err
 					}
@@ -404,15 +404,35 @@ func (s *reference) Heal(ctx context.Context, o *erasure.HealOptions, progress f
 		}
 		whole = whole && silent == 0
 		report.Objects++
+		replaced := false // by a null version that is there
 		for _, t := range tallies {
 			report.Versions++
+			if t.Null && replaced && !o.DryRun {
+				s.remove(name, t)
+				report.Purged++
+				continue
+			}
+			replaced = replaced || t.Null && len(t.on) >= t.Info.Data
 			if err := s.healVersion(name, t, o, &report); err != nil {
 				whole = false
 			}
 		}
+		if !o.DryRun {
+			s.removeStrays(name)
+		}
 		report.Name = name
 		if progress != nil {
 			progress(report)
+		}
+	}
+	for _, site := range s.sites {
+		if site.drive == nil || o.DryRun || !s.o.Serial {
+			continue
+		}
+		if strays, err := site.drive.List(background, "tmp"); err == nil && s.bug != "litters" {
+			for _, stray := range strays {
+				site.drive.Remove(background, "tmp/"+stray)
+			}
 		}
 	}
 	for i, site := range s.sites {
@@ -425,6 +445,19 @@ func (s *reference) Heal(ctx context.Context, o *erasure.HealOptions, progress f
 		}
 	}
 	return report, nil
+}
+
+// removeStrays removes what puts that were cut off have left of an object.
+func (s *reference) removeStrays(name string) {
+	s.each(0, func(_ int, d erasure.Drive) error {
+		files, err := d.List(background, refDir(name))
+		for _, file := range files {
+			if file[0] == '+' && !slices.Contains(files, "@"+file[1:]) {
+				err = errors.Join(err, d.Remove(background, refDir(name)+"/"+file))
+			}
+		}
+		return err
+	})
 }
 
 func (s *reference) healVersion(name string, t *refTally, o *erasure.HealOptions, report *erasure.HealReport) error {

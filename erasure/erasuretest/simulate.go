@@ -1,6 +1,7 @@
 package erasuretest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
@@ -361,19 +362,21 @@ func (p *player) plug(s Step) {
 	err := p.r.attach(b)
 	failed := p.failed()
 	p.l.off &^= oneDrive(s.Drive)
+	b.set(func(b *bay) { b.offline = false })
 	if err == nil || p.dark() {
 		return
 	}
-	if failed == 0 && p.l.off == 0 {
+	if failed == 0 && p.l.off == 0 && !errors.Is(err, vfs.ErrIO) && !errors.Is(err, vfs.ErrNoSpace) {
 		violated("E13", "drive %s cannot be attached: %v", b.dir, err)
 	}
 	p.l.off |= oneDrive(s.Drive)
 	b.unplug()
 }
 
-// wipeDrive replaces a drive by an empty one, if nothing is lost by that.
+// wipeDrive replaces a drive by an empty one, if nothing is lost by that. With
+// another drive away, the new one might be given its place.
 func wipeDrive(p *player, s Step) {
-	if !p.l.canSpare(s.Drive, "") || p.l.fresh != 0 {
+	if !p.l.canSpare(s.Drive, "") || p.l.fresh != 0 || p.l.off != 0 {
 		return
 	}
 	p.stats.Replaced++

@@ -176,7 +176,7 @@ func GradeStore(impl Implementation) []StoreResult {
 // offers says which capabilities are to be graded.
 func (impl *Implementation) offers(logf func(string, ...any)) map[string]bool {
 	offered := map[string]bool{"versions": impl.Versions, "conditions": impl.Conditions}
-	r, err := newRack(impl, geometry{2, 2})
+	r, err := newRack(impl, geometry{2, 2}, 0)
 	if err != nil {
 		logf("no store can be made: %v", err)
 		return offered

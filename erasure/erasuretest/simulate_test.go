@@ -1,0 +1,39 @@
+package erasuretest
+
+import (
+	"flag"
+	"os"
+	"testing"
+)
+
+var (
+	simSeeds = flag.Uint64("seeds", 300, "how many seeds TestSimulation runs, from -first")
+	simFirst = flag.Uint64("first", 0, "the first of them")
+	simStory = flag.String("story", "", "file with the steps to run instead of what the seed -first generates")
+)
+
+// TestSimulation runs the store of package erasure in a world that fails. A night's run:
+//
+//	go test ./erasure/erasuretest -run TestSimulation -timeout 0 -args -seeds 100000
+func TestSimulation(t *testing.T) { simulateSeeds(t, Erasure()) }
+
+// The reference is simulated too: what is found in both is a bug of the ledger.
+func TestSimulationOfTheReference(t *testing.T) { simulateSeeds(t, referenceImpl("")) }
+
+func simulateSeeds(t *testing.T, impl Implementation) {
+	var o Options
+	if *simStory != "" {
+		text, err := os.ReadFile(*simStory)
+		if err == nil {
+			o.Story, err = ParseSteps(string(text))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all Report
+	for seed := range *simSeeds {
+		all = all.Add(Simulate(t, impl, *simFirst+seed, o))
+	}
+	t.Logf("%d seeds: %+v", *simSeeds, all.Stats)
+}
