@@ -95,7 +95,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amz-Id-2", hostID)
 	w.Header().Set("Server", "objectstore")
 	c.guardStalls()
-	defer c.line.release()
 	defer s.underWay.Add(-1)
 	if n := s.underWay.Add(1); s.RequestsMax > 0 && n > int64(s.RequestsMax) {
 		s.metrics.refused.Add(1)

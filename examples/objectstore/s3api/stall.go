@@ -39,7 +39,3 @@ func (l *line) Read(p []byte) (int, error) {
 func (l *line) Close() error { return l.body.Close() }
 
 func (l *line) beforeWrite() { l.control.SetWriteDeadline(time.Now().Add(l.timeout)) }
-
-// release takes the last deadline back: it would outlive the call on a
-// connection that is kept.
-func (l *line) release() { l.control.SetWriteDeadline(time.Time{}) }
