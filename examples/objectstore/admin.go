@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/flagship-go/flagship/erasure"
@@ -89,14 +90,23 @@ func (s *server) admin(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusForbidden)
 	case err != nil:
 		http.Error(w, err.Error(), http.StatusBadRequest)
-	case r.URL.Path == "/admin/heal" && r.Method == http.MethodPost:
-		s.heal(w, r)
-	case r.URL.Path == "/admin/info" && r.Method == http.MethodGet:
-		s.info(w, r)
-	case r.URL.Path == "/admin/explain" && r.Method == http.MethodGet:
-		s.explain(w, r)
 	default:
-		http.Error(w, "POST /admin/heal, GET /admin/info, GET /admin/explain?name=BUCKET/KEY", http.StatusMethodNotAllowed)
+		s.administer(w, r)
+	}
+}
+
+func (s *server) administer(w http.ResponseWriter, r *http.Request) {
+	what := strings.TrimPrefix(r.URL.Path, adminPath)
+	name, explain := strings.CutPrefix(what, "explain/")
+	switch {
+	case what == "heal" && r.Method == http.MethodPost:
+		s.heal(w, r)
+	case what == "info" && r.Method == http.MethodGet:
+		s.info(w, r)
+	case explain && r.Method == http.MethodGet:
+		s.explain(w, r, name)
+	default:
+		http.Error(w, "there are POST /admin/heal, GET /admin/info, and GET /admin/explain/BUCKET/KEY", http.StatusNotFound)
 	}
 }
 
@@ -120,8 +130,9 @@ func (s *server) info(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *server) explain(w http.ResponseWriter, r *http.Request) {
-	text, err := s.store.Explain(r.Context(), r.URL.Query().Get("name"))
+// explain says where the shards of an object are.
+func (s *server) explain(w http.ResponseWriter, r *http.Request, name string) {
+	text, err := s.store.Explain(r.Context(), name)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return

@@ -11,6 +11,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/flagship-go/flagship/erasure"
@@ -20,6 +21,8 @@ import (
 
 // drainTimeout bounds how long requests under way are waited for at the end.
 const drainTimeout = 30 * time.Second
+
+const adminPath = "/admin/"
 
 // Paths that are the server's own. No bucket can have these names.
 var reserved = []string{"health", "metrics", "admin"}
@@ -116,12 +119,12 @@ func closeAll(drives []erasure.Drive) {
 // handler serves clients: S3, but for the paths that are the server's own.
 func (s *server) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/health":
+		switch path := r.URL.Path; {
+		case path == "/health":
 			s.health(w, r)
-		case "/metrics":
+		case path == "/metrics":
 			s.metrics(w, r)
-		case "/admin/heal", "/admin/info", "/admin/explain":
+		case strings.HasPrefix(path, adminPath):
 			s.admin(w, r)
 		default:
 			s.s3.ServeHTTP(w, r)
