@@ -26,7 +26,7 @@ func (o *objects) PutPart(ctx context.Context, bucket, key, id string, number in
 	}
 	defer done()
 	p, err := o.store.PutPart(ctx, bucket+"/"+key, id, number, body, size)
-	return s3api.Part(p), coded(err, s3api.NoSuchUpload)
+	return partOf(p), coded(err, s3api.NoSuchUpload)
 }
 
 func (o *objects) CompleteUpload(ctx context.Context, bucket, key, id string, parts []s3api.Part, c s3api.Condition) (s3api.Object, error) {
@@ -92,7 +92,7 @@ func (o *objects) Parts(ctx context.Context, bucket, key, id string, after, limi
 	}
 	var parts []s3api.Part
 	for _, p := range list[:min(len(list), limit)] {
-		parts = append(parts, s3api.Part(p))
+		parts = append(parts, partOf(p))
 	}
 	return uploadOf(bucket, u), parts, len(list) > limit, nil
 }
@@ -106,6 +106,10 @@ func (o *objects) Uploads(ctx context.Context, bucket, prefix string) (list []s3
 		list = append(list, uploadOf(bucket, u))
 	}
 	return list, coded(err, s3api.NoSuchBucket)
+}
+
+func partOf(p erasure.Part) s3api.Part {
+	return s3api.Part{Number: p.Number, Size: p.Size, ETag: p.ETag, Modified: p.Modified}
 }
 
 func uploadOf(bucket string, u erasure.Upload) s3api.Upload {
