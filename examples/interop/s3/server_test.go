@@ -129,13 +129,16 @@ func program(t *testing.T, name string) string {
 	return ""
 }
 
-// run runs a program with variables, and returns what it printed.
+// run runs a program with variables, and returns what it printed, but for what it
+// said about it.
 func run(t *testing.T, env []string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), env...)
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s %q:\n%s", name, args, out)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s %q:\n%s%s", name, args, out, &stderr)
 	return string(out)
 }
 

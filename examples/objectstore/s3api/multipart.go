@@ -51,6 +51,7 @@ func (c *call) uploadPart() error {
 
 // completeUpload makes an object of its parts.
 func (c *call) completeUpload() error {
+	c.signed.SkipChecksum() // of the object, not of the list
 	var list completeXML
 	if err := c.requireXML(&list); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flagship-go/flagship/examples/objectstore/checksum"
 	"github.com/stretchr/testify/require"
 )
 
@@ -39,7 +40,9 @@ func TestUploadInParts(t *testing.T) {
 	etags[2] = w.part("/pets/tom", id, 2, "first") // again, and this one counts
 	require.Equal(t, 404, w.do("HEAD", "/pets/tom", "").status)
 
-	r := w.ok("POST", "/pets/tom?uploadId="+id, complete(etags, 2, 7, 10000))
+	// The checksum is the object's, not the list's.
+	r := w.do("POST", "/pets/tom?uploadId="+id, complete(etags, 2, 7, 10000), "X-Amz-Checksum-Crc32", sumOf(checksum.CRC32, "firstmiddlelast"))
+	rule(t, "H8", r.status == 200, "%v", r)
 	done := read[struct{ Location, Bucket, Key, ETag string }](t, r)
 	require.Equal(t, "http://s3.example.com/pets/tom", done.Location)
 	require.Equal(t, `"aacde6864bd1042822237e73392022de-3"`, done.ETag)

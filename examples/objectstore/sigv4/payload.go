@@ -9,6 +9,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"iter"
 	"net/http"
 	"strconv"
 	"strings"
@@ -48,11 +49,16 @@ type Request struct {
 // Checksum returns the checksum that was sent with the body and verified; ""
 // if there was none, or if the body has not been read to its end.
 func (r *Request) Checksum() (a checksum.Algorithm, base64 string) {
-	if r.body.err != io.EOF {
+	if r.body.err != io.EOF || r.body.checksum == nil {
 		return "", ""
 	}
 	return r.body.algorithm, r.body.sum
 }
+
+// SkipChecksum leaves the checksum in a header out of the verification, for the
+// request whose header is not about its body: that which completes an upload in
+// parts sends the checksum of the object. It must be called before Body is read.
+func (r *Request) SkipChecksum() { r.body.checksum = nil }
 
 // body delivers what src does, and its end once everything was checked.
 type body struct {
@@ -61,6 +67,7 @@ type body struct {
 	checks []check
 	err    error // what every further Read returns
 
+	checksum  *check // as checks; nil: there is none
 	algorithm checksum.Algorithm
 	sum       string
 }
@@ -163,13 +170,27 @@ func (b *body) expectChecksum(h http.Header, chunks *chunkReader) error {
 		return nil
 	}
 	hash := b.algorithm.New()
-	b.checks = append(b.checks, check{hash, func([]byte) error {
+	b.checksum = &check{hash, func([]byte) error {
 		if b.sum = checksum.Encode(hash); b.sum != value() {
 			return refuse(CodeBadDigest, "The %s you specified did not match the calculated checksum.", b.algorithm)
 		}
 		return nil
-	}})
+	}}
 	return nil
+}
+
+// all are the checks.
+func (b *body) all() iter.Seq[check] {
+	return func(yield func(check) bool) {
+		for _, c := range b.checks {
+			if !yield(c) {
+				return
+			}
+		}
+		if b.checksum != nil {
+			yield(*b.checksum)
+		}
+	}
 }
 
 // Read keeps the last bytes back until they have been checked, so that a
@@ -185,7 +206,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if len(p) > 0 {
 		n, err = b.src.Read(p)
 	}
-	for _, c := range b.checks {
+	for c := range b.all() {
 		c.hash.Write(p[:n])
 	}
 	if b.left > 0 {
@@ -219,7 +240,7 @@ func (b *body) end(err error) error {
 	if err != io.EOF {
 		return incomplete(err)
 	}
-	for _, c := range b.checks {
+	for c := range b.all() {
 		if err := c.compare(c.hash.Sum(nil)); err != nil {
 			return err
 		}
