@@ -55,6 +55,7 @@ func (c *census) source(t *tally) *source {
 type span struct {
 	number       int
 	offset, size int64
+	id           [16]byte // of the part, if it was uploaded
 }
 
 // spans are the parts, in order.
@@ -63,7 +64,7 @@ func (v *version) spans() []span {
 	var offset int64
 	for _, p := range v.partList() {
 		if p.Size > 0 {
-			spans = append(spans, span{p.Number, offset, p.Size})
+			spans = append(spans, span{p.Number, offset, p.Size, p.id})
 		}
 		offset += p.Size
 	}
@@ -88,7 +89,7 @@ func (src *source) fetch(ctx context.Context, p span, number int64, wanted []boo
 	if src.inline {
 		return src.fetchInline(b, wanted)
 	}
-	r := &fetching{source: src, block: b, span: p, number: number, wanted: wanted, slow: make([]bool, len(src.places))}
+	r := &fetching{source: src, block: b, span: p, number: number, wanted: wanted}
 	r.fan = ask(ctx, src.store, src.set, nil, looking, r.read, nil)
 	err := r.run()
 	r.fan.giveUp()
@@ -151,7 +152,6 @@ type fetching struct {
 	number int64
 	wanted []bool
 	fan    *fan[[]byte]
-	slow   []bool // by place: what is not waited for alone
 }
 
 // read reads one shard, with its frame, and checks it.
@@ -163,7 +163,7 @@ func (r *fetching) read(ctx context.Context, p *place, d Drive) ([]byte, error) 
 		return nil, fmt.Errorf("%s: %w", d, err)
 	}
 	defer file.Close()
-	frames := bitrot.NewReader(file, bitrot.Shard{Version: r.ID, Part: r.span.number, Index: shard},
+	frames := bitrot.NewReader(file, r.sealOf(r.span, shard),
 		r.shardLen(r.span.size), r.shardSize(r.blockSize))
 	b, err := frames.ReadBlock(r.number, r.block.frames[shard])
 	var bad *bitrot.Error
@@ -222,9 +222,6 @@ func (r *fetching) run() error {
 			return fmt.Errorf("%w: %q: %d of %d shards of block %d of part %d can be read: %w", ErrReadQuorum,
 				r.name, r.good(), r.data, r.number, r.span.number, failures(r.fan.outcomes))
 		}
-		for i, o := range r.fan.outcomes {
-			r.slow[i] = r.slow[i] || expired && o.err == errPending
-		}
 	}
 	return nil
 }
@@ -233,7 +230,7 @@ func (r *fetching) run() error {
 func (r *fetching) hopeful() int {
 	n := 0
 	for i, o := range r.fan.outcomes {
-		if o.err == errPending && !r.slow[i] {
+		if o.err == errPending && !r.fan.overdue(i) {
 			n++
 		}
 	}
@@ -298,7 +295,7 @@ func (r *fetching) degraded() bool {
 			continue
 		}
 		place := r.places[i]
-		if place < 0 || r.slow[place] || r.guessed[i] {
+		if place < 0 || r.fan.overdue(place) || r.guessed[i] {
 			return true
 		}
 		if err := r.fan.outcomes[place].err; err != nil && err != errPending {

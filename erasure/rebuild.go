@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-
-	"github.com/flagship-go/flagship/erasure/bitrot"
 )
 
 // rebuild brings a version to places that lack it, or have it damaged, and returns
@@ -60,7 +58,10 @@ func (s *Store) redraft(c *census, t *tally, places []int) *draft {
 	n := len(c.answers)
 	d := &draft{store: s, set: c.set, name: c.name, version: *t.version,
 		places: slices.Clone(places), needed: 1, files: make([]FileWriter, n), index: make([]int, n)}
-	d.tmpID = s.newID(false)
+	d.tmpID, d.began = s.newID(false), make([]Drive, n)
+	for _, i := range places {
+		d.began[i], _ = c.set.places[i].use()
+	}
 	taken := make([]bool, n)
 	for i, h := range t.holdings {
 		if h != nil && !slices.Contains(places, i) {
@@ -89,7 +90,7 @@ func (src *source) rebuildBodies(ctx context.Context, d *draft) error {
 		wanted[d.index[i]] = true
 	}
 	if src.inline {
-		b, err := src.fetch(ctx, span{1, 0, src.size}, 0, wanted)
+		b, err := src.fetch(ctx, span{number: 1, size: src.size}, 0, wanted)
 		if err == nil {
 			d.small = &block{shards: b.shards}
 		}
@@ -122,7 +123,7 @@ func (src *source) frame(p span, number int64, from *fetched) *block {
 	for i, shard := range from.shards {
 		if shard != nil {
 			copy(b.shards[i], shard)
-			seal := bitrot.Shard{Version: src.ID, Part: p.number, Index: i}
+			seal := src.sealOf(p, i)
 			seal.Seal(b.frames[i], number)
 		}
 	}

@@ -11,13 +11,13 @@ import (
 // bases are stores that were filled once, each contender's in a directory.
 // Samples open them, or a copy.
 type bases struct {
-	o    *flags
+	o    *session
 	name string
 	data data
 	dirs map[string]string
 }
 
-func newBases(o *flags, name string, d data) *bases {
+func newBases(o *session, name string, d data) *bases {
 	return &bases{o: o, name: name, data: d, dirs: map[string]string{}}
 }
 
@@ -26,7 +26,7 @@ func (b *bases) dir(c contender) (string, error) {
 	if dir := b.dirs[c.name]; dir != "" {
 		return dir, nil
 	}
-	dir := filepath.Join(b.o.dir, b.name+"-"+c.name)
+	dir := filepath.Join(b.o.Dir, b.name+"-"+c.name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -37,7 +37,7 @@ func (b *bases) dir(c contender) (string, error) {
 	if err := errors.Join(fill(s, b.data.value, 0, b.data.keys), s.Flush()); err != nil {
 		return "", errors.Join(err, s.Close())
 	}
-	settle(b.o)
+	settle(b.o.Quick)
 	if err := s.Close(); err != nil {
 		return "", err
 	}
@@ -51,7 +51,7 @@ func (b *bases) copy(c contender) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	to, err := os.MkdirTemp(b.o.dir, b.name+"-"+c.name+"-copy-")
+	to, err := os.MkdirTemp(b.o.Dir, b.name+"-"+c.name+"-copy-")
 	if err != nil {
 		return "", err
 	}
@@ -60,9 +60,9 @@ func (b *bases) copy(c contender) (string, error) {
 
 // settle waits until the background work is done: until the process has written
 // nothing for a second.
-func settle(o *flags) {
+func settle(quick bool) {
 	quiet, limit := time.Second, time.Minute
-	if o.quick {
+	if quick {
 		quiet = 50 * time.Millisecond
 	}
 	begin, last, since := time.Now(), written(), time.Now()

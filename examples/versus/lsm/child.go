@@ -58,16 +58,16 @@ type childGoal struct {
 	more         bool
 }
 
-func childTables(ctx context.Context, o *flags, out, progress io.Writer) error {
+func childTables(ctx context.Context, o *session) error {
 	for _, t := range []childTable{valuesTable(o), settledTable(o), reopenTable(o)} {
-		if err := t.measure(ctx, o, out, progress); err != nil {
+		if err := t.measure(ctx, o); err != nil {
 			return fmt.Errorf("%s: %w", t.kind, err)
 		}
 	}
 	return nil
 }
 
-func valuesTable(o *flags) childTable {
+func valuesTable(o *session) childTable {
 	return childTable{
 		kind: "values", keys: o.keys / 2, title: fmt.Sprintf("Loading %d values of 1 KiB, in batches of 1000, not synced, and closing", o.keys/2),
 		contenders: named(oursValues, badgerVlog, ours, pebbleName, badgerName, goleveldb),
@@ -80,7 +80,7 @@ func valuesTable(o *flags) childTable {
 	}
 }
 
-func settledTable(o *flags) childTable {
+func settledTable(o *session) childTable {
 	return childTable{
 		kind: "settled", keys: o.keys / 4,
 		title:      fmt.Sprintf("A set of %.0f times the cache: %d values of 1 KiB written in random order, half of them written again, settled; cache 32 MiB, memtables of 8 MiB", float64(o.keys/4)/(32<<10), o.keys/4),
@@ -93,7 +93,7 @@ func settledTable(o *flags) childTable {
 	}
 }
 
-func reopenTable(o *flags) childTable {
+func reopenTable(o *session) childTable {
 	return childTable{
 		kind: "reopen", keys: o.keys / 2,
 		title:      fmt.Sprintf("Opening after kill -9, %d keys of 100 B, acknowledged and not synced", o.keys/2),
@@ -117,10 +117,10 @@ var (
 
 // measure runs the job of each contender in interleaved rounds, and writes the
 // medians.
-func (t *childTable) measure(ctx context.Context, o *flags, out, progress io.Writer) error {
+func (t *childTable) measure(ctx context.Context, o *session) error {
 	var chosen []contender
 	for _, c := range t.contenders {
-		if o.only.MatchString("child/" + t.kind + "/" + c.name) {
+		if o.Wants("child/" + t.kind + "/" + c.name) {
 			chosen = append(chosen, c)
 		}
 	}
@@ -128,14 +128,14 @@ func (t *childTable) measure(ctx context.Context, o *flags, out, progress io.Wri
 		return nil
 	}
 	samples := map[string]map[string][]float64{}
-	for round := range o.rounds {
+	for round := range o.Rounds {
 		for i := range chosen {
 			c := chosen[(round+i)%len(chosen)]
 			f, err := t.sample(ctx, o, c)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
-			fmt.Fprintf(progress, "%s  round %d of %d  %s  %v\n", t.kind, round+1, o.rounds, c.name, f)
+			fmt.Fprintf(o.Progress, "%s  round %d of %d  %s  %v\n", t.kind, round+1, o.Rounds, c.name, f)
 			if samples[c.name] == nil {
 				samples[c.name] = map[string][]float64{}
 			}
@@ -152,11 +152,11 @@ func (t *childTable) measure(ctx context.Context, o *flags, out, progress io.Wri
 			medians[name][figure] = values[len(values)/2]
 		}
 	}
-	t.write(out, o, chosen, medians)
+	t.write(o.Out, o, chosen, medians)
 	return nil
 }
 
-func (t *childTable) write(out io.Writer, o *flags, chosen []contender, medians map[string]figures) {
+func (t *childTable) write(out io.Writer, o *session, chosen []contender, medians map[string]figures) {
 	fmt.Fprintf(out, "### %s\n\n", t.title)
 	for _, g := range t.goals {
 		g.judge(out, medians)
@@ -177,7 +177,7 @@ func (t *childTable) write(out io.Writer, o *flags, chosen []contender, medians 
 		}
 		fmt.Fprintln(out)
 	}
-	fmt.Fprintf(out, "\nMedian of %d interleaved rounds, a process each. `%s`\n\n", o.rounds, o.command)
+	fmt.Fprintf(out, "\nMedian of %d interleaved rounds, a process each. `%s`\n\n", o.Rounds, o.Command)
 }
 
 func (g *childGoal) judge(out io.Writer, medians map[string]figures) {
@@ -211,13 +211,13 @@ func (g *childGoal) judge(out io.Writer, medians map[string]figures) {
 }
 
 // sample does the job of one contender, in a process or, for reopen, in two.
-func (t *childTable) sample(ctx context.Context, o *flags, c contender) (figures, error) {
-	dir, err := os.MkdirTemp(o.dir, t.kind+"-"+c.name+"-")
+func (t *childTable) sample(ctx context.Context, o *session, c contender) (figures, error) {
+	dir, err := os.MkdirTemp(o.Dir, t.kind+"-"+c.name+"-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	j := job{Kind: t.kind, Contender: c.name, Dir: filepath.Join(dir, "store"), Keys: t.keys, Quick: o.quick}
+	j := job{Kind: t.kind, Contender: c.name, Dir: filepath.Join(dir, "store"), Keys: t.keys, Quick: o.Quick}
 	if err := os.Mkdir(j.Dir, 0o755); err != nil {
 		return nil, err
 	}

@@ -11,18 +11,18 @@ import (
 // Writers that each put one key of 100 B at a time into a store that syncs, and
 // wait until it is durable. Every store is a new one.
 
-func durableTable(o *flags) table {
-	t := table{name: "durable", title: "Durable writes: keys of 16 B, values of 100 B"}
+func durableTable(o *session) *versus.Table {
+	t := &versus.Table{Ours: ours, Name: "durable", Title: "Durable writes: keys of 16 B, values of 100 B"}
 	for _, writers := range []int{1, 16, 64} {
-		t.cells = append(t.cells, versus.Cell(fmt.Sprintf("writers=%d", writers)))
+		t.Cells = append(t.Cells, versus.Cell(fmt.Sprintf("writers=%d", writers)))
 	}
-	t.goals = []versus.Goal{rate(1, goleveldb, t.cells...), rate(1, pebbleName, t.cells...)}
+	t.Goals = []versus.Goal{rate(1, goleveldb, t.Cells...), rate(1, pebbleName, t.Cells...)}
 	durable := usual
 	durable.sync = true
 	for _, c := range contenders() {
-		t.contenders = append(t.contenders, versus.Contender{Name: c.name, Module: c.module,
+		t.Contenders = append(t.Contenders, versus.Contender{Name: c.name, Module: c.module,
 			Setup: func(context.Context, versus.Cell) (versus.Runner, error) {
-				s, dir, err := openFresh(c, o.dir, durable)
+				s, dir, err := openFresh(c, o.Dir, durable)
 				return &durableRunner{runner: runner{store: s, remove: dir}}, err
 			}})
 	}

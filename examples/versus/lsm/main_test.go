@@ -26,7 +26,7 @@ func TestEverythingRuns(t *testing.T) {
 		t.Skip("half a minute")
 	}
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-quick", "-dir", t.TempDir()}, &out, io.Discard))
+	require.NoError(t, program().Run(t.Context(), []string{"-quick", "-dir", t.TempDir()}, &out, io.Discard))
 	for _, want := range []string{
 		"| op=fillrandom | flagship |", "| op=batch1000 | goleveldb |", "| op=scan | bbolt |", "| workload=E | badger |",
 		"| writers=64 | pebble |", "| badger-vlog |", "| flagship-vlog |", "keys lost",
@@ -66,7 +66,7 @@ func TestZipf(t *testing.T) {
 
 func TestWrongUseIsTold(t *testing.T) {
 	for _, args := range [][]string{{"surplus"}, {"-only", "("}, {"-keys", "3"}} {
-		err := run(t.Context(), args, io.Discard, io.Discard)
+		err := program().Run(t.Context(), args, io.Discard, io.Discard)
 		require.Error(t, err, strings.Join(args, " "))
 	}
 }

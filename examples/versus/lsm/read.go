@@ -26,18 +26,19 @@ const (
 	scan        = versus.Cell("op=scan")
 )
 
-func readTable(o *flags, name string, d data) table {
-	t := table{
-		name: name, cells: []versus.Cell{readrandom, readmissing, seek10, newiter, scan},
-		title: title("Reads, one goroutine, all cached", d),
-		goals: []versus.Goal{
+func readTable(o *session, name string, d data) *versus.Table {
+	t := &versus.Table{
+		Ours: ours,
+		Name: name, Cells: []versus.Cell{readrandom, readmissing, seek10, newiter, scan},
+		Title: title("Reads, one goroutine, all cached", d),
+		Goals: []versus.Goal{
 			cpu(0.7, pebbleName, readrandom), cpu(0.5, pebbleName, readmissing),
 			cpu(1, pebbleName, seek10, newiter), cpu(1.2, pebbleName, scan),
 		},
 	}
 	base := newBases(o, name, d)
 	for _, c := range contenders() {
-		t.contenders = append(t.contenders, versus.Contender{Name: c.name, Module: c.module,
+		t.Contenders = append(t.Contenders, versus.Contender{Name: c.name, Module: c.module,
 			Setup: func(context.Context, versus.Cell) (versus.Runner, error) {
 				dir, err := base.dir(c)
 				if err != nil {
@@ -51,7 +52,7 @@ func readTable(o *flags, name string, d data) table {
 				if err := r.warm(); err != nil {
 					return nil, errors.Join(err, s.Close())
 				}
-				settle(o)
+				settle(o.Quick)
 				return r, nil
 			}})
 	}

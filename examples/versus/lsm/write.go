@@ -18,16 +18,17 @@ const (
 	fillbatch  = versus.Cell("op=batch1000")
 )
 
-func writeTable(o *flags, name string, d data) table {
-	t := table{
-		name: name, ops: int64(d.keys), cells: []versus.Cell{fillrandom, overwrite, fillbatch},
-		title: title("Writes, one goroutine, not synced", d),
-		goals: []versus.Goal{cpu(1, pebbleName, fillrandom, overwrite, fillbatch)},
+func writeTable(o *session, name string, d data) *versus.Table {
+	t := &versus.Table{
+		Ours: ours,
+		Name: name, Ops: int64(d.keys), Cells: []versus.Cell{fillrandom, overwrite, fillbatch},
+		Title: title("Writes, one goroutine, not synced", d),
+		Goals: []versus.Goal{cpu(1, pebbleName, fillrandom, overwrite, fillbatch)},
 	}
 	base := newBases(o, name, d)
 	// bbolt rewrites pages where they are: it takes a minute for each sample.
 	for _, c := range named(ours, pebbleName, badgerName, goleveldb) {
-		t.contenders = append(t.contenders, versus.Contender{Name: c.name, Module: c.module,
+		t.Contenders = append(t.Contenders, versus.Contender{Name: c.name, Module: c.module,
 			Setup: func(_ context.Context, cell versus.Cell) (versus.Runner, error) {
 				r := &writeRunner{data: d}
 				var err error
@@ -36,7 +37,7 @@ func writeTable(o *flags, name string, d data) table {
 						r.store, err = c.open(r.remove, usual)
 					}
 				} else {
-					r.store, r.remove, err = openFresh(c, o.dir, usual)
+					r.store, r.remove, err = openFresh(c, o.Dir, usual)
 				}
 				return r, err
 			}})

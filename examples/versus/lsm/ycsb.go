@@ -20,24 +20,25 @@ import (
 // is written. As E is asked of a store in use, a fifth of the number of keys is
 // updated before each of its samples.
 
-func ycsbTable(o *flags, d data) table {
+func ycsbTable(o *session, d data) *versus.Table {
 	cell := func(name string) versus.Cell { return versus.Cell("workload=" + name) }
-	t := table{
-		name: "ycsb", title: title("YCSB, four goroutines, not synced", d),
-		goals: []versus.Goal{
+	t := &versus.Table{
+		Ours: ours,
+		Name: "ycsb", Title: title("YCSB, four goroutines, not synced", d),
+		Goals: []versus.Goal{
 			rate(1, pebbleName, cell("A"), cell("D"), cell("F")), rate(1.2, pebbleName, cell("C")),
 			rate(4, pebbleName, cell("E")), rate(1, badgerName, cell("E")),
 		},
 	}
 	for _, name := range []string{"A", "B", "C", "D", "E", "F"} {
-		t.cells = append(t.cells, cell(name))
+		t.Cells = append(t.Cells, cell(name))
 	}
-	base := newBases(o, t.name, d)
+	base := newBases(o, t.Name, d)
 	z := newZipf(d.keys)
 	for _, c := range contenders() {
 		shared := &ycsbStore{data: d, zipf: z}
 		shared.count.Store(uint64(d.keys))
-		t.contenders = append(t.contenders, versus.Contender{Name: c.name, Module: c.module,
+		t.Contenders = append(t.Contenders, versus.Contender{Name: c.name, Module: c.module,
 			Setup: func(_ context.Context, cell versus.Cell) (versus.Runner, error) {
 				dir, err := base.dir(c)
 				if err != nil {
