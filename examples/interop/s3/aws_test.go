@@ -20,10 +20,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// awsClient is the SDK with its defaults: checksums of all that is sent, and
-// compared with all that comes.
+// awsClient is the SDK with the defaults of its configuration: checksums of all
+// that is sent, and compared with all that comes.
 func awsClient(s *server, change ...func(*s3.Options)) *s3.Client {
 	return s3.New(s3.Options{Region: "us-east-1", BaseEndpoint: aws.String("http://" + s.addr), UsePathStyle: true,
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, "")}, change...)
 }
 

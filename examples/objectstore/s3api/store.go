@@ -28,8 +28,8 @@ type Store interface {
 	// Stat is Get without the content.
 	Stat(ctx context.Context, bucket, key, version string) (Object, error)
 	// Delete removes a version for good, or without one makes the object appear
-	// deleted. The Object is what was removed, or the new delete marker. What is
-	// not there is deleted without error, and with an Object without Key.
+	// deleted. The Object is what was removed, or the new delete marker; only a
+	// marker need be told of. What is not there is deleted without error.
 	Delete(ctx context.Context, bucket, key, version string) (Object, error)
 	// List returns current versions that are no delete markers.
 	List(ctx context.Context, bucket string, o ListOptions) (Page, error)
