@@ -161,12 +161,18 @@ func TestAcknowledgedObjectsSurviveKillAndLoss(t *testing.T) {
 func TestDirectoryBelongsToOneProcess(t *testing.T) {
 	dirs := drives(t)
 	c := launch(t, dirs)
-	second := command("--address", "127.0.0.1:0", dirs)
-	out, err := second.CombinedOutput()
-	rule(t, "F2", err != nil && second.ProcessState.ExitCode() == 1 && strings.Contains(string(out), "in use"), "%v: %s", err, out)
+	// One directory of several is enough.
+	mine := filepath.Join(filepath.Dir(dirs), "drive2")
+	for _, args := range [][]string{{dirs}, {drives(t), mine}} {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		second := exec.CommandContext(ctx, os.Args[0], append([]string{"--address", "127.0.0.1:0"}, args...)...)
+		second.Env = command().Env
+		out, err := second.CombinedOutput()
+		cancel()
+		rule(t, "F2", err != nil && second.ProcessState.ExitCode() == 1 && strings.Contains(string(out), "in use"), "%q: %v: %s", args, err, out)
+	}
 	c.ok("PUT", "/pets", "")
-	second = command("--address", c.addr, drives(t))
-	out, err = second.CombinedOutput()
+	out, err := command("--address", c.addr, drives(t)).CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "listen tcp "+c.addr)
 }

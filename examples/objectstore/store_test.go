@@ -266,6 +266,19 @@ func TestBucketIsNotRemovedUnderAWriter(t *testing.T) {
 	rule(t, "F5", code(err) == "NoSuchUpload", "an upload outlives its bucket: %v", err)
 }
 
+func TestBucketOfDeleteMarkersIsNotEmpty(t *testing.T) {
+	o := newObjects(t, erasuretest.NewMemFS())
+	ctx := t.Context()
+	require.NoError(t, o.CreateBucket(ctx, "pets"))
+	require.NoError(t, o.SetVersioning(ctx, "pets", s3api.Enabled))
+	marker, err := o.Delete(ctx, "pets", "tom", "")
+	require.NoError(t, err)
+	rule(t, "F5", code(o.DeleteBucket(ctx, "pets")) == "BucketNotEmpty", "a bucket with a delete marker is removed")
+	_, err = o.Delete(ctx, "pets", "tom", marker.VersionID)
+	require.NoError(t, err)
+	require.NoError(t, o.DeleteBucket(ctx, "pets"))
+}
+
 // Names that no drive can have are those of objects that are not there.
 func TestNamesThatCannotBe(t *testing.T) {
 	o := newObjects(t, erasuretest.NewMemFS())

@@ -54,7 +54,7 @@ func (w *world) listen() (dial func() net.Conn, stop func()) {
 }
 
 // head is a signed request up to its body, of which length is promised.
-func (w *world) head(method, target string, length int, headers ...string) string {
+func (w *world) head(method, target string, length int64, headers ...string) string {
 	r := w.request(method, target, "", headers...)
 	w.signer().Sign(r, sigv4.UnsignedPayload)
 	var b strings.Builder
