@@ -8,12 +8,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
@@ -77,12 +79,17 @@ func TestAWSUploadsAndDownloadsInParts(t *testing.T) {
 	_, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("pets")})
 	require.NoError(t, err)
 	data := content(3, 17<<20+5)
-	_, err = manager.NewUploader(c).Upload(ctx, &s3.PutObjectInput{Bucket: aws.String("pets"), Key: aws.String("large"), Body: bytes.NewReader(data)})
+	parts := transfermanager.New(c)
+	_, err = parts.UploadObject(ctx, &transfermanager.UploadObjectInput{Bucket: aws.String("pets"), Key: aws.String("large"), Body: bytes.NewReader(data)})
 	require.NoError(t, err)
-	into := manager.NewWriteAtBuffer(nil)
-	_, err = manager.NewDownloader(c).Download(ctx, into, &s3.GetObjectInput{Bucket: aws.String("pets"), Key: aws.String("large")})
+	into, err := os.Create(filepath.Join(t.TempDir(), "large"))
 	require.NoError(t, err)
-	require.True(t, bytes.Equal(data, into.Bytes()))
+	defer into.Close()
+	_, err = parts.DownloadObject(ctx, &transfermanager.DownloadObjectInput{Bucket: aws.String("pets"), Key: aws.String("large"), WriterAt: into})
+	require.NoError(t, err)
+	got, err := os.ReadFile(into.Name())
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(data, got))
 
 	upload, err := c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: aws.String("pets"), Key: aws.String("left")})
 	require.NoError(t, err)

@@ -23,7 +23,7 @@ func TestRcloneCopiesAndChecks(t *testing.T) {
 		"RCLONE_S3_SECRET_ACCESS_KEY=" + secretKey, "RCLONE_S3_ENDPOINT=http://" + s.addr, "AWS_CA_BUNDLE="}
 	run(t, env, rclone, "mkdir", ":s3:data")
 	run(t, env, rclone, "copy", tree(t, "internal/sim"), ":s3:data/sim")
-	s.lose(0, 3)
+	require.NoError(t, s.lose(0, 3))
 	run(t, env, rclone, "check", "--download", tree(t, "internal/sim"), ":s3:data/sim")
 
 	large := filepath.Join(t.TempDir(), "large")
@@ -49,17 +49,14 @@ func TestResticBackupSurvivesDrives(t *testing.T) {
 		require.Contains(t, run(t, env, restic, "check", "--read-data"), "no errors were found")
 	}
 	check()
-	done := make(chan struct{})
-	go func() { // while it is checked
-		defer close(done)
-		s.lose(1, 6)
-	}()
+	lost := make(chan error)
+	go func() { lost <- s.lose(1, 6) }() // while it is checked
 	check()
-	<-done
+	require.NoError(t, <-lost)
 	check()
 	run(t, env, restic, "backup", tree(t, "internal"))
 	t.Log(s.heal())
-	s.lose(0, 7)
+	require.NoError(t, s.lose(0, 7))
 	check()
 	target := t.TempDir()
 	run(t, env, restic, "restore", "latest", "--target", target)

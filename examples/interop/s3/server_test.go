@@ -3,6 +3,7 @@ package s3_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -100,11 +101,13 @@ func (s *server) stop() {
 	}
 }
 
-// lose deletes drives, with all that is on them.
-func (s *server) lose(places ...int) {
+// lose takes drives away at once, with all that is on them.
+func (s *server) lose(places ...int) (err error) {
 	for _, i := range places {
-		require.NoError(s.t, os.RemoveAll(s.drives[i]))
+		gone := s.drives[i] + ".gone"
+		err = errors.Join(err, os.Rename(s.drives[i], gone), os.RemoveAll(gone))
 	}
+	return err
 }
 
 // heal runs the command, to its end.
