@@ -203,7 +203,7 @@ func (s *server) greet(ctx context.Context, w io.Writer, addr net.Addr) {
 keys: %s
 try:
   %s -X PUT %s/photos
-  %s -T go.mod %s/photos/go.mod
+  %s -T go.mod -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' %s/photos/go.mod
   %s %s/photos/go.mod
   %s '%s/photos?list-type=2'
   go run ./examples/objectstore heal --address %s
