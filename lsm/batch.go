@@ -221,8 +221,9 @@ func (r *entries) next() (e entry, ok bool, err error) {
 
 func (r *entries) bytes() ([]byte, error) {
 	n, w := binary.Uvarint(r.rest)
-	if w <= 0 || n > uint64(len(r.rest)-w) {
-		return nil, fmt.Errorf("%w: a length leads past its end", errBatch)
+	// Places are counted from lengths as they are written here: see flat.
+	if padded := w > 1 && n>>(7*(w-1)) == 0; w <= 0 || padded || n > uint64(len(r.rest)-w) {
+		return nil, fmt.Errorf("%w: a length leads past its end, or has bytes too many", errBatch)
 	}
 	b := r.rest[w : w+int(n) : w+int(n)]
 	r.rest = r.rest[w+int(n):]

@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -31,6 +32,7 @@ type builder struct {
 	spans  *key.Fragments
 	values map[uint64]bool // files of the value log to copy out of
 	tick   func(n uint64)  // told of bytes written, for pacing
+	trace  *Event          // counts blocks and filters; nil: nobody asks
 
 	file    vfs.File
 	w       *table.Writer
@@ -121,7 +123,7 @@ func (b *builder) reference(kind key.Kind, value []byte) ([]byte, error) {
 	}
 	p, err := vlog.ParsePointer(body)
 	if err != nil {
-		return nil, corrupt(err)
+		return nil, err
 	}
 	if b.values[p.File] {
 		if p, err = b.db.moveValue(p); err != nil {
@@ -144,7 +146,7 @@ const valueOverhead = 6
 func (d *DB) moveValue(p vlog.Pointer) (vlog.Pointer, error) {
 	v, err := d.values.Read(p, nil)
 	if err != nil {
-		return p, corrupt(err)
+		return p, err
 	}
 	d.valuesMu.Lock()
 	defer d.valuesMu.Unlock()
@@ -188,6 +190,7 @@ func (b *builder) cut(next []byte) error {
 	if len(spans) > 0 || b.lasting {
 		b.expires = 0
 	}
+	b.trace.built(p, b.db.opts.BitsPerKey > 0)
 	t := manifest.Table{
 		Num: b.num, Level: b.level, Size: p.Size, Entries: p.Entries, Deletes: p.Deletes, RangeDeletes: p.RangeDeletes,
 		Smallest: slices.Clone(p.Smallest), Largest: slices.Clone(p.Largest), MinSeq: p.MinSeq, MaxSeq: p.MaxSeq,
@@ -196,7 +199,7 @@ func (b *builder) cut(next []byte) error {
 	for _, ref := range b.refs {
 		t.Values = append(t.Values, ref)
 	}
-	slices.SortFunc(t.Values, func(x, y manifest.ValueRef) int { return cmpUint(x.File, y.File) })
+	slices.SortFunc(t.Values, func(x, y manifest.ValueRef) int { return cmp.Compare(x.File, y.File) })
 	b.out[len(b.out)-1] = t
 	b.lower = next
 	return nil
@@ -216,9 +219,6 @@ func (b *builder) spansOf(lower, upper []byte) []key.Span {
 	}
 	return out
 }
-
-// finish ends the last table; upper is where the range ends.
-func (b *builder) finish(upper []byte) error { return b.cut(upper) }
 
 // remove deletes everything that was written, after a failure.
 func (b *builder) remove() {

@@ -16,12 +16,14 @@ import (
 //	batch 3            |lock: 11-12, log|    insert 11 12     |visible=12
 //
 // Whoever wants its batch durable asks the log for a sync afterwards, one sync
-// serving all who wait (internal/wal).
+// serving all who wait (internal/wal); where everybody does, they come as a group
+// (group.go).
 type pipeline struct {
 	// mu is the short lock: sequence numbers, the log, the end of the value log,
 	// and which memtable is written to.
 	mu      sync.Mutex
 	nextSeq uint64
+	records [][]byte // memory for writeLog
 
 	order sync.Mutex
 	queue []*commit // in the order of sequence numbers; done ones are at the front only for a moment
@@ -35,6 +37,7 @@ type commit struct {
 	logSeq  uint64
 	payload []byte // what is inserted: the batch, or its copy with pointers
 	split   []byte // memory for the copy
+	turn    chan turn
 
 	used     bool
 	inserted bool
@@ -71,8 +74,9 @@ func (p *pipeline) leave(c *commit, visible func(seq uint64)) {
 
 // Apply makes the writes of b, all of them or none. When it returns nil they are
 // visible, and as durable as Options.SyncWrites and Batch.Sync ask for. With
-// [ErrNoSpace] nothing is written and the batch may be applied again. Safe
-// for concurrent use, each batch by one goroutine.
+// [ErrNoSpace] nothing is written and the batch may be applied again. A durable
+// batch makes all earlier ones durable, even when it is empty. Safe for
+// concurrent use, each batch by one goroutine.
 func (d *DB) Apply(b *Batch) error {
 	switch {
 	case b.err != nil:
@@ -81,10 +85,20 @@ func (d *DB) Apply(b *Batch) error {
 		return ErrBatchUsed
 	case b.db != d:
 		return fmt.Errorf("lsm: batch of another store")
+	case b.count == 0 && (b.Sync || d.opts.SyncWrites):
+		return d.Sync()
 	case b.count == 0:
 		return d.writable()
 	}
-	if err := d.commit(b); err != nil {
+	large := b.room > d.opts.MemTableSize/2
+	if d.opts.SyncWrites && !large {
+		if err := d.commitSynced(b); err != nil {
+			return err
+		}
+		d.afterWrite()
+		return nil
+	}
+	if err := d.commit(b, large); err != nil {
 		return err
 	}
 	if b.Sync || d.opts.SyncWrites {
@@ -97,30 +111,35 @@ func (d *DB) Apply(b *Batch) error {
 }
 
 // commit takes b through the pipeline.
-func (d *DB) commit(b *Batch) error {
-	large := b.room > d.opts.MemTableSize/2
+func (d *DB) commit(b *Batch, large bool) error {
 	d.pipe.mu.Lock()
-	if err := d.prepare(b, large); err != nil {
-		d.pipe.mu.Unlock()
-		return err
-	}
-	b.used = true
-	d.pipe.enter(&b.commit)
+	err := d.prepare(b, large)
 	d.pipe.mu.Unlock()
-	var err error
-	if !large {
+	switch {
+	case err != nil:
+		return err
+	case large:
+		d.pipe.leave(&b.commit, d.visible.Store)
+		return nil
+	}
+	return d.place(b, nil)
+}
+
+// place inserts b into its memtable and makes it visible; a batch that could not be
+// made durable for why is only let go.
+func (d *DB) place(b *Batch, why error) error {
+	err := why
+	if err == nil {
 		if err = b.mem.insert(b.payload); err != nil {
 			// The room was reserved: this is a mistake of the store's own.
 			err = d.fail(fmt.Errorf("lsm: inserting a batch: %w", err))
 		}
-		b.mem.reserved.Add(-int64(b.room))
 	}
+	b.mem.reserved.Add(-int64(b.room))
 	d.pipe.leave(&b.commit, d.visible.Store)
-	if !large {
-		// Only now may a flush begin. Before, a snapshot could be taken that does
-		// not see this batch, and needs what the batch has overwritten.
-		b.mem.writers.Done()
-	}
+	// Only now may a flush begin. Before, a snapshot could be taken that does
+	// not see this batch, and needs what the batch has overwritten.
+	b.mem.writers.Done()
 	return err
 }
 
@@ -129,36 +148,69 @@ func (d *DB) prepare(b *Batch, large bool) error {
 	if err := d.makeRoom(b.room, large); err != nil {
 		return err
 	}
+	if err := d.writeLog(b); err != nil {
+		return err
+	}
+	if !large {
+		d.admit(b)
+		return nil
+	}
+	if b.large == 0 {
+		b.data = nil // the memtable keeps it
+	} else {
+		b.split = nil
+	}
+	if err := d.pushFlat(b.payload); err != nil {
+		return err
+	}
+	b.used = true
+	d.pipe.enter(&b.commit)
+	return nil
+}
+
+// writeLog gives batches their sequence numbers and their places in the log, all of
+// them or none.
+func (d *DB) writeLog(group ...*Batch) error {
 	seq := d.pipe.nextSeq
-	b.seal(seq)
-	b.payload = b.data
-	if b.large > 0 {
-		if err := d.separate(b); err != nil {
-			return err
+	records := d.pipe.records[:0]
+	for _, b := range group {
+		b.seal(seq)
+		b.payload = b.data
+		if b.large > 0 {
+			if err := d.separate(b); err != nil {
+				return err
+			}
 		}
+		records = append(records, b.payload)
+		seq += uint64(b.count)
+		b.last = seq - 1
 	}
 	if d.log != nil {
-		var err error
-		if b.logSeq, err = d.log.Append(b.payload); err != nil {
+		last, err := d.log.Append(records...)
+		if err != nil {
 			return d.writeError(fmt.Errorf("lsm: writing the log: %w", err))
 		}
-	}
-	d.stats.logged.Add(uint64(len(b.payload)))
-	d.pipe.nextSeq = seq + uint64(b.count)
-	b.last = d.pipe.nextSeq - 1
-	if large {
-		if b.large == 0 {
-			b.data = nil // the memtable keeps it
-		} else {
-			b.split = nil
+		for i, b := range group {
+			b.logSeq = last - uint64(len(group)-1-i)
 		}
-		return d.pushFlat(b.payload)
 	}
+	for _, r := range records {
+		d.stats.logged.Add(uint64(len(r)))
+	}
+	clear(records)
+	d.pipe.records = records
+	d.pipe.nextSeq = seq
+	return nil
+}
+
+// admit lets b, which is in the log, into the memtable and the queue.
+func (d *DB) admit(b *Batch) {
+	b.used = true
 	b.mem = d.mutable
 	b.mem.used = true
 	b.mem.reserved.Add(int64(b.room))
 	b.mem.writers.Add(1)
-	return nil
+	d.pipe.enter(&b.commit)
 }
 
 // makeRoom returns when a batch may be written: there is a memtable with room for
@@ -182,7 +234,7 @@ func (d *DB) makeRoom(room int, large bool) error {
 
 // rotate makes the memtable immutable, and begins another. Under pipe.mu.
 func (d *DB) rotate() {
-	m := newMemtable(d.arenas.get(d.opts.MemTableSize), d.order, d.opts.BitsPerKey)
+	m := newMemtable(d.opts.MemTableSize, d.order, d.opts.BitsPerKey)
 	m.free = d.freeMemtable
 	d.mu.Lock()
 	d.markMemtable(m)
@@ -199,9 +251,6 @@ func (d *DB) rotate() {
 
 // freeMemtable is called when nobody reads m any more.
 func (d *DB) freeMemtable(m *memtable) {
-	if m.arena != nil {
-		d.arenas.put(m)
-	}
 	d.liveValues.drop(m)
 }
 

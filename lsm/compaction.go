@@ -25,7 +25,7 @@ func (d *DB) compact(p *compact.Plan) error {
 		d.liveValues.hold(p, d.values.Head())
 		defer d.liveValues.drop(p)
 	}
-	edit := &manifest.Edit{}
+	edit, done := &manifest.Edit{}, Event{Kind: EventCompaction, Job: p.Reason, Level: p.Level, Target: p.Target}
 	for _, t := range p.Inputs {
 		edit.Removed = append(edit.Removed, manifest.Removed{Level: p.Level, Num: t.Num})
 	}
@@ -40,31 +40,31 @@ func (d *DB) compact(p *compact.Plan) error {
 			edit.Added = append(edit.Added, moved)
 		}
 	case !p.Drop:
-		if edit.Added, err = d.rewrite(state.version, p); err != nil {
+		if edit.Added, err = d.rewrite(state.version, p, &done); err != nil {
 			return err
 		}
 	}
 	if err := d.installEdit(edit, 0); err != nil {
 		return err
 	}
+	added := pointers(edit.Added)
 	if !p.Move && p.Level != p.Target {
-		var after int64
-		for i := range edit.Added {
-			after += valueBytes([]*compact.Table{&edit.Added[i]})
-		}
-		d.churn.met(valueBytes(p.Inputs)+valueBytes(p.Overlaps), after)
+		d.churn.met(valueBytes(p.Inputs)+valueBytes(p.Overlaps), valueBytes(added))
 	}
 	d.stats.compactions.Add(1)
-	in, out := compact.Size(p.Inputs)+compact.Size(p.Overlaps), uint64(0)
-	for _, t := range edit.Added {
-		out += t.Size
+	done.Inputs, done.Outputs = numbers(p.Inputs, p.Overlaps), numbers(added)
+	if !p.Move && !p.Drop {
+		done.Read, done.Written = compact.Size(p.Inputs)+compact.Size(p.Overlaps), compact.Size(added)
 	}
-	if p.Move || p.Drop {
-		in, out = 0, 0
-	}
-	d.event(Event{Kind: EventCompaction, Job: p.Reason, Level: p.Level, Target: p.Target,
-		Inputs: numbers(p.Inputs, p.Overlaps), Outputs: numbersOf(edit.Added), Read: in, Written: out})
+	d.event(done)
 	return nil
+}
+
+func pointers(tables []manifest.Table) (out []*manifest.Table) {
+	for i := range tables {
+		out = append(out, &tables[i])
+	}
+	return out
 }
 
 func numbers(groups ...[]*compact.Table) (out []uint64) {
@@ -76,16 +76,10 @@ func numbers(groups ...[]*compact.Table) (out []uint64) {
 	return out
 }
 
-func numbersOf(tables []manifest.Table) (out []uint64) {
-	for _, t := range tables {
-		out = append(out, t.Num)
-	}
-	return out
-}
-
 // rewrite merges the tables of a plan, in several ranges of keys side by side when
-// they are many, and returns the new tables, durable.
-func (d *DB) rewrite(v *version, p *compact.Plan) ([]manifest.Table, error) {
+// they are many, and returns the new tables, durable. It counts what was touched
+// if somebody is told.
+func (d *DB) rewrite(v *version, p *compact.Plan, done *Event) ([]manifest.Table, error) {
 	d.mu.Lock()
 	snapshots := d.snapshots.all()
 	d.mu.Unlock()
@@ -105,6 +99,9 @@ func (d *DB) rewrite(v *version, p *compact.Plan) ([]manifest.Table, error) {
 			upper = bounds[i]
 		}
 		parts[i] = &builder{db: d, level: p.Target, values: p.Values, tick: d.pace}
+		if d.opts.OnEvent != nil {
+			parts[i].trace = new(Event)
+		}
 		part := func() { errs[i] = d.rewritePart(v, p, parts[i], snapshots, lower, upper) }
 		if d.opts.Schedule != nil || len(parts) == 1 {
 			part()
@@ -119,6 +116,7 @@ func (d *DB) rewrite(v *version, p *compact.Plan) ([]manifest.Table, error) {
 			err = errs[i]
 		}
 		out = append(out, b.out...)
+		done.add(b.trace)
 	}
 	if err == nil && p.Values != nil {
 		err = d.values.Sync()
@@ -157,7 +155,7 @@ func (d *DB) rewritePart(v *version, p *compact.Plan, b *builder, snapshots []ui
 	var spans []key.Span
 	for _, run := range runs {
 		c := new(levelCursor)
-		c.init(v, run, true, nil)
+		c.init(v, run, true, b.trace.read())
 		sources = append(sources, source{cur: c})
 		for _, t := range run {
 			r, err := t.reader()
@@ -175,10 +173,10 @@ func (d *DB) rewritePart(v *version, p *compact.Plan, b *builder, snapshots []ui
 	r := d.newRetain(&m, snapshots, f)
 	below := &belowCheck{v: v, level: p.Target}
 	r.bottom = below.free
-	newest := newestOfStripe(r)
+	newest, view := newestOfStripe(r), v.view()
 	b.spans = f
 	b.keep = func(s key.Span) bool {
-		return newest(s) && !(r.lowest(s.Seq) && p.Target > 0 && !v.below(p.Target, s.Start, s.End))
+		return newest(s) && !(r.lowest(s.Seq) && p.Target > 0 && !view.Below(p.Target, s.Start, s.End))
 	}
 	return d.pour(r, b, lower, upper)
 }
@@ -200,18 +198,6 @@ func (v *version) pick(level int, tables []*compact.Table) (out []*tableFile) {
 		}
 	}
 	return out
-}
-
-// below reports whether a level after level may hold user keys from start to end.
-func (v *version) below(level int, start, end []byte) bool {
-	for _, tables := range v.levels[level+1:] {
-		for _, t := range tables {
-			if v.order.CompareUser(key.UserKey(t.Smallest), end) <= 0 && v.order.CompareUser(start, key.UserKey(t.Largest)) <= 0 {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // belowCheck tells, for user keys in ascending order, whether the levels after

@@ -24,11 +24,11 @@ type DB struct {
 	values *vlog.Log
 	tables *tables
 	cache  *table.Cache
-	arenas arenas
 	limit  *limiter // of what compactions write; nil: none
 
 	// The way of a write: see commit.go.
 	pipe      pipeline
+	groups    groups
 	visible   atomic.Uint64 // the newest sequence number that readers see
 	mutable   *memtable     // under pipe.mu
 	slow      atomic.Bool   // writes must ask stall first
@@ -77,7 +77,7 @@ func (d *DB) GetTo(dst, k []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	defer d.release(state)
+	defer state.unref()
 	return d.get(state, dst, k, d.visible.Load(), ^uint64(0), nil)
 }
 
@@ -88,7 +88,7 @@ func (d *DB) GetAt(k []byte, ts uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer d.release(state)
+	defer state.unref()
 	return d.get(state, nil, k, d.visible.Load(), ts, nil)
 }
 
@@ -140,7 +140,7 @@ func (d *DB) writable() error {
 // fail ends writing (rule L9): what the disk holds is not known any more, and
 // only opening the store again tells. The first reason stays.
 func (d *DB) fail(err error) error {
-	err = fmt.Errorf("%w until it is opened again: %w", ErrReadOnly, corrupt(err))
+	err = fmt.Errorf("%w until it is opened again: %w", ErrReadOnly, err)
 	if d.failure.CompareAndSwap(nil, &err) {
 		d.opts.Logger.Error("lsm: failed", "dir", d.dir, "err", err)
 	}
@@ -181,11 +181,16 @@ func (d *DB) Close() error {
 	for d.jobs.running() > 0 {
 		d.changed.Wait()
 	}
-	state := d.state.Swap(nil)
+	state, mems := d.state.Swap(nil), d.mems
+	d.mems = nil
 	d.liveValues.stop()
 	d.mu.Unlock()
 	d.pipe.mu.Unlock()
 	d.jobs.workers.Wait()
+	for _, m := range mems {
+		m.writers.Wait() // batches that were in the log before Close
+		m.unref()
+	}
 
 	var errs []error
 	if d.log != nil && failed == nil && !d.opts.ReadOnly {
@@ -203,7 +208,7 @@ func (d *DB) Close() error {
 			errs = append(errs, err)
 		}
 	}
-	return corrupt(errors.Join(errs...))
+	return errors.Join(errs...)
 }
 
 // closeMark vouches for the values that the log points to: all are durable.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -318,4 +319,27 @@ func maps(a, b model) bool {
 		}
 	}
 	return true
+}
+
+// TestEmptyDurableBatchIsASync: a batch of nothing that asks to be durable makes
+// what came before it so, values too.
+func TestEmptyDurableBatchIsASync(t *testing.T) {
+	for _, syncWrites := range []bool{false, true} {
+		fs := vfs.NewMem()
+		o := small(fs, nil)
+		o.ValueThreshold = 100
+		db := openTest(t, "db", o)
+		m := model{"a": "1", "b": strings.Repeat("2", 500)}
+		put(t, db, "a="+m["a"], "b="+m["b"])
+		b := db.NewBatch()
+		b.Sync = !syncWrites
+		db.opts.SyncWrites = syncWrites
+		b.DeleteRange([]byte("z"), []byte("a")) // of no keys
+		require.NoError(t, db.Apply(b))
+		after := openTest(t, "db", small(fs.CrashClone(nil), nil))
+		m.check(t, "L4", after)
+		require.NoError(t, after.Close())
+		require.NoError(t, db.Close())
+		require.ErrorIs(t, db.Apply(b), ErrClosed)
+	}
 }

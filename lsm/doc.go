@@ -85,7 +85,8 @@
 // commit pipeline (commit.go): under a short lock it waits for room in the
 // memtable, gets its sequence number, appends large values to the value log and
 // the batch to the write-ahead log. The same bytes are then inserted into the
-// memtable's skiplist, beside other batches, and made visible in order. A full
+// memtable's skiplist, beside other batches, and made visible in order; where every
+// write is synced, writers come as groups, and insert after the sync (group.go). A full
 // memtable becomes immutable; a flush (flush.go) merges the immutable ones,
 // leaves out what nobody can see (retain.go), writes tables (build.go) and makes
 // them part of the store with an edit of the manifest, after which the log gives
@@ -116,8 +117,8 @@
 // # Reading order
 //
 //	options.go, errors.go           what can be asked for, what can go wrong
-//	batch.go, commit.go, separate.go, put.go   the way of a write
-//	memtable.go, flat.go            where it goes first
+//	batch.go, commit.go, group.go, separate.go, put.go   the way of a write
+//	memtable.go, arena.go, flat.go, radix.go   where it goes first
 //	db.go, readstate.go, get.go     the store, and the way of a read
 //	merge.go, levelcursor.go, iterator.go, iteratevisible.go, snapshot.go
 //	version.go, tables.go           which tables there are

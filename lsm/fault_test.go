@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -118,13 +119,21 @@ func TestSyncThatFailsIsNoAcknowledgement(t *testing.T) {
 // TestStallsAreBoundedAndReported: writers that are too fast wait for flushes and
 // compactions, and go on.
 func TestStallsAreBoundedAndReported(t *testing.T) {
-	o := small(vfs.NewMem(), nil)
+	fs := vfs.NewMem()
+	o := small(fs, nil)
 	o.NumMemtables, o.L0Stop = 2, 3
+	// The first flush waits for the stall that it causes.
+	stalled := make(chan struct{})
+	fs.Inject(vfs.Fault{
+		Kind: vfs.OpSync, Match: func(op vfs.Op) bool { return strings.HasSuffix(op.Name, ".sst") }, Block: func() { <-stalled },
+	})
 	var begun, ended int
 	o.OnEvent = func(e Event) {
 		switch e.Kind {
 		case EventStallBegin:
-			begun++
+			if begun++; begun == 1 {
+				close(stalled)
+			}
 		case EventStallEnd:
 			ended++
 		}
@@ -166,4 +175,34 @@ func TestValueLogIsBounded(t *testing.T) {
 	db = openTest(t, "db", o)
 	m.check(t, "L4", db)
 	require.NoError(t, db.Close())
+}
+
+// TestRoomIsSeenAtOnce: a job that began on the full disk fails, and whoever calls
+// when there is room again is not told of it.
+func TestRoomIsSeenAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := vfs.NewMem()
+		db := openTest(t, "db", small(fs, nil))
+		begun, room := make(chan bool), make(chan bool)
+		fs.Inject(vfs.Fault{
+			Kind: vfs.OpWrite, Match: func(op vfs.Op) bool { return strings.HasSuffix(op.Name, ".sst") }, Err: vfs.ErrNoSpace,
+			Block: func() { close(begun); <-room },
+		})
+		m := model{}
+		for i := range 60 {
+			k, v := fmt.Sprintf("k%02d", i), fmt.Sprint(i, strings.Repeat(".", 1500))
+			put(t, db, k+"="+v)
+			m[k] = v
+		}
+		<-begun
+		flushed := make(chan error)
+		go func() { flushed <- db.Flush() }()
+		synctest.Wait() // for Flush to wait for the job
+		close(room)
+		if err := <-flushed; err != nil {
+			t.Errorf("RULE L8: there was room when Flush was called, and it said: %v", err)
+		}
+		m.check(t, "L8", db)
+		require.NoError(t, db.Close())
+	})
 }

@@ -19,6 +19,7 @@ type flat struct {
 	order   key.Order
 	data    []byte
 	entries []flatEntry
+	spare   []flatEntry // what sort works with
 }
 
 // flatEntry has no pointers: the garbage collector does not look at it.
@@ -41,6 +42,7 @@ func newFlatMemtable(order key.Order, batches ...[]byte) (*memtable, error) {
 		}
 	}
 	m.flat.sort()
+	m.flat.spare = nil
 	return m, nil
 }
 
@@ -86,12 +88,13 @@ func (f *flat) add(data []byte, spans *spanList, keep bool) error {
 }
 
 // grown returns s with room for n more. It grows in larger steps than append does
-// with large slices, which would copy a replayed log five times over.
+// with large slices, which would copy a replayed log five times over; and unlike
+// slices.Grow it leaves memory alone that is fresh from the system.
 func grown[T any](s []T, n int) []T {
 	if cap(s)-len(s) >= n {
 		return s
 	}
-	return slices.Grow(s, max(n, 3*len(s)))
+	return append(make([]T, 0, len(s)+max(n, 3*len(s))), s...)
 }
 
 func uvarintLen(n int) int {
@@ -136,15 +139,27 @@ func (f *flat) sort() {
 		e := &f.entries[i]
 		e.prefix = prefixOf(f.order.Bare(f.user(*e))[len(common):])
 	}
-	slices.SortFunc(f.entries, func(a, b flatEntry) int {
-		if a.prefix != b.prefix {
-			return cmp.Compare(a.prefix, b.prefix)
+	if len(f.entries) < radixFrom {
+		slices.SortFunc(f.entries, f.compare)
+		return
+	}
+	f.entries, f.spare = byPrefix(f.entries, f.spare)
+	for from, to := 0, 0; from < len(f.entries); from = to {
+		for to = from + 1; to < len(f.entries) && f.entries[to].prefix == f.entries[from].prefix; {
+			to++
 		}
-		if c := f.order.CompareUser(f.user(a), f.user(b)); c != 0 {
-			return c
-		}
-		return cmp.Compare(b.trailer, a.trailer) // newest first
-	})
+		slices.SortFunc(f.entries[from:to], f.compare)
+	}
+}
+
+func (f *flat) compare(a, b flatEntry) int {
+	if a.prefix != b.prefix {
+		return cmp.Compare(a.prefix, b.prefix)
+	}
+	if c := f.order.CompareUser(f.user(a), f.user(b)); c != 0 {
+		return c
+	}
+	return cmp.Compare(b.trailer, a.trailer) // newest first
 }
 
 func (f *flat) user(e flatEntry) []byte { return f.data[e.key:e.end:e.end] }

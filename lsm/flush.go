@@ -45,14 +45,11 @@ func (d *DB) flush(mems []*memtable) error {
 	for _, m := range mems {
 		m.unref()
 	}
-	in, out := int64(0), int64(0)
+	in := int64(0)
 	for _, m := range mems {
 		in += m.values
 	}
-	for i := range tables {
-		out += valueBytes([]*manifest.Table{&tables[i]})
-	}
-	d.churn.met(in, out)
+	d.churn.met(in, valueBytes(pointers(tables)))
 	d.stats.flushes.Add(1)
 	if d.log != nil {
 		if err := d.log.TruncateFront(logFirst); err != nil {
@@ -102,7 +99,7 @@ func (d *DB) newRetain(in key.Cursor, snapshots []uint64, spans *key.Fragments) 
 func (d *DB) pour(r *retain, b *builder, lower, upper []byte) error {
 	b.lower = lower
 	if err := r.first(lower); err != nil {
-		return corrupt(err)
+		return err
 	}
 	for n := 0; ; n++ {
 		if n&0x3ff == 0 && b.ended() {
@@ -110,10 +107,10 @@ func (d *DB) pour(r *retain, b *builder, lower, upper []byte) error {
 		}
 		user, trailer, value, ok, err := r.entry()
 		if err != nil {
-			return corrupt(err)
+			return err
 		}
 		if !ok || upper != nil && d.order.CompareUser(user, upper) >= 0 {
-			return b.finish(upper)
+			return b.cut(upper)
 		}
 		if err := b.add(user, trailer, value); err != nil {
 			return err

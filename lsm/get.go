@@ -36,7 +36,7 @@ func (d *DB) get(s *readState, dst, k []byte, seq, ts uint64, tr *Trace) (v []by
 	if err == nil {
 		v, err = d.answer(s, dst, k, seq, trailer, value, found)
 	} else {
-		v, err = dst, corrupt(err)
+		v = dst
 	}
 	lookups.Put(l)
 	return v, err
@@ -157,11 +157,7 @@ func (d *DB) resolve(dst []byte, kind key.Kind, raw []byte) ([]byte, error) {
 	}
 	p, err := vlog.ParsePointer(raw)
 	if err != nil {
-		return dst, corrupt(err)
+		return dst, err
 	}
-	v, err := d.values.Read(p, dst)
-	if err != nil {
-		return dst, corrupt(err)
-	}
-	return v, nil
+	return d.values.Read(p, dst)
 }

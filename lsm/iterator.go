@@ -108,7 +108,7 @@ func (d *DB) newIterator(state *readState, owned bool, seq uint64, o *IterOption
 	if v.spans != nil {
 		it.spans = append(it.spans, v.spans)
 	}
-	runs := v.runs()
+	runs := v.sorted
 	if cap(it.levels) < len(runs) {
 		it.levels = make([]levelCursor, len(runs))
 	}
@@ -346,7 +346,7 @@ func (it *Iterator) Close() error {
 		err = cerr
 	}
 	if it.owned {
-		it.db.release(it.state)
+		it.state.unref()
 	}
 	clear(it.spans)
 	clear(it.lists)

@@ -21,10 +21,13 @@ type jobs struct {
 	flushing bool
 	plans    []*compact.Plan // running
 	paused   int
+	begun    uint64 // jobs so far: they are numbered
 	workers  sync.WaitGroup
 	// err is why the last job failed when trying again may help: the disk is
-	// full. The next write that depends on a job tries again, and is told.
-	err error
+	// full; failed is its number. Who waits for a job is told of one that began
+	// later than the wait, for only that has seen the disk as it is now.
+	err    error
+	failed uint64
 	// step is held by who runs a job of Schedule.
 	step sync.Mutex
 }
@@ -40,6 +43,7 @@ func (j *jobs) running() int {
 // job is one unit of background work.
 type job struct {
 	name string
+	num  uint64
 	mems []*memtable   // of a flush
 	plan *compact.Plan // of a compaction
 }
@@ -120,6 +124,8 @@ func (d *DB) garbageFiles() map[uint64]bool {
 
 // begin marks j as running, and end as done. Under d.mu.
 func (d *DB) begin(j *job) {
+	d.jobs.begun++
+	j.num = d.jobs.begun
 	if j.plan != nil {
 		d.jobs.plans = append(d.jobs.plans, j.plan)
 	} else {
@@ -192,13 +198,13 @@ func (d *DB) run(j *job) error {
 	}
 	switch {
 	case err == nil:
-		d.setJobErr(nil)
+		d.setJobErr(j, nil)
 	case errors.Is(err, errAborted):
 		if why := d.failure.Load(); why != nil {
 			err = *why
 		}
 	case errors.Is(err, vfs.ErrNoSpace) && d.failure.Load() == nil:
-		d.setJobErr(err)
+		d.setJobErr(j, err)
 		d.opts.Logger.Warn("lsm: no space", "dir", d.dir, "job", j.name, "err", err)
 	default:
 		err = d.fail(err)
@@ -209,10 +215,10 @@ func (d *DB) run(j *job) error {
 
 var errAborted = errors.New("lsm: job ended early, the store is being closed")
 
-func (d *DB) setJobErr(err error) {
+func (d *DB) setJobErr(j *job, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.jobs.err = err
+	d.jobs.err, d.jobs.failed = err, j.num
 }
 
 // afterWrite lets Options.Schedule run a job.
@@ -257,12 +263,12 @@ func (d *DB) runHere(j *job) error {
 // more. It is called, and returns, with d.mu held. With Options.Schedule it runs
 // jobs meanwhile, and without progress is left to who else runs them.
 func (d *DB) wait(done func() bool) error {
-	d.jobs.err = nil
+	since := d.jobs.begun
 	for !done() {
 		if err := d.failure.Load(); err != nil {
 			return *err
 		}
-		if d.jobs.err != nil {
+		if d.jobs.err != nil && d.jobs.failed > since {
 			return d.jobs.err
 		}
 		// What could not begin when the last job ended may be able to now: a reader

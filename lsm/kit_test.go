@@ -8,9 +8,7 @@ import (
 
 	"github.com/flagship-go/flagship/lsm"
 	"github.com/flagship-go/flagship/lsm/lsmtest"
-	"github.com/flagship-go/flagship/lsm/manifest"
 	"github.com/flagship-go/flagship/lsm/table"
-	"github.com/flagship-go/flagship/lsm/vlog"
 )
 
 // How much the kit tries; 0 is what takes some seconds. A night's run:
@@ -119,18 +117,12 @@ func openKit(o lsmtest.Options) (lsmtest.Store, error) {
 // kitDamage says whether an error reports damage, and of which file.
 func kitDamage(err error) (string, int64, bool) {
 	var damage *lsm.CorruptError
-	var ofTable *table.VersionError
-	var ofValues *vlog.VersionError
-	var ofManifest *manifest.VersionError
+	var newer *lsm.VersionError
 	switch {
 	case errors.As(err, &damage):
 		return damage.File, damage.Offset, true
-	case errors.As(err, &ofTable):
-		return ofTable.File, 0, true
-	case errors.As(err, &ofValues):
-		return ofValues.File, 0, true
-	case errors.As(err, &ofManifest):
-		return ofManifest.File, 0, true
+	case errors.As(err, &newer):
+		return newer.File, 0, true
 	}
 	return "", 0, false
 }

@@ -38,7 +38,7 @@ func (c *levelCursor) enter(i int) bool {
 		return false
 	}
 	if c.scan {
-		c.cur = r.NewScan()
+		c.cur = r.NewScan(c.tr)
 	} else {
 		c.cur = r.NewCursor(c.tr)
 	}
@@ -50,7 +50,7 @@ func (c *levelCursor) leave() {
 		return
 	}
 	if err := c.cur.Err(); err != nil && c.err == nil {
-		c.err = corrupt(err)
+		c.err = err
 	}
 	c.cur.Close()
 	c.cur = nil
@@ -128,7 +128,7 @@ func (c *levelCursor) Value() []byte { return c.cur.Value() }
 
 func (c *levelCursor) Err() error {
 	if c.err == nil && c.cur != nil {
-		return corrupt(c.cur.Err())
+		return c.cur.Err()
 	}
 	return c.err
 }

@@ -121,7 +121,7 @@ func (d *DB) dropMemtables(edit *manifest.Edit, gone []*memtable) error {
 			return err
 		}
 	}
-	if err := d.installEdit(edit, max(len(gone), 0)); err != nil {
+	if err := d.installEdit(edit, len(gone)); err != nil {
 		return err
 	}
 	for _, m := range gone {
@@ -150,7 +150,7 @@ func (d *DB) Verify() (err error) {
 			return err
 		}
 		if err := r.Verify(); err != nil {
-			return corrupt(err)
+			return err
 		}
 		if len(t.Values) > 0 {
 			if buf, err = d.verifyValues(r, buf); err != nil {
@@ -163,7 +163,7 @@ func (d *DB) Verify() (err error) {
 
 // verifyValues reads the values that a table points to.
 func (d *DB) verifyValues(r *table.Reader, buf []byte) ([]byte, error) {
-	c := r.NewScan()
+	c := r.NewScan(nil)
 	defer c.Close()
 	for k := c.First(); k != nil; k = c.Next() {
 		kind := key.KindOf(key.TrailerOf(k))
@@ -175,12 +175,13 @@ func (d *DB) verifyValues(r *table.Reader, buf []byte) ([]byte, error) {
 			return buf, err
 		}
 	}
-	return buf, corrupt(c.Err())
+	return buf, c.Err()
 }
 
 // Checkpoint writes a copy of the store as it is now to dir, which must not exist
-// or be empty, and which Open opens then. It flushes first. Writes go on
-// meanwhile, and may or may not be in the copy.
+// or be empty, and which Open opens then. It flushes first, hence a read-only store
+// must hold nothing in its log. Writes go on meanwhile, and may or may not be in
+// the copy.
 func (d *DB) Checkpoint(dir string) error {
 	if d.opts.InMemory {
 		return errors.New("lsm: a store in memory has no checkpoint")
@@ -198,25 +199,24 @@ func (d *DB) Checkpoint(dir string) error {
 		return err
 	}
 	defer state.unref()
+	if d.opts.ReadOnly && (len(state.mems) > 1 || d.mutable.used) {
+		return fmt.Errorf("lsm: checkpoint to %s: %s is read-only and has writes in its log; open it for writing once", dir, d.dir)
+	}
 	// Nothing that the version points to can be written to any more: its values
 	// are durable, and files of the value log only grow.
 	values := filepath.Join(dir, valuesDir)
 	if err := d.opts.FS.MkdirAll(values); err != nil {
 		return fmt.Errorf("lsm: checkpoint to %s: %w", dir, err)
 	}
-	ends := make(map[uint64]int64)
 	edit := state.version.snapshotEdit()
 	for _, t := range edit.Added {
 		if err := d.copyFile(d.tables.path(t.Num), filepath.Join(dir, tableName(t.Num)), math.MaxInt64); err != nil {
 			return err
 		}
 		edit.LastSeq, edit.NextFile = max(edit.LastSeq, t.MaxSeq), max(edit.NextFile, t.Num+1)
-		for _, ref := range t.Values {
-			ends[ref.File] = max(ends[ref.File], int64(ref.End))
-		}
 	}
-	for file, end := range ends {
-		if err := d.copyFile(d.values.Path(file), filepath.Join(values, vlog.FileName(file)), end); err != nil {
+	for file, end := range state.version.valueEnds() {
+		if err := d.copyFile(d.values.Path(file), filepath.Join(values, vlog.FileName(file)), int64(end)); err != nil {
 			return err
 		}
 	}

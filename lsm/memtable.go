@@ -20,7 +20,7 @@ type memtable struct {
 	filter *bloom.Live    // nil: none
 	flat   *flat
 
-	arena []byte
+	arena *arena // of list
 	// reserved is the worst case of what is being inserted; used says that
 	// anything was, or is about to be. Both grow under the commit lock.
 	reserved atomic.Int64
@@ -40,11 +40,13 @@ type memtable struct {
 	spans spanList
 }
 
-// newMemtable returns an empty memtable on the given arena.
-func newMemtable(arena []byte, order key.Order, bitsPerKey int) *memtable {
-	m := &memtable{order: order, list: skiplist.New(arena, order), arena: arena}
+// newMemtable returns an empty memtable with an arena of size bytes.
+func newMemtable(size int, order key.Order, bitsPerKey int) *memtable {
+	a := newArena(size)
+	m := &memtable{order: order, list: skiplist.New(a.mem, order), arena: a}
+	a.freeWith(m)
 	if bitsPerKey > 0 {
-		m.filter = bloom.NewLive(len(arena)/assumedEntry, bitsPerKey)
+		m.filter = bloom.NewLive(size/assumedEntry, bitsPerKey)
 	}
 	m.refs.Store(1)
 	return m
@@ -55,7 +57,7 @@ func newMemtable(arena []byte, order key.Order, bitsPerKey int) *memtable {
 // counted twice.
 func (m *memtable) room() int {
 	reserved := int(m.reserved.Load())
-	return len(m.arena) - m.list.Size() - reserved
+	return len(m.arena.mem) - m.list.Size() - reserved
 }
 
 // assumedEntry is the arena bytes of an entry by which a memtable's filter is
@@ -63,31 +65,41 @@ func (m *memtable) room() int {
 const assumedEntry = 128
 
 // sortFrom is the number of entries from which on a batch is sorted before it is
-// inserted: each search then begins where the last one ended, in memory that the
-// processor has at hand.
+// inserted: places that are near each other are then sought one after the other, and
+// many at once.
 const sortFrom = 32
 
-var flats = sync.Pool{New: func() any { return new(flat) }}
+// sorted is what insertSorted works with.
+type sorted struct {
+	flat
+	chunk [64]skiplist.Entry
+}
+
+var sorteds = sync.Pool{New: func() any { return new(sorted) }}
 
 // insertSorted is insert for a batch of many entries.
 func (m *memtable) insertSorted(data []byte) error {
-	f := flats.Get().(*flat)
-	defer flats.Put(f)
-	*f = flat{order: m.order, entries: f.entries[:0]}
-	if err := f.add(data, &m.spans, true); err != nil {
+	s := sorteds.Get().(*sorted)
+	defer sorteds.Put(s)
+	s.flat = flat{order: m.order, entries: s.entries[:0], spare: s.spare}
+	if err := s.add(data, &m.spans, true); err != nil {
 		return err
 	}
-	f.sort()
-	var splice skiplist.Inserter
-	for _, e := range f.entries {
-		if m.filter != nil {
-			m.filter.Add(bloom.Hash(m.order.Bare(f.user(e))))
+	s.sort()
+	for from := 0; from < len(s.entries); from += len(s.chunk) {
+		chunk := s.chunk[:0]
+		for _, e := range s.entries[from:min(from+len(s.chunk), len(s.entries))] {
+			if m.filter != nil {
+				m.filter.Add(bloom.Hash(m.order.Bare(s.user(e))))
+			}
+			chunk = append(chunk, skiplist.Entry{User: s.user(e), Trailer: e.trailer, Value: s.data[e.value:e.stop]})
 		}
-		if err := m.list.Add(f.user(e), e.trailer, f.data[e.value:e.stop], &splice); err != nil {
+		if err := m.list.AddSorted(chunk); err != nil {
 			return err
 		}
 	}
-	f.data = nil
+	s.data = nil
+	clear(s.chunk[:])
 	return nil
 }
 
@@ -148,37 +160,14 @@ func (m *memtable) cursor(mem *skiplist.Cursor) key.Cursor {
 func (m *memtable) ref() { m.refs.Add(1) }
 
 func (m *memtable) unref() {
-	if m.refs.Add(-1) == 0 && m.free != nil {
+	if m.refs.Add(-1) > 0 {
+		return
+	}
+	if m.arena != nil {
+		m.arena.free()
+	}
+	if m.free != nil {
 		m.free(m)
-	}
-}
-
-// arenas keeps the arenas of memtables that are gone: a new one would cost the
-// zeroing of all its pages.
-type arenas struct {
-	mu   sync.Mutex
-	free [][]byte
-}
-
-// keepArenas is how many arenas wait for reuse.
-const keepArenas = 2
-
-func (a *arenas) get(size int) []byte {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if n := len(a.free); n > 0 {
-		arena := a.free[n-1]
-		a.free = a.free[:n-1]
-		return arena
-	}
-	return make([]byte, size)
-}
-
-func (a *arenas) put(m *memtable) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.free) < keepArenas {
-		a.free = append(a.free, m.arena)
 	}
 }
 

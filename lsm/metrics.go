@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/lsm/compact"
+	"github.com/flagship-go/flagship/lsm/key"
 	"github.com/flagship-go/flagship/lsm/table"
 )
 
@@ -97,10 +98,11 @@ func (d *DB) Metrics() Metrics {
 }
 
 // Tree returns a picture of the levels: of each table the number, the size, and
-// where it begins and ends in the keys of the store.
+// where it begins and ends in the keys of the store. Lines have 80 columns at
+// most; keys that are too long end with dots.
 //
-//	L0  1 tables    12.0 KiB
-//	    000009      12.0 KiB  |   ##########              |  "c".."m"
+//	L0  1 tables  12.0 KiB
+//	  000009   12.0 KiB |   ##########       | "c".."m"
 func (d *DB) Tree() string {
 	state, err := d.acquire()
 	if err != nil {
@@ -125,16 +127,27 @@ func (d *DB) Tree() string {
 		}
 		fmt.Fprintf(&b, "L%d  %d tables  %s\n", level, len(tables), bytesText(size))
 		for _, t := range tables {
-			fmt.Fprintf(&b, "    %06d %10s  |%s|  %q..%q\n", t.Num, bytesText(t.Size), scale.draw(t),
-				short(v.order.Bare(userOf(t.Smallest))), short(v.order.Bare(userOf(t.Largest))))
+			fmt.Fprintf(&b, "  %06d %10s |%s| %s..%s\n", t.Num, bytesText(t.Size), scale.draw(t),
+				keyText(v.order.Bare(key.UserKey(t.Smallest))), keyText(v.order.Bare(key.UserKey(t.Largest))))
 		}
 	}
 	return b.String()
 }
 
-func userOf(ikey []byte) []byte { return ikey[:len(ikey)-8] }
+// keyWidth is the columns that a key has in the picture, quotes included.
+const keyWidth = 17
 
-func short(k []byte) []byte { return k[:min(len(k), 24)] }
+// keyText quotes as much of a key as there is room for.
+func keyText(k []byte) string {
+	for n := min(len(k), keyWidth); ; n-- {
+		switch q := fmt.Sprintf("%+q", k[:n]); {
+		case n == len(k) && len(q) <= keyWidth:
+			return q
+		case n < len(k) && len(q) < keyWidth:
+			return q[:len(q)-1] + `…"`
+		}
+	}
+}
 
 func bytesText(n uint64) string {
 	f, unit := float64(n), "B"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -36,6 +37,9 @@ const (
 // [ErrLocked]. What a crash tore off the end of the log was promised to
 // nobody; it is cut off and reported to Options.Logger and in [Metrics]. What
 // was promised and is not there any more is a [*CorruptError].
+//
+// With Options.ReadOnly no file is made, changed or removed: what would be cut
+// off is reported and not shown.
 func Open(dir string, options *Options) (*DB, error) {
 	opts, err := options.withDefaults()
 	if err != nil {
@@ -55,7 +59,7 @@ func Open(dir string, options *Options) (*DB, error) {
 	}
 	if err := d.recover(); err != nil {
 		d.abandon()
-		return nil, corrupt(err)
+		return nil, err
 	}
 	return d, nil
 }
@@ -64,6 +68,9 @@ func Open(dir string, options *Options) (*DB, error) {
 func (d *DB) abandon() {
 	if s := d.state.Swap(nil); s != nil {
 		s.unref()
+	}
+	for _, m := range d.mems {
+		m.unref()
 	}
 	if d.manifest != nil {
 		d.manifest.Close()
@@ -81,15 +88,16 @@ func (d *DB) recover() error {
 	if err := d.openLog(); err != nil {
 		return err
 	}
-	var err error
-	d.values, err = vlog.Open(filepath.Join(d.dir, valuesDir), &vlog.Options{
-		FS: d.opts.FS, FileSize: d.opts.ValueLogFileSize, Logger: d.opts.Logger,
-	})
+	v, err := d.openManifest()
 	if err != nil {
 		return err
 	}
-	v, err := d.openManifest()
+	d.pipe.nextSeq = d.flushed + 1
+	found, err := d.readLog()
 	if err != nil {
+		return err
+	}
+	if err := d.openValues(v, found.mark); err != nil {
 		return err
 	}
 	if err := d.checkFiles(v); err != nil {
@@ -101,8 +109,7 @@ func (d *DB) recover() error {
 	v.pin()
 	d.publish(v)
 	v.unref()
-	d.pipe.nextSeq = d.flushed + 1
-	if err := d.replay(); err != nil {
+	if err := d.replay(found); err != nil {
 		return err
 	}
 	d.visible.Store(d.pipe.nextSeq - 1)
@@ -134,7 +141,7 @@ func (d *DB) openLog() error {
 		}
 	}
 	log, recovery, err := wal.Open(filepath.Join(d.dir, logDir), &wal.Options{
-		FS: d.opts.FS, Mmap: !d.opts.SyncWrites, Logger: d.opts.Logger,
+		FS: d.opts.FS, ReadOnly: d.opts.ReadOnly, Mmap: !d.opts.SyncWrites, Logger: d.opts.Logger,
 		SegmentSize: int64(min(d.opts.MemTableSize, maxSegment)),
 	})
 	if err != nil {
@@ -148,16 +155,15 @@ func (d *DB) openLog() error {
 // openManifest returns the newest version, or that of a new store.
 func (d *DB) openManifest() (*version, error) {
 	v := &version{order: d.order}
-	log, edits, recovery, err := manifest.Open(d.opts.FS, d.dir)
+	edits, recovery, err := d.readManifest()
 	if errors.Is(err, fs.ErrNotExist) {
 		return v, d.createManifest()
 	}
 	if err != nil {
 		return nil, err
 	}
-	d.manifest = log
 	if recovery.Dropped > 0 {
-		d.opts.Logger.Warn("lsm: cut a torn end", "file", recovery.File, "offset", recovery.Offset, "bytes", recovery.Dropped, "reason", recovery.Reason)
+		d.opts.Logger.Warn("lsm: torn end", "file", recovery.File, "offset", recovery.Offset, "bytes", recovery.Dropped, "reason", recovery.Reason, "cut", !d.opts.ReadOnly)
 	}
 	for i := range edits {
 		e := &edits[i]
@@ -166,20 +172,28 @@ func (d *DB) openManifest() (*version, error) {
 		}
 		// The tables of the past may be gone: only those of the last version count.
 		if v, _, err = v.next(e, d.tableOf); err != nil {
-			return nil, &CorruptError{File: log.Name(), Reason: err.Error()}
+			return nil, &CorruptError{File: recovery.File, Reason: err.Error()}
 		}
 		d.nextFile, d.flushed, d.logFirst = max(d.nextFile, e.NextFile), e.LastSeq, e.WALFirst
 		d.logLast = max(d.logLast, e.WALLast)
 	}
-	d.manifestLimit = max(manifestSize, 2*log.Size())
+	if d.manifest != nil {
+		d.manifestLimit = max(manifestSize, 2*d.manifest.Size())
+	}
 	return v, nil
+}
+
+// readManifest reads the edits, and opens the manifest for more.
+func (d *DB) readManifest() (edits []manifest.Edit, r manifest.Recovery, err error) {
+	if d.opts.ReadOnly {
+		return manifest.Read(d.opts.FS, d.dir)
+	}
+	d.manifest, edits, r, err = manifest.Open(d.opts.FS, d.dir)
+	return edits, r, err
 }
 
 // createManifest begins a store, unless files say that there was one.
 func (d *DB) createManifest() error {
-	if d.opts.ReadOnly {
-		return fmt.Errorf("lsm: opening %s read-only: there is no store: %w", d.dir, fs.ErrNotExist)
-	}
 	names, err := d.opts.FS.List(d.dir)
 	if err != nil {
 		return err
@@ -192,12 +206,41 @@ func (d *DB) createManifest() error {
 	if d.log != nil && d.log.LastSeq() > 0 {
 		return &CorruptError{File: filepath.Join(d.dir, "CURRENT"), Reason: "it is missing, and the log holds records"}
 	}
+	if d.opts.ReadOnly {
+		return fmt.Errorf("lsm: opening %s read-only: there is no store: %w", d.dir, fs.ErrNotExist)
+	}
 	d.nextFile, d.logFirst = 1, 1
 	d.manifestLimit = manifestSize
 	d.manifest, err = manifest.Create(d.opts.FS, d.dir, manifest.Edit{
 		NextFile: d.nextFile, WALFirst: d.logFirst, Timestamps: d.opts.Timestamps,
 	})
 	return err
+}
+
+// openValues opens the value log. What a table points to was durable before the
+// edit that brought it (rule L4), and what a mark of the log vouches for before
+// the mark: only what is above is written again.
+func (d *DB) openValues(v *version, mark vlog.Pointer) error {
+	ends := v.valueEnds()
+	durable := func(file uint64) uint64 {
+		switch {
+		case file < mark.File:
+			return math.MaxUint64
+		case file == mark.File:
+			return max(ends[file], mark.Offset)
+		}
+		return ends[file]
+	}
+	var err error
+	d.values, err = vlog.Open(filepath.Join(d.dir, valuesDir), &vlog.Options{
+		FS: d.opts.FS, ReadOnly: d.opts.ReadOnly, FileSize: d.opts.ValueLogFileSize, Durable: durable, Logger: d.opts.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	// Files that a mark speaks of may be gone; it must not speak of new ones.
+	d.values.Reserve(mark.File)
+	return nil
 }
 
 func parseTableName(name string) (num uint64, ok bool) {

@@ -24,8 +24,9 @@ type FS = vfs.FS
 type Options struct {
 	// FS is where the files live. Default: the operating system's.
 	FS FS
-	// ReadOnly opens without taking writes and without changing a table, the
-	// manifest or the value log.
+	// ReadOnly opens without taking writes and without changing, making or
+	// removing a file. A checkpoint that was never opened for writing has no
+	// lock that a reader could take: nobody is then kept from writing to it.
 	ReadOnly bool
 	// InMemory keeps everything in memory, without a log; dir is only a name.
 	InMemory bool

@@ -42,8 +42,6 @@ func (s *readState) tryRef() bool {
 	}
 }
 
-func (d *DB) release(s *readState) { s.unref() }
-
 func (s *readState) unref() {
 	if s.refs.Add(-1) > 0 {
 		return

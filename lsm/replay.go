@@ -22,33 +22,40 @@ import (
 // replayer collects the records of the log.
 type replayer struct {
 	db     *DB
-	mem    *memtable   // the flat memtable being made; nil: none yet
-	starts []int       // where its batches begin
-	full   []*memtable // those made before it
-	room   int         // what they would take in an arena
-	first  uint64      // record with which it begins
-	nextOK uint64      // the sequence number that must come next
-	open   []pointer   // to values that may be lost
+	mem    *memtable    // the flat memtable being made; nil: none yet
+	starts []int        // where its batches begin
+	full   []*memtable  // those made before it
+	room   int          // what they would take in an arena
+	first  uint64       // record with which it begins
+	nextOK uint64       // the sequence number that must come next
+	open   []pointer    // to values that may be lost
+	mark   vlog.Pointer // the last one: how far the value log was durable
 }
 
-// replay reads the log from the first record that is not in a table.
-func (d *DB) replay() error {
+// readLog reads the log from the first record that is not in a table.
+func (d *DB) readLog() (*replayer, error) {
+	r := &replayer{db: d}
 	if d.log == nil {
-		return nil
+		return r, nil
 	}
 	path := filepath.Join(d.dir, logDir)
 	first, last := d.log.FirstSeq(), d.log.LastSeq()
 	if first > d.logFirst || last+1 < d.logFirst {
-		return &CorruptError{File: path, Reason: fmt.Sprintf(
+		return nil, &CorruptError{File: path, Reason: fmt.Sprintf(
 			"the log holds records %d to %d, and the manifest needs those from %d on", first, last, d.logFirst)}
 	}
 	if last < d.logLast {
-		return &CorruptError{File: path, Reason: fmt.Sprintf(
+		return nil, &CorruptError{File: path, Reason: fmt.Sprintf(
 			"the log ends with record %d, and was durable up to record %d", last, d.logLast)}
 	}
-	r := replayer{db: d}
-	if err := r.read(last + 1); err != nil {
-		return err
+	return r, r.read(last + 1)
+}
+
+// replay makes what was read what the store holds, up to the first record whose
+// values are lost.
+func (d *DB) replay(r *replayer) error {
+	if d.log == nil {
+		return nil
 	}
 	cut, err := d.firstLost(r.open)
 	if err != nil {
@@ -104,6 +111,7 @@ func (r *replayer) point(seq uint64, data []byte) {
 	b, _ := openBatch(data)
 	for e, ok, err := b.next(); ok && err == nil; e, ok, err = b.next() {
 		if p, ok := pointerOf(e); ok && e.kind == key.Mark {
+			r.mark = p
 			r.open = slices.DeleteFunc(r.open, func(o pointer) bool { return covers(p, o.Pointer) })
 		} else if ok {
 			r.open = append(r.open, pointer{seq, p})
@@ -119,7 +127,7 @@ func (d *DB) firstLost(open []pointer) (cut uint64, err error) {
 		var damage *vlog.CorruptError
 		if buf, err = d.values.Read(p.Pointer, buf[:0]); errors.As(err, &damage) {
 			d.stats.cut.Add(d.log.LastSeq() - p.record + 1)
-			d.opts.Logger.Warn("lsm: cut records whose values a crash has lost", "dir", d.dir, "from", p.record, "to", d.log.LastSeq(), "reason", err)
+			d.opts.Logger.Warn("lsm: records whose values a crash has lost", "dir", d.dir, "from", p.record, "to", d.log.LastSeq(), "reason", err, "cut", !d.opts.ReadOnly)
 			return p.record, nil
 		} else if err != nil {
 			return 0, err // the disk failed: that says nothing of the value
@@ -162,17 +170,10 @@ func (r *replayer) add(seq uint64, data []byte) error {
 		r.push(seq)
 	}
 	if r.mem == nil {
-		r.mem, _ = newFlatMemtable(r.db.order)
+		r.begin(max(len(data), r.db.opts.MemTableSize))
 	}
 	f := r.mem.flat
-	if len(f.data) > r.db.opts.MemTableSize/smallReplay/4 {
-		// It will be a whole memtable: pages that are not used cost nothing.
-		f.data = slices.Grow(f.data, max(len(data), r.db.opts.MemTableSize-len(f.data)))
-	}
 	start, n := len(f.data), len(f.entries)
-	if start > 1<<20 && start+len(data) > cap(f.data) {
-		f.data = slices.Grow(f.data, r.db.opts.MemTableSize+len(data)-start)
-	}
 	if err == nil {
 		err = f.add(data, &r.mem.spans, false)
 	}
@@ -187,11 +188,20 @@ func (r *replayer) add(seq uint64, data []byte) error {
 	return nil
 }
 
+// begin makes an empty flat memtable with room for size bytes of batches.
+func (r *replayer) begin(size int) {
+	r.mem, _ = newFlatMemtable(r.db.order)
+	r.mem.arena = newArena(size)
+	r.mem.arena.freeWith(r.mem)
+	r.mem.flat.data = r.mem.arena.mem[:0]
+}
+
 // push ends the flat memtable; next is the record with which the one after it
 // begins.
 func (r *replayer) push(next uint64) {
 	m := r.mem
 	m.flat.sort()
+	m.flat.spare = nil
 	m.logFirst, m.last, m.free = r.first, r.nextOK-1, r.db.freeMemtable
 	r.full = append(r.full, m)
 	r.mem, r.starts, r.room, r.first = nil, nil, 0, next
@@ -225,6 +235,9 @@ func (r *replayer) finish() error {
 		if err := d.mutable.insert(data); err != nil {
 			return fmt.Errorf("lsm: replaying the log: %w", err)
 		}
+	}
+	if r.mem != nil {
+		r.mem.arena.free() // its batches were copied
 	}
 	return nil
 }

@@ -9,10 +9,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/internal/vfs"
+	"github.com/flagship-go/flagship/lsm/key"
 )
 
 // TestPipelinePublishesInOrder: a batch that is inserted first is not seen before
@@ -200,8 +202,17 @@ func TestMissingFilesAreTold(t *testing.T) {
 			}
 			clone := fs.KillClone()
 			require.NoError(t, clone.Remove(dir+"/"+name))
-			o.FS = clone
+			o.FS, o.ReadOnly = clone, true
+			db, read := Open("db", o)
+			if read == nil {
+				m.check(t, "L6", db)
+				require.NoError(t, db.Close())
+			}
+			o.ReadOnly = false
 			db, err := Open("db", o)
+			if (read == nil) != (err == nil) {
+				t.Errorf("RULE read-only: %s/%s was removed, and Open said %v read-only, and %v", dir, name, read, err)
+			}
 			if err == nil {
 				// Some are not needed: what is there must be all there is.
 				m.check(t, "L6", db)
@@ -274,6 +285,29 @@ func TestTreeAndTraceTellWhereAKeyIs(t *testing.T) {
 	require.True(t, last.Found)
 	require.Equal(t, 6, last.Level)
 	require.Contains(t, trace.String(), "L6 table")
+}
+
+// TestTreeHasEightyColumns: whatever the keys and sizes, as a terminal has.
+func TestTreeHasEightyColumns(t *testing.T) {
+	db := openTest(t, "db", small(vfs.NewMem(), nil))
+	defer db.Close()
+	for _, k := range []string{"", "\x00\x01\xff\xfe\x80", "ключ", strings.Repeat("long/", 30), "z\"\\\n"} {
+		require.NoError(t, db.Put([]byte(k), bytes.Repeat([]byte{'v'}, 5000)))
+	}
+	require.NoError(t, db.Compact(nil, nil))
+	require.NoError(t, db.Put([]byte(strings.Repeat("\xf0", 100)), nil))
+	require.NoError(t, db.Flush())
+	tree := db.Tree()
+	for line := range strings.Lines(tree) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("RULE tree: a line of %d columns: %s", n, line)
+		}
+	}
+	for _, name := range []string{`""`, `"long/long/long…"`, `"\xf0\xf0\xf0…"`} {
+		if !strings.Contains(tree, name) {
+			t.Errorf("RULE tree: key %s is not in\n%s", name, tree)
+		}
+	}
 }
 
 // TestFullDiskLeavesNothing: a flush that finds no room takes its tables away
@@ -356,7 +390,7 @@ func TestVersionsOfAKeyAreInOneTable(t *testing.T) {
 	defer state.unref()
 	tables := state.version.levels[6]
 	for i := 1; i < len(tables); i++ {
-		if last, first := userOf(tables[i-1].Largest), userOf(tables[i].Smallest); bytes.Equal(last, first) {
+		if last, first := key.UserKey(tables[i-1].Largest), key.UserKey(tables[i].Smallest); bytes.Equal(last, first) {
 			t.Errorf("RULE L3: key %q is in two tables of a level", first)
 		}
 	}
@@ -416,4 +450,50 @@ func TestOlderLongerRangeDeleteStays(t *testing.T) {
 		t.Errorf("RULE L3: after range deletes of b to x and b to c, the values are %q", got)
 	}
 	require.NoError(t, db.Close())
+}
+
+// TestCompactionTellsWhatItTouched: which blocks were read, and what was written, in
+// one part or several, from mapped tables and others.
+func TestCompactionTellsWhatItTouched(t *testing.T) {
+	for _, noMmap := range []bool{false, true} {
+		var told []Event
+		o := small(vfs.NewMem(), nil)
+		o.NoMmap, o.MaxCompactions = noMmap, 3
+		o.L0Compaction, o.L0Stop = 1000, 1001
+		o.OnEvent = func(e Event) {
+			if e.Kind == EventCompaction {
+				told = append(told, e)
+			}
+		}
+		db := openTest(t, "db", o)
+		for round := range 2 {
+			for i := range 200 {
+				put(t, db, fmt.Sprintf("k%03d=%d%s", i, round, strings.Repeat(".", 300)))
+			}
+			require.NoError(t, db.Flush())
+		}
+		blocks := func() (n, tables uint64) {
+			state, err := db.acquire()
+			require.NoError(t, err)
+			defer state.unref()
+			for f := range state.version.all {
+				r, err := f.reader()
+				require.NoError(t, err)
+				n, tables = n+r.Properties().Blocks, tables+1
+			}
+			return n, tables
+		}
+		before, inputs := blocks()
+		require.NoError(t, db.Compact(nil, nil))
+		after, outputs := blocks()
+		require.Len(t, told, 1)
+		e := told[0]
+		if got := uint64(e.Touched.Blocks); got < before+inputs || got > 2*before || e.Touched.Bytes < int64(e.Read)/2 || e.Touched.Bytes > int64(e.Read)*5/4 {
+			t.Errorf("RULE trace: of %d tables with %d blocks of data in %d bytes, %d blocks in %d bytes are said to be read", inputs, before, e.Read, got, e.Touched.Bytes)
+		}
+		if e.Blocks != after || e.Filters != outputs {
+			t.Errorf("RULE trace: %d blocks and %d filters were written, and %d and %d are told", after, outputs, e.Blocks, e.Filters)
+		}
+		require.NoError(t, db.Close())
+	}
 }

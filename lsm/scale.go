@@ -14,7 +14,7 @@ type scale struct {
 	bounds [][]byte
 }
 
-const scaleWidth = 48
+const scaleWidth = 20
 
 func newScale(order key.Order, tables []*tableFile) scale {
 	s := scale{order: order}

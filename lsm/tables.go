@@ -59,7 +59,7 @@ func (t *tableFile) openReader() (*table.Reader, error) {
 	}
 	r, err := table.Open(f, t.set.opts)
 	if err != nil {
-		return nil, corrupt(err)
+		return nil, err
 	}
 	if p := r.Properties(); p.Entries != t.Entries || p.RangeDeletes != t.RangeDeletes {
 		r.Close()

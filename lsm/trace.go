@@ -90,8 +90,41 @@ type Event struct {
 	Inputs, Outputs []uint64
 	// Read and Written are bytes of tables.
 	Read, Written uint64
-	Duration      time.Duration
-	Err           error
+	// Touched counts the blocks of index and data that a compaction has read. It
+	// asks no filter: everything is read. Blocks and Filters are those that it
+	// has written; blocks of data, and a filter for each table that has one.
+	Touched         table.Trace
+	Blocks, Filters uint64
+	Duration        time.Duration
+	Err             error
+}
+
+// read returns where to count the blocks that are read, nil for nowhere.
+func (e *Event) read() *table.Trace {
+	if e == nil {
+		return nil
+	}
+	return &e.Touched
+}
+
+// built counts a table written.
+func (e *Event) built(p table.Properties, filters bool) {
+	if e == nil {
+		return
+	}
+	e.Blocks += p.Blocks
+	if filters && p.Entries > 0 {
+		e.Filters++
+	}
+}
+
+// add counts what a part of the job has.
+func (e *Event) add(part *Event) {
+	if part != nil {
+		e.Touched.Add(part.Touched)
+		e.Blocks += part.Blocks
+		e.Filters += part.Filters
+	}
 }
 
 func (d *DB) event(e Event) {

@@ -1,10 +1,14 @@
 package lsm
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/internal/vfs"
 )
 
 func TestGarbageOfTheValueLogGoesAfterReopening(t *testing.T) {
@@ -24,4 +28,70 @@ func TestGarbageOfTheValueLogGoesAfterReopening(t *testing.T) {
 	require.NoError(t, db.Compact(nil, nil))
 	m := db.Metrics()
 	require.Less(t, m.ValueLogSize, m.ValueLogLive*3/2, "RULE values-go: the first two files have no live byte")
+}
+
+// TestReopeningWritesOnlyUnknownValuesAgain: of the value log that a killed process
+// has left, Open writes what nobody knows to be durable, and not the whole file.
+func TestReopeningWritesOnlyUnknownValuesAgain(t *testing.T) {
+	value := make([]byte, 1000)
+	for _, c := range []struct {
+		vouched string
+		steps   func(*DB) error
+		unknown int
+	}{
+		{"a table", (*DB).Flush, 0},
+		{"a mark", func(db *DB) error { return errors.Join(db.Sync(), db.Put([]byte("last"), value)) }, 1},
+	} {
+		fs := vfs.NewMem()
+		o := &Options{FS: fs, MemTableSize: 1 << 20, ValueThreshold: 100}
+		db := openTest(t, "db", o)
+		for i := range 100 {
+			require.NoError(t, db.Put(fmt.Appendf(nil, "k%02d", i), value))
+		}
+		require.NoError(t, c.steps(db))
+		killed := fs.KillClone()
+		written := 0
+		killed.Observe(func(op vfs.Op) {
+			if op.Kind == vfs.OpWrite && strings.HasPrefix(op.Name, "db/values/") {
+				written += int(op.Length)
+			}
+		})
+		o.FS = killed
+		again := openTest(t, "db", o)
+		killed.Observe(nil)
+		if least := c.unknown * len(value); written < least || written > least+100 {
+			t.Errorf("RULE reopen: %s vouches for all but %d values of %d bytes, and Open wrote %d bytes", c.vouched, c.unknown, len(value), written)
+		}
+		require.NoError(t, again.Close())
+		require.NoError(t, db.Close())
+	}
+}
+
+// TestReopenedValuesAreDurable: what the sync of the value log lost, and the kernel
+// still shows, is written again before Open shows it.
+func TestReopenedValuesAreDurable(t *testing.T) {
+	fs := vfs.NewMem()
+	o := &Options{FS: fs, MemTableSize: 1 << 20, ValueThreshold: 100}
+	db := openTest(t, "db", o)
+	m := model{}
+	for i := range 10 {
+		k, v := fmt.Sprintf("k%02d", i), fmt.Sprint(i, strings.Repeat(".", 1000))
+		put(t, db, k+"="+v)
+		m[k] = v
+		if i == 4 {
+			require.NoError(t, db.Sync())
+		}
+	}
+	fs.Inject(vfs.Fault{Kind: vfs.OpSync, Match: func(op vfs.Op) bool { return strings.HasPrefix(op.Name, "db/values/") }, Err: vfs.ErrIO})
+	require.ErrorIs(t, db.Sync(), vfs.ErrIO)
+	disk := fs.KillClone()
+	o.FS = disk
+	again := openTest(t, "db", o)
+	m.check(t, "L2", again)
+	o.FS = disk.CrashClone(nil)
+	after := openTest(t, "db", o)
+	m.check(t, "L4", after)
+	for _, db := range []*DB{after, again, db} {
+		db.Close()
+	}
 }

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -24,7 +25,9 @@ type version struct {
 	// overlap, and that a table is above all older ones that it overlaps.
 	layers [][]*tableFile
 	layer  map[uint64]int
-	sorted [][]*tableFile // layers and levels that are not empty, from new to old
+	// sorted are the sorted runs of tables, from new to old: the layers of L0, then
+	// the levels that are not empty.
+	sorted [][]*tableFile
 	// spans are the range deletes of all tables. Sequence numbers say what they
 	// cover, so that it does not matter which table one is from.
 	spans *key.Fragments
@@ -92,13 +95,7 @@ func (v *version) next(e *manifest.Edit, open func(manifest.Table) *tableFile) (
 // arrange sorts the levels, and checks that below L0 no tables overlap (rule L3).
 func (v *version) arrange() error {
 	slices.SortStableFunc(v.levels[0], func(a, b *tableFile) int {
-		switch {
-		case a.MaxSeq != b.MaxSeq:
-			return cmpUint(a.MaxSeq, b.MaxSeq)
-		case a.MinSeq != b.MinSeq:
-			return cmpUint(a.MinSeq, b.MinSeq)
-		}
-		return cmpUint(a.Num, b.Num)
+		return cmp.Or(cmp.Compare(a.MaxSeq, b.MaxSeq), cmp.Compare(a.MinSeq, b.MinSeq), cmp.Compare(a.Num, b.Num))
 	})
 	for level := 1; level < compact.Levels; level++ {
 		tables := v.levels[level]
@@ -134,16 +131,6 @@ func (v *version) arrange() error {
 		}
 	}
 	return nil
-}
-
-func cmpUint(a, b uint64) int {
-	if a < b {
-		return -1
-	}
-	if a > b {
-		return 1
-	}
-	return 0
 }
 
 // meetsLayer reports whether t shares user keys with a table of a layer.
@@ -232,10 +219,6 @@ func (v *version) view() *compact.View {
 	return view
 }
 
-// runs returns the sorted runs of tables, from new to old: the layers of L0, then
-// the levels.
-func (v *version) runs() [][]*tableFile { return v.sorted }
-
 // snapshotEdit returns the edit that makes this version out of nothing.
 func (v *version) snapshotEdit() manifest.Edit {
 	var e manifest.Edit
@@ -258,4 +241,16 @@ func (v *version) values() map[uint64]int64 {
 		}
 	}
 	return live
+}
+
+// valueEnds returns the offset behind the last value of each file of the value
+// log that a table points to.
+func (v *version) valueEnds() map[uint64]uint64 {
+	ends := make(map[uint64]uint64)
+	for t := range v.all {
+		for _, ref := range t.Values {
+			ends[ref.File] = max(ends[ref.File], ref.End)
+		}
+	}
+	return ends
 }

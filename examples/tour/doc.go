@@ -61,4 +61,15 @@
 //
 // Reading order: lsm_store.go (the model), lsm_chapter.go (the acts),
 // lsm_damage.go, lsm_victim.go (the process to kill).
+//
+// # Chapter erasure
+//
+// The largest programs of the Go installation, an archive of its source and the
+// small files are objects on eight drives, 5 + 3 shards each. Two drives are deleted
+// and a third rots; a fourth is unplugged for a moment, which is too many. Empty
+// drives take the places, everything is healed, and then three of the others go:
+// what is read now was rebuilt. In the end they come back with what was deleted
+// meanwhile.
+//
+// Reading order: erasure_objects.go (what is stored), erasure_chapter.go (the acts).
 package main

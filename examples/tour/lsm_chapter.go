@@ -146,7 +146,7 @@ func (a *lsmActs) compact() error {
 	tree, values := a.sizes()
 	a.Say("The tree now. Tables in L0 overlap, as they came out of memory; each level below is sorted, and newer than the next. %d flushes and %d compactions made it:",
 		m.Flushes, m.Compactions)
-	a.Picture(narrow(a.db.Tree()))
+	a.Picture(a.db.Tree())
 	if err := a.lookUp(); err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (a *lsmActs) compact() error {
 	_ = poll(late, settled) // a claim tells
 	a.Event("", fmt.Sprintf("everything is compacted, in %v", time.Since(start).Round(time.Millisecond)), nil)
 	a.Say("What was overwritten or deleted is gone, and one level is left:")
-	a.Picture(narrow(a.db.Tree()))
+	a.Picture(a.db.Tree())
 	treeNow, valuesNow := a.sizes()
 	a.Event("", fmt.Sprintf("tables: %.1f MB, were %.1f; value log: %.1f MB, was %.1f",
 		mb(treeNow), mb(tree), mb(valuesNow), mb(values)), nil)
@@ -323,30 +323,6 @@ func (a *lsmActs) sizes() (tree, values int64) {
 		tree += int64(l.Size)
 	}
 	return tree, m.ValueLogSize
-}
-
-// narrow halves the drawing in every line of a tree, so that the names of the keys
-// find a place in 80 columns.
-func narrow(tree string) string {
-	var out strings.Builder
-	for line := range strings.Lines(tree) {
-		head, rest, _ := strings.Cut(line, "|")
-		drawing, tail, ok := strings.Cut(rest, "|")
-		if !ok {
-			out.WriteString(line)
-			continue
-		}
-		out.WriteString(head + "|")
-		for i := 0; i < len(drawing); i += 2 {
-			if strings.Contains(drawing[i:min(i+2, len(drawing))], "#") {
-				out.WriteByte('#')
-			} else {
-				out.WriteByte(' ')
-			}
-		}
-		out.WriteString("|" + tail)
-	}
-	return out.String()
 }
 
 func mb(n int64) float64 { return float64(n) / 1e6 }

@@ -122,8 +122,3 @@ func TestShelfSeesEveryDifference(t *testing.T) {
 		})
 	}
 }
-
-func TestTreeIsDrawnInHalfTheWidth(t *testing.T) {
-	require.Equal(t, "memtables 1\nL6  2 tables\n    000008  5 KiB  |##  |  \"a|b\"..\"c\"\n",
-		narrow("memtables 1\nL6  2 tables\n    000008  5 KiB  |###     |  \"a|b\"..\"c\"\n"))
-}

@@ -82,7 +82,8 @@
 //	W11  What Open shows is durable: it is written again above the known durable
 //	     offset, and synced. Reading shows what a failed sync has lost, because
 //	     the kernel still holds it.
-//	W12  One owner at a time has the directory. A newer format is refused.
+//	W12  One owner at a time has the directory. A newer format is refused. Opened
+//	     read-only, a log changes nothing, and shows and reports what Open would.
 //
 // # What it does not know
 //

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -15,7 +16,7 @@ type Log struct {
 	fs   vfs.FS
 	dir  string
 	opts Options
-	lock io.Closer
+	lock io.Closer // nil: read-only, and nobody can lock it
 
 	mu   sync.Mutex
 	idle *sync.Cond // signalled when a sync ends
@@ -92,9 +93,9 @@ func (t *tail) close() error {
 	return first
 }
 
-// openTail opens the last segment for appending.
-func (l *Log) openTail(id uint64) (tail, error) {
-	file, err := l.fs.Open(filepath.Join(l.dir, segmentName(id, segmentSuffix)), vfs.ReadWrite)
+// openTail opens the last segment, for appending if it may.
+func (l *Log) openTail(id uint64, access vfs.Access) (tail, error) {
+	file, err := l.fs.Open(filepath.Join(l.dir, segmentName(id, segmentSuffix)), access)
 	if err != nil {
 		return tail{}, fmt.Errorf("wal: opening segment %d: %w", id, err)
 	}
@@ -211,15 +212,26 @@ func (l *Log) Close() error {
 		l.writeMark()
 	}
 	result := l.err
+	if result == ErrReadOnly {
+		result = nil
+	}
 	l.err = ErrClosed
 	l.idle.Broadcast()
-	if err := l.tail.close(); result == nil && err != nil {
+	if err := l.letGo(); result == nil && err != nil {
 		result = fmt.Errorf("wal: closing %s: %w", l.dir, err)
 	}
-	if err := l.lock.Close(); result == nil && err != nil {
-		result = fmt.Errorf("wal: unlocking %s: %w", l.dir, err)
-	}
 	return result
+}
+
+// letGo closes the file of the tail and gives up the lock, where there are any.
+func (l *Log) letGo() (err error) {
+	if l.tail.file != nil {
+		err = l.tail.close()
+	}
+	if l.lock != nil {
+		err = errors.Join(err, l.lock.Close())
+	}
+	return err
 }
 
 // writeMark ends the log with a frame that vouches for all before it: damage

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"sync"
@@ -22,7 +23,8 @@ type Recovery struct {
 	// Dropped is how many bytes were cut off the end, 0 for none: what a crash
 	// left of appends that nobody was told are durable. File and Offset say
 	// where the log was cut, and Reason what was found there. In a recycled
-	// file old bytes may be counted along.
+	// file old bytes may be counted along. Of a log opened read-only it is what
+	// would be cut.
 	Dropped int64
 	File    string
 	Offset  int64
@@ -42,24 +44,43 @@ func Open(dir string, options *Options) (*Log, *Recovery, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := makeDir(opts.FS, dir); err != nil {
-		return nil, nil, fmt.Errorf("wal: making directory %s: %w", dir, err)
-	}
-	lock, err := opts.FS.Lock(filepath.Join(dir, lockName))
+	lock, err := lockDir(dir, &opts)
 	if err != nil {
-		return nil, nil, fmt.Errorf("wal: locking directory %s: %w", dir, err)
+		return nil, nil, err
 	}
 	l := &Log{fs: opts.FS, dir: dir, opts: opts, lock: lock, mmap: opts.Mmap}
 	l.idle = sync.NewCond(&l.mu)
 	r, err := l.recover()
 	if err != nil {
-		if l.tail.file != nil {
-			l.tail.close()
-		}
-		lock.Close()
+		l.letGo()
 		return nil, nil, err
 	}
+	if opts.ReadOnly {
+		l.err = ErrReadOnly
+	}
 	return l, r, nil
+}
+
+// lockDir makes the directory the log's own. The reader of a directory that
+// nobody ever wrote to finds nothing to lock, and leaves nothing there.
+func lockDir(dir string, opts *Options) (io.Closer, error) {
+	name := filepath.Join(dir, lockName)
+	if opts.ReadOnly {
+		f, err := opts.FS.Open(name, vfs.ReadOnly)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("wal: opening %s: %w", name, err)
+		}
+		f.Close()
+	} else if err := makeDir(opts.FS, dir); err != nil {
+		return nil, fmt.Errorf("wal: making directory %s: %w", dir, err)
+	}
+	lock, err := opts.FS.Lock(name)
+	if err != nil {
+		return nil, fmt.Errorf("wal: locking directory %s: %w", dir, err)
+	}
+	return lock, nil
 }
 
 // makeDir makes dir durably: each directory that was missing is synced into
@@ -95,42 +116,61 @@ func (l *Log) recover() (*Recovery, error) {
 	if err := l.readDir(); err != nil {
 		return nil, err
 	}
+	r := &Recovery{Segments: len(l.segments)}
+	if len(l.segments) == 0 {
+		l.segments = []*segment{{id: 1, first: 1}}
+		r.FirstSeq, r.Created = 1, !l.opts.ReadOnly
+	}
+	if l.opts.ReadOnly {
+		return r, l.look(r)
+	}
 	// A name that a killed process gave or took may not be durable yet.
 	if err := l.fs.SyncDir(l.dir); err != nil {
 		return nil, fmt.Errorf("wal: syncing directory %s: %w", l.dir, err)
 	}
-	r := &Recovery{Segments: len(l.segments)}
-	if len(l.segments) == 0 {
-		r.Created = true
-		l.segments = []*segment{{id: 1, first: 1}}
+	if r.Created {
 		if _, _, err := l.createSegment(1, 1, l.opts.SegmentSize, nil); err != nil {
 			return nil, err
 		}
 	}
 	var err error
-	if l.tail, err = l.openTail(l.active().id); err != nil {
+	if l.tail, err = l.openTail(l.active().id, vfs.ReadWrite); err != nil {
 		return nil, err
 	}
 	if r.Created {
 		l.tail.zeroed = segmentHeader // and there is nothing to recover
-	} else if err := l.recoverTail(r); err != nil {
+	} else if v, err := l.recoverTail(r); err != nil {
+		return nil, err
+	} else if err := l.tail.settle(v.durable, v.after.frames); err != nil {
 		return nil, err
 	}
 	if err := l.mapTail(&l.tail); err != nil {
 		return nil, err
 	}
 	l.durable = l.last
-	r.FirstSeq, r.LastSeq = l.segments[0].first, l.last
-	if r.Dropped > 0 {
-		l.opts.Logger.Warn("wal: cut a torn end", "file", r.File, "offset", r.Offset, "bytes", r.Dropped, "reason", r.Reason)
-	}
 	return r, nil
+}
+
+// look is recover for who may only read: what is torn stays, and so does what is
+// written and may not be durable.
+func (l *Log) look(r *Recovery) (err error) {
+	if r.Segments == 0 {
+		return nil
+	}
+	if l.tail, err = l.openTail(l.active().id, vfs.ReadOnly); err != nil {
+		return err
+	}
+	_, err = l.recoverTail(r)
+	return err
 }
 
 // readDir finds the segments and the spare files, and checks that no segment is
 // missing. What other files there are is left alone.
 func (l *Log) readDir() error {
 	names, err := l.fs.List(l.dir)
+	if l.opts.ReadOnly && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("wal: reading directory %s: %w", l.dir, err)
 	}
@@ -161,6 +201,9 @@ func (l *Log) readDir() error {
 
 // discard removes a file that the log does without.
 func (l *Log) discard(name string) {
+	if l.opts.ReadOnly {
+		return
+	}
 	if err := l.fs.Remove(filepath.Join(l.dir, name)); err != nil {
 		l.opts.Logger.Warn("wal: cannot remove an unused file", "dir", l.dir, "file", name, "err", err)
 	}

@@ -38,6 +38,11 @@ type Options struct {
 	// written again. Default 2; negative: none. Their blocks are already
 	// allocated and written, so that a sync has no metadata to write.
 	Recycle int
+	// ReadOnly opens what is there and changes nothing: what a crash has torn is
+	// reported and not shown, and stays in the file. Every write fails with
+	// [ErrReadOnly]. The directory is locked when it has a lock file, which
+	// every log has that was ever opened for writing.
+	ReadOnly bool
 	// Logger is told about cuts, rotations and failures. Default: silent.
 	Logger *slog.Logger
 }

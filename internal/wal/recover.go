@@ -3,7 +3,7 @@ package wal
 import "fmt"
 
 // recoverTail finds the end of the last segment, where a crash may have left
-// anything, and puts the tail there.
+// anything, and puts the tail there. It writes nothing.
 //
 //	                 D                  E      X
 //	header | A | B | C | D1 more D2 more| E1.. ?  ? | F | zeros
@@ -16,25 +16,26 @@ import "fmt"
 // frames that verify. When one of all these frames states that bytes after E
 // were durable, E is damage to something promised; otherwise nothing after E
 // was, and it is cut off (rule W3).
-func (l *Log) recoverTail(r *Recovery) error {
+func (l *Log) recoverTail(r *Recovery) (v verdict, err error) {
 	t, seg := &l.tail, l.active()
 	s, err := newScanner(t.file, seg.id)
 	if err != nil {
-		return err
+		return v, err
 	}
-	v, err := judge(s)
-	if err != nil {
-		return err
+	if v, err = judge(s); err != nil {
+		return v, err
 	}
 	if v.damage() {
-		return &CorruptError{File: t.file.Name(), Offset: v.flawed, Reason: v.reason + v.proof()}
+		return v, &CorruptError{File: t.file.Name(), Offset: v.flawed, Reason: v.reason + v.proof()}
 	}
 	l.last = seg.first - 1 + v.records
 	t.end, t.synced, t.marked = v.end, v.end, v.marked
 	if v.reason != "" {
 		r.File, r.Offset, r.Reason, r.Dropped = t.file.Name(), v.end, v.reason, v.dropped()
+		l.opts.Logger.Warn("wal: torn end", "file", r.File, "offset", r.Offset, "bytes", r.Dropped, "reason", r.Reason, "cut", !l.opts.ReadOnly)
 	}
-	return t.settle(v.durable, v.after.frames)
+	r.FirstSeq, r.LastSeq = l.segments[0].first, l.last
+	return v, nil
 }
 
 // verdict is what the frames of the last segment say of its end.

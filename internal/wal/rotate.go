@@ -1,6 +1,10 @@
 package wal
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/flagship-go/flagship/internal/vfs"
+)
 
 // makeRoom returns when a batch of need bytes fits into the tail.
 func (l *Log) makeRoom(need int64) error {
@@ -63,7 +67,7 @@ func (l *Log) rotate(need int64) error {
 
 // switchTail closes the tail and opens the empty segment id in its place.
 func (l *Log) switchTail(id uint64, fresh bool) error {
-	t, err := l.openTail(id)
+	t, err := l.openTail(id, vfs.ReadWrite)
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,7 @@ func (l *Log) truncateBack(cut int, seq uint64) error {
 	if err != nil {
 		return err
 	}
-	t, err := l.openTail(seg.id)
+	t, err := l.openTail(seg.id, vfs.ReadWrite)
 	if err != nil {
 		return err
 	}

@@ -138,7 +138,8 @@ func (v *View) Conflicts(p *Plan) bool {
 	return false
 }
 
-// Below reports whether a level after level holds tables that meet the range.
+// Below reports whether a level after level holds tables that meet the range, both
+// ends included.
 func (v *View) Below(level int, start, end []byte) bool {
 	for l := level + 1; l < Levels; l++ {
 		for _, t := range v.Levels[l] {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/internal/vfs"
 )
 
 func TestReferenceKeepsEveryRule(t *testing.T) { Run(t, referenceImpl("")) }
@@ -310,4 +312,17 @@ func TestModel(t *testing.T) {
 	require.ErrorContains(t, compare([]pair{{"b", "1"}}, st.pairs(nil, nil, at(0)), false), "a is missing")
 	require.ErrorContains(t, compare([]pair{{"b", "2"}}, st.pairs(nil, nil, at(0)), true), "b is 2 instead of 1")
 	require.ErrorContains(t, compare([]pair{{"bb", "2"}}, st.pairs(nil, nil, at(0)), true), "bb is out of place")
+}
+
+// TestRoomAgainIsForGood: an operation that was on its way to the observer when the
+// room came back does not take it again.
+func TestRoomAgainIsForGood(t *testing.T) {
+	p := newPlayer(&Implementation{}, Set{}, NewMemFS(), "db")
+	p.fillAt(1)
+	p.full.roomAgain()
+	p.full.see(vfs.Op{Kind: vfs.OpWrite})
+	f, err := p.fs.Create("file")
+	require.NoError(t, err)
+	_, err = f.WriteAt(make([]byte, 1000), 0)
+	require.NoError(t, err)
 }

@@ -23,6 +23,7 @@ type player struct {
 	snaps map[string]*heldSnapshot
 	iters map[string]*heldIterator
 	saved int // checkpoints made
+	full  *filler
 
 	// before is called when a batch is about to be applied, after when it was,
 	// and is durable if sync; nil: nobody asks.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
+	"sync"
 
 	"github.com/flagship-go/flagship/internal/vfs"
 )
@@ -130,35 +130,55 @@ func (p *player) openThrough() error {
 	if !errors.Is(err, ErrNoSpace) {
 		return fmt.Errorf("opening on a full disk ends with another error than that: %w", err)
 	}
-	p.roomAgain()
+	p.full.roomAgain()
 	if err := p.open(); err != nil {
 		return fmt.Errorf("after a failed Open, with nothing wrong any more: %w", err)
 	}
 	return nil
 }
 
-// fillAt makes the disk full after n operations that need space, but for a few
-// bytes. What has its blocks already can still be written, as on a real one.
-func (p *player) fillAt(n int) {
-	fill := func() { p.fs.SetCapacity(max(p.fs.Used(), 1) + int64(n%50)) }
-	if n == 0 {
-		fill()
+// filler makes a disk full after some more operations that need space, but for a
+// few bytes. What has its blocks already can still be written, as on a real one.
+//
+// Its observer is called from any goroutine, and may be on its way there when room
+// is made again: whoever is late finds it over.
+type filler struct {
+	fs    *MemFS
+	spare int64 // bytes of room left
+	mu    sync.Mutex
+	left  int
+	over  bool
+}
+
+func (f *filler) see(op vfs.Op) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !needsSpace(op.Kind) || f.over {
+		return
 	}
-	var count atomic.Int64 // the observer may be on any goroutine
-	p.fs.Observe(func(op vfs.Op) {
-		if needsSpace(op.Kind) && count.Add(1) == int64(n) {
-			fill()
-		}
-	})
+	if f.left--; f.left == 0 {
+		f.fill()
+	}
 }
 
-// roomAgain ends that.
-func (p *player) roomAgain() {
-	p.fs.Observe(nil)
-	p.fs.SetCapacity(0)
+func (f *filler) fill() { f.fs.SetCapacity(max(f.fs.Used(), 1) + f.spare) }
+
+func (f *filler) roomAgain() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.over = true
+	f.fs.Observe(nil)
+	f.fs.SetCapacity(0)
 }
 
-const retries = 100
+// fillAt makes the disk full after n operations that need space.
+func (p *player) fillAt(n int) {
+	p.full = &filler{fs: p.fs, spare: int64(n % 50), left: n}
+	if n == 0 {
+		p.full.fill()
+	}
+	p.fs.Observe(p.full.see)
+}
 
 func fullOnce(w *world) error {
 	return places(w, needsSpace, func(w *world, l Log, n int) error {
@@ -171,50 +191,28 @@ func fullOnce(w *world) error {
 		if err := p.openThrough(); err != nil {
 			return err
 		}
-		for tries := 0; len(l) > 0; tries++ {
-			rest, failed, err := p.trouble(l)
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, ErrNoSpace) {
-				return errOf(*failed, err)
-			}
-			if err := p.settles(failed); err != nil {
-				return err
-			}
-			p.roomAgain()
-			if tries > retries {
-				return fmt.Errorf("there was no room once, and %d times later it is still refused: %w", tries, err)
-			}
-			l = rest
+		rest, failed, err := p.trouble(l)
+		if failed != nil && !errors.Is(err, ErrNoSpace) {
+			return errOf(*failed, err)
 		}
-		p.roomAgain()
+		if err := p.settles(failed); err != nil {
+			return err
+		}
+		p.full.roomAgain()
+		if _, failed, err := p.trouble(rest); err != nil {
+			return fmt.Errorf("with room again, %w", errOf(*failed, err))
+		}
 		return p.endsWell()
 	})
 }
 
-// endsWell compares the store as it is, and reopened, with the model. What still
-// ran when the disk was full may yet say so.
+// endsWell compares the store as it is, and reopened, with the model.
 func (p *player) endsWell() error {
-	for _, s := range mustParse("scan\nflush\nscan\nreopen\nscan\ndel k00\nflush\ncompact\nscan") {
-		if err := p.insist(s); err != nil {
-			return err
-		}
+	_, failed, err := p.trouble(mustParse("scan\nflush\nscan\nreopen\nscan\ndel k00\nflush\ncompact\nscan"))
+	if err != nil {
+		return fmt.Errorf("with room again, %w", errOf(*failed, err))
 	}
 	return nil
-}
-
-// insist does a step, again if there was no room.
-func (p *player) insist(s step) error {
-	for tries := 0; ; tries++ {
-		err := p.step(s)
-		switch {
-		case err == nil:
-			return nil
-		case tries > retries || !errors.Is(err, ErrNoSpace):
-			return fmt.Errorf("with room again, %w", errOf(s, err))
-		}
-	}
 }
 
 func fullDisk(w *world) error {
@@ -255,9 +253,9 @@ func fullDisk(w *world) error {
 				return err
 			}
 		}
-		p.roomAgain()
-		if err := p.insist(del); err != nil {
-			return err
+		p.full.roomAgain()
+		if err := p.step(del); err != nil {
+			return fmt.Errorf("with room again, %w", errOf(del, err))
 		}
 		return p.endsWell()
 	})

@@ -32,7 +32,7 @@ func newSample(t testing.TB) *sample {
 	require.NoError(t, l.Close())
 	file, placed, r, err := Inspect(mem, testDir)
 	require.NoError(t, err)
-	require.Zero(t, r)
+	require.Equal(t, Recovery{File: file}, r)
 	s := &sample{mem: mem, file: file}
 	for _, p := range placed {
 		s.offsets, s.edits = append(s.offsets, p.Offset), append(s.edits, p.Edit)

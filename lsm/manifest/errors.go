@@ -2,7 +2,8 @@ package manifest
 
 import (
 	"errors"
-	"fmt"
+
+	"github.com/flagship-go/flagship/internal/vfs"
 )
 
 // Errors that callers tell apart with errors.Is. A full disk is
@@ -15,38 +16,16 @@ var (
 	// the directory again tells.
 	ErrFailed = errors.New("manifest: has failed and must be reopened")
 	// ErrCorrupt is what every [CorruptError] is.
-	ErrCorrupt = errors.New("manifest: corrupt")
+	ErrCorrupt = vfs.ErrCorrupt
 	// ErrTooLarge reports an edit, or a file, beyond the limits of the format:
 	// a file that is full is followed by the next, see [Log.Rotate].
 	ErrTooLarge = errors.New("manifest: too large")
 )
 
-// CorruptError reports bytes that were once durable and are no longer what was
-// written.
-type CorruptError struct {
-	// File is the path of the damaged or missing file, Offset the byte at which
-	// the first bad record begins.
-	File   string
-	Offset int64
-	// Reason says what is wrong there, and how that is known.
-	Reason string
-}
-
-func (e *CorruptError) Error() string {
-	return fmt.Sprintf("corrupt file: %s at byte %d: %s", e.File, e.Offset, e.Reason)
-}
-
-// Is makes errors.Is(err, ErrCorrupt) hold.
-func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
-
-// VersionError reports a manifest written by a newer build.
-type VersionError struct {
-	// File is its path, Version the format it is in, and Supported the newest
-	// format that this build reads.
-	File               string
-	Version, Supported uint32
-}
-
-func (e *VersionError) Error() string {
-	return fmt.Sprintf("%s has format version %d; this build reads versions up to %d", e.File, e.Version, e.Supported)
-}
+// Damage has one shape everywhere: see package vfs.
+type (
+	// CorruptError reports bytes that are not what was written, with the place.
+	CorruptError = vfs.CorruptError
+	// VersionError reports a file written by a newer build.
+	VersionError = vfs.VersionError
+)

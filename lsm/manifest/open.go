@@ -9,9 +9,10 @@ import (
 	"github.com/flagship-go/flagship/internal/vfs"
 )
 
-// Recovery reports what was cut off the end of the manifest: what a crash left
-// of an edit that nobody was told is durable. Dropped is how many bytes, 0 for
-// none; File and Offset say where, Reason what was found there.
+// Recovery reports what was cut off the end of the manifest, or, of one only
+// read, would be: what a crash left of an edit that nobody was told is durable.
+// File is the manifest in force. Dropped is how many bytes, 0 for none; Offset
+// says where, Reason what was found there.
 type Recovery struct {
 	File    string
 	Offset  int64
@@ -72,6 +73,7 @@ func read(fsys vfs.FS, dir string) (num uint64, s scanned, r Recovery, err error
 		return 0, s, r, err
 	}
 	path := filepath.Join(dir, fileName(num))
+	r.File = path
 	b, err := readFile(fsys, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = &CorruptError{File: path, Reason: "it is missing, and CURRENT names it"}
@@ -83,7 +85,7 @@ func read(fsys vfs.FS, dir string) (num uint64, s scanned, r Recovery, err error
 		s, err = scan(b, path, num)
 	}
 	if err == nil && s.dropped > 0 {
-		r = Recovery{File: path, Offset: s.end, Dropped: s.dropped, Reason: s.reason}
+		r.Offset, r.Dropped, r.Reason = s.end, s.dropped, s.reason
 	}
 	return num, s, r, err
 }

@@ -1,9 +1,11 @@
 package skiplist
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/flagship-go/flagship/lsm/key"
@@ -103,4 +105,33 @@ func BenchmarkAddInOrder(b *testing.B) {
 		}
 	}
 	stop()
+}
+
+// BenchmarkAddSorted adds what BenchmarkAdd does, in sorted batches of 1000.
+func BenchmarkAddSorted(b *testing.B) {
+	for _, digits := range []bool{false, true} {
+		keys, value := benchKeySet(digits), make([]byte, 100)
+		arena := make([]byte, benchKeys*170)
+		b.Run(fmt.Sprintf("digits=%v", digits), func(b *testing.B) {
+			b.ReportAllocs()
+			var l *List
+			batch := make([]Entry, 1000)
+			stop := reportCPU(b)
+			for i := 0; b.Loop(); i++ {
+				j := i % benchKeys
+				if j == 0 {
+					l = New(arena, key.Plain)
+				}
+				if batch[i%1000] = (Entry{keys[j], key.Trailer(uint64(i), key.Set), value}); i%1000 < 999 && j < benchKeys-1 {
+					continue
+				}
+				n := i%1000 + 1
+				slices.SortFunc(batch[:n], func(a, b Entry) int { return bytes.Compare(a.User, b.User) })
+				if err := l.AddSorted(batch[:n]); err != nil {
+					b.Fatal(err)
+				}
+			}
+			stop()
+		})
+	}
 }

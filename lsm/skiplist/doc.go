@@ -29,7 +29,8 @@
 // they lead to (hint.go): a search looks at the nodes it goes through, and no more
 // at those it turns away from. With that, moving costs more than turning away,
 // and towers are higher than usual, half of the nodes on each next level: fewer
-// moves.
+// moves. And where many entries come at once, in order, their searches go side
+// by side and wait together (sorted.go).
 //
 // # Invariants
 //
@@ -48,5 +49,6 @@
 //	list.go    the list, and searching it
 //	hint.go    what a link knows of a key
 //	add.go     linking a node in
+//	sorted.go  many at once
 //	cursor.go  walking
 package skiplist

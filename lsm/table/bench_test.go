@@ -120,7 +120,7 @@ func BenchmarkCursor(b *testing.B) {
 				rng := rand.New(rand.NewPCG(1, 1))
 				c := r.NewCursor(nil)
 				if op == "scan" {
-					c = r.NewScan()
+					c = r.NewScan(nil)
 				}
 				defer c.Close()
 				var seek []byte

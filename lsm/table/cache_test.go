@@ -121,7 +121,7 @@ func TestAClosedTableIsReadNoMore(t *testing.T) {
 		require.ErrorIs(t, err, fs.ErrClosed)
 		require.False(t, ok)
 		require.True(t, r.MayContain(1))
-		for _, c := range []*Cursor{r.NewCursor(nil), r.NewScan()} {
+		for _, c := range []*Cursor{r.NewCursor(nil), r.NewScan(nil)} {
 			require.Nil(t, c.First())
 			require.Nil(t, c.SeekGE(pairs[0].ikey))
 			require.ErrorIs(t, c.Close(), fs.ErrClosed)
@@ -136,7 +136,7 @@ func TestAClosedTableIsReadNoMore(t *testing.T) {
 func TestAScanSeesItsOwnTable(t *testing.T) {
 	for _, tag := range []string{"old", "new", "last"} {
 		pairs := numbered(300, tag)
-		checkScan(t, world{}.make(t, pairs, nil).NewScan(), pairs)
+		checkScan(t, world{}.make(t, pairs, nil).NewScan(nil), pairs)
 	}
 }
 
@@ -201,7 +201,7 @@ func TestAScanLeavesTheCacheToOthers(t *testing.T) {
 		r := world{w: WriterOptions{Compression: c}, cache: 1 << 20}.make(t, pairs, nil)
 		get(t, r, pairs[0], nil)
 		before := r.cache.Metrics().Bytes
-		checkScan(t, r.NewScan(), pairs)
+		checkScan(t, r.NewScan(nil), pairs)
 		// The parts of the index are few, and are kept.
 		require.Less(t, r.cache.Metrics().Bytes, before+30<<10)
 	}

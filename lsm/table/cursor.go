@@ -53,8 +53,8 @@ func (r *Reader) NewCursor(tr *Trace) *Cursor {
 
 // NewScan returns a cursor for reading much of the table once, as a compaction
 // does: it reads far ahead, and leaves the cache to others.
-func (r *Reader) NewScan() *Cursor {
-	c := r.NewCursor(nil)
+func (r *Reader) NewScan(tr *Trace) *Cursor {
+	c := r.NewCursor(tr)
 	c.scan = true
 	return c
 }
@@ -261,6 +261,7 @@ func (c *Cursor) loadBlock(j int) bool {
 	var b []byte
 	var err error
 	if c.scan && c.r.mapped == nil {
+		c.tr.block(h, false)
 		b, err = c.ahead.load(c.r, h)
 	} else {
 		b, err = c.r.load(h, c.first+j, c.tr, !c.scan)

@@ -79,14 +79,14 @@ func readEverything(t testing.TB, fs vfs.FS, mmap bool, user []byte) {
 	_, _, _, err = r.Get(seek, bloom.Hash(user), nil)
 	mustBeTyped(t, err, "Get")
 	r.Middle(3)
-	for _, newCursor := range []func() *Cursor{func() *Cursor { return r.NewCursor(nil) }, r.NewScan} {
+	for _, newCursor := range []func(*Trace) *Cursor{r.NewCursor, r.NewScan} {
 		most := int(r.size)
 		for move, start := range map[string]func(c *Cursor) []byte{
 			"Next": (*Cursor).First, "Prev": (*Cursor).Last,
 			"Next after SeekGE": func(c *Cursor) []byte { return c.SeekGE(seek) },
 			"Prev after SeekLT": func(c *Cursor) []byte { return c.SeekLT(seek) },
 		} {
-			c := newCursor()
+			c := newCursor(nil)
 			n := 0
 			for k := start(c); k != nil && n < most; n++ {
 				c.Value()

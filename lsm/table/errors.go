@@ -4,13 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+
+	"github.com/flagship-go/flagship/internal/vfs"
 )
 
 // Errors that callers tell apart with errors.Is. A full disk is
 // [vfs.ErrNoSpace].
 var (
 	// ErrCorrupt is what every [CorruptError] is.
-	ErrCorrupt = errors.New("table: corrupt")
+	ErrCorrupt = vfs.ErrCorrupt
 	// ErrOrder reports a key that is not after the last one added.
 	ErrOrder = errors.New("table: keys are added out of order")
 	// ErrTooLarge reports an entry above [MaxEntry].
@@ -19,35 +21,13 @@ var (
 	ErrFinished = errors.New("table: writer has finished")
 )
 
-// CorruptError reports bytes that are not what was written.
-type CorruptError struct {
-	// File is the path of the table.
-	File string
-	// Offset is the byte in File at which the bad part begins: a block, or the
-	// footer.
-	Offset int64
-	// Reason says what is wrong with it.
-	Reason string
-}
-
-func (e *CorruptError) Error() string {
-	return fmt.Sprintf("corrupt table: %s at byte %d: %s", e.File, e.Offset, e.Reason)
-}
-
-// Is makes errors.Is(err, ErrCorrupt) hold.
-func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
-
-// VersionError reports a table written by a newer build.
-type VersionError struct {
-	// File is the path of the table, Version the format it is in, and Supported
-	// the newest format that this build reads.
-	File               string
-	Version, Supported uint32
-}
-
-func (e *VersionError) Error() string {
-	return fmt.Sprintf("%s has format version %d; this build reads versions up to %d", e.File, e.Version, e.Supported)
-}
+// Damage has one shape everywhere: see package vfs.
+type (
+	// CorruptError reports bytes that are not what was written, with the place.
+	CorruptError = vfs.CorruptError
+	// VersionError reports a file written by a newer build.
+	VersionError = vfs.VersionError
+)
 
 // FaultError reports that memory which a file is mapped to could not be read:
 // the disk failed, or the file was cut while it was mapped.

@@ -67,21 +67,21 @@ func (f footer) encode() []byte {
 func decodeFooter(b []byte, name string, size int64) (f footer, err error) {
 	at := size - footerSize
 	if size < footerSize || len(b) != footerSize {
-		return f, &CorruptError{name, 0, fmt.Sprintf("%d bytes are too few for a table: it was cut, or never finished", size)}
+		return f, &CorruptError{File: name, Offset: 0, Reason: fmt.Sprintf("%d bytes are too few for a table: it was cut, or never finished", size)}
 	}
 	if string(b[56:]) != magic {
-		return f, &CorruptError{name, at, "there is no footer: it is no table, or was cut"}
+		return f, &CorruptError{File: name, Offset: at, Reason: "there is no footer: it is no table, or was cut"}
 	}
 	if crc32.Checksum(b[:52], castagnoli) != binary.LittleEndian.Uint32(b[52:]) {
-		return f, &CorruptError{name, at, "the footer's checksum is wrong"}
+		return f, &CorruptError{File: name, Offset: at, Reason: "the footer's checksum is wrong"}
 	}
 	if v := binary.LittleEndian.Uint32(b[48:]); v != formatVersion {
-		return f, &VersionError{name, v, formatVersion}
+		return f, &VersionError{File: name, Version: v, Supported: formatVersion}
 	}
 	for i, h := range []*handle{&f.rangeDeletes, &f.filter, &f.root, &f.properties} {
 		h.offset, h.length = binary.LittleEndian.Uint64(b[12*i:]), binary.LittleEndian.Uint32(b[12*i+8:])
 		if !h.within(at) {
-			return f, &CorruptError{name, at, fmt.Sprintf("handle %d of the footer, offset %d, length %d, leads out of the file", i, h.offset, h.length)}
+			return f, &CorruptError{File: name, Offset: at, Reason: fmt.Sprintf("handle %d of the footer, offset %d, length %d, leads out of the file", i, h.offset, h.length)}
 		}
 	}
 	return f, nil

@@ -187,7 +187,7 @@ func (r *Reader) readAt(b []byte, at int64) error {
 		return nil
 	}
 	if err == nil || errors.Is(err, io.EOF) {
-		return &CorruptError{r.name, at, fmt.Sprintf("%d bytes were to be here, and only %d are: it was cut", len(b), n)}
+		return &CorruptError{File: r.name, Offset: at, Reason: fmt.Sprintf("%d bytes were to be here, and only %d are: it was cut", len(b), n)}
 	}
 	return fmt.Errorf("table: reading %s at byte %d: %w", r.name, at, err)
 }
@@ -272,7 +272,7 @@ func (r *Reader) setChecked(number int) {
 }
 
 func (r *Reader) corrupt(h handle, reason string) error {
-	return &CorruptError{r.name, int64(h.offset), reason}
+	return &CorruptError{File: r.name, Offset: int64(h.offset), Reason: reason}
 }
 
 func (r *Reader) errClosed() error {

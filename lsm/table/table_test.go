@@ -137,7 +137,7 @@ func TestATableHoldsWhatWasAdded(t *testing.T) {
 			for _, n := range []int{0, 1, 20, 400} {
 				pairs := randomPairs(rng, w.w.Order, n)
 				r := w.make(t, pairs, nil)
-				for _, c := range []*Cursor{r.NewCursor(nil), r.NewScan()} {
+				for _, c := range []*Cursor{r.NewCursor(nil), r.NewScan(nil)} {
 					checkScan(t, c, pairs)
 				}
 				require.NoError(t, r.Verify())
@@ -232,7 +232,7 @@ func TestACursorMovesAsOverASortedSlice(t *testing.T) {
 		r := w.make(t, pairs, nil)
 		c := r.NewCursor(nil)
 		if i%2 == 0 {
-			c = r.NewScan()
+			c = r.NewScan(nil)
 		}
 		at := -1
 		for step := range 800 {

@@ -13,6 +13,15 @@ type Trace struct {
 	Bytes int64
 }
 
+// Add counts what another trace has counted.
+func (t *Trace) Add(o Trace) {
+	t.Filters += o.Filters
+	t.FilterSaved += o.FilterSaved
+	t.Blocks += o.Blocks
+	t.CacheHits += o.CacheHits
+	t.Bytes += o.Bytes
+}
+
 func (t *Trace) filter(saved bool) {
 	if t == nil {
 		return

@@ -1,6 +1,7 @@
 package vlog
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -184,12 +185,7 @@ func (l *Log) Files() []FileStat {
 	for num, f := range l.files {
 		stats = append(stats, FileStat{Num: num, Size: f.size.Load(), Sealed: f != l.head})
 	}
-	slices.SortFunc(stats, func(a, b FileStat) int {
-		if a.Num < b.Num {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(stats, func(a, b FileStat) int { return cmp.Compare(a.Num, b.Num) })
 	return stats
 }
 

@@ -37,7 +37,7 @@ func (b *bases) dir(c contender) (string, error) {
 	if err := errors.Join(fill(s, b.data.value, 0, b.data.keys), s.Flush()); err != nil {
 		return "", errors.Join(err, s.Close())
 	}
-	settle(b.o.Quick)
+	settle(b.o.Quick, afterFilling)
 	if err := s.Close(); err != nil {
 		return "", err
 	}
@@ -58,10 +58,17 @@ func (b *bases) copy(c contender) (string, error) {
 	return to, os.CopyFS(to, os.DirFS(from))
 }
 
+// What settle waits for: a store that was just filled, and one that was settled before
+// it was closed.
+const (
+	afterFilling = time.Second
+	afterOpening = 250 * time.Millisecond
+)
+
 // settle waits until the background work is done: until the process has written
-// nothing for a second.
-func settle(quick bool) {
-	quiet, limit := time.Second, time.Minute
+// nothing for so long.
+func settle(quick bool, quiet time.Duration) {
+	limit := time.Minute
 	if quick {
 		quiet = 50 * time.Millisecond
 	}

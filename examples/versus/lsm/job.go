@@ -83,7 +83,7 @@ func loadSettled(j job, c contender) (figures, error) {
 	}
 	n := j.Keys + j.Keys/2
 	f := w.figures(n, n*(16+size))
-	settle(j.Quick)
+	settle(j.Quick, afterFilling)
 	if err := verify(s, data{j.Keys, size}); err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func program() *versus.Program {
 	var keys int
 	return &versus.Program{
 		Command: "go -C examples/versus/lsm run .",
-		Rounds:  3, Length: time.Second, QuickLength: 50 * time.Millisecond,
+		Rounds:  3, Length: 500 * time.Millisecond, QuickLength: 50 * time.Millisecond,
 		Temp: true,
 		Flags: func(f *flag.FlagSet) {
 			f.IntVar(&keys, "keys", 1_000_000, "keys in the store; a quarter of them where values are 1 KiB")

@@ -52,7 +52,7 @@ func readTable(o *session, name string, d data) *versus.Table {
 				if err := r.warm(); err != nil {
 					return nil, errors.Join(err, s.Close())
 				}
-				settle(o.Quick)
+				settle(o.Quick, afterOpening)
 				return r, nil
 			}})
 	}

@@ -225,7 +225,7 @@ func (in *inspector) pointers(t manifest.Table, l *vlog.Log) {
 		return
 	}
 	defer r.Close()
-	c := r.NewScan()
+	c := r.NewScan(nil)
 	defer c.Close()
 	var buf []byte
 	for k := c.First(); k != nil; k = c.Next() {
