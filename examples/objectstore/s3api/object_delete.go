@@ -1,0 +1,66 @@
+package s3api
+
+import (
+	"net/http"
+)
+
+// maxDelete is how many objects one request may delete.
+const maxDelete = 1000
+
+// deleteObject removes a version, or puts a delete marker.
+func (c *call) deleteObject() error {
+	o, err := c.server.Store.Delete(c.Context(), c.bucket, c.key, c.query.Get("versionId"))
+	if err != nil {
+		return err
+	}
+	header := http.Header{}
+	versionHeader(header, o)
+	c.begin(http.StatusNoContent, header)
+	return nil
+}
+
+// deleteObjects deletes a list of them; what fails does not keep the others
+// from being deleted.
+func (c *call) deleteObjects() error {
+	var list deleteXML
+	if err := c.requireXML(&list); err != nil {
+		return err
+	}
+	if len(list.Objects) == 0 || len(list.Objects) > maxDelete {
+		return MalformedXML
+	}
+	if _, err := c.server.Store.Bucket(c.Context(), c.bucket); err != nil {
+		return err
+	}
+	var result deleteResult
+	for _, x := range list.Objects {
+		o, err := c.deleteOne(x.Key, x.VersionID)
+		if err != nil {
+			f := failureOf(err)
+			if f.Code == InternalError {
+				c.server.Logger.Error("delete failed", "id", c.id, "bucket", c.bucket, "key", x.Key, "err", err)
+			}
+			result.Errors = append(result.Errors, deleteErrorXML{x.Key, x.VersionID, f.Code, f.Message})
+			continue
+		}
+		d := deletedXML{Key: x.Key, VersionID: x.VersionID, DeleteMarker: o.DeleteMarker}
+		if o.DeleteMarker {
+			d.DeleteMarkerVersionID = o.VersionID
+		}
+		if !list.Quiet {
+			result.Deleted = append(result.Deleted, d)
+		}
+	}
+	c.xml(http.StatusOK, nil, result)
+	return nil
+}
+
+func (c *call) deleteOne(key, version string) (Object, error) {
+	switch {
+	case key == "":
+		return Object{}, &Failure{Code: InvalidArgument, Message: "The key is missing."}
+	case len(key) > maxKey:
+		return Object{}, KeyTooLong
+	}
+	return c.server.Store.Delete(c.Context(), c.bucket, key, version)
+}
