@@ -114,7 +114,13 @@ func (s *Store) takeBack(ctx context.Context, c *census, d *draft, renames []out
 			places = append(places, o.place)
 		}
 	}
-	removals := s.remove(ctx, d.set, places, paths, len(places)-d.data+1)
+	needed := len(places) - d.data + 1
+	var removals []outcome[struct{}]
+	if d.uploaded() {
+		removals = s.giveBack(ctx, c, places, &d.version, needed)
+	} else {
+		removals = s.remove(ctx, d.set, places, paths, needed)
+	}
 	hold := 0
 	for _, i := range places {
 		if removals[i].err != nil || errors.Is(renames[i].err, errLate) {

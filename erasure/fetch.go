@@ -55,6 +55,7 @@ func (c *census) source(t *tally) *source {
 type span struct {
 	number       int
 	offset, size int64
+	id           [16]byte // of the part, if it was uploaded
 }
 
 // spans are the parts, in order.
@@ -63,7 +64,7 @@ func (v *version) spans() []span {
 	var offset int64
 	for _, p := range v.partList() {
 		if p.Size > 0 {
-			spans = append(spans, span{p.Number, offset, p.Size})
+			spans = append(spans, span{p.Number, offset, p.Size, p.id})
 		}
 		offset += p.Size
 	}
@@ -162,7 +163,7 @@ func (r *fetching) read(ctx context.Context, p *place, d Drive) ([]byte, error) 
 		return nil, fmt.Errorf("%s: %w", d, err)
 	}
 	defer file.Close()
-	frames := bitrot.NewReader(file, bitrot.Shard{Version: r.ID, Part: r.span.number, Index: shard},
+	frames := bitrot.NewReader(file, r.sealOf(r.span, shard),
 		r.shardLen(r.span.size), r.shardSize(r.blockSize))
 	b, err := frames.ReadBlock(r.number, r.block.frames[shard])
 	var bad *bitrot.Error

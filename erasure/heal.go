@@ -106,7 +106,7 @@ func (h *healer) all(ctx context.Context, prefix, from string) error {
 	if prefix != "" {
 		return nil
 	}
-	if err := h.uploads(ctx); err != nil || h.dry {
+	if err := h.uploads(ctx, sets); err != nil || h.dry {
 		return err
 	}
 	for _, set := range sets {
@@ -140,7 +140,7 @@ func (h *healer) object(ctx context.Context, name string) error {
 	if len(c.keys()) > 0 {
 		h.report.Objects++
 	}
-	h.report.Name = name
+	h.report.Name = home(name)
 	if h.progress != nil {
 		h.progress(h.report)
 	}
@@ -310,7 +310,7 @@ func (s *Store) verifyPart(ctx context.Context, d Drive, c *census, h *holding, 
 	}
 	defer file.Close()
 	blockSize := h.shardSize(h.blockSize)
-	r := bitrot.NewReader(file, bitrot.Shard{Version: h.ID, Part: p.number, Index: h.shard}, h.shardLen(p.size), blockSize)
+	r := bitrot.NewReader(file, h.sealOf(p, h.shard), h.shardLen(p.size), blockSize)
 	if want := bitrot.FileSize(h.shardLen(p.size), blockSize); file.Size() != want {
 		return &CorruptError{Drive: d.String(), Path: path, Offset: -1, Reason: fmt.Sprintf("%d bytes instead of %d", file.Size(), want)}
 	}

@@ -12,6 +12,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/flagship-go/flagship/erasure/bitrot"
 )
 
 // A geometry is how an object is cut: into data shards, joined by parity shards.
@@ -86,6 +88,15 @@ func (v *version) partList() []Part {
 	return []Part{{Number: 1, Size: v.size}}
 }
 
+// sealOf is what the blocks of a shard of a part are sealed with. A part that was
+// uploaded keeps the seals it was uploaded with, as a version of its own.
+func (v *version) sealOf(p span, index int) bitrot.Shard {
+	if p.id != [16]byte{} {
+		return bitrot.Shard{Version: p.id, Part: 1, Index: index}
+	}
+	return bitrot.Shard{Version: v.ID, Part: p.number, Index: index}
+}
+
 // info is the version as users see it.
 func (v *version) info(name string) Info {
 	return Info{
@@ -147,6 +158,7 @@ func (v *version) common() []byte {
 		b = binary.AppendUvarint(b, uint64(p.Size))
 		b = binary.AppendVarint(b, p.Modified.UnixNano())
 		b = appendString(b, p.ETag)
+		b = append(b, p.id[:]...)
 	}
 	b = binary.AppendUvarint(b, uint64(len(v.metadata)))
 	for _, k := range slices.Sorted(maps.Keys(v.metadata)) {
@@ -250,6 +262,7 @@ func (v *version) decodeCommon(b []byte) error {
 		p.Number, p.Size = r.int(maxPart), r.int64()
 		p.Modified = time.Unix(0, r.varint()).UTC()
 		p.ETag = r.string()
+		copy(p.id[:], r.take(len(p.id)))
 		sum += p.Size
 		r.bad = r.bad || p.Size < 0 || sum < 0
 	}

@@ -68,12 +68,35 @@ func checkName(name string) error {
 // objectDir is the directory of an object on a drive. The name must have passed
 // checkName.
 func objectDir(name string) string {
+	if name[0] == 0 { // an upload, or a part of one
+		dir, _, _ := strings.Cut(name[1:], "\x00")
+		return uploadsDir + "/" + dir
+	}
 	parts := strings.Split(name, "/")
 	for i, c := range parts {
 		parts[i] = encodeComponent(c)
 	}
 	return objectsDir + "/" + strings.Join(parts, "/")
 }
+
+// An upload, and each of its parts, is an object of a name that no user can give,
+// so that all that is true of objects is true of them. It lies on the set of the
+// object it is for, which is at the end of the name.
+//
+//	NUL 7be1... NUL photos/cat.jpg        uploads/7be1.../@...
+//	NUL 7be1.../3 NUL photos/cat.jpg      uploads/7be1.../3/@...   +....1
+
+// uploadName is the name of an upload, by its ID.
+func uploadName(name, id string) string { return "\x00" + id + "\x00" + name }
+
+// partName is the name of a part of an upload.
+func partName(name, id string, number int) string {
+	return fmt.Sprintf("\x00%s/%d\x00%s", id, number, name)
+}
+
+// home is the name that says where an object lies: its own, or, of an upload, that
+// of the object it is for.
+func home(name string) string { return name[strings.LastIndexByte(name, 0)+1:] }
 
 // encodeComponent writes a component so that every file system keeps it, also
 // those that take A and a for the same, and none takes it for something else:

@@ -108,6 +108,8 @@ type Part struct {
 	Size     int64
 	ETag     string // MD5 in hexadecimal
 	Modified time.Time
+
+	id [16]byte // of the part as a version of its own; zero: it never was one
 }
 
 // An Upload is a multipart upload that is neither completed nor aborted.

@@ -11,14 +11,14 @@ import (
 // setOf is the set of an object: SipHash spreads names evenly, and nobody who
 // does not know the deployment can make names that all fall onto one set.
 func setOf(deployment [16]byte, name string, sets int) int {
-	return int(sipHash(deployment, name) % uint64(sets))
+	return int(sipHash(deployment, home(name)) % uint64(sets))
 }
 
 // rotation is which place of a set of n drives has shard 0 of an object; shard i
 // is at (rotation + i) mod n. So all drives share the work on data shards, which
 // is more than that on parity.
 func rotation(name string, n int) int {
-	return int(crc32.ChecksumIEEE([]byte(name)) % uint32(n))
+	return int(crc32.ChecksumIEEE([]byte(home(name))) % uint32(n))
 }
 
 // shardAt is the shard that a new version of the object has at a place.

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-
-	"github.com/flagship-go/flagship/erasure/bitrot"
 )
 
 // rebuild brings a version to places that lack it, or have it damaged, and returns
@@ -92,7 +90,7 @@ func (src *source) rebuildBodies(ctx context.Context, d *draft) error {
 		wanted[d.index[i]] = true
 	}
 	if src.inline {
-		b, err := src.fetch(ctx, span{1, 0, src.size}, 0, wanted)
+		b, err := src.fetch(ctx, span{number: 1, size: src.size}, 0, wanted)
 		if err == nil {
 			d.small = &block{shards: b.shards}
 		}
@@ -125,7 +123,7 @@ func (src *source) frame(p span, number int64, from *fetched) *block {
 	for i, shard := range from.shards {
 		if shard != nil {
 			copy(b.shards[i], shard)
-			seal := bitrot.Shard{Version: src.ID, Part: p.number, Index: i}
+			seal := src.sealOf(p, i)
 			seal.Seal(b.frames[i], number)
 		}
 	}

@@ -128,7 +128,15 @@ func (s *Store) complete(ctx context.Context, c *census, t *tally) (*tally, erro
 func (s *Store) undo(ctx context.Context, c *census, t *tally) error {
 	// So many could read it: those that are silent count.
 	readers := max(t.data, (len(c.answers)+1)/2) - c.silent()
-	left, err := s.removeVersion(context.WithoutCancel(ctx), c, t.listed, t.versionKey, len(t.listed)-readers+1)
+	ctx, needed := context.WithoutCancel(ctx), len(t.listed)-readers+1
+	var left int
+	var err error
+	if t.uploaded() && s.goesOn(ctx, c.name, uploadOf(t.versionKey)) {
+		outcomes := s.giveBack(ctx, c, t.listed, t.version, needed)
+		left, err = len(t.listed)-succeeded(outcomes), failures(outcomes)
+	} else {
+		left, err = s.removeVersion(ctx, c, t.listed, t.versionKey, needed)
+	}
 	if left > 0 && left >= readers {
 		return fmt.Errorf("%w: %q: version %s was never acknowledged and cannot be removed: %w",
 			ErrReadQuorum, c.name, t.versionKey, err)
