@@ -33,7 +33,7 @@ func (s *Store) commit(ctx context.Context, d *draft, cond *Condition) (info Inf
 	}
 	s.event(Event{Kind: VersionCommitted, Name: d.name, Version: d.file(), Set: d.set.index, Place: -1, Shard: -1})
 	if d.null() {
-		s.removeNull(ctx, c, replaced)
+		s.removeNull(ctx, c, d, replaced)
 	}
 	info = d.info(d.name)
 	info.Latest = true
@@ -87,12 +87,13 @@ func (s *Store) rename(ctx context.Context, c *census, d *draft) error {
 // move renames the files of the draft, and leaves in it the places that have.
 func (s *Store) move(ctx context.Context, c *census, d *draft) []outcome[struct{}] {
 	moves := append(slices.Clone(d.moves), Move{d.tmpFile("v"), c.dir + "/" + d.file()})
+	cleanUp := d.abandon()
 	f := ask(ctx, s, d.set, d.places, changing, func(ctx context.Context, p *place, drive Drive) (struct{}, error) {
 		if err := drive.Commit(ctx, moves...); err != nil {
 			return struct{}{}, fmt.Errorf("%s: %w", drive, err)
 		}
 		return struct{}{}, nil
-	}, nil)
+	}, func(p *place, _ struct{}) { cleanUp(p, nil) })
 	outcomes := f.wait(quorum[struct{}](s, d.needed))
 	keep(d, outcomes)
 	return outcomes
@@ -133,11 +134,13 @@ func (s *Store) takeBack(ctx context.Context, c *census, d *draft, renames []out
 		ErrOutcomeUnknown, hold, d.versionKey, errors.Join(d.failed, failures(removals)))
 }
 
-// removeNull removes the null versions among the keys, the oldest first.
-func (s *Store) removeNull(ctx context.Context, c *census, keys []versionKey) {
+// removeNull removes the null versions among the keys, the oldest first. Drives
+// that were late have had their grace, and are healed.
+func (s *Store) removeNull(ctx context.Context, c *census, d *draft, keys []versionKey) {
+	places := slices.DeleteFunc(c.set.all(), func(i int) bool { return slices.Contains(d.late, i) })
 	for _, key := range slices.Backward(keys) {
 		if key.null() {
-			s.removeVersion(ctx, c, c.set.all(), key, 0)
+			s.removeVersion(ctx, c, places, key, 0)
 		}
 	}
 }

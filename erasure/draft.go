@@ -25,7 +25,9 @@ type draft struct {
 	// places are those that have taken everything so far. The others have failed,
 	// or were too slow; what they still do is not waited for.
 	places    []int
-	needed    int // how many there must be
+	began     []Drive // where it was begun, by place
+	needed    int     // how many there must be
+	late      []int   // were too slow
 	failed    error
 	files     []FileWriter // open shard files, by place
 	moves     []Move       // what phase two renames on every drive, before the version file
@@ -49,11 +51,12 @@ func (s *Store) newDraft(name, class string, null bool) (*draft, error) {
 	set := s.setOf(name)
 	d := &draft{store: s, set: set, name: name, files: make([]FileWriter, len(set.places))}
 	for i, p := range set.places {
-		if _, err := p.use(); err == nil {
+		drive, err := p.use()
+		if err == nil {
 			d.places = append(d.places, i)
-		} else {
-			d.failed = errors.Join(d.failed, err)
 		}
+		d.began = append(d.began, drive)
+		d.failed = errors.Join(d.failed, err)
 		if p.offline() && parity < len(set.places)/2 {
 			parity++
 		}
@@ -92,7 +95,10 @@ func keep[T any](d *draft, outcomes []outcome[T]) (late bool) {
 		if err == nil {
 			return false
 		}
-		late = late || errors.Is(err, errLate)
+		if errors.Is(err, errLate) {
+			late = true
+			d.late = append(d.late, i)
+		}
 		if d.files[i] != nil && !errors.Is(err, errLate) {
 			d.files[i].Close()
 		}
@@ -242,7 +248,7 @@ func (d *draft) send(ctx context.Context, b *block, tmp string) *fan[FileWriter]
 			err = fmt.Errorf("%s: %s: %w", drive, tmp, err)
 		}
 		return w, err
-	}, d.abandon)
+	}, d.abandon())
 }
 
 // sent takes note of who has written a block.
@@ -267,7 +273,7 @@ func (d *draft) close(ctx context.Context, tmp string) error {
 			return nil, fmt.Errorf("%s: %s: %w", drive, tmp, err)
 		}
 		return nil, nil
-	}, d.abandon)
+	}, d.abandon())
 	clear(d.files)
 	keep(d, f.wait(quorum[FileWriter](d.store, d.needed)))
 	return d.check()
@@ -286,7 +292,7 @@ func (d *draft) writeVersion(ctx context.Context) error {
 			return nil, fmt.Errorf("%s: %w", drive, err)
 		}
 		return nil, nil
-	}, d.abandon)
+	}, d.abandon())
 	if late := keep(d, f.wait(quorum[FileWriter](d.store, d.needed))); !late && d.inline {
 		d.store.buffers.give(d.small.memory)
 		d.small = nil
@@ -306,18 +312,23 @@ func writeWhole(ctx context.Context, drive Drive, path string, b []byte) error {
 	return errors.Join(err, w.Close())
 }
 
-// abandon cleans up on a drive that was given up and answers after all.
-func (d *draft) abandon(p *place, w FileWriter) {
-	if w != nil {
-		w.Close()
-	}
-	if drive, err := p.use(); err == nil {
-		drive.Remove(context.Background(), d.tmp...)
+// abandon returns how to clean up on a drive that was given up and answers after
+// all: it has nothing but what is under tmp now.
+func (d *draft) abandon() func(*place, FileWriter) {
+	tmp := slices.Clone(d.tmp)
+	return func(p *place, w FileWriter) {
+		if w != nil {
+			w.Close()
+		}
+		if drive, err := p.use(); err == nil {
+			drive.Remove(context.Background(), tmp...)
+		}
 	}
 }
 
 // discard closes and removes what is left of the draft: under tmp, of the drives
-// that did not come to the end, which are all of them if it was not committed.
+// that did not come to the end, which are all of them if it was not committed. Of
+// those that were late, abandon does it when they are done.
 func (d *draft) discard() {
 	for _, w := range d.files {
 		if w != nil {
@@ -325,13 +336,20 @@ func (d *draft) discard() {
 		}
 	}
 	clear(d.files)
+	if len(d.tmp) == 0 {
+		return
+	}
 	var left []int
-	for _, i := range d.set.all() {
-		if !d.committed || !slices.Contains(d.places, i) {
+	for i, drive := range d.began {
+		if drive != nil && !(d.committed && slices.Contains(d.places, i)) && !slices.Contains(d.late, i) {
 			left = append(left, i)
 		}
 	}
-	if len(d.tmp) > 0 && len(left) > 0 {
-		d.store.remove(context.Background(), d.set, left, d.tmp, 0)
+	for _, o := range d.store.remove(context.Background(), d.set, left, d.tmp, 0) {
+		if errors.Is(o.err, errStuck) {
+			// It got stuck on the way, and can be asked this one more thing.
+			drive, tmp := d.began[o.place], slices.Clone(d.tmp)
+			d.store.background.Go(func() { drive.Remove(context.Background(), tmp...) })
+		}
 	}
 }

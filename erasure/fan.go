@@ -45,7 +45,10 @@ type fan[T any] struct {
 
 // A question is decided once, by the drive that answers or by the asker who
 // gives up.
-type question struct{ decided atomic.Bool }
+type question struct {
+	decided atomic.Bool
+	overdue bool // written before the asker decides, read after
+}
 
 // ask starts do on the drive of each place: in a goroutine of its own, or, in
 // a serial store, here and now, one after the other. do must not touch what the
@@ -83,12 +86,14 @@ func (f *fan[T]) ask(i int) {
 	work := func() {
 		value, err := f.do(f.ctx, p, drive)
 		f.store.note(p, f.kind, err)
-		p.answered.Store(time.Now().UnixNano())
 		if q.decided.CompareAndSwap(false, true) {
 			f.answers <- outcome[T]{i, value, err}
 			return
 		}
 		p.late.Add(-1)
+		if q.overdue {
+			p.overdue.Add(-1)
+		}
 		if f.late != nil {
 			f.late(p, value)
 		}
@@ -121,9 +126,15 @@ func (f *fan[T]) collect(more func([]outcome[T]) time.Duration) (expired bool) {
 			continue
 		default:
 		}
-		if d := more(f.outcomes); d <= 0 || d <= f.store.o.Grace && f.waitsForDebtors() {
+		d := more(f.outcomes)
+		if d <= 0 {
 			return false
-		} else if d != patience {
+		}
+		if d <= f.store.o.Grace && f.waitsForDebtors() {
+			f.allOverdue()
+			return true
+		}
+		if d != patience {
 			patience = d
 			t := time.NewTimer(d)
 			defer t.Stop()
@@ -133,17 +144,30 @@ func (f *fan[T]) collect(more func([]outcome[T]) time.Duration) (expired bool) {
 		case a := <-f.answers:
 			f.take(a)
 		case <-timer:
+			f.allOverdue()
 			return true
 		}
 	}
 	return false
 }
 
+// allOverdue marks the questions that are still open: they were waited for.
+func (f *fan[T]) allOverdue() {
+	for _, q := range f.asked {
+		if q != nil {
+			q.overdue = true
+		}
+	}
+}
+
+// overdue reports whether a place was waited for and has not answered.
+func (f *fan[T]) overdue(i int) bool { return f.asked[i] != nil && f.asked[i].overdue }
+
 // waitsForDebtors reports whether all that have not answered owe other answers
 // too: each has had its grace, and an operation of several phases gives it once.
 func (f *fan[T]) waitsForDebtors() bool {
 	for i, q := range f.asked {
-		if q != nil && f.set.places[i].late.Load() == 0 {
+		if q != nil && f.set.places[i].overdue.Load() == 0 {
 			return false
 		}
 	}
@@ -164,6 +188,9 @@ func (f *fan[T]) giveUp() {
 		if q != nil && q.decided.CompareAndSwap(false, true) {
 			p := f.set.places[i]
 			p.late.Add(1)
+			if q.overdue {
+				p.overdue.Add(1)
+			}
 			f.outcomes[i].err = fmt.Errorf("%s: %w", p, errLate)
 			f.pending--
 		}

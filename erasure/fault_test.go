@@ -324,7 +324,7 @@ func TestADriveThatNeverReturnsDoesNotGatherGoroutines(t *testing.T) {
 			mustPut(t, r.Store, "a", random(5000, 1), nil)
 			mustGet(t, r.Store, "a", nil)
 		}
-		require.Less(t, r.sets[0].places[2].late.Load(), int32(2*maxLate), "RULE E12: outstanding operations")
+		require.Less(t, r.sets[0].places[2].late.Load(), int32(2*maxOverdue), "RULE E12: outstanding operations")
 		require.Less(t, time.Since(start), 30*r.o.Grace, "RULE E12: once it is known, nobody waits for it")
 		close(stop)
 		synctest.Wait()

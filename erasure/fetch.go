@@ -89,7 +89,7 @@ func (src *source) fetch(ctx context.Context, p span, number int64, wanted []boo
 	if src.inline {
 		return src.fetchInline(b, wanted)
 	}
-	r := &fetching{source: src, block: b, span: p, number: number, wanted: wanted, slow: make([]bool, len(src.places))}
+	r := &fetching{source: src, block: b, span: p, number: number, wanted: wanted}
 	r.fan = ask(ctx, src.store, src.set, nil, looking, r.read, nil)
 	err := r.run()
 	r.fan.giveUp()
@@ -152,7 +152,6 @@ type fetching struct {
 	number int64
 	wanted []bool
 	fan    *fan[[]byte]
-	slow   []bool // by place: what is not waited for alone
 }
 
 // read reads one shard, with its frame, and checks it.
@@ -223,9 +222,6 @@ func (r *fetching) run() error {
 			return fmt.Errorf("%w: %q: %d of %d shards of block %d of part %d can be read: %w", ErrReadQuorum,
 				r.name, r.good(), r.data, r.number, r.span.number, failures(r.fan.outcomes))
 		}
-		for i, o := range r.fan.outcomes {
-			r.slow[i] = r.slow[i] || expired && o.err == errPending
-		}
 	}
 	return nil
 }
@@ -234,7 +230,7 @@ func (r *fetching) run() error {
 func (r *fetching) hopeful() int {
 	n := 0
 	for i, o := range r.fan.outcomes {
-		if o.err == errPending && !r.slow[i] {
+		if o.err == errPending && !r.fan.overdue(i) {
 			n++
 		}
 	}
@@ -299,7 +295,7 @@ func (r *fetching) degraded() bool {
 			continue
 		}
 		place := r.places[i]
-		if place < 0 || r.slow[place] || r.guessed[i] {
+		if place < 0 || r.fan.overdue(place) || r.guessed[i] {
 			return true
 		}
 		if err := r.fan.outcomes[place].err; err != nil && err != errPending {

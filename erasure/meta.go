@@ -215,12 +215,12 @@ func decodeVersion(key versionKey, b []byte) (*holding, error) {
 	if len(b) < metaHead || string(b[:len(metaMagic)]) != metaMagic {
 		return nil, errors.New("it is not a version file")
 	}
-	if f := b[len(metaMagic)]; f > metaFormat {
-		return nil, fmt.Errorf("%w: version file of format %d, this package reads up to %d", ErrNewer, f, metaFormat)
-	}
 	common, rest, sum, err := unseal(b[metaHead:], headSum(b))
 	if err != nil {
 		return nil, err
+	}
+	if f := b[len(metaMagic)]; f > metaFormat {
+		return nil, fmt.Errorf("%w: version file of format %d, this package reads up to %d", ErrNewer, f, metaFormat)
 	}
 	own, rest, _, err := unseal(rest, sum)
 	if err != nil {

@@ -58,7 +58,10 @@ func (s *Store) redraft(c *census, t *tally, places []int) *draft {
 	n := len(c.answers)
 	d := &draft{store: s, set: c.set, name: c.name, version: *t.version,
 		places: slices.Clone(places), needed: 1, files: make([]FileWriter, n), index: make([]int, n)}
-	d.tmpID = s.newID(false)
+	d.tmpID, d.began = s.newID(false), make([]Drive, n)
+	for _, i := range places {
+		d.began[i], _ = c.set.places[i].use()
+	}
 	taken := make([]bool, n)
 	for i, h := range t.holdings {
 		if h != nil && !slices.Contains(places, i) {

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // A set is the drives that share an object.
@@ -31,12 +30,11 @@ func (s *set) all() []int {
 type place struct {
 	set, index int
 	// late counts what its drive was asked, has not answered, and nobody waits for.
-	late     atomic.Int32
-	answered atomic.Int64 // when it last answered, in Unix nanoseconds
+	late    atomic.Int32
+	overdue atomic.Int32 // those of them that were waited for until time was up
 	// failing says that the drive has failed the last operation of the kind.
 	failing [operations]atomic.Bool
 	missed  atomic.Int64
-	grace   time.Duration
 
 	mu         sync.Mutex
 	drive      Drive // nil: none
@@ -56,20 +54,13 @@ const (
 	operations
 )
 
-// A drive that owes answers is asked no more until it gives one, for each is a
-// goroutine that waits: when it owes a few and has been silent for the grace, or
-// when it owes many.
+// A drive that owes so many answers is asked no more until it gives one, for each
+// is a goroutine that waits: fewer if they were waited for, more if others were
+// merely faster.
 const (
-	maxLate    = 16
-	maxLateAny = 1024
+	maxOverdue = 16
+	maxLate    = 1024
 )
-
-// stuck reports whether the drive owes too many answers.
-func (p *place) stuck(grace time.Duration) bool {
-	late := p.late.Load()
-	return late >= maxLateAny ||
-		late >= maxLate && time.Since(time.Unix(0, p.answered.Load())) > grace
-}
 
 var (
 	errNoDrive = errors.New("no drive")
@@ -85,7 +76,7 @@ func (p *place) use() (Drive, error) {
 		return nil, fmt.Errorf("%s: %w: %w", p, errNoDrive, p.err)
 	case p.drive == nil:
 		return nil, fmt.Errorf("%s: %w", p, errNoDrive)
-	case p.stuck(p.grace):
+	case p.overdue.Load() >= maxOverdue || p.late.Load() >= maxLate:
 		return nil, fmt.Errorf("%s: %w", p, errStuck)
 	}
 	return p.drive, nil

@@ -151,11 +151,16 @@ func (l *ledger) failed(e *entry) { e.state, e.why = gone, "E3" }
 // targets are the versions that a removal is of.
 func (l *ledger) targets(name, version string) (targets []*entry) {
 	for _, e := range l.names[name] {
-		if e.state != gone && (version == "null" && e.null || version != "null" && e.id == version) {
+		if e.state != gone && e.is(version) {
 			targets = append(targets, e)
 		}
 	}
 	return targets
+}
+
+// is reports whether the version goes by that ID; "" is any.
+func (e *entry) is(version string) bool {
+	return version == "" || version == "null" && e.null || version != "null" && !e.null && e.id == version
 }
 
 // silent are the drives that may be silent about a name. failed are those that
@@ -193,7 +198,7 @@ func (l *ledger) mayFail(name, version string, failed driveSet) bool {
 		return true
 	}
 	for _, e := range slices.Backward(l.names[name]) {
-		if version != "" && e.id != version {
+		if !e.is(version) {
 			continue
 		}
 		if e.state == there {
@@ -204,6 +209,18 @@ func (l *ledger) mayFail(name, version string, failed driveSet) bool {
 		}
 	}
 	return false
+}
+
+// mayRefuse says whether an error is right for who removes a version: as mayFail,
+// but all that go by the ID are to be removed.
+func (l *ledger) mayRefuse(name, version string, failed driveSet) bool {
+	silent := l.silent(name, failed)
+	if silent.count() > l.drives/2 {
+		return true
+	}
+	return slices.ContainsFunc(l.names[name], func(e *entry) bool {
+		return e.is(version) && (e.state == there && !l.readable(name, e, failed) || e.state != there && l.blocked(e, silent, failed))
+	})
 }
 
 // sight is what a read has seen.
@@ -232,7 +249,7 @@ func (l *ledger) see(name, version string, s sight, failed driveSet) {
 	}
 	silent := l.silent(name, failed)
 	for _, e := range slices.Backward(l.names[name]) {
-		if version != "" && e.id != version {
+		if !e.is(version) {
 			continue
 		}
 		switch {
@@ -286,7 +303,7 @@ func (l *ledger) notShown(name, version string, e, found *entry, s sight, failed
 // current is the newest version that is there, nil if none is.
 func (l *ledger) current(name, version string) *entry {
 	for _, e := range slices.Backward(l.names[name]) {
-		if e.state == there && (version == "" || e.id == version) {
+		if e.state == there && e.is(version) {
 			return e
 		}
 	}
@@ -298,7 +315,7 @@ func (l *ledger) current(name, version string) *entry {
 func (l *ledger) match(name, version string, s sight) *entry {
 	var last *entry
 	for _, e := range slices.Backward(l.names[name]) {
-		if s.missing || version != "" && e.id != version || e.marker != s.marker || !slices.Equal(e.body, s.body) {
+		if s.missing || !e.is(version) || e.marker != s.marker || !slices.Equal(e.body, s.body) {
 			continue
 		}
 		if e.state != gone {

@@ -82,15 +82,15 @@ func (p *player) write(name string, e *entry, call func() (erasure.Info, error))
 	default:
 		p.stats.Refused++
 		p.l.failed(e)
-		p.mustHave(name, err, failed, p.l.base.data)
+		p.mustHave(name, err, failed, p.l.base.data, p.l.mayFail(name, "", failed))
 	}
 }
 
 // mustHave reports a write that failed though there are enough drives for it.
-func (p *player) mustHave(name string, err error, failed driveSet, data int) {
+func (p *player) mustHave(name string, err error, failed driveSet, data int, may bool) {
 	l := p.l
 	silent := l.silent(name, failed)
-	if silent.count() <= l.drives-l.quorum(data) && failed == 0 && !l.mayFail(name, "", failed) {
+	if silent.count() <= l.drives-l.quorum(data) && failed == 0 && !may {
 		violated("E1", "a write to %q fails though enough drives answer: %v\n%s", name, err, l.describe(name, failed))
 	}
 }
@@ -174,7 +174,7 @@ func (p *player) remove(name, version string) {
 		}
 	default:
 		p.stats.Refused++
-		p.mustHave(name, err, failed, data)
+		p.mustHave(name, err, failed, data, p.l.mayRefuse(name, version, failed))
 	}
 }
 
@@ -237,20 +237,7 @@ func (p *player) restart(clone func(*vfs.Mem) *vfs.Mem) {
 		p.r.crash(clone)
 	}
 	p.stats.Restarts++
-	err := p.open()
-	for tries := 0; err != nil && tries < 9; tries++ {
-		switch {
-		case p.dark():
-			p.stats.PowerCuts++
-			p.r.crash(clone)
-		case p.failed() != 0: // a drive has failed meanwhile
-			p.r.disk.ClearFaults()
-		default:
-			tries = 9
-			continue
-		}
-		err = p.open()
-	}
+	err := p.openAtLast(clone)
 	if err == nil {
 		return
 	}
@@ -261,9 +248,29 @@ func (p *player) restart(clone func(*vfs.Mem) *vfs.Mem) {
 	for _, b := range p.r.bays { // too few: it opens when they are back
 		b.set(func(b *bay) { b.offline = false })
 	}
-	if err := p.open(); err != nil {
+	if err := p.openAtLast(clone); err != nil {
 		violated("E1", "with all drives, the store does not open: %v", err)
 	}
+}
+
+// openAtLast opens the store, through power cuts and drives that fail.
+func (p *player) openAtLast(clone func(*vfs.Mem) *vfs.Mem) error {
+	err := p.open()
+	for range 9 {
+		switch {
+		case err == nil:
+			return nil
+		case p.dark():
+			p.stats.PowerCuts++
+			p.r.crash(clone)
+		case p.failed() != 0:
+			p.r.disk.ClearFaults()
+		default:
+			return err
+		}
+		err = p.open()
+	}
+	return err
 }
 
 // open opens the store; a drive that cannot be opened is one that is lost.

@@ -60,6 +60,7 @@ const refMagic = "ref1"
 func referenceImpl(bug string) Implementation {
 	return Implementation{
 		Name: "the reference", Versions: true, Conditions: true, OpenDrive: erasure.OpenDirFS,
+		Newer: func(b []byte) []byte { return append([]byte("ref8"), b[4:]...) },
 		Open: func(drives []erasure.Drive, o *erasure.Options) (ObjectStore, error) {
 			s := &reference{o: *o, bug: bug}
 			if err := s.open(drives); err != nil {
@@ -345,6 +346,7 @@ type refTally struct {
 	*refVersion
 	on, listed []int
 	silent     int
+	newer      bool // a silent one has a newer format
 }
 
 // look counts the versions of an object, the newest first.
@@ -352,6 +354,7 @@ func (s *reference) look(name string) (tallies []*refTally, silent int, err erro
 	n := len(s.sites)
 	files := make([]map[string]*refVersion, n)
 	var mu sync.Mutex
+	var newer bool
 	errs := s.each(n/2+1, func(i int, d erasure.Drive) error {
 		names, err := d.List(background, refDir(name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -371,6 +374,11 @@ func (s *reference) look(name string) (tallies []*refTally, silent int, err erro
 			}
 			if err != nil {
 				found[file] = nil
+			}
+			if errors.Is(err, erasure.ErrNewer) {
+				mu.Lock()
+				newer = true
+				mu.Unlock()
 			}
 		}
 		mu.Lock()
@@ -412,6 +420,7 @@ func (s *reference) look(name string) (tallies []*refTally, silent int, err erro
 				t.silent++
 			}
 		}
+		t.newer = newer
 		tallies = append(tallies, t)
 	}
 	if s.bug == "silence-is-absence" {
@@ -458,6 +467,8 @@ func (s *reference) find(name, version string) (*refTally, error) {
 			if left > 0 && left+silent >= g.data {
 				return nil, erasure.ErrReadQuorum
 			}
+		case t.newer:
+			return nil, erasure.ErrNewer
 		default:
 			return nil, fmt.Errorf("%w: %q on %d, %d silent", erasure.ErrReadQuorum, t.file, len(t.on), t.silent)
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"testing/synctest"
 	"time"
@@ -108,13 +107,8 @@ func anothersShard(t *trial) {
 		shard := func(i int, name string) ([]byte, string) {
 			shards, _ := r.shards(r.bays[i], name)
 			path := r.bays[i].dir + "/" + shards[0].path
-			f, err := r.disk.Open(path, vfs.ReadOnly)
-			must(err, "opening a shard")
-			defer f.Close()
-			b := make([]byte, shards[0].size)
-			if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
-				must(err, "reading a shard")
-			}
+			b, err := readFile(r.disk, path)
+			must(err, "reading a shard")
 			return b, path
 		}
 		before := [][]byte{nil, nil}
@@ -280,6 +274,7 @@ func (t *trial) outage(failure error, kind vfs.Kind) {
 				}
 				r.disk.ClearFaults()
 				r.heal()
+				r.restart() // drives on which nothing can be removed are cleared then
 				r.leavesNothing()
 				r.close()
 			}
@@ -320,6 +315,8 @@ func slowPut(t *trial) {
 			r.has("a", "", body(2, size), "%v: the slow drive has come to its end", g)
 			r.heal()
 			r.has("a", "", body(2, size), "%v: the slow drive is healed", g)
+			time.Sleep(time.Hour) // the store heals on its own, too
+			synctest.Wait()
 			r.leavesNothing()
 			r.close()
 		}

@@ -1,8 +1,11 @@
 package erasuretest
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"runtime/debug"
 	"slices"
@@ -72,6 +75,11 @@ type Implementation struct {
 	// OpenDrive opens the drive in a directory, which may not be there yet.
 	// Default: [erasure.OpenDirFS].
 	OpenDrive func(fs FS, dir string) (erasure.Drive, error)
+	// Thorough tries every state that a power cut may leave, for minutes.
+	Thorough bool
+	// Newer turns the bytes of a version file, or of a file at the top of a drive,
+	// into those of a format to come. nil: that is not graded.
+	Newer func(file []byte) []byte
 	// Versions claims versions and delete markers, Conditions conditional calls.
 	Versions, Conditions bool
 }
@@ -79,7 +87,7 @@ type Implementation struct {
 // Erasure is package erasure itself, graded by all rules.
 func Erasure() Implementation {
 	return Implementation{
-		Name: "package erasure", Versions: true, Conditions: true,
+		Name: "package erasure", Versions: true, Conditions: true, Newer: newerFile,
 		Open: func(drives []erasure.Drive, o *erasure.Options) (ObjectStore, error) {
 			s, err := erasure.Open(drives, o)
 			if err != nil {
@@ -88,6 +96,21 @@ func Erasure() Implementation {
 			return erasureStore{s}, nil
 		},
 	}
+}
+
+// newerFile knows what all formats of package erasure's files will have: magic,
+// number and sum.
+func newerFile(b []byte) []byte {
+	b = bytes.Clone(b)
+	if rest, ok := bytes.CutPrefix(b, []byte("FLdrive 1 ")); ok {
+		return append([]byte("FLdrive 2 "), rest...)
+	}
+	const head = len("FLver") + 1
+	castagnoli := crc32.MakeTable(crc32.Castagnoli)
+	b[head-1]++
+	section := b[head+8:][:binary.BigEndian.Uint32(b[head:])]
+	binary.BigEndian.PutUint32(b[head+4:], crc32.Update(crc32.Checksum(b[:head], castagnoli), castagnoli, section))
+	return b
 }
 
 type erasureStore struct{ *erasure.Store }
@@ -175,7 +198,7 @@ func GradeStore(impl Implementation) []StoreResult {
 
 // offers says which capabilities are to be graded.
 func (impl *Implementation) offers(logf func(string, ...any)) map[string]bool {
-	offered := map[string]bool{"versions": impl.Versions, "conditions": impl.Conditions}
+	offered := map[string]bool{"versions": impl.Versions, "conditions": impl.Conditions, "newer": impl.Newer != nil}
 	r, err := newRack(impl, geometry{2, 2}, 0)
 	if err != nil {
 		logf("no store can be made: %v", err)
