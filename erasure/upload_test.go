@@ -48,14 +48,13 @@ func (r *cabinet) complete(u Upload, parts []Part) (Info, error) {
 }
 
 // underUploads are the files of uploads on a drive.
-func (r *cabinet) underUploads(place int) int {
-	n := 0
+func (r *cabinet) underUploads(place int) (files []string) {
 	for path := range r.contents(place) {
 		if strings.HasPrefix(path, uploadsDir+"/") || strings.HasPrefix(path, tmpDir+"/") {
-			n++
+			files = append(files, path)
 		}
 	}
-	return n
+	return files
 }
 
 func big(seed byte) []byte { return bytes.Repeat([]byte{seed, seed + 1, 7}, MinPart/3+1) }
@@ -102,7 +101,7 @@ func TestPartsBecomeAnObject(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, info, stat)
 	for i := range 4 {
-		require.Zero(t, r.underUploads(i), "RULE multipart: nothing is left of the upload")
+		require.Empty(t, r.underUploads(i), "RULE multipart: nothing is left of the upload")
 	}
 
 	// It is read over part edges, and healed, like any other.
@@ -275,7 +274,7 @@ func TestAbortAndCompleteDoNotBothHappen(t *testing.T) {
 		require.Empty(t, uploads)
 		r.Store.Close()
 		for i := range 4 {
-			require.Zero(t, r.underUploads(i), "RULE multipart: a part is left on drive %d", i)
+			require.Empty(t, r.underUploads(i), "RULE multipart: a part is left on drive %d", i)
 		}
 		r.open()
 	}
@@ -316,7 +315,7 @@ func TestCompletingCanBeCutOffAnywhere(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, uploads, "cut off at %d", n)
 		for i := range 4 {
-			require.Zero(t, r.underUploads(i), "RULE E13: remains of the upload, cut off at %d", n)
+			require.Empty(t, r.underUploads(i), "RULE E13: remains of the upload, cut off at %d", n)
 			require.Len(t, r.files(i, "a"), 2, "RULE E13: cut off at %d", n)
 		}
 		require.NoError(t, r.Store.Close())
