@@ -108,6 +108,10 @@ func (s *Store) assemble(ctx context.Context, u *tally, name, id string, parts [
 	d.etag, d.metadata = u.etag, u.upload(id).Metadata
 	hex.Decode(d.ID[:], []byte(id))
 	d.tmpID = s.newID(false)
+	for _, p := range set.places {
+		drive, _ := p.use()
+		d.began = append(d.began, drive)
+	}
 	for i, want := range parts {
 		if err := s.takePart(ctx, d, id, want, i == len(parts)-1); err != nil {
 			return nil, err

@@ -313,6 +313,13 @@ func (s *Store) endUpload(ctx context.Context, c *census, name, id string) error
 			s.o.Logger.Warn("remains of an upload", "object", name, "upload", id, "part", n, "err", err)
 		}
 	}
+	// Directories that were emptied before a power cut may be back: they go with a
+	// file that is not there.
+	paths := []string{c.dir + "/" + versionKey{}.file()}
+	for _, n := range c.numbers() {
+		paths = append(paths, fmt.Sprintf("%s/%d/%s", c.dir, n, versionKey{}.file()))
+	}
+	s.remove(ctx, c.set, c.set.all(), paths, 0)
 	return nil
 }
 
