@@ -178,7 +178,7 @@ func (h *healer) survey(ctx context.Context, name string) (c *census, versions [
 		versions = append(versions, t)
 		null = null || key.null()
 	}
-	return c, versions, rubbish || len(h.strays(c)) > 0, nil
+	return c, versions, rubbish || len(c.strays()) > 0, nil
 }
 
 // version heals a version that can be read.
@@ -347,13 +347,27 @@ func (h *healer) purge(ctx context.Context, name string) error {
 		}
 		null = null || key.null() && t.verdict == settled
 	}
-	for i, files := range h.strays(c) {
-		if !h.dry {
-			h.store.remove(ctx, c.set, []int{i}, files, 0)
-		}
-		h.report.Purged += len(files)
+	for i, files := range c.strays() {
+		h.purgeStrays(ctx, c, i, files)
 	}
 	return nil
+}
+
+// purgeStrays removes stray shards from a place, but for those of uploads that go
+// on, which get them back.
+func (h *healer) purgeStrays(ctx context.Context, c *census, i int, files []string) {
+	var paths []string
+	for _, file := range files {
+		id, _, _ := parseShardFile(file)
+		upload := uploadOf(versionKey{ID: id})
+		if h.dry || !h.store.goesOn(ctx, c.name, upload) || !h.store.recall(ctx, c, i, file, upload) {
+			paths = append(paths, c.dir+"/"+file)
+		}
+	}
+	if !h.dry && len(paths) > 0 {
+		h.store.remove(ctx, c.set, []int{i}, paths, 0)
+	}
+	h.report.Purged += len(files)
 }
 
 func (h *healer) purgeVersion(ctx context.Context, c *census, t *tally) {
@@ -371,7 +385,7 @@ func (h *healer) purgeVersion(ctx context.Context, c *census, t *tally) {
 
 // strays are, by place, the shard files that no version speaks of: a power cut has
 // left them.
-func (h *healer) strays(c *census) map[int][]string {
+func (c *census) strays() map[int][]string {
 	if c.silent() >= majority(len(c.answers)) {
 		return nil // those who are silent may know the version
 	}
@@ -383,8 +397,8 @@ func (h *healer) strays(c *census) map[int][]string {
 	for i, a := range c.answers {
 		for _, file := range a.tree.shards {
 			id, _, _ := parseShardFile(file)
-			if a.err == nil && !known[id] && !h.store.pins.has(id) {
-				strays[i] = append(strays[i], c.dir+"/"+file)
+			if a.err == nil && !known[id] && !c.store.pins.has(id) {
+				strays[i] = append(strays[i], file)
 			}
 		}
 	}
