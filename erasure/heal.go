@@ -178,7 +178,7 @@ func (h *healer) survey(ctx context.Context, name string) (c *census, versions [
 		versions = append(versions, t)
 		null = null || key.null()
 	}
-	return c, versions, rubbish || len(h.strays(c, nil)) > 0, nil
+	return c, versions, rubbish || len(c.strays(nil)) > 0, nil
 }
 
 // version heals a version that can be read.
@@ -349,13 +349,27 @@ func (h *healer) purge(ctx context.Context, name string) error {
 		}
 		null = null || key.null() && t.verdict == settled
 	}
-	for i, files := range h.strays(c, dead) {
-		if !h.dry {
-			h.store.remove(ctx, c.set, []int{i}, files, 0)
-		}
-		h.report.Purged += len(files)
+	for i, files := range c.strays(dead) {
+		h.purgeStrays(ctx, c, i, files)
 	}
 	return nil
+}
+
+// purgeStrays removes stray shards from a place, but for those of uploads that go
+// on, which get them back.
+func (h *healer) purgeStrays(ctx context.Context, c *census, i int, files []string) {
+	var paths []string
+	for _, file := range files {
+		id, _, _ := parseShardFile(file)
+		upload := uploadOf(versionKey{ID: id})
+		if h.dry || !h.store.goesOn(ctx, c.name, upload) || !h.store.recall(ctx, c, i, file, upload) {
+			paths = append(paths, c.dir+"/"+file)
+		}
+	}
+	if !h.dry && len(paths) > 0 {
+		h.store.remove(ctx, c.set, []int{i}, paths, 0)
+	}
+	h.report.Purged += len(files)
 }
 
 // purgeVersion removes a version from the drives that list it.
@@ -375,7 +389,7 @@ func (h *healer) purgeVersion(ctx context.Context, c *census, t *tally) (done bo
 
 // strays are, by place, the shard files that no version speaks of: a power cut has
 // left them. The dead do not count; their shards are gone from these places.
-func (h *healer) strays(c *census, dead map[[16]byte][]int) map[int][]string {
+func (c *census) strays(dead map[[16]byte][]int) map[int][]string {
 	if c.silent() >= majority(len(c.answers)) {
 		return nil // those who are silent may know the version
 	}
@@ -387,8 +401,8 @@ func (h *healer) strays(c *census, dead map[[16]byte][]int) map[int][]string {
 	for i, a := range c.answers {
 		for _, file := range a.tree.shards {
 			id, _, _ := parseShardFile(file)
-			if a.err == nil && !known[id] && !slices.Contains(dead[id], i) && !h.store.pins.has(id) {
-				strays[i] = append(strays[i], c.dir+"/"+file)
+			if a.err == nil && !known[id] && !slices.Contains(dead[id], i) && !c.store.pins.has(id) {
+				strays[i] = append(strays[i], file)
 			}
 		}
 	}

@@ -322,3 +322,33 @@ func TestCompletingCanBeCutOffAnywhere(t *testing.T) {
 		r.open()
 	}
 }
+
+// TestACompletionCutOffOnAllDrivesLosesNoPart: the power of all drives goes when
+// they have renamed the shards, and none the version file.
+func TestACompletionCutOffOnAllDrivesLosesNoPart(t *testing.T) {
+	for _, healed := range []bool{false, true} {
+		r := newUploads(t, 4, 2)
+		u, parts := r.upload("a", []byte(strings.Repeat("shards of its own ", 10)))
+		for _, m := range r.disks {
+			m.Inject(vfs.Fault{Kind: vfs.OpRename, Err: vfs.ErrPowerCut, Sticky: true, Match: func(op vfs.Op) bool {
+				return strings.Contains(op.To, "/@") || strings.Contains(op.To, "/uploads/")
+			}})
+		}
+		_, err := r.complete(u, parts)
+		require.Error(t, err)
+		r.Store.Close()
+		for i, m := range r.disks {
+			m.ClearFaults()
+			r.disks[i] = m.KillClone()
+			require.Len(t, r.files(i, "a"), 1, "the shard")
+		}
+		r.open()
+		if healed {
+			r.heal(nil)
+		}
+		_, err = r.complete(u, parts)
+		require.NoError(t, err, "RULE multipart: a completion was cut off, and the upload has lost its parts")
+		_, err = r.read("a", "")
+		require.NoError(t, err)
+	}
+}
