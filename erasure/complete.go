@@ -259,7 +259,7 @@ func (s *Store) recallParts(ctx context.Context, name, id string) error {
 	}
 	defer release()
 	c := s.lookAtAll(ctx, name)
-	for i, files := range c.strays() {
+	for i, files := range c.strays(nil) {
 		for _, file := range files {
 			s.recall(ctx, c, i, file, id)
 		}
