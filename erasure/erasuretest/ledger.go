@@ -342,6 +342,9 @@ func (l *ledger) healed(failed driveSet, deep bool) {
 			if e.state == gone {
 				e.may &= l.silent(name, failed)
 			} else {
+				if e.slack > 0 { // it may be without any of those that were not healed
+					e.missed |= not
+				}
 				e.missed, e.slack = e.missed&not|l.fresh, 0
 			}
 		}
