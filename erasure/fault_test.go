@@ -274,6 +274,8 @@ func TestASlowDriveDelaysNobodyLong(t *testing.T) {
 					mustPut(t, r.Store, name, body, nil)
 				}
 				stop := make(chan struct{})
+				release := sync.OnceFunc(func() { close(stop) })
+				defer release()
 				r.drives[1].set(func(o, path string) error {
 					if o != op {
 						return nil
@@ -296,7 +298,7 @@ func TestASlowDriveDelaysNobodyLong(t *testing.T) {
 						require.NoError(t, err)
 					}
 				}
-				close(stop)
+				release()
 				synctest.Wait()
 				r.drives[1].set(nil)
 				for name, body := range bodies() {
@@ -318,6 +320,7 @@ func TestADriveThatNeverReturnsDoesNotGatherGoroutines(t *testing.T) {
 		r := newShelf(t, 4, &shelfOptions)
 		mustPut(t, r.Store, "a", random(5000, 1), nil)
 		stop := make(chan struct{})
+		defer close(stop)
 		r.drives[2].set(func(string, string) error { <-stop; return errBroken })
 		start := time.Now()
 		for range 100 {
@@ -326,8 +329,6 @@ func TestADriveThatNeverReturnsDoesNotGatherGoroutines(t *testing.T) {
 		}
 		require.Less(t, r.sets[0].places[2].late.Load(), int32(2*maxOverdue), "RULE E12: outstanding operations")
 		require.Less(t, time.Since(start), 30*r.o.Grace, "RULE E12: once it is known, nobody waits for it")
-		close(stop)
-		synctest.Wait()
 	})
 }
 

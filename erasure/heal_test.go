@@ -313,12 +313,10 @@ func TestANewDriveIsRebuilt(t *testing.T) {
 	require.Equal(t, Rebuilding, r.Info(t.Context()).Drives[2].State)
 
 	// The new drive fails on the way.
-	renames := 0
+	failing := false
 	r.disks[2].Inject(vfs.Fault{Err: vfs.ErrIO, Sticky: true, Match: func(op vfs.Op) bool {
-		if op.Kind == vfs.OpRename {
-			renames++
-		}
-		return renames > 2*(progressEvery+50) // the first try finds no directory
+		failing = failing || strings.Contains(op.To, fmt.Sprintf("o%04d", progressEvery+50))
+		return failing
 	}})
 	r.healQueued()
 	require.Equal(t, Offline, r.Info(t.Context()).Drives[2].State)
