@@ -95,7 +95,7 @@ func TestPartsBecomeAnObject(t *testing.T) {
 	require.Equal(t, []Part{p1, p2, p3}, info.Parts)
 	whole := append(append(bytes.Clone(first), second...), last...)
 	body, err := r.read("a/b", "")
-	require.NoError(t, err)
+	require.NoError(t, err, "RULE E1: the parts")
 	require.True(t, bytes.Equal(whole, body), "RULE E1: the parts, in order")
 	stat, err := r.Stat(t.Context(), "a/b", nil)
 	require.NoError(t, err)
@@ -146,13 +146,13 @@ func TestAnUploadThatIsNotRightGoesOn(t *testing.T) {
 		_, err = r.PutPart(t.Context(), "a", id, 1, strings.NewReader(""), 0)
 		require.ErrorIs(t, err, ErrNotFound, "RULE multipart: upload %q is not one of a", id)
 		_, err = r.CompleteUpload(t.Context(), "a", id, p[:1], Condition{}, false)
-		require.ErrorIs(t, err, ErrNotFound)
+		require.ErrorIs(t, err, ErrNotFound, "RULE multipart: upload %q", id)
 		_, _, err = r.ListParts(t.Context(), "a", id, 0, 0)
 		require.ErrorIs(t, err, ErrNotFound)
 		require.ErrorIs(t, r.AbortUpload(t.Context(), "a", id), ErrNotFound)
 	}
 	_, err = r.CompleteUpload(t.Context(), "a", u.ID, p[2:], Condition{IfMatch: "*"}, false)
-	require.ErrorIs(t, err, ErrPrecondition, "RULE E11")
+	require.ErrorIs(t, err, ErrPrecondition, "RULE E11: what must be kept is not")
 	info, err := r.CompleteUpload(t.Context(), "a", u.ID, []Part{p[0], p[2]}, Condition{IfNoneMatch: "*"}, true)
 	require.NoError(t, err)
 	require.NotEmpty(t, info.VersionID)
@@ -211,7 +211,7 @@ func TestAPartThatIsReplacedIsNotMixed(t *testing.T) {
 		r.reopen(away...)
 		body, err := r.read("a", "")
 		require.NoError(t, err, "RULE E1: without drives %v", away)
-		require.True(t, bytes.Equal(big(2), body), "RULE E2")
+		require.True(t, bytes.Equal(big(2), body), "RULE E2: what must be kept is not")
 	}
 	r.reopen()
 }
@@ -255,12 +255,12 @@ func TestAbortAndCompleteDoNotBothHappen(t *testing.T) {
 			if err == nil {
 				ended++
 			} else if !errors.Is(err, ErrUpload) { // another part, by then
-				require.ErrorIs(t, err, ErrNotFound)
+				require.ErrorIs(t, err, ErrNotFound, "RULE multipart: it has ended")
 			}
 		}
 		require.Equal(t, 1, ended, "RULE multipart: completed %v, aborted %v", completed, aborted)
 		if put != nil {
-			require.ErrorIs(t, put, ErrNotFound)
+			require.ErrorIs(t, put, ErrNotFound, "RULE multipart: it has ended")
 		}
 		body, err := r.read("a", "")
 		if completed == nil {
@@ -271,7 +271,7 @@ func TestAbortAndCompleteDoNotBothHappen(t *testing.T) {
 		}
 		uploads, err := r.ListUploads(t.Context(), "")
 		require.NoError(t, err)
-		require.Empty(t, uploads)
+		require.Empty(t, uploads, "RULE multipart: it has ended")
 		r.Store.Close()
 		for i := range 4 {
 			require.Empty(t, r.underUploads(i), "RULE multipart: a part is left on drive %d", i)
