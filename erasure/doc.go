@@ -69,6 +69,17 @@
 // not overlap: a put that was cut off with exactly half of the drives holding it
 // can be absent while only the other half is reachable, and present later.
 //
+// Three things about this are easy to get wrong:
+//
+//   - A version's time is the name of its file and not within: it is drawn under
+//     the object's lock, after the file was written, and made larger than that of
+//     any version that a drive lists.
+//   - The null version, which the next of its kind replaces, is known by its ID.
+//     A delete removes what it had replaced first: a put may have been cut off
+//     between its acknowledgement and that, and a delete would uncover it.
+//   - A rename that is still to come on a slow drive makes an undo before it
+//     worthless: such a drive may hold the version.
+//
 // # Uploads
 //
 // A multipart upload, and each of its parts, is an object of a name that no user can
@@ -83,17 +94,6 @@
 // version being pinned, and takes it again for the rename. It is told what to heal by
 // reads and writes (queue.go), by drives that come (attach.go), and by a scanner that
 // sees everything now and then (scan.go).
-//
-// Three things about this are easy to get wrong:
-//
-//   - A version's time is the name of its file and not within: it is drawn under
-//     the object's lock, after the file was written, and made larger than that of
-//     any version that a drive lists.
-//   - The null version, which the next of its kind replaces, is known by its ID.
-//     A delete removes what it had replaced first: a put may have been cut off
-//     between its acknowledgement and that, and a delete would uncover it.
-//   - A rename that is still to come on a slow drive makes an undo before it
-//     worthless: such a drive may hold the version.
 //
 // # What is kept
 //
