@@ -97,7 +97,7 @@ func TestADriveThatWasAwayIsStaleAndANewOneIsRebuilt(t *testing.T) {
 	}
 	_, _, err = seatAll(append(drives, away), 0)
 	require.ErrorIs(t, err, ErrForeign)
-	require.ErrorContains(t, err, "d2")
+	require.ErrorContains(t, err, "d2", "RULE E15: two drives of one place")
 	require.ErrorContains(t, err, "spare")
 	_, _, err = seatAll(append(drives, openMem(t, vfs.NewMem(), "ninth")), 0)
 	require.ErrorIs(t, err, ErrOptions)
@@ -122,8 +122,8 @@ func TestForeignAndNewerDrivesAreRefusedByName(t *testing.T) {
 		c.break_(&g)
 		require.NoError(t, writeFormat(ctx, drives[3], g))
 		_, _, err = seatAll(drives, 0)
-		require.ErrorIs(t, err, c.want, "RULE E15")
-		require.ErrorContains(t, err, "d3", "RULE E15")
+		require.ErrorIs(t, err, c.want, "RULE E15: what must be kept is not")
+		require.ErrorContains(t, err, "d3", "RULE E15: what must be kept is not")
 	}
 	for contents, want := range map[string]error{
 		"FLdrive 2 00000000\nwhatever\n": ErrNewer,
@@ -135,8 +135,8 @@ func TestForeignAndNewerDrivesAreRefusedByName(t *testing.T) {
 		require.NoError(t, drives[3].Commit(ctx, Move{"tmp/f", formatFile}))
 		l, _, err = seatAll(drives, 0)
 		if want != nil {
-			require.ErrorIs(t, err, want, "RULE E15")
-			require.ErrorContains(t, err, "d3", "RULE E15")
+			require.ErrorIs(t, err, want, "RULE E15: what must be kept is not")
+			require.ErrorContains(t, err, "d3", "RULE E15: what must be kept is not")
 			continue
 		}
 		require.NoError(t, err, "one damaged drive does not keep a store from opening")
