@@ -74,7 +74,7 @@ func TestDrivesFindTheirPlacesInAnyOrder(t *testing.T) {
 }
 
 func TestADriveThatWasAwayIsStaleAndANewOneIsRebuilt(t *testing.T) {
-	drives, disks := eight(t)
+	drives, _ := eight(t)
 	_, _, err := seatAll(drives, 4)
 	require.NoError(t, err)
 	away := drives[2]
@@ -101,7 +101,6 @@ func TestADriveThatWasAwayIsStaleAndANewOneIsRebuilt(t *testing.T) {
 	require.ErrorContains(t, err, "spare")
 	_, _, err = seatAll(append(drives, openMem(t, vfs.NewMem(), "ninth")), 0)
 	require.ErrorIs(t, err, ErrOptions)
-	_ = disks
 }
 
 func TestForeignAndNewerDrivesAreRefusedByName(t *testing.T) {
@@ -154,7 +153,7 @@ func TestForeignAndNewerDrivesAreRefusedByName(t *testing.T) {
 }
 
 func TestAStoreThatCannotBeMadeIsNotMade(t *testing.T) {
-	drives, disks := eight(t)
+	drives, _ := eight(t)
 	for _, n := range []int{3, 9, 257} {
 		_, _, err := seatAll(drives, n)
 		require.ErrorIs(t, err, ErrOptions)
@@ -163,7 +162,7 @@ func TestAStoreThatCannotBeMadeIsNotMade(t *testing.T) {
 	require.ErrorIs(t, err, ErrOptions)
 	_, _, err = seatAll(drives[:7], 0)
 	require.NoError(t, err, "seven are a set of seven")
-	drives, disks = eight(t)
+	drives, disks := eight(t)
 	disks[5].Inject(vfs.Fault{Err: vfs.ErrNoSpace, Sticky: true})
 	_, _, err = seatAll(drives, 0)
 	require.ErrorIs(t, err, vfs.ErrNoSpace)
