@@ -9,7 +9,7 @@ import (
 
 var (
 	kitThorough = flag.Bool("kit.thorough", false, "try every state that a power cut may leave, for minutes")
-	kitSeeds    = flag.Uint64("kit.seeds", 150, "how many seeds TestSimulation runs; more of them: see erasuretest")
+	kitSeeds    = flag.Uint64("kit.seeds", 40, "how many seeds TestSimulation runs; more of them: see erasuretest")
 )
 
 // TestKit grades the store by erasuretest.
@@ -22,6 +22,6 @@ func TestKit(t *testing.T) {
 // TestSimulation runs the store in a world that fails: see erasuretest.Explore.
 func TestSimulation(t *testing.T) {
 	for seed := range *kitSeeds {
-		erasuretest.Simulate(t, erasuretest.Erasure(), seed, erasuretest.Options{Attempts: 300})
+		erasuretest.Simulate(t, erasuretest.Erasure(), seed, erasuretest.Options{Attempts: 100})
 	}
 }

@@ -26,7 +26,17 @@
 //
 //	go run ./internal/killmatrix ./erasure/rs
 //
+// [Store] grades object stores in the same way, on drives in memory: an
+// [Implementation] says how one is opened, and [ObjectStore] what it must offer.
+// Failures name the rule of package erasure that is broken, E1 to E15.
+// [Explore] runs a store in a world that fails, decided by one seed; the ledger
+// (ledger.go) is what must be true of every answer:
+//
+//	go test ./erasure/erasuretest -run TestSimulation -timeout 0 -args -seeds 100000
+//
 // Reading order: codec.go (what is graded), rule.go, exam.go (the words in
 // which stories are told), rules_encode.go, rules_loss.go, rules_shape.go,
-// rules_locate.go, field.go.
+// rules_locate.go, field.go. Of stores: store.go, rack.go (drives that fail),
+// trial.go (words), rules_object.go and the other rules, ledger.go, player.go,
+// simulate.go, rules_power.go; reference_test.go is a store without coding.
 package erasuretest

@@ -236,8 +236,8 @@ func (l *ledger) see(name, version string, s sight, failed driveSet) {
 	if s.err != nil {
 		if !l.mayFail(name, version, failed) {
 			rule := "E1"
-			if e := l.current(name, version); e == nil {
-				rule = "E5"
+			if l.current(name, version) == nil {
+				rule = "E4" // it cannot be settled
 			}
 			violated(rule, "%s cannot be read: %v\n%s", called(name, version), s.err, l.describe(name, failed))
 		}

@@ -1,6 +1,7 @@
 package erasuretest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -279,6 +280,16 @@ func replacedDrive(t *trial) {
 				must(r.open(), "%v: opening with %d empty drives", g, g.parity)
 			}
 			r.hasAll(want, "%v: %d drives are new, %s", g, g.parity, how)
+			for i := g.parity; i < g.total(); i++ {
+				r.lose(i)
+				for name := range want {
+					if _, err := r.read(name, ""); !errors.Is(err, erasure.ErrReadQuorum) {
+						failf("%v: %d drives are new, %s, and one is away: reading %q: %v, not ErrReadQuorum", g, g.parity, how, name, err)
+					}
+				}
+				r.giveBack(i)
+			}
+			r.hasAll(want, "%v: %d drives are new, %s, others were away and are back", g, g.parity, how)
 			r.heal()
 			r.delete("gone", nil)
 			losses(r, g, g.parity, func(drives []int) {

@@ -228,6 +228,10 @@ func drivesLost(t *trial) {
 				}
 			}
 		})
+		losses(r, g, g.total()/2+1, func(drives []int) {
+			_, err := r.read("none", "")
+			fails(err, erasure.ErrReadQuorum, "%v: drives %v are lost, reading what nobody has put", g, drives)
+		})
 		for _, size := range sizes {
 			r.has(fmt.Sprint(size), "", body(1, size), "%v: all drives are back", g)
 		}

@@ -58,12 +58,11 @@ func etagOf(parts [][]byte) string {
 func uploadComplete(t *trial) {
 	g := geometry{2, 2}
 	r := t.rack(g, func(o *erasure.Options) { o.BlockSize = 1 << 20 })
-	u := r.store.(Uploader)
 	bodies := map[int][]byte{2: body(2, erasure.MinPart), 3: body(3, erasure.MinPart+1), 7: body(7, 100)}
 	upload, parts := r.uploading("a", bodies, 7, 3, 2)
 	r.hasNot("a", "", "its upload is not completed")
 	r.restart()
-	u = r.store.(Uploader)
+	u := r.store.(Uploader)
 	r.lose(1)
 	info, err := u.CompleteUpload(background, "a", upload.ID, parts, erasure.Condition{}, false)
 	must(err, "completing an upload")
