@@ -73,7 +73,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		ws.stream.fail(err)
 	}
-	cancel()
+	ws.shut()
 	ws.stream.close()
 	ws.pumps.Wait()
 }
@@ -151,8 +151,8 @@ func (ws *watches) create(q *watchCreateRequest) error {
 		events.Close()
 		return err
 	}
-	ws.pumps.Go(func() { ws.pump(w) })
-	return nil
+	// Unless the stream ends meanwhile.
+	return ws.start(w)
 }
 
 // end cancels a watch at its client's word; nothing of it follows.
@@ -257,4 +257,23 @@ func (ws *watches) notice(w *watch) bool {
 		return ws.respond(watchResponse{WatchID: w.id}, r.Revision) == nil
 	}
 	return true
+}
+
+// start runs the pump of a watch, and shut lets no more begin, so that they can be
+// waited for.
+func (ws *watches) start(w *watch) error {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if err := ws.ctx.Err(); err != nil {
+		w.events.Close()
+		return err
+	}
+	ws.pumps.Go(func() { ws.pump(w) })
+	return nil
+}
+
+func (ws *watches) shut() {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	ws.cancel()
 }
