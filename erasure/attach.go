@@ -159,6 +159,9 @@ func (s *Store) healDrives(ctx context.Context, h *healer) error {
 		}
 		each := h.of(set)
 		each.saved = s.saveProgress
+		if from != "" {
+			from += "\x00" // it was the last one healed
+		}
 		errs = append(errs, each.all(ctx, "", from))
 		h.report = each.report
 	}

@@ -42,7 +42,11 @@ func newCabinet(t *testing.T, drives, parity int) *cabinet {
 		r.disks = append(r.disks, vfs.NewMem())
 	}
 	r.open()
-	t.Cleanup(func() { r.Store.Close() })
+	t.Cleanup(func() {
+		if !t.Failed() { // what has failed may have left an object open, which Close waits for
+			r.Store.Close()
+		}
+	})
 	return r
 }
 

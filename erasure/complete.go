@@ -48,6 +48,9 @@ func (s *Store) completeUpload(ctx context.Context, name, id string, parts []Par
 		}
 		return Info{}, fmt.Errorf("%w: upload %s is complete", ErrNotFound, id)
 	}
+	if err := s.recallParts(ctx, name, id); err != nil {
+		return Info{}, err
+	}
 	d, err := s.assemble(ctx, u, name, id, parts)
 	if err != nil {
 		return Info{}, err
@@ -103,11 +106,14 @@ func (s *Store) assemble(ctx context.Context, u *tally, name, id string, parts [
 	}
 	set := s.setOf(name)
 	d := &draft{store: s, set: set, name: name, places: set.all(), needed: u.writeQuorum(),
-		files: make([]FileWriter, len(set.places))}
+		files: make([]FileWriter, len(set.places)), began: make([]Drive, len(set.places))}
 	d.geometry, d.blockSize, d.class = u.geometry, u.blockSize, u.class
 	d.etag, d.metadata = u.etag, u.upload(id).Metadata
 	hex.Decode(d.ID[:], []byte(id))
 	d.tmpID = s.newID(false)
+	for i, p := range set.places {
+		d.began[i], _ = p.use()
+	}
 	for i, want := range parts {
 		if err := s.takePart(ctx, d, id, want, i == len(parts)-1); err != nil {
 			return nil, err
@@ -242,4 +248,44 @@ func (s *Store) giveBack(ctx context.Context, c *census, places []int, v *versio
 		return struct{}{}, err
 	}, nil)
 	return f.wait(quorum[struct{}](s, needed))
+}
+
+// recallParts gives the upload back what a completion that was cut off has left in
+// the object's directory: shards without a version file.
+func (s *Store) recallParts(ctx context.Context, name, id string) error {
+	release, err := s.locks.acquire(ctx, name, true)
+	if err != nil {
+		return err
+	}
+	defer release()
+	c := s.lookAtAll(ctx, name)
+	for i, files := range c.strays(nil) {
+		for _, file := range files {
+			s.recall(ctx, c, i, file, id)
+		}
+	}
+	return ctx.Err()
+}
+
+// recall renames a stray shard to where it was before its upload, of this ID, was
+// to be completed. It reports whether the shard is such a one. Should the part have
+// been replaced since, its seals tell.
+func (s *Store) recall(ctx context.Context, c *census, i int, file, id string) bool {
+	key, number, _ := parseShardFile(file)
+	if uploadOf(versionKey{ID: key}) != id {
+		return false
+	}
+	part := s.look(ctx, partName(c.name, id, number), newest)
+	keys := part.keys()
+	if len(keys) == 0 {
+		return false
+	}
+	to := keys[0].shard(1)
+	if slices.Contains(part.answers[i].tree.shards, to) {
+		return false
+	}
+	f := ask(ctx, s, c.set, []int{i}, changing, func(ctx context.Context, p *place, d Drive) (struct{}, error) {
+		return struct{}{}, d.Commit(ctx, Move{c.dir + "/" + file, part.dir + "/" + to})
+	}, nil)
+	return succeeded(f.wait(quorum[struct{}](s, 0))) > 0
 }

@@ -28,7 +28,11 @@
 // On a drive, an object is a directory, and each version of it is a file:
 //
 //	objects/photos/cat.jpg/@189f3c...-7be1...        the version: what, how large, which shard
-//	objects/photos/cat.jpg/7be1....1                 its shard (of part 1), if not within the file
+//	objects/photos/cat.jpg/+7be1....1                its shard (of part 1), if not within the file
+//	uploads/30c2.../@...                             an upload that goes on
+//	uploads/30c2.../3/@...  +....1                   its part 3
+//	tmp/...                                          what is being written; emptied when the drive is opened
+//	format                                           whose drive it is, its place, what it may have missed
 //
 // There is no list of versions that would have to be changed: a new version is
 // a new name beside the old ones, and the rename of its file is the moment at
@@ -64,6 +68,32 @@
 // With as many parity as data shards, half of the drives can read. Two halves do
 // not overlap: a put that was cut off with exactly half of the drives holding it
 // can be absent while only the other half is reachable, and present later.
+//
+// Three things about this are easy to get wrong:
+//
+//   - A version's time is the name of its file and not within: it is drawn under
+//     the object's lock, after the file was written, and made larger than that of
+//     any version that a drive lists.
+//   - The null version, which the next of its kind replaces, is known by its ID.
+//     A delete removes what it had replaced first: a put may have been cut off
+//     between its acknowledgement and that, and a delete would uncover it.
+//   - A rename that is still to come on a slow drive makes an undo before it
+//     worthless: such a drive may hold the version.
+//
+// # Uploads
+//
+// A multipart upload, and each of its parts, is an object of a name that no user can
+// give, under uploads, on the set of the object it is for. So parts have quorums, are
+// replaced, judged and healed like objects. Completing is a put whose shards are
+// already on the drives: they are renamed, then the version file, whose version has
+// the upload's ID. The parts keep the seals they were written with.
+//
+// # Healing
+//
+// A healer looks under the object's lock, reads and writes shards without it, the
+// version being pinned, and takes it again for the rename. It is told what to heal by
+// reads and writes (queue.go), by drives that come (attach.go), and by a scanner that
+// sees everything now and then (scan.go).
 //
 // # What is kept
 //

@@ -35,8 +35,9 @@ type driveFormat struct {
 	Set          int    `json:"set"`
 	Place        int    `json:"place"`
 	// Generation is raised on all drives that are there whenever the store is
-	// opened, and when one of them fails: a drive with a lower one than another
-	// has missed something.
+	// opened: a drive with a lower one than another was away, and may have missed
+	// something. What a drive misses while the store is open is queued, and found by
+	// the scanner's first pass if the process ends before it is healed.
 	Generation uint64     `json:"generation"`
 	State      driveState `json:"state"`
 	// Rebuilt is the name that was healed last on a drive that is not online.

@@ -74,7 +74,7 @@ func TestDrivesFindTheirPlacesInAnyOrder(t *testing.T) {
 }
 
 func TestADriveThatWasAwayIsStaleAndANewOneIsRebuilt(t *testing.T) {
-	drives, disks := eight(t)
+	drives, _ := eight(t)
 	_, _, err := seatAll(drives, 4)
 	require.NoError(t, err)
 	away := drives[2]
@@ -97,11 +97,10 @@ func TestADriveThatWasAwayIsStaleAndANewOneIsRebuilt(t *testing.T) {
 	}
 	_, _, err = seatAll(append(drives, away), 0)
 	require.ErrorIs(t, err, ErrForeign)
-	require.ErrorContains(t, err, "d2")
+	require.ErrorContains(t, err, "d2", "RULE E15: two drives of one place")
 	require.ErrorContains(t, err, "spare")
 	_, _, err = seatAll(append(drives, openMem(t, vfs.NewMem(), "ninth")), 0)
 	require.ErrorIs(t, err, ErrOptions)
-	_ = disks
 }
 
 func TestForeignAndNewerDrivesAreRefusedByName(t *testing.T) {
@@ -122,8 +121,8 @@ func TestForeignAndNewerDrivesAreRefusedByName(t *testing.T) {
 		c.break_(&g)
 		require.NoError(t, writeFormat(ctx, drives[3], g))
 		_, _, err = seatAll(drives, 0)
-		require.ErrorIs(t, err, c.want, "RULE E15")
-		require.ErrorContains(t, err, "d3", "RULE E15")
+		require.ErrorIs(t, err, c.want, "RULE E15: what must be kept is not")
+		require.ErrorContains(t, err, "d3", "RULE E15: what must be kept is not")
 	}
 	for contents, want := range map[string]error{
 		"FLdrive 2 00000000\nwhatever\n": ErrNewer,
@@ -135,8 +134,8 @@ func TestForeignAndNewerDrivesAreRefusedByName(t *testing.T) {
 		require.NoError(t, drives[3].Commit(ctx, Move{"tmp/f", formatFile}))
 		l, _, err = seatAll(drives, 0)
 		if want != nil {
-			require.ErrorIs(t, err, want, "RULE E15")
-			require.ErrorContains(t, err, "d3", "RULE E15")
+			require.ErrorIs(t, err, want, "RULE E15: what must be kept is not")
+			require.ErrorContains(t, err, "d3", "RULE E15: what must be kept is not")
 			continue
 		}
 		require.NoError(t, err, "one damaged drive does not keep a store from opening")
@@ -154,7 +153,7 @@ func TestForeignAndNewerDrivesAreRefusedByName(t *testing.T) {
 }
 
 func TestAStoreThatCannotBeMadeIsNotMade(t *testing.T) {
-	drives, disks := eight(t)
+	drives, _ := eight(t)
 	for _, n := range []int{3, 9, 257} {
 		_, _, err := seatAll(drives, n)
 		require.ErrorIs(t, err, ErrOptions)
@@ -163,7 +162,7 @@ func TestAStoreThatCannotBeMadeIsNotMade(t *testing.T) {
 	require.ErrorIs(t, err, ErrOptions)
 	_, _, err = seatAll(drives[:7], 0)
 	require.NoError(t, err, "seven are a set of seven")
-	drives, disks = eight(t)
+	drives, disks := eight(t)
 	disks[5].Inject(vfs.Fault{Err: vfs.ErrNoSpace, Sticky: true})
 	_, _, err = seatAll(drives, 0)
 	require.ErrorIs(t, err, vfs.ErrNoSpace)

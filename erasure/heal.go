@@ -166,19 +166,19 @@ func (h *healer) survey(ctx context.Context, name string) (c *census, versions [
 	for _, key := range c.keys() {
 		t := c.tally(ctx, key)
 		switch {
+		case t.verdict == never, key.null() && null:
+			rubbish = true
+			continue
 		case t.verdict == unknown:
 			h.report.Versions++
 			h.report.Unreadable++
-			continue
-		case t.verdict == never, key.null() && null:
-			rubbish = true
 			continue
 		}
 		h.store.pins.add(t.ID)
 		versions = append(versions, t)
 		null = null || key.null()
 	}
-	return c, versions, rubbish || len(h.strays(c)) > 0, nil
+	return c, versions, rubbish || len(c.strays(nil)) > 0, nil
 }
 
 // version heals a version that can be read.
@@ -339,52 +339,70 @@ func (h *healer) purge(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	null := false
+	null, dead := false, map[[16]byte][]int{}
 	for _, key := range c.keys() {
 		t := c.tally(ctx, key)
-		if t.verdict == never || key.null() && null && t.verdict != unknown {
-			h.purgeVersion(ctx, c, t)
+		if t.verdict == never || key.null() && null {
+			if h.purgeVersion(ctx, c, t) {
+				dead[key.ID] = t.listed
+			}
 		}
 		null = null || key.null() && t.verdict == settled
 	}
-	for i, files := range h.strays(c) {
-		if !h.dry {
-			h.store.remove(ctx, c.set, []int{i}, files, 0)
-		}
-		h.report.Purged += len(files)
+	for i, files := range c.strays(dead) {
+		h.purgeStrays(ctx, c, i, files)
 	}
 	return nil
 }
 
-func (h *healer) purgeVersion(ctx context.Context, c *census, t *tally) {
+// purgeStrays removes stray shards from a place, but for those of uploads that go
+// on, which get them back.
+func (h *healer) purgeStrays(ctx context.Context, c *census, i int, files []string) {
+	var paths []string
+	for _, file := range files {
+		id, _, _ := parseShardFile(file)
+		upload := uploadOf(versionKey{ID: id})
+		if h.dry || !h.store.goesOn(ctx, c.name, upload) || !h.store.recall(ctx, c, i, file, upload) {
+			paths = append(paths, c.dir+"/"+file)
+		}
+	}
+	if !h.dry && len(paths) > 0 {
+		h.store.remove(ctx, c.set, []int{i}, paths, 0)
+	}
+	h.report.Purged += len(files)
+}
+
+// purgeVersion removes a version from the drives that list it.
+func (h *healer) purgeVersion(ctx context.Context, c *census, t *tally) (done bool) {
 	if len(t.listed) == 0 {
-		return
+		return false
 	}
 	if !h.dry {
 		if err := h.store.undo(ctx, c, t); err != nil {
 			h.store.o.Logger.Warn("cannot purge", "object", c.name, "version", t.file(), "err", err)
-			return
+			return false
 		}
 	}
 	h.report.Purged++
+	return true
 }
 
 // strays are, by place, the shard files that no version speaks of: a power cut has
-// left them.
-func (h *healer) strays(c *census) map[int][]string {
+// left them. The dead do not count; their shards are gone from these places.
+func (c *census) strays(dead map[[16]byte][]int) map[int][]string {
 	if c.silent() >= majority(len(c.answers)) {
 		return nil // those who are silent may know the version
 	}
 	known := map[[16]byte]bool{}
 	for _, key := range c.keys() {
-		known[key.ID] = true
+		known[key.ID] = dead[key.ID] == nil
 	}
 	strays := map[int][]string{}
 	for i, a := range c.answers {
 		for _, file := range a.tree.shards {
 			id, _, _ := parseShardFile(file)
-			if a.err == nil && !known[id] && !h.store.pins.has(id) {
-				strays[i] = append(strays[i], c.dir+"/"+file)
+			if a.err == nil && !known[id] && !slices.Contains(dead[id], i) && !c.store.pins.has(id) {
+				strays[i] = append(strays[i], file)
 			}
 		}
 	}

@@ -87,7 +87,7 @@ func TestHealBringsBackWhatADriveHasLost(t *testing.T) {
 					c.do(r, place)
 				}
 				if c.deep {
-					require.Zero(t, r.heal(nil).Healed, "a shallow look does not see it")
+					require.Zero(t, r.heal(nil).Healed, "RULE E13: a shallow look does not see it")
 				}
 				dry := r.heal(&HealOptions{Deep: true, DryRun: true})
 				report := r.heal(&HealOptions{Deep: c.deep})
@@ -129,7 +129,7 @@ func TestHealBelievesNoShardUnchecked(t *testing.T) {
 			r.heal(nil) // shallow: rebuilds the lost one, and comes across the damage
 			require.Equal(t, before[lost], r.contents(lost), "RULE E13: rebuilt from a damaged shard")
 			r.heal(&HealOptions{Deep: true})
-			require.Equal(t, before, r.allContents(), "RULE E13")
+			require.Equal(t, before, r.allContents(), "RULE E13: what must be kept is not")
 		}
 	}
 }
@@ -144,8 +144,8 @@ func TestDamageThatIsSpreadOutIsHealed(t *testing.T) {
 		r.flip(i, "a", r.shard(i, "a"), off)
 	}
 	report := r.heal(&HealOptions{Deep: true})
-	require.Equal(t, 4, report.Healed, "RULE E13")
-	require.Equal(t, before, r.allContents(), "RULE E13")
+	require.Equal(t, 4, report.Healed, "RULE E13: what must be kept is not")
+	require.Equal(t, before, r.allContents(), "RULE E13: what must be kept is not")
 }
 
 // TestHealNeverBringsBackWhatWasDeleted: a drive was away while objects were
@@ -222,7 +222,7 @@ func TestHealPurgesWhatWasNeverAcknowledged(t *testing.T) {
 		}
 	}
 	dry := r.heal(&HealOptions{DryRun: true})
-	require.Equal(t, 3, dry.Purged)
+	require.Equal(t, 3, dry.Purged, "RULE E13: what a dry run would purge")
 	report := r.heal(nil)
 	require.Equal(t, 3, report.Purged, "RULE E13: dangling, replaced, stray")
 	require.Equal(t, after, r.allContents(), "RULE E13: what was never acknowledged, or was replaced, is kept")
@@ -242,8 +242,8 @@ func TestWhatCannotBeReadIsKept(t *testing.T) {
 	}
 	for _, deep := range []bool{false, true} {
 		report := r.heal(&HealOptions{Name: "a", Deep: deep})
-		require.Equal(t, 1, report.Unreadable)
-		require.Zero(t, report.Healed)
+		require.Equal(t, 1, report.Unreadable, "RULE E13: it is counted")
+		require.Zero(t, report.Healed, "RULE E13: nothing is made up")
 		require.Zero(t, report.Purged, "RULE E13: what is unreadable is kept")
 	}
 	for i := range 2 {
@@ -252,7 +252,7 @@ func TestWhatCannotBeReadIsKept(t *testing.T) {
 	}
 	r.lose(2, "elsewhere", kept[2])
 	require.Equal(t, 1, r.heal(nil).Healed)
-	require.Equal(t, good, r.allContents(), "RULE E13")
+	require.Equal(t, good, r.allContents(), "RULE E13: what must be kept is not")
 }
 
 func TestShardsOfWhatIsBeingReadAreNotStrays(t *testing.T) {
@@ -290,7 +290,7 @@ func TestAReadAndAWriteQueueWhatTheyMiss(t *testing.T) {
 	info := r.put("written", 3000, nil)
 	require.Equal(t, 1, info.Missing)
 	r.healQueued() // in vain
-	require.EqualValues(t, 1, r.Info(t.Context()).Drives[2].Missed)
+	require.EqualValues(t, 1, r.Info(t.Context()).Drives[2].Missed, "RULE E12: what a drive missed is not forgotten")
 	require.Empty(t, r.files(2, "written"))
 	r.disks[2].ClearFaults()
 	r.put("other", 10, nil) // shows that the drive is back
@@ -313,12 +313,10 @@ func TestANewDriveIsRebuilt(t *testing.T) {
 	require.Equal(t, Rebuilding, r.Info(t.Context()).Drives[2].State)
 
 	// The new drive fails on the way.
-	renames := 0
+	failing := false
 	r.disks[2].Inject(vfs.Fault{Err: vfs.ErrIO, Sticky: true, Match: func(op vfs.Op) bool {
-		if op.Kind == vfs.OpRename {
-			renames++
-		}
-		return renames > 2*(progressEvery+50) // the first try finds no directory
+		failing = failing || strings.Contains(op.To, fmt.Sprintf("o%04d", progressEvery+50))
+		return failing
 	}})
 	r.healQueued()
 	require.Equal(t, Offline, r.Info(t.Context()).Drives[2].State)
@@ -355,7 +353,7 @@ func TestAttachFindsTheDrivesPlace(t *testing.T) {
 	require.ErrorIs(t, r.Attach(t.Context(), extra), ErrOptions, "no drive is missing")
 	other := newCabinet(t, 4, 2)
 	d := other.drive(0, other.disks[0].KillClone())
-	require.ErrorIs(t, r.Attach(t.Context(), d), ErrForeign, "RULE E15")
+	require.ErrorIs(t, r.Attach(t.Context(), d), ErrForeign, "RULE E15: what must be kept is not")
 	copied := r.drive(1, r.disks[1].KillClone())
 	require.ErrorIs(t, r.Attach(t.Context(), copied), ErrForeign, "RULE E15: a copy of a drive that is there")
 

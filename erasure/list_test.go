@@ -221,7 +221,7 @@ func TestAWalkLooksOnlyWhereItMust(t *testing.T) {
 		require.NoError(t, err)
 		return seen
 	}
-	require.Len(t, looks(ListOptions{}), 1+10+100+100)
+	require.Len(t, looks(ListOptions{}), 1+10+100+100, "RULE list: the whole tree")
 	require.Len(t, looks(ListOptions{Prefix: "p3/q4/"}), 1+1, "RULE list: a prefix is gone to at once")
 	require.LessOrEqual(t, len(looks(ListOptions{Prefix: "p3/q"})), 1+10+10)
 	require.LessOrEqual(t, len(looks(ListOptions{After: "p8/q8/x"})), 1+2+1+1+1+10+10+1, "RULE list: what lies before is passed over")

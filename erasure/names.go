@@ -5,7 +5,6 @@ package erasure
 import (
 	"encoding/hex"
 	"fmt"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -267,14 +266,4 @@ func readTree(files []string) tree {
 	slices.SortFunc(t.versions, func(a, b versionKey) int { return b.compare(a) })
 	slices.Sort(t.below)
 	return t
-}
-
-// parents are the directories above a path, the nearest first, without "." but
-// with the top one.
-func parents(file string) []string {
-	var dirs []string
-	for dir := path.Dir(file); dir != "."; dir = path.Dir(dir) {
-		dirs = append(dirs, dir)
-	}
-	return dirs
 }

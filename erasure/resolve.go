@@ -103,7 +103,9 @@ func (c *census) readQuorumError(t *tally) error {
 
 // complete brings a version that can be read to its write quorum. If drives are
 // silent it may have had it all along, and so is answered even if nothing can be
-// written; if none is, it was not acknowledged, and a failure must be reported.
+// written. If none is, it was not acknowledged, and nobody has seen it: when its
+// shards turn out to be wrong, or nothing can be written, it may as well go, before
+// it hides what was acknowledged. It returns nil then.
 func (s *Store) complete(ctx context.Context, c *census, t *tally) (*tally, error) {
 	ctx = context.WithoutCancel(ctx)
 	healed, err := s.rebuild(ctx, c, t, t.absent)
@@ -113,9 +115,12 @@ func (s *Store) complete(ctx context.Context, c *census, t *tally) (*tally, erro
 		return t, nil
 	case t.holding+t.silent >= t.writeQuorum():
 		return t, nil
+	case errors.Is(err, errLate): // what is late may come after its removal
+		return nil, fmt.Errorf("%w: %q: version %s is on %d drives and cannot be brought to %d: %w", ErrReadQuorum,
+			c.name, t.versionKey, t.holding+healed, t.writeQuorum(), err)
 	}
-	return nil, fmt.Errorf("%w: %q: version %s is on %d drives and cannot be brought to %d: %w", ErrReadQuorum,
-		c.name, t.versionKey, t.holding+healed, t.writeQuorum(), err)
+	t.listed = append(t.listed, t.absent...)
+	return nil, s.undo(ctx, c, t)
 }
 
 // undo removes a version that was never acknowledged from the drives that list

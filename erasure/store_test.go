@@ -50,6 +50,18 @@ func mustPut(t testing.TB, s *Store, name string, body []byte, o *PutOptions) In
 	return info
 }
 
+// mustHave wants the current version to have this body; the rest is the message.
+func mustHave(t testing.TB, s *Store, name string, body []byte, message ...any) {
+	t.Helper()
+	obj, err := s.Get(context.Background(), name, nil)
+	require.NoError(t, err, message...)
+	defer obj.Close()
+	got := make([]byte, obj.Info.Size)
+	_, err = io.ReadFull(obj, got)
+	require.NoError(t, err, message...)
+	require.True(t, bytes.Equal(body, got), message...)
+}
+
 // mustGet reads an object in three ways, which must agree.
 func mustGet(t testing.TB, s *Store, name string, o *GetOptions) []byte {
 	t.Helper()

@@ -308,12 +308,28 @@ func (s *Store) endUpload(ctx context.Context, c *census, name, id string) error
 	if _, err := s.erase(ctx, uploadName(name, id), &DeleteOptions{}); err != nil {
 		return err
 	}
-	for _, n := range c.numbers() {
-		if _, err := s.erase(ctx, partName(name, id, n), &DeleteOptions{}); err != nil {
-			s.o.Logger.Warn("remains of an upload", "object", name, "upload", id, "part", n, "err", err)
-		}
-	}
+	s.removeParts(ctx, c)
 	return nil
+}
+
+// removeParts removes all files of all parts of an upload that has ended.
+func (s *Store) removeParts(ctx context.Context, c *census) {
+	for _, n := range c.numbers() {
+		part := &census{store: s, set: c.set, name: c.name, dir: fmt.Sprintf("%s/%d", c.dir, n)}
+		part.ask(ctx, none, quorum[answer](s, majority(len(c.set.places))))
+		// A directory that was emptied before a power cut may be back: it goes with
+		// a file that is not there.
+		paths := []string{part.dir + "/" + versionKey{}.file()}
+		for _, key := range part.keys() {
+			paths = append(paths, part.dir+"/"+key.file())
+		}
+		for _, a := range part.answers {
+			for _, file := range a.tree.shards {
+				paths = append(paths, part.dir+"/"+file)
+			}
+		}
+		s.remove(ctx, c.set, c.set.all(), paths, 0)
+	}
 }
 
 // uploads heals the uploads, and purges what is left of those that have ended.
@@ -354,16 +370,17 @@ func (h *healer) ended(ctx context.Context, set *set, name, id string) error {
 	if c.silent() >= majority(len(c.answers)) {
 		return ctx.Err()
 	}
-	if len(c.keys()) > 0 {
-		if name == "" || !h.store.isComplete(ctx, name, id) {
-			return nil
-		}
-	} else if len(c.numbers()) == 0 {
+	begun := len(c.keys()) > 0
+	if begun && (name == "" || !h.store.isComplete(ctx, name, id)) || !begun && len(c.numbers()) == 0 {
 		return nil
 	}
 	h.report.Purged++
-	if h.dry {
-		return nil
+	switch {
+	case h.dry:
+	case begun:
+		return h.store.endUpload(ctx, c, name, id)
+	default:
+		h.store.removeParts(ctx, c)
 	}
-	return h.store.endUpload(ctx, c, name, id)
+	return nil
 }

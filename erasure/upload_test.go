@@ -48,14 +48,13 @@ func (r *cabinet) complete(u Upload, parts []Part) (Info, error) {
 }
 
 // underUploads are the files of uploads on a drive.
-func (r *cabinet) underUploads(place int) int {
-	n := 0
+func (r *cabinet) underUploads(place int) (files []string) {
 	for path := range r.contents(place) {
 		if strings.HasPrefix(path, uploadsDir+"/") || strings.HasPrefix(path, tmpDir+"/") {
-			n++
+			files = append(files, path)
 		}
 	}
-	return n
+	return files
 }
 
 func big(seed byte) []byte { return bytes.Repeat([]byte{seed, seed + 1, 7}, MinPart/3+1) }
@@ -96,22 +95,22 @@ func TestPartsBecomeAnObject(t *testing.T) {
 	require.Equal(t, []Part{p1, p2, p3}, info.Parts)
 	whole := append(append(bytes.Clone(first), second...), last...)
 	body, err := r.read("a/b", "")
-	require.NoError(t, err)
+	require.NoError(t, err, "RULE E1: the parts")
 	require.True(t, bytes.Equal(whole, body), "RULE E1: the parts, in order")
 	stat, err := r.Stat(t.Context(), "a/b", nil)
 	require.NoError(t, err)
 	require.Equal(t, info, stat)
 	for i := range 4 {
-		require.Zero(t, r.underUploads(i), "RULE multipart: nothing is left of the upload")
+		require.Empty(t, r.underUploads(i), "RULE multipart: nothing is left of the upload")
 	}
 
 	// It is read over part edges, and healed, like any other.
 	obj, err := r.Get(t.Context(), "a/b", nil)
 	require.NoError(t, err)
-	edge := make([]byte, 20)
+	edge := make([]byte, 17)
 	_, err = obj.ReadAt(edge, int64(len(first)+len(second)-10))
 	require.NoError(t, err)
-	require.Equal(t, whole[len(first)+len(second)-10:][:17], edge[:17])
+	require.Equal(t, whole[len(first)+len(second)-10:][:17], edge)
 	require.NoError(t, obj.Close())
 	before := r.allContents()
 	for _, f := range r.files(1, "a/b") {
@@ -147,13 +146,13 @@ func TestAnUploadThatIsNotRightGoesOn(t *testing.T) {
 		_, err = r.PutPart(t.Context(), "a", id, 1, strings.NewReader(""), 0)
 		require.ErrorIs(t, err, ErrNotFound, "RULE multipart: upload %q is not one of a", id)
 		_, err = r.CompleteUpload(t.Context(), "a", id, p[:1], Condition{}, false)
-		require.ErrorIs(t, err, ErrNotFound)
+		require.ErrorIs(t, err, ErrNotFound, "RULE multipart: upload %q", id)
 		_, _, err = r.ListParts(t.Context(), "a", id, 0, 0)
 		require.ErrorIs(t, err, ErrNotFound)
 		require.ErrorIs(t, r.AbortUpload(t.Context(), "a", id), ErrNotFound)
 	}
 	_, err = r.CompleteUpload(t.Context(), "a", u.ID, p[2:], Condition{IfMatch: "*"}, false)
-	require.ErrorIs(t, err, ErrPrecondition, "RULE E11")
+	require.ErrorIs(t, err, ErrPrecondition, "RULE E11: what must be kept is not")
 	info, err := r.CompleteUpload(t.Context(), "a", u.ID, []Part{p[0], p[2]}, Condition{IfNoneMatch: "*"}, true)
 	require.NoError(t, err)
 	require.NotEmpty(t, info.VersionID)
@@ -212,7 +211,7 @@ func TestAPartThatIsReplacedIsNotMixed(t *testing.T) {
 		r.reopen(away...)
 		body, err := r.read("a", "")
 		require.NoError(t, err, "RULE E1: without drives %v", away)
-		require.True(t, bytes.Equal(big(2), body), "RULE E2")
+		require.True(t, bytes.Equal(big(2), body), "RULE E2: what must be kept is not")
 	}
 	r.reopen()
 }
@@ -256,12 +255,12 @@ func TestAbortAndCompleteDoNotBothHappen(t *testing.T) {
 			if err == nil {
 				ended++
 			} else if !errors.Is(err, ErrUpload) { // another part, by then
-				require.ErrorIs(t, err, ErrNotFound)
+				require.ErrorIs(t, err, ErrNotFound, "RULE multipart: it has ended")
 			}
 		}
 		require.Equal(t, 1, ended, "RULE multipart: completed %v, aborted %v", completed, aborted)
 		if put != nil {
-			require.ErrorIs(t, put, ErrNotFound)
+			require.ErrorIs(t, put, ErrNotFound, "RULE multipart: it has ended")
 		}
 		body, err := r.read("a", "")
 		if completed == nil {
@@ -272,10 +271,10 @@ func TestAbortAndCompleteDoNotBothHappen(t *testing.T) {
 		}
 		uploads, err := r.ListUploads(t.Context(), "")
 		require.NoError(t, err)
-		require.Empty(t, uploads)
+		require.Empty(t, uploads, "RULE multipart: it has ended")
 		r.Store.Close()
 		for i := range 4 {
-			require.Zero(t, r.underUploads(i), "RULE multipart: a part is left on drive %d", i)
+			require.Empty(t, r.underUploads(i), "RULE multipart: a part is left on drive %d", i)
 		}
 		r.open()
 	}
@@ -316,10 +315,40 @@ func TestCompletingCanBeCutOffAnywhere(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, uploads, "cut off at %d", n)
 		for i := range 4 {
-			require.Zero(t, r.underUploads(i), "RULE E13: remains of the upload, cut off at %d", n)
+			require.Empty(t, r.underUploads(i), "RULE E13: remains of the upload, cut off at %d", n)
 			require.Len(t, r.files(i, "a"), 2, "RULE E13: cut off at %d", n)
 		}
 		require.NoError(t, r.Store.Close())
 		r.open()
+	}
+}
+
+// TestACompletionCutOffOnAllDrivesLosesNoPart: the power of all drives goes when
+// they have renamed the shards, and none the version file.
+func TestACompletionCutOffOnAllDrivesLosesNoPart(t *testing.T) {
+	for _, healed := range []bool{false, true} {
+		r := newUploads(t, 4, 2)
+		u, parts := r.upload("a", []byte(strings.Repeat("shards of its own ", 10)))
+		for _, m := range r.disks {
+			m.Inject(vfs.Fault{Kind: vfs.OpRename, Err: vfs.ErrPowerCut, Sticky: true, Match: func(op vfs.Op) bool {
+				return strings.Contains(op.To, "/@") || strings.Contains(op.To, "/uploads/")
+			}})
+		}
+		_, err := r.complete(u, parts)
+		require.Error(t, err)
+		r.Store.Close()
+		for i, m := range r.disks {
+			m.ClearFaults()
+			r.disks[i] = m.KillClone()
+			require.Len(t, r.files(i, "a"), 1, "the shard")
+		}
+		r.open()
+		if healed {
+			r.heal(nil)
+		}
+		_, err = r.complete(u, parts)
+		require.NoError(t, err, "RULE multipart: a completion was cut off, and the upload has lost its parts")
+		_, err = r.read("a", "")
+		require.NoError(t, err)
 	}
 }

@@ -80,7 +80,7 @@ func (d *DB) find(s *readState, l *lookup, k []byte, seq uint64, tr *Trace) (tra
 	hash := bloom.Hash(k)
 	for i, m := range s.mems {
 		trailer, value, found = m.get(k, hash, seq)
-		tr.memtable(i, m, found)
+		tr.memtable(i, found)
 		if found {
 			return trailer, value, true, nil
 		}

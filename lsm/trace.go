@@ -33,7 +33,7 @@ func (t *Trace) table() *table.Trace {
 	return &t.rest
 }
 
-func (t *Trace) memtable(i int, _ *memtable, found bool) {
+func (t *Trace) memtable(i int, found bool) {
 	if t != nil {
 		t.Steps = append(t.Steps, TraceStep{Level: -1, Table: uint64(i), Found: found})
 	}

@@ -255,6 +255,8 @@ func (l *ledger) see(name, version string, s sight, failed driveSet) {
 		switch {
 		case e == found && e.state == gone:
 			violated(e.why, "%s is seen as %s, which is gone\n%s", called(name, version), e.label, l.describe(name, failed))
+		case e == found && e.state == open && l.ambiguous(name, version, e):
+			// It may have been the older one.
 		case e == found && e.state == open:
 			if l.drives-silent.count() >= l.quorum(e.most) && l.drives-silent.count() >= l.quorum(e.least) {
 				e.slack = l.drives - e.least
@@ -328,6 +330,19 @@ func (l *ledger) match(name, version string, s sight) *entry {
 	return last
 }
 
+// ambiguous says whether an older version looks like an open one.
+func (l *ledger) ambiguous(name, version string, open *entry) bool {
+	for _, e := range l.names[name] {
+		if e == open {
+			return false
+		}
+		if e.state != gone && e.is(version) && e.marker == open.marker && slices.Equal(e.body, open.body) {
+			return true
+		}
+	}
+	return false
+}
+
 // healed notes a heal that went well: what answers is whole again.
 func (l *ledger) healed(failed driveSet, deep bool) {
 	not := l.off | failed
@@ -342,6 +357,9 @@ func (l *ledger) healed(failed driveSet, deep bool) {
 			if e.state == gone {
 				e.may &= l.silent(name, failed)
 			} else {
+				if e.slack > 0 { // it may be without any of those that were not healed
+					e.missed |= not
+				}
 				e.missed, e.slack = e.missed&not|l.fresh, 0
 			}
 		}

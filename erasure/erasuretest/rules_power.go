@@ -136,6 +136,9 @@ func (c powerCut) check(dead *player, left int64, what string) {
 		violated("E4", "the store does not open: %v", err)
 	}
 	p.seeAll()
+	if left < 2 {
+		p.seeWithout()
+	}
 	if left == 0 { // another write, and not the healer, meets what is left
 		p.put("one later", "a", body(99, 50), false)
 	}
@@ -143,6 +146,22 @@ func (c powerCut) check(dead *player, left int64, what string) {
 	p.seeAll()
 	if left > 1 {
 		p.calm()
+	}
+}
+
+// seeWithout reads with every set of parity drives lost: what was decided by those
+// who saw all drives holds for them too.
+func (p *player) seeWithout() {
+	all := p.l.off
+	losses(p.r, p.l.base, p.l.base.parity, func(drives []int) {
+		for _, i := range drives {
+			p.l.off |= oneDrive(i)
+		}
+		p.see("a", "")
+		p.l.off = all
+	})
+	for _, b := range p.r.bays {
+		b.set(func(b *bay) { b.offline = all.has(b.id) })
 	}
 }
 

@@ -35,8 +35,9 @@ import (
 // All doors are the leader's.
 
 var (
-	beside = flag.Duration("beside", 0, "length of a sample of TestDoorsSideBySide, whose report is printed then")
-	only   = flag.String("only", "", "the one cell of TestDoorsSideBySide")
+	beside   = flag.Duration("beside", 0, "length of a sample of TestDoorsSideBySide, whose report is printed then")
+	storedOn = flag.String("storage", storageLSM, "where the store of the benchmarks' clusters is: lsm or memory")
+	only     = flag.String("only", "", "the one cell of TestDoorsSideBySide")
 )
 
 // door does an operation; what it is for is said by its name. Close frees all.
@@ -47,7 +48,7 @@ type door struct {
 
 // cluster starts three members in this process, as the command does.
 func cluster(t testing.TB, dir string) *server {
-	c, err := parse([]string{"-data-dir", dir, "-listen-client-urls", "http://127.0.0.1:0", "-heartbeat-interval=50", "-election-timeout=500"}, io.Discard)
+	c, err := parse([]string{"-data-dir", dir, "-storage", *storedOn, "-listen-client-urls", "http://127.0.0.1:0", "-heartbeat-interval=50", "-election-timeout=500"}, io.Discard)
 	require.NoError(t, err)
 	s := &server{config: c, log: slog.New(slog.DiscardHandler), stop: make(chan struct{}), failed: make(chan error, 8)}
 	listeners, err := s.listenClients()
@@ -75,7 +76,7 @@ func raftDoor(t testing.TB, dir string, _ int) *door {
 	network, ids := raft.NewNetwork(), []raft.NodeID{1, 2, 3}
 	var nodes []*raft.Node
 	for _, id := range ids {
-		storage, err := s.open(filepath.Join(dir, id.String()), uint64(id), 7)
+		storage, err := s.openRaft(filepath.Join(dir, id.String()), uint64(id), 7)
 		require.NoError(t, err)
 		n, err := raft.Start(raft.Options{Config: raft.Config{ID: id, Voters: ids}, TickInterval: 50 * time.Millisecond,
 			Transport: network.Join(id), Storage: storage, StateMachine: nothing{}})

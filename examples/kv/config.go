@@ -27,6 +27,7 @@ type config struct {
 	snapshotCount                  uint64
 	maxSnapshots, maxWALs          uint
 	quota                          int64
+	storage                        string // lsm, memory, or "": what the directory has
 	compaction                     service.AutoCompaction
 	maxRequestBytes                int
 	progress, corruptCheck         time.Duration
@@ -104,6 +105,7 @@ func flags(c *config, r *raw) *flag.FlagSet {
 	fs.UintVar(&c.maxSnapshots, "max-snapshots", 5, "snapshot `files` to keep, and the log back to the oldest (0: all)")
 	fs.UintVar(&c.maxWALs, "max-wals", 5, "log `files`, of 64 MiB, to keep for the sake of old snapshots (0: all)")
 	fs.Int64Var(&c.quota, "quota-backend-bytes", 0, "`size` over which the NOSPACE alarm is raised (0: 2 GiB, below 0: none)")
+	fs.StringVar(&c.storage, "storage", "", "where the store is: `lsm`, a tree on the disk; or memory (default what the directory has, lsm in a new one)")
 	fs.StringVar(&r.mode, "auto-compaction-mode", "periodic", "`periodic` or revision")
 	fs.StringVar(&r.retention, "auto-compaction-retention", "0", "history kept: a `duration` (a bare number: hours) or, by revision, a number; 0: all")
 	fs.IntVar(&c.maxRequestBytes, "max-request-bytes", 3<<19, "`size` of the largest request")
@@ -155,6 +157,8 @@ func (c *config) finish(r *raw) (err error) {
 		return errors.New("--snapshot-count and --max-request-bytes must be >0")
 	case c.maxSnapshots > math.MaxInt32 || c.maxWALs > math.MaxInt32:
 		return errors.New("--max-snapshots and --max-wals must be below 2147483648 (0 is unlimited)")
+	case c.storage != "" && c.storage != storageLSM && c.storage != storageMemory:
+		return fmt.Errorf("--storage is %q, must be lsm or memory", c.storage)
 	case r.state != "new" && r.state != "existing":
 		return fmt.Errorf("--initial-cluster-state is %q, must be new or existing", r.state)
 	}

@@ -25,7 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var kills = flag.Int("kills", 4, "how often TestAcknowledgedWritesSurviveKills kills its child")
+var kills = flag.Int("kills", 3, "how often TestAcknowledgedWritesSurviveKills kills its child, on either storage")
 
 // childEnv makes this test binary the command itself.
 const childEnv = "FLAGSHIP_KV_CHILD"
@@ -129,10 +129,16 @@ func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) 
 // Whatever was answered with success is there after the process was killed, as
 // often as one likes; -kills=100 is the long form.
 func TestAcknowledgedWritesSurviveKills(t *testing.T) {
+	for _, storage := range []string{storageLSM, storageMemory} {
+		t.Run("storage="+storage, func(t *testing.T) { surviveKills(t, storage) })
+	}
+}
+
+func surviveKills(t *testing.T, storage string) {
 	dir := t.TempDir()
 	acked := map[string]bool{}
 	for round := range *kills {
-		c := launch(t, "-data-dir", dir, "-listen-client-urls", "http://127.0.0.1:0", "-snapshot-count", "50")
+		c := launch(t, "-data-dir", dir, "-storage", storage, "-listen-client-urls", "http://127.0.0.1:0", "-snapshot-count", "50")
 		ok(t, c.url, "/v3/kv/put", `{"key":"`+b64("ready")+`"}`)
 		requireKeys(t, c.url, acked)
 
@@ -225,6 +231,32 @@ func TestDirectoryOfANewerBuildOrAnotherMemberIsRefusedByName(t *testing.T) {
 	dir = t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, firstOfThree), 0o700))
 	refused(t, args(dir, "a"), dir+" holds the three members of one process")
+}
+
+// A directory is of one kind of storage, and says so; without a flag it is opened
+// as what it is.
+func TestDirectoryOfAnotherStorageIsRefusedByName(t *testing.T) {
+	for _, kinds := range [][2]string{{storageLSM, storageMemory}, {storageMemory, storageLSM}} {
+		dir := t.TempDir()
+		args := func(more ...string) []string {
+			return append([]string{"-name", "a", "-data-dir", dir, "-listen-client-urls", "http://127.0.0.1:0",
+				"-listen-peer-urls", "http://127.0.0.1:0", "-initial-cluster", "a=http://127.0.0.1:0"}, more...)
+		}
+		c := launch(t, args("-storage", kinds[0])...)
+		ok(t, c.url, "/v3/kv/put", `{"key":"YQ=="}`)
+		require.Zero(t, c.term(), c.stderr.String())
+		refused(t, args("-storage", kinds[1]), "is of a member with --storage="+kinds[0])
+		c = launch(t, args()...)
+		require.Contains(t, ok(t, c.url, "/v3/kv/range", `{"key":"YQ=="}`), `"count":"1"`)
+		require.Zero(t, c.term(), c.stderr.String())
+		if kinds[0] == storageLSM {
+			file := filepath.Join(dir, "raft", storeDir, "STORE")
+			b, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(file, bytes.Replace(b, []byte("store 1"), []byte("store 2"), 1), 0o600))
+			refused(t, args(), file+" is of format 2")
+		}
+	}
 }
 
 // A signal ends the streams with a word, and the process with 0, soon.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -23,7 +22,6 @@ import (
 	"github.com/flagship-go/flagship/examples/kv/service"
 	"github.com/flagship-go/flagship/examples/kv/store"
 	"github.com/flagship-go/flagship/raft"
-	"github.com/flagship-go/flagship/raft/disk"
 )
 
 // drainTimeout bounds how long requests under way are waited for at the end.
@@ -102,26 +100,32 @@ func (s *server) startOne(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	storage, err := s.open(filepath.Join(c.dataDir, "raft"), id.MemberID, id.ClusterID)
-	if err != nil {
-		return err
-	}
 	u, err := url.Parse(c.listenPeer[0])
 	if err != nil {
 		return err
 	}
+	storage, tree, err := s.open(filepath.Join(c.dataDir, "raft"), id.MemberID, id.ClusterID)
+	if err != nil {
+		return err
+	}
+	abandon := func(err error) error {
+		if tree != nil {
+			tree.Close()
+		}
+		return errors.Join(err, storage.Close())
+	}
 	listener, err := net.Listen("tcp", u.Host)
 	if err != nil {
-		return errors.Join(err, storage.Close())
+		return abandon(err)
 	}
 	peers, err := peer.Listen(peer.Options{ID: raft.NodeID(id.MemberID), ClusterID: fmt.Sprintf("%x", id.ClusterID),
 		Listener: listener, TLS: tlsConfig, Logger: s.log})
 	if err != nil {
-		return errors.Join(err, storage.Close(), listener.Close())
+		return errors.Join(abandon(err), listener.Close())
 	}
 	self := store.Member{Name: c.name, PeerURLs: c.advertisePeer, ClientURLs: c.advertiseClient}
 	o := s.options(id.MemberID, id.ClusterID, id.Seeds, self, storage)
-	o.Peers, o.Raft.Transport = peers, peers
+	o.Peers, o.Raft.Transport, o.Disk = peers, peers, tree
 	if !id.Voter {
 		o.Raft.Voters = nil
 	}
@@ -151,31 +155,19 @@ func (s *server) startThree() error {
 	sortMembers(seeds)
 	cluster := clusterID(c.token, seeds)
 	for _, self := range seeds {
-		storage, err := s.open(filepath.Join(c.dataDir, self.Name), self.ID, cluster)
+		storage, tree, err := s.open(filepath.Join(c.dataDir, self.Name), self.ID, cluster)
 		if err != nil {
 			return err
 		}
 		o := s.options(self.ID, cluster, seeds, self, storage)
 		o.Peers, o.Raft.Transport = local.Peers(o.Raft.ID), network.Join(o.Raft.ID)
+		o.Disk = tree
 		if err := s.start(o); err != nil {
 			return err
 		}
 		local.Join(o.Raft.ID, s.members[len(s.members)-1])
 	}
 	return nil
-}
-
-func (s *server) open(dir string, member, cluster uint64) (*disk.Storage, error) {
-	keep := int(s.config.maxSnapshots)
-	if keep == 0 {
-		keep = math.MaxInt32
-	}
-	storage, err := disk.Open(dir, &disk.Options{Node: raft.NodeID(member), Cluster: fmt.Sprintf("%x", cluster),
-		KeepSnapshots: keep, MaxSegments: int(s.config.maxWALs), Logger: s.log})
-	if errors.Is(err, disk.ErrLocked) {
-		return nil, fmt.Errorf("data directory %s is in use by another process: %w", s.config.dataDir, err)
-	}
-	return storage, err
 }
 
 func (s *server) options(id, cluster uint64, seeds []store.Member, self store.Member, storage raft.Storage) service.Options {

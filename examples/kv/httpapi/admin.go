@@ -69,7 +69,7 @@ func alarm(ctx context.Context, m *service.Member, q *alarmRequest) (any, error)
 func status(_ context.Context, m *service.Member, _ *statusRequest) (any, error) {
 	s := m.Status()
 	r := statusResponse{Header: header(m.Header(0)), Version: Version,
-		DbSize: s.Store.Size, DbSizeInUse: s.Store.SizeInUse, Leader: uint64(s.Raft.Leader),
+		DbSize: s.Size, DbSizeInUse: s.Store.SizeInUse, Leader: uint64(s.Raft.Leader),
 		RaftIndex: s.Raft.Commit, RaftTerm: s.Raft.Term, RaftAppliedIndex: s.Store.Index, IsLearner: s.Learner}
 	if s.Raft.Leader == 0 {
 		r.Errors = append(r.Errors, service.ErrNoLeader.Message)
@@ -107,11 +107,8 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 	m := a.Member()
 	s := a.newStream(w, r)
 	defer s.close()
-	state, err := m.Snapshot()
-	if err != nil {
-		s.fail(err)
-		return
-	}
+	state := m.Snapshot()
+	defer state.Close()
 	size, err := state.WriteTo(io.Discard)
 	if err != nil {
 		s.fail(err)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -17,6 +18,9 @@ import (
 	"github.com/flagship-go/flagship/examples/kv/httpapi"
 	"github.com/flagship-go/flagship/examples/kv/service"
 	"github.com/flagship-go/flagship/examples/kv/store"
+	"github.com/flagship-go/flagship/examples/kv/store/ondisk"
+	"github.com/flagship-go/flagship/lsm"
+	"github.com/flagship-go/flagship/lsm/lsmtest"
 	"github.com/flagship-go/flagship/raft"
 )
 
@@ -225,5 +229,33 @@ func TestProbesTellWhetherAMemberCanServe(t *testing.T) {
 		status, answer = c.post(n, "/v3/kv/put", `{"key":"YQ=="}`)
 		require.Equal(t, http.StatusServiceUnavailable, status)
 		require.Contains(t, answer, `"etcdserver: request timed out","code":14`)
+	})
+}
+
+// With its store on a disk a member counts what is there, and says so.
+func TestStatusAndMetricsTellOfTheTree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, 1, func(o *service.Options, _ *httpapi.Options) {
+			d, err := ondisk.Open("store", &ondisk.Options{FS: lsmtest.NewMemFS(), LSM: lsm.Options{MemTableSize: 64 << 10}})
+			require.NoError(t, err)
+			o.Disk = d
+		})
+		n := c.leader()
+		for range 20 {
+			c.ok(n, "/v3/kv/put", `{"key":"YQ==","value":"`+strings.Repeat("AAAA", 3_000)+`"}`)
+		}
+		var before, after struct {
+			DbSize, DbSizeInUse int64 `json:",string"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(c.ok(n, "/v3/maintenance/status", `{}`)), &before))
+		require.Greater(t, before.DbSize, int64(20*9_000))
+		c.ok(n, "/v3/kv/compaction", `{"revision":"21"}`)
+		c.ok(n, "/v3/maintenance/defragment", `{}`)
+		require.NoError(t, json.Unmarshal([]byte(c.ok(n, "/v3/maintenance/status", `{}`)), &after))
+		rule(t, "H9", after.DbSize < before.DbSize/5 && after.DbSizeInUse <= after.DbSize, "defragmentation took it from %+v to %+v", before, after)
+		_, metrics := c.get(n, "/metrics")
+		for _, name := range []string{"kv_lsm_tables 1", "kv_lsm_compactions_total", "kv_lsm_values_bytes", "etcd_mvcc_db_total_size_in_bytes " + fmt.Sprint(after.DbSize)} {
+			rule(t, "H9", strings.Contains(metrics, "\n"+name), "no %s in the metrics:\n%s", name, metrics)
+		}
 	})
 }

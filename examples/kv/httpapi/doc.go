@@ -39,6 +39,8 @@
 //	H7  A member is healthy if it serves everything, and ready if it serves
 //	    reads.                                               probes.go
 //	H8  A snapshot ends with the SHA-256 of what was before. admin.go
+//	H9  The size of the store is what it takes, also when it is a tree on the
+//	    disk, and falls by defragmentation.          admin.go, probes.go
 //
 // Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //

@@ -112,7 +112,7 @@ func metricsOf(s service.Status) []metric {
 		return 0
 	}
 	const gauge, counter = "gauge", "counter"
-	return []metric{
+	metrics := []metric{
 		{"etcd_server_has_leader", gauge, "Whether or not a leader exists.", flag(s.Raft.Leader != raft.None)},
 		{"etcd_server_is_leader", gauge, "Whether or not this member is a leader.", flag(s.Raft.Role == raft.Leader)},
 		{"etcd_server_is_learner", gauge, "Whether or not this member is a learner.", flag(s.Learner)},
@@ -122,7 +122,7 @@ func metricsOf(s service.Status) []metric {
 		{"etcd_server_proposals_failed_total", counter, "Commands of clients without a result.", s.Failed},
 		{"etcd_server_slow_read_indexes_total", counter, "Linearizable reads that had to be asked again.", s.SlowReads},
 		{"etcd_server_quota_backend_bytes", gauge, "Quota of the store in bytes.", uint64(max(s.Quota, 0))},
-		{"etcd_mvcc_db_total_size_in_bytes", gauge, "Size of the store, with what compaction freed.", uint64(s.Store.Size)},
+		{"etcd_mvcc_db_total_size_in_bytes", gauge, "Size of the store, with what compaction freed.", uint64(s.Size)},
 		{"etcd_mvcc_db_total_size_in_use_in_bytes", gauge, "Size of the store, without what compaction freed.", uint64(s.Store.SizeInUse)},
 		{"etcd_debugging_mvcc_current_revision", gauge, "Current revision of the store.", uint64(s.Store.Revision)},
 		{"etcd_debugging_mvcc_compact_revision", gauge, "Revision of the last compaction.", uint64(max(s.Store.CompactRevision, 0))},
@@ -138,4 +138,27 @@ func metricsOf(s service.Status) []metric {
 		{"kv_snapshots_taken_total", counter, "Snapshots taken.", s.Counts.SnapshotsTaken},
 		{"kv_snapshots_applied_total", counter, "Snapshots received from a leader.", s.Counts.SnapshotsApplied},
 	}
+	if s.Tree == nil {
+		return metrics // the store is in memory
+	}
+	t, tables, bytes := s.Tree, 0, uint64(0)
+	for _, level := range t.Levels {
+		tables += level.Tables
+		bytes += level.Size
+	}
+	return append(metrics,
+		metric{"kv_lsm_tables", gauge, "Tables of the tree.", uint64(tables)},
+		metric{"kv_lsm_tables_bytes", gauge, "What they take.", bytes},
+		metric{"kv_lsm_l0_layers", gauge, "Layers of level 0 that a read may meet.", uint64(t.L0Layers)},
+		metric{"kv_lsm_memtables", gauge, "Memtables that are not flushed.", uint64(t.Memtables)},
+		metric{"kv_lsm_values_bytes", gauge, "What the value log takes.", uint64(t.ValueLogSize)},
+		metric{"kv_lsm_values_live_bytes", gauge, "What of it tables point to.", uint64(t.ValueLogLive)},
+		metric{"kv_lsm_log_bytes_total", counter, "Bytes written to the tree's log.", t.LogBytes},
+		metric{"kv_lsm_flush_bytes_total", counter, "Bytes written by flushes.", t.FlushBytes},
+		metric{"kv_lsm_flushes_total", counter, "Flushes.", t.Flushes},
+		metric{"kv_lsm_compaction_bytes_total", counter, "Bytes written by compactions.", t.CompactionBytes},
+		metric{"kv_lsm_compactions_total", counter, "Compactions.", t.Compactions},
+		metric{"kv_lsm_stalls_total", counter, "Times a command waited for flushes or compactions.", t.Stalls},
+		metric{"kv_lsm_stalled_milliseconds_total", counter, "How long in all.", uint64(t.Stalled.Milliseconds())},
+	)
 }

@@ -15,9 +15,11 @@
 //	    nothing for long.                                    split.go
 //	P4  Who is gone is not called any more, and who has moved is called where
 //	    he is.                                               peers.go
+//	P5  A snapshot is streamed: neither end has it in memory, and one that is cut
+//	    off is none.                                         snapshot.go
 //
 // Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //
 // Reading order: split.go (one address, two protocols), peers.go (calling, and
-// being called).
+// being called), snapshot.go.
 package peer

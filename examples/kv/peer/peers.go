@@ -200,6 +200,12 @@ func (p *Peers) serve(w http.ResponseWriter, r *http.Request) {
 		fail(fmt.Errorf("%w: the member is starting", service.ErrNotSent))
 		return
 	}
+	if r.URL.Path == snapshotPath {
+		if err := p.receive(r); err != nil {
+			fail(err)
+		}
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCall))
 	if err != nil {
 		fail(fmt.Errorf("%w: %w", service.ErrNotSent, err))

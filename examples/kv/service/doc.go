@@ -44,6 +44,12 @@
 //	S8  Members whose data differ are found, and the cluster stops writing.
 //	                                                               maintenance.go
 //	S9  History is compacted when it is due, and not before.       maintenance.go
+//	S10 A member that lacks the log is sent the state, whatever storage either
+//	    has, and members agree whatever storages they have.        courier.go
+//	S11 A store on a disk is where it was left when its member starts again, and
+//	    raft's snapshots of it are names.                          machine.go
+//	S12 A store whose disk fails ends its member, not the process, and no command
+//	    is taken for executed that was not.                        machine.go
 //
 // Raft's sessions (exactly once) are not used: etcd has none, its clients
 // repeat a command only if it may run twice, or guard it with a transaction.
@@ -54,6 +60,8 @@
 //
 //	member.go       a member and its chores
 //	propose.go      the way of a command; calls between members
+//	machine.go      the store under raft, in memory or on a disk
+//	courier.go      states on their way to another member
 //	kv.go, lease.go, maintenance.go, cluster.go: the requests
 //	errors.go       what clients are told
 //	local.go        members in one process

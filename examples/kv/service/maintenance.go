@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/flagship-go/flagship/examples/kv/store"
+	"github.com/flagship-go/flagship/lsm"
 	"github.com/flagship-go/flagship/raft"
 )
 
@@ -40,12 +40,16 @@ type Status struct {
 	// Proposed counts commands of clients, Failed those without a result,
 	// SlowReads linearizable reads that had to be asked again.
 	Proposed, Failed, SlowReads uint64
+	// Size is what the quota is compared with. Tree is about the store's tree
+	// on the disk; nil: it is in memory.
+	Size int64
+	Tree *lsm.Metrics
 }
 
 // Status of this member alone.
 func (m *Member) Status() Status {
 	return Status{Store: m.machine.Status(), Raft: m.node.Status(), Counts: m.node.Metrics(), Learner: m.learner.Load(),
-		Quota: m.opts.Quota, Alarms: m.machine.Alarms(),
+		Quota: m.opts.Quota, Size: m.machine.size(), Tree: m.machine.tree(), Alarms: m.machine.Alarms(),
 		Proposed: m.proposed.Load(), Failed: m.failed.Load(), SlowReads: m.slowReads.Load()}
 }
 
@@ -77,16 +81,22 @@ func (m *Member) Alarm(ctx context.Context, r *store.AlarmRequest) (*store.Alarm
 	return do[*store.AlarmResponse](m, ctx, r)
 }
 
-// Defragment gives freed room back.
+// Defragment gives freed room back. A tree on a disk is merged for it, which takes
+// its time and holds nobody up; the answer comes when this member's is.
 func (m *Member) Defragment(ctx context.Context) (*store.DefragmentResponse, error) {
-	return do[*store.DefragmentResponse](m, ctx, &store.DefragmentRequest{})
+	r, err := do[*store.DefragmentResponse](m, ctx, &store.DefragmentRequest{})
+	if err == nil {
+		err = m.machine.settle(ctx)
+	}
+	return r, err
 }
 
 // Hash of this member's keys and history up to a revision; 0: now.
 func (m *Member) Hash(revision int64) (store.HashResponse, error) { return m.machine.Hash(revision) }
 
-// Snapshot captures this member's state; writing it delays nobody.
-func (m *Member) Snapshot() (io.WriterTo, error) { return m.machine.Snapshot() }
+// Snapshot captures this member's state; writing it delays nobody. It must be
+// closed.
+func (m *Member) Snapshot() store.Frozen { return m.machine.Freeze() }
 
 // CheckHashes compares this member's hash with the others', at one revision,
 // and names those that differ. Members that cannot be reached, or that have

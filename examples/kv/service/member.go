@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/examples/kv/store"
+	"github.com/flagship-go/flagship/examples/kv/store/ondisk"
 	"github.com/flagship-go/flagship/raft"
 )
 
@@ -24,6 +25,9 @@ type Peers interface {
 	// Update tells who the other members are, and their peer URLs: for Call
 	// and for the transport.
 	Update(urls map[raft.NodeID][]string)
+	// SendSnapshot has member to [Member.Receive] head and what body writes, as
+	// it is written. It may be called beside Call; body may be cut off.
+	SendSnapshot(ctx context.Context, to raft.NodeID, head []byte, body io.WriterTo) error
 }
 
 // Options configure a [Member]. Raft's Config.ID, Transport and Storage as for
@@ -51,6 +55,9 @@ type Options struct {
 	// CheckEvery so often the leader compares the members' hashes, and raises
 	// CORRUPT on a difference. Default 0: never, as in etcd.
 	CheckEvery time.Duration
+	// Disk is where the store is. Default: in memory, from which raft's
+	// snapshots are copied.
+	Disk *ondisk.Dir
 	// Logger hears what an operator should know. Default: silent.
 	Logger *slog.Logger
 }
@@ -62,6 +69,7 @@ type Member struct {
 	id      raft.NodeID
 	node    *raft.Node
 	machine machine
+	courier *courier
 	timeout time.Duration // of a request
 	learner atomic.Bool
 	changes chan struct{} // holds a token while nobody changes the membership
@@ -85,34 +93,9 @@ type counters struct {
 	proposed, failed, slowReads atomic.Uint64
 }
 
-// machine lets others than raft capture the state: the store wants its Apply
-// and Snapshot one at a time.
-type machine struct {
-	mu sync.Mutex
-	*store.Store
-}
-
-func (m *machine) Apply(index uint64, command []byte) []byte {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.Store.Apply(index, command)
-}
-
-func (m *machine) Snapshot() (io.WriterTo, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.Store.Snapshot()
-}
-
-func (m *machine) Restore(r io.Reader) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.Store.Restore(r)
-}
-
 // Start runs a member on what its storage holds, until Close, or until its
-// disk fails or the cluster removes it: see Done. It owns Raft's Storage and
-// Transport, also when it fails.
+// disk fails or the cluster removes it: see Done. It owns Disk and Raft's Storage
+// and Transport, also when it fails.
 func Start(o Options) (*Member, error) {
 	o.Quota = cmp.Or(o.Quota, 2<<30)
 	o.MaxRequestBytes = cmp.Or(o.MaxRequestBytes, 3<<19)
@@ -125,19 +108,14 @@ func Start(o Options) (*Member, error) {
 	o.Self.ID = uint64(o.Raft.ID)
 	// Members of one process may be given the same lists.
 	o.Self.PeerURLs, o.Self.ClientURLs = slices.Clone(o.Self.PeerURLs), slices.Clone(o.Self.ClientURLs)
-	m := &Member{opts: o, id: o.Raft.ID, machine: machine{Store: store.New(store.Options{})},
-		changes: make(chan struct{}, 1), lastSeen: time.Now()}
+	m := &Member{opts: o, id: o.Raft.ID, changes: make(chan struct{}, 1), lastSeen: time.Now()}
 	m.changes <- struct{}{}
 	m.timeout = 5*time.Second + 2*m.election() // etcd's ReqTimeout
 	m.ctx, m.stop = context.WithCancelCause(context.Background())
-	m.tell(raft.Membership{})
-	o.Raft.StateMachine = &m.machine
-	node, err := raft.Start(o.Raft)
-	if err != nil {
+	if err := m.start(); err != nil {
 		m.stop(err)
 		return nil, fmt.Errorf("kv: start member %x: %w", o.Self.ID, err)
 	}
-	m.node = node
 	m.running.Go(m.chores)
 	if o.Compaction.Retention > 0 || o.Compaction.Revisions > 0 {
 		m.running.Go(m.compactNowAndThen)
@@ -146,6 +124,34 @@ func Start(o Options) (*Member, error) {
 		m.running.Go(m.checkNowAndThen)
 	}
 	return m, nil
+}
+
+// start opens the store and runs the node on it.
+func (m *Member) start() error {
+	r := m.opts.Raft
+	err := m.machine.open(m.opts.Disk, m.stop)
+	if err != nil {
+		errs := []error{err}
+		if r.Storage != nil {
+			errs = append(errs, r.Storage.Close())
+		}
+		if r.Transport != nil {
+			errs = append(errs, r.Transport.Close())
+		}
+		return errors.Join(errs...)
+	}
+	m.tell(raft.Membership{})
+	if r.Transport != nil {
+		m.courier = newCourier(m, r.Transport)
+		r.Transport = m.courier
+	}
+	r.StateMachine = &m.machine
+	if m.node, err = raft.Start(r); err != nil {
+		m.machine.close()
+		return err
+	}
+	m.machine.ready()
+	return nil
 }
 
 func (m *Member) election() time.Duration {
@@ -171,7 +177,9 @@ func (m *Member) HandOver(ctx context.Context) {
 func (m *Member) Close() error {
 	m.stop(ErrStopped)
 	m.running.Wait()
-	return m.node.Close()
+	err := m.node.Close()
+	m.machine.close()
+	return err
 }
 
 // heir is the other voter with the longest log.
@@ -201,6 +209,7 @@ func (m *Member) Err() error { return context.Cause(m.ctx) }
 func (m *Member) chores() {
 	tick := time.NewTicker(m.opts.Raft.TickInterval)
 	defer tick.Stop()
+	defer m.machine.caught()
 	for {
 		select {
 		case <-m.ctx.Done():

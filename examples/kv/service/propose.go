@@ -23,10 +23,16 @@ const (
 )
 
 // Serve does what another member asks of this one.
-func (m *Member) Serve(ctx context.Context, call string, body []byte) ([]byte, error) {
+func (m *Member) Serve(ctx context.Context, call string, body []byte) (_ []byte, err error) {
+	defer asError(&err)
 	switch call {
 	case CallPropose:
-		return m.node.Propose(ctx, body)
+		b, err := m.node.Propose(ctx, body)
+		if err == nil && len(b) == 0 {
+			// Committed, and not executed here: the disk has failed.
+			err = errors.Join(raft.ErrOutcomeUnknown, m.Err())
+		}
+		return b, err
 	case CallMembers:
 		return typed(body, func(local bool) (any, error) { return m.cluster(ctx, !local) })
 	case CallHash:
@@ -204,7 +210,7 @@ func (m *Member) catchUp(ctx context.Context) error {
 
 // fits says whether more bytes are within the quota.
 func (m *Member) fits(more int64) bool {
-	return m.opts.Quota < 0 || m.machine.Status().Size+more < m.opts.Quota
+	return m.opts.Quota < 0 || m.machine.size()+more < m.opts.Quota
 }
 
 // alarmNoSpace makes all members refuse what takes space. It goes through the
@@ -217,7 +223,7 @@ func (m *Member) alarmNoSpace(ctx context.Context) error {
 			return nil
 		}
 	}
-	m.opts.Logger.Warn("over the quota, raising NOSPACE", "quota", m.opts.Quota, "size", m.machine.Status().Size)
+	m.opts.Logger.Warn("over the quota, raising NOSPACE", "quota", m.opts.Quota, "size", m.machine.size())
 	_, err := m.propose(ctx, &store.AlarmRequest{Action: store.AlarmActivate, Alarm: alarm})
 	return err
 }

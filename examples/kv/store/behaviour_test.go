@@ -335,3 +335,20 @@ func TestManyOverlapsAreFoundQuickly(t *testing.T) {
 	require.NoError(t, store.Validate(level(64).Txn))
 	require.Greater(t, n, 30_000)
 }
+
+// More keys than are looked for at once are deleted under one revision, each once.
+func TestADeletionOfManyKeysIsOne(t *testing.T) {
+	l := newLog(t)
+	for i := range 2000 {
+		l.put(fmt.Sprintf("k%05d", i), "x")
+	}
+	l.put("l", "stays")
+	rev := l.Status().Revision
+	r := l.do(&store.DeleteRangeRequest{Key: []byte("k"), End: []byte("l"), PrevKV: true}).(*store.DeleteRangeResponse)
+	rule(t, "range", r.Deleted == 2000 && len(r.PrevKVs) == 2000 && r.Revision == rev+1, "%d of 2000 deleted at %d", r.Deleted, r.Revision)
+	for i, kv := range r.PrevKVs {
+		require.Equal(t, fmt.Sprintf("k%05d", i), string(kv.Key))
+	}
+	require.Equal(t, "l=stays", l.all(0))
+	require.EqualValues(t, rev+1, l.Status().Revision)
+}

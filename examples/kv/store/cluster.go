@@ -39,6 +39,7 @@ func (s *Store) setAlarms() {
 
 func alarmsOf(r Reader) (alarms []Alarm) {
 	c := r.Cursor(tableAlarms)
+	defer c.Close()
 	for c.Seek(nil); c.Valid(); c.Next() {
 		alarms = append(alarms, alarmOf(c.Key()))
 	}
@@ -46,7 +47,11 @@ func alarmsOf(r Reader) (alarms []Alarm) {
 }
 
 // Alarms returns those that are active, by type and member.
-func (s *Store) Alarms() []Alarm { return alarmsOf(s.read()) }
+func (s *Store) Alarms() []Alarm {
+	v := s.read()
+	defer v.Close()
+	return alarmsOf(v)
+}
 
 func (w *writer) memberSet(r *MemberSetRequest) *MemberSetResponse {
 	c := codec{writing: true}
@@ -69,7 +74,10 @@ func (w *writer) memberRemove(r *MemberRemoveRequest) *MemberRemoveResponse {
 
 // Members returns the rows of the members, by id.
 func (s *Store) Members() (members []Member) {
-	c := s.read().Cursor(tableMembers)
+	v := s.read()
+	defer v.Close()
+	c := v.Cursor(tableMembers)
+	defer c.Close()
 	for c.Seek(nil); c.Valid(); c.Next() {
 		var m Member
 		row := codec{b: c.Value()}

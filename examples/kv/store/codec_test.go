@@ -63,15 +63,15 @@ func TestTheEncodingDoesNotChange(t *testing.T) {
 
 func TestWhatIsNoCommandIsRefusedByAllAlike(t *testing.T) {
 	l := newLog(t)
-	for _, b := range []string{"", "\x00", "\x01", "\x00\x00", "\x01\x63", "\x01\x03", "\x01\x03\x0a\x00", "\x01\x00\x01k\x01v\x04\x08", "\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
-		_, err := store.DecodeResult(l.Apply(9, []byte(b)))
+	for i, b := range []string{"", "\x00", "\x01", "\x00\x00", "\x01\x63", "\x01\x03", "\x01\x03\x0a\x00", "\x01\x00\x01k\x01v\x04\x08", "\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
+		_, err := store.DecodeResult(l.Apply(uint64(i+1), []byte(b)))
 		rule(t, "codec", err == store.ErrInvalidCommand, "%q: %v", b, err)
 	}
 	require.EqualValues(t, 9, l.Status().Index)
 	require.EqualValues(t, 1, l.Status().Revision)
 	_, err := store.DecodeCommand([]byte{2, 0})
 	require.ErrorIs(t, err, store.ErrVersion)
-	require.Panics(t, func() { l.Apply(10, []byte{2, 0}) }, "a member must not pass over what others execute")
+	require.Panics(t, func() { l.Apply(11, []byte{2, 0}) }, "a member must not pass over what others execute")
 	_, err = store.DecodeResult([]byte{2, 0})
 	require.ErrorIs(t, err, store.ErrVersion)
 	for _, b := range []string{"", "\x01", "\x01\x63", "\x01\x00", "\x01\x00\x63", "\x01\x02\x00", "\x01\x00\x00\x04"} {
@@ -102,7 +102,7 @@ func FuzzDecode(f *testing.F) {
 		_, err = store.DecodeResult(l.Apply(2, b))
 		_, _, want := mustStep(cmd)
 		rule(t, "answers", err == want, "%v, want %v", err, want)
-		require.NoError(t, store.New(store.Options{}).Restore(bytes.NewReader(l.snapshot())))
+		require.NoError(t, newLog(t).Restore(bytes.NewReader(l.snapshot())))
 	})
 }
 

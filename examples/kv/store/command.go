@@ -54,11 +54,12 @@ func newResponse(kind byte) Response {
 }
 
 // refusals is a function, so that nobody changes the list.
-func refusals() [15]error {
+func refusals() [16]error {
 	return [...]error{
 		ErrInvalidCommand, ErrEmptyKey, ErrKeyNotFound, ErrValueProvided, ErrLeaseProvided,
 		ErrTooManyOps, ErrDuplicateKey, ErrInvalidSort, ErrCompacted, ErrFutureRev,
 		ErrNoSpace, ErrCorrupt, ErrLeaseNotFound, ErrLeaseExist, ErrLeaseTTLTooLarge,
+		ErrKeyTooLong,
 	}
 }
 

@@ -42,6 +42,14 @@
 // Readers, snapshots and watchers that catch up work on such a view and take no
 // lock, however long they need.
 //
+// # On a disk
+//
+// The rows are in memory, or in a tree on a disk (package ondisk), and nothing
+// else in here knows which. What memory forgives a disk does not, so: a command
+// is one batch with its index (overlay.go), a compaction or a deletion that is too
+// large for one can be finished or taken back (sweep.go, piece.go), a state may be
+// ahead of the log that is replayed over it, and a disk that failed stops it all.
+//
 // # Rules
 //
 // A failing test prints the rule, and testdata/bugs breaks each of the main
@@ -75,15 +83,24 @@
 //	snapshot-exact       what is restored is what was saved
 //	snapshot-damage      a damaged one is refused, and changes nothing
 //	hash                 members that differ have different hashes
+//	overlay              a command reads what it wrote before it is written
+//	applied-once         a command that the state has changes nothing
+//	compaction-finished  a compaction that a crash ended is finished before anything
+//	                     is read
+//	piece-undone         any other command that a crash ended has done nothing
+//	failure              what cannot be read or written is an error, and nothing is
+//	                     executed after it
 //	codec                decoding bytes never panics, and inverts encoding
 //
 // # Reading order
 //
 // api.go and errors.go: the vocabulary. rows.go: what is stored, and in which
-// order; storage.go and tree.go: where. store.go: Apply. read.go, write.go,
+// order; storage.go, tree.go and overlay.go: where. store.go, view.go: Apply, and
+// reading beside it. read.go, write.go,
 // txn.go, validate.go: keys. lease.go, cluster.go: the smaller tables. lessor.go:
 // deadlines. watch.go, watcher.go: events. snapshot.go. codec.go, command.go,
-// fields.go: bytes. Package model says the same as naively as possible.
+// fields.go: bytes. sweep.go, piece.go: what a crash leaves of large commands.
+// Package model says the same as naively as possible.
 //
 // Sources: etcd's API reference and data model, and what its server does where
 // these are silent. Differences: the alarm by quota covers puts in nested

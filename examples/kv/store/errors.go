@@ -32,6 +32,7 @@ func (e *Error) Error() string { return e.Message }
 var (
 	ErrEmptyKey      = &Error{CodeInvalidArgument, "etcdserver: key is not provided"}
 	ErrKeyNotFound   = &Error{CodeInvalidArgument, "etcdserver: key not found"}
+	ErrKeyTooLong    = &Error{CodeInvalidArgument, "etcdserver: request is too large"}
 	ErrValueProvided = &Error{CodeInvalidArgument, "etcdserver: value is provided"}
 	ErrLeaseProvided = &Error{CodeInvalidArgument, "etcdserver: lease is provided"}
 	ErrTooManyOps    = &Error{CodeInvalidArgument, "etcdserver: too many operations in txn request"}

@@ -25,12 +25,12 @@ func (w *writer) leaseRevoke(r *LeaseRevokeRequest) (*LeaseRevokeResponse, error
 	if _, ok := w.storage.Get(tableLeases, idKey(r.ID)); !ok {
 		return nil, ErrLeaseNotFound
 	}
-	w.storage.Delete(tableLeases, idKey(r.ID))
 	w.meta.leases--
 	w.meta.inUse -= leaseCost
 	for _, key := range attached(w.storage, r.ID) {
 		w.delete(get(w.storage, key, latest))
 	}
+	w.storage.Delete(tableLeases, idKey(r.ID)) // last: see piece.go
 	w.lessor.revoked(r.ID)
 	return &LeaseRevokeResponse{Revision: w.now()}, nil
 }
@@ -53,6 +53,7 @@ func (w *writer) leaseCheckpoint(r *LeaseCheckpointRequest) *LeaseCheckpointResp
 func attached(r Reader, id int64) (keys [][]byte) {
 	prefix := idKey(id)
 	c := r.Cursor(tableLeaseKeys)
+	defer c.Close()
 	for c.Seek(prefix); c.Valid() && idOf(c.Key()[:8]) == id; c.Next() {
 		keys = append(keys, c.Key()[8:])
 	}
@@ -61,6 +62,7 @@ func attached(r Reader, id int64) (keys [][]byte) {
 
 func leasesOf(r Reader) (leases []Lease) {
 	c := r.Cursor(tableLeases)
+	defer c.Close()
 	for c.Seek(nil); c.Valid(); c.Next() {
 		leases = append(leases, decodeLease(c.Key(), c.Value()))
 	}
@@ -68,12 +70,18 @@ func leasesOf(r Reader) (leases []Lease) {
 }
 
 // Leases returns all leases in the order of their ids.
-func (s *Store) Leases() []Lease { return leasesOf(s.read()) }
+func (s *Store) Leases() []Lease {
+	v := s.read()
+	defer v.Close()
+	return leasesOf(v)
+}
 
 // Lease returns a lease and, if asked, the keys attached to it, in order.
 // ErrLeaseNotFound.
 func (s *Store) Lease(id int64, withKeys bool) (l Lease, keys [][]byte, err error) {
+	defer caught(&err)
 	v := s.read()
+	defer v.Close()
 	row, ok := v.Get(tableLeases, idKey(id))
 	if !ok {
 		return Lease{}, nil, ErrLeaseNotFound

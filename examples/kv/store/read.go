@@ -55,6 +55,7 @@ const maxSteps = 4
 // returns false. The arguments of visit are parts of rows.
 func scan(r Reader, s span, at revision, visit func(prefix []byte, mod int64, row []byte) bool) {
 	c := r.Cursor(tableIndex)
+	defer c.Close()
 	from := appendPrefix(make([]byte, 0, len(s.key)+2+revisionSize), s.key)
 	var bound []byte // the first index row behind the span
 	switch {
@@ -125,11 +126,13 @@ func get(r Reader, key []byte, at revision) (kv *KeyValue) {
 // Range reads this member's state. A caller who wants to see all that was
 // acknowledged anywhere waits for raft's read index first. ErrEmptyKey,
 // ErrInvalidSort, ErrCompacted, ErrFutureRev.
-func (s *Store) Range(r *RangeRequest) (*RangeResponse, error) {
+func (s *Store) Range(r *RangeRequest) (_ *RangeResponse, err error) {
+	defer caught(&err)
 	if err := validateRange(r); err != nil {
 		return nil, err
 	}
 	v := s.read()
+	defer v.Close()
 	if err := checkRevision(r.Revision, v.meta); err != nil {
 		return nil, err
 	}

@@ -30,7 +30,8 @@ const (
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // WriteTo writes a snapshot of the view.
-func (v *view) WriteTo(w io.Writer) (int64, error) {
+func (v *view) WriteTo(w io.Writer) (n int64, err error) {
+	defer caught(&err)
 	out := snapshotWriter{Writer: bufio.NewWriterSize(w, 64<<10), crc: crc32.New(castagnoli())}
 	out.tables(v)
 	out.write(binary.LittleEndian.AppendUint32(nil, out.crc.Sum32()))
@@ -44,14 +45,19 @@ func (v *view) WriteTo(w io.Writer) (int64, error) {
 func (w *snapshotWriter) tables(r Reader) {
 	w.write(append([]byte(snapshotMagic), snapshotVersion))
 	for t := range tables {
-		c := r.Cursor(t)
-		for c.Seek(nil); c.Valid() && w.err == nil; c.Next() {
-			w.write([]byte{1})
-			w.string(c.Key())
-			w.string(c.Value())
-		}
-		w.write([]byte{0})
+		w.table(r, t)
 	}
+}
+
+func (w *snapshotWriter) table(r Reader, t Table) {
+	c := r.Cursor(t)
+	defer c.Close()
+	for c.Seek(nil); c.Valid() && w.err == nil; c.Next() {
+		w.write([]byte{1})
+		w.string(c.Key())
+		w.string(c.Value())
+	}
+	w.write([]byte{0})
 }
 
 // snapshotWriter remembers the first error.
@@ -77,41 +83,75 @@ func (w *snapshotWriter) string(b []byte) {
 	w.write(b)
 }
 
-// readSnapshot fills an empty storage. It believes nothing: what it accepts can
-// be read by the rest of the package.
-func readSnapshot(r io.Reader, s Storage) error {
+// commitBytes of rows are committed at a time: until the last one nobody uses the
+// storage.
+const commitBytes = 1 << 20
+
+// ReadSnapshot fills an empty storage with what Snapshot wrote, and returns the
+// index of the last command in it. It believes nothing: what it accepts can be
+// read by the rest of the package. ErrInvalidCommand, ErrVersion, a [*Failure],
+// or the reader's error: the storage is of no use then.
+func ReadSnapshot(r io.Reader, s Storage) (index uint64, err error) {
+	defer caught(&err)
 	in := snapshotReader{r: bufio.NewReaderSize(r, 64<<10), crc: crc32.New(castagnoli())}
 	head := in.bytes(uint64(len(snapshotMagic) + 1))
 	switch {
 	case in.err != nil:
-		return in.err
+		return 0, in.err
 	case string(head[:len(snapshotMagic)]) != snapshotMagic:
-		return fmt.Errorf("%w: no snapshot of a store", ErrInvalidCommand)
+		return 0, fmt.Errorf("%w: no snapshot of a store", ErrInvalidCommand)
 	case head[len(snapshotMagic)] > snapshotVersion:
-		return fmt.Errorf("%w: snapshot of version %d, this build reads up to %d", ErrVersion, head[len(snapshotMagic)], snapshotVersion)
+		return 0, fmt.Errorf("%w: snapshot of version %d, this build reads up to %d", ErrVersion, head[len(snapshotMagic)], snapshotVersion)
 	}
+	waiting := 0
 	for t := range tables {
 		for row := 0; in.more(); row++ {
 			key, value := in.string(), in.string()
 			if in.err == nil && !checkRow(t, key, value) {
-				return fmt.Errorf("%w: table %d, row %d", ErrInvalidCommand, t, row)
+				return 0, fmt.Errorf("%w: table %d, row %d", ErrInvalidCommand, t, row)
 			}
 			s.Set(t, key, value)
+			if waiting += len(key) + len(value); waiting > commitBytes {
+				s.Commit()
+				waiting = 0
+			}
 		}
 	}
 	sum := in.crc.Sum32()
 	tail := in.bytes(4)
 	if in.err != nil {
-		return in.err
+		return 0, in.err
 	}
 	if binary.LittleEndian.Uint32(tail) != sum {
-		return fmt.Errorf("%w: the snapshot's checksum does not match", ErrInvalidCommand)
+		return 0, fmt.Errorf("%w: the snapshot's checksum does not match", ErrInvalidCommand)
 	}
-	if _, ok := s.Get(tableMeta, metaKey); !ok {
-		return fmt.Errorf("%w: a snapshot without its meta row", ErrInvalidCommand)
+	row, ok := s.Get(tableMeta, metaKey)
+	if !ok {
+		return 0, fmt.Errorf("%w: a snapshot without its meta row", ErrInvalidCommand)
 	}
 	s.Commit()
-	return nil
+	return decodeMeta(row).index, nil
+}
+
+// Index returns the index of the last command whose effects are in r, which may
+// be empty: false.
+func Index(r Reader) (index uint64, ok bool) {
+	row, ok := r.Get(tableMeta, metaKey)
+	if !ok {
+		return 0, false
+	}
+	return decodeMeta(row).index, true
+}
+
+// PeekIndex returns the index of the last command in a snapshot that r is about
+// to read; 0 if it is not there, for which reading has the reason.
+func PeekIndex(r *bufio.Reader) uint64 {
+	const before = len(snapshotMagic) + 1 + 1 // magic and version, a row begins
+	head, _ := r.Peek(before + 1 + len("meta") + 1 + 8)
+	if len(head) < before+14 || head[before] != byte(len(metaKey)) || !bytes.Equal(head[before+1:before+5], metaKey) {
+		return 0
+	}
+	return binary.BigEndian.Uint64(head[before+6:])
 }
 
 // unlessEOF is err, or ErrInvalidCommand where err says that bytes are missing.
@@ -195,8 +235,10 @@ func (in *snapshotReader) string() []byte {
 // Hash covers all keys and their history up to a revision; 0 or less: now.
 // Members compare it to find one whose data differ: see HashResponse.
 // ErrFutureRev, ErrCompacted.
-func (s *Store) Hash(rev int64) (HashResponse, error) {
+func (s *Store) Hash(rev int64) (_ HashResponse, err error) {
+	defer caught(&err)
 	v := s.read()
+	defer v.Close()
 	if err := checkRevision(rev, v.meta); err != nil {
 		return HashResponse{}, err
 	}
@@ -205,6 +247,7 @@ func (s *Store) Hash(rev int64) (HashResponse, error) {
 	}
 	crc := crc32.New(castagnoli())
 	c := v.Cursor(tableIndex)
+	defer c.Close()
 	for c.Seek(nil); c.Valid(); c.Next() {
 		if _, at := splitIndexKey(c.Key()); at.main <= rev {
 			crc.Write(c.Key())
@@ -218,6 +261,7 @@ func (s *Store) Hash(rev int64) (HashResponse, error) {
 // between members that have applied up to the same index, which it returns.
 func (s *Store) HashState() (hash uint32, index uint64) {
 	v := s.read()
+	defer v.Close()
 	// Without the checksum at the end: a CRC over bytes and their CRC is the
 	// same for all bytes.
 	out := snapshotWriter{Writer: bufio.NewWriter(io.Discard), crc: crc32.New(castagnoli())}

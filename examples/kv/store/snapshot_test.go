@@ -33,15 +33,15 @@ func TestASnapshotIsOfTheMomentItWasTaken(t *testing.T) {
 		l.put("a", "1")
 	}
 	want := l.snapshot()
-	w, err := l.Snapshot()
-	require.NoError(t, err)
+	w := l.Freeze()
+	defer w.Close()
 	for i := range 1000 {
 		l.put("a", "2")
 		l.put(string(rune('a'+i%26)), "x")
 	}
 	for _, what := range []string{"puts", "compaction"} {
 		var b bytes.Buffer
-		_, err = w.WriteTo(&b)
+		_, err := w.WriteTo(&b)
 		require.NoError(t, err)
 		rule(t, "snapshot-frozen", bytes.Equal(want, b.Bytes()), "%s after the snapshot are in it", what)
 		if what == "puts" {
@@ -88,14 +88,15 @@ func TestADamagedSnapshotIsRefusedAndChangesNothing(t *testing.T) {
 		bad := bytes.Clone(good[:len(good)-4])
 		bad[i] ^= 0x81
 		bad = binary.LittleEndian.AppendUint32(bad, crc32.Checksum(bad, crc32.MakeTable(crc32.Castagnoli)))
-		require.NotPanics(t, func() { store.New(store.Options{}).Restore(bytes.NewReader(bad)) })
+		require.NotPanics(t, func() { newLog(t).Restore(bytes.NewReader(bad)) })
 	}
 	broken := errors.New("broken")
 	require.ErrorIs(t, l.Restore(io.MultiReader(bytes.NewReader(good[:100]), iotest.ErrReader(broken))), broken)
 }
 
 func TestWriteErrorsOfASnapshotAreTold(t *testing.T) {
-	w, _ := filled(t).Snapshot()
+	w := filled(t).Freeze()
+	defer w.Close()
 	_, err := w.WriteTo(failing{})
 	require.ErrorIs(t, err, io.ErrShortWrite)
 }

@@ -1,13 +1,13 @@
 package store
 
 // The storage under the store: the whole state as ordered tables of byte
-// strings. It is all that an engine on a disk would have to offer; what the
-// rows mean is in rows.go.
+// strings. It is all that an engine on a disk has to offer; what the rows mean is
+// in rows.go.
 
 // Table names one of the ordered tables.
 type Table uint8
 
-// Reader reads tables. What it returns must not be changed.
+// Reader reads tables. What it returns must not be changed, and stays as it is.
 type Reader interface {
 	// Get returns the value of a key, and whether there is one.
 	Get(t Table, key []byte) (value []byte, ok bool)
@@ -24,11 +24,20 @@ type Cursor interface {
 	Next()
 	Key() []byte
 	Value() []byte
+	Close() // once, at the end
+}
+
+// View is a state that does not change, until Close; its cursors are closed
+// before.
+type View interface {
+	Reader
+	Close()
 }
 
 // Storage keeps the tables. One goroutine at a time calls it; the views are
-// used by any number. A storage that cannot go on, because its disk failed,
-// panics: a state machine that skips a command is no replica any more.
+// used by any number. A storage or a view that cannot go on, because its disk
+// failed, panics with a [*Failure]: a state machine that skips a command is no
+// replica any more.
 type Storage interface {
 	Reader
 	// Set and Delete change what the Storage itself reads at once. It keeps
@@ -38,9 +47,31 @@ type Storage interface {
 	// Commit ends a command: what came since the last one is kept together or
 	// not at all.
 	Commit()
-	// View is the state as it is now, for as long as somebody holds it. It is
-	// cheap, however large the state.
-	View() Reader
+	// View is the state as of the last Commit. It is cheap, however large the
+	// state.
+	View() View
+	// Defragment gives back room that nothing uses, and may go on doing so
+	// after it returned.
+	Defragment()
+	// Close lets go of the storage; its views stay.
+	Close()
+}
+
+// Failure is why a storage cannot go on.
+type Failure struct{ Err error }
+
+func (f *Failure) Error() string { return "store: the storage failed: " + f.Err.Error() }
+func (f *Failure) Unwrap() error { return f.Err }
+
+// caught, deferred, makes an error of a Failure.
+func caught(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case *Failure:
+		*err = p
+	default:
+		panic(p)
+	}
 }
 
 // memory is the Storage of the zero Options.
@@ -54,8 +85,10 @@ func (m *memory) Cursor(t Table) Cursor                  { return &treeCursor{ro
 func (m *memory) Set(t Table, key, value []byte)         { m.tables[t].set(key, value) }
 func (m *memory) Delete(t Table, key []byte)             { m.tables[t].delete(key) }
 func (m *memory) Commit()                                {}
+func (m *memory) Defragment()                            {}
+func (m *memory) Close()                                 {}
 
-func (m *memory) View() Reader {
+func (m *memory) View() View {
 	f := new(frozen)
 	for t := range m.tables {
 		f.tables[t] = m.tables[t].freeze()
@@ -65,3 +98,4 @@ func (m *memory) View() Reader {
 
 func (f *frozen) Get(t Table, key []byte) ([]byte, bool) { return f.tables[t].get(key) }
 func (f *frozen) Cursor(t Table) Cursor                  { return &treeCursor{root: f.tables[t].root} }
+func (f *frozen) Close()                                 {}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"iter"
 	"maps"
 	"slices"
 
@@ -17,7 +18,11 @@ type naive struct {
 	writes int
 }
 
-func newNaive() store.Storage { return &naive{tables: map[store.Table]map[string]string{}} }
+func newNaive() store.Storage { return newNaiveEngine() }
+
+func newNaiveEngine() *naive {
+	return &naive{tables: map[store.Table]map[string]string{}}
+}
 
 func (n *naive) Get(t store.Table, key []byte) ([]byte, bool) {
 	v, ok := n.tables[t][string(key)]
@@ -37,9 +42,22 @@ func (n *naive) Delete(t store.Table, key []byte) {
 	n.writes++
 }
 
-func (n *naive) Commit() {}
+// Write makes it an Engine.
+func (n *naive) Write(changes iter.Seq[store.Change]) {
+	for c := range changes {
+		if c.Gone {
+			n.Delete(c.Table, c.Key)
+		} else {
+			n.Set(c.Table, c.Key, c.Value)
+		}
+	}
+}
 
-func (n *naive) View() store.Reader {
+func (n *naive) Commit()     {}
+func (n *naive) Defragment() {}
+func (n *naive) Close()      {}
+
+func (n *naive) View() store.View {
 	v := &naive{tables: map[store.Table]map[string]string{}}
 	for t, rows := range n.tables {
 		v.tables[t] = maps.Clone(rows)
@@ -74,4 +92,5 @@ func (c *naiveCursor) check() {
 func (c *naiveCursor) Valid() bool   { return len(c.left) > 0 }
 func (c *naiveCursor) Next()         { c.check(); c.left = c.left[1:] }
 func (c *naiveCursor) Key() []byte   { c.check(); return []byte(c.left[0]) }
+func (c *naiveCursor) Close()        {}
 func (c *naiveCursor) Value() []byte { c.check(); return []byte(c.rows[c.left[0]]) }

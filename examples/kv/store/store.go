@@ -10,8 +10,10 @@ import (
 
 // Options configure a [Store]; the zero value is good.
 type Options struct {
-	// NewStorage makes an empty storage: New calls it, and Restore again.
-	// Default: in memory.
+	// Storage is where the state is, or, when it is empty, will be; the store
+	// closes it. Default: one that NewStorage makes.
+	Storage Storage
+	// NewStorage makes an empty storage for Restore. Default: in memory.
 	NewStorage func() Storage
 }
 
@@ -26,6 +28,7 @@ type Store struct {
 	meta    meta
 	noSpace bool // an alarm of the type is active
 	corrupt bool
+	failure *Failure // of the storage, after which nothing is applied
 
 	// view of the state between two commands, made when somebody first reads
 	// it. nil: none yet.
@@ -39,26 +42,38 @@ type Store struct {
 	lessor Lessor
 }
 
-// view is a state that does not change.
-type view struct {
-	Reader
-	meta meta
-}
-
-// New returns an empty store. It is at revision 1, as etcd's are.
+// New returns a store on what its storage holds; an empty one is at revision 1,
+// as etcd's are. It panics with a [*Failure] if the storage does.
 func New(o Options) *Store {
 	if o.NewStorage == nil {
 		o.NewStorage = func() Storage { return new(memory) }
 	}
-	s := &Store{newStorage: o.NewStorage}
-	s.meta = meta{revision: 1, compacted: -1}
-	s.summarize()
-	s.storage = s.newStorage()
-	s.storage.Set(tableMeta, metaKey, s.meta.encode())
-	s.storage.Commit()
-	s.watch.init(s)
+	if o.Storage == nil {
+		o.Storage = o.NewStorage()
+	}
+	s := &Store{newStorage: o.NewStorage, storage: o.Storage}
 	s.lessor.store = s
+	if row, ok := s.storage.Get(tableMeta, metaKey); ok {
+		s.meta = decodeMeta(row)
+		s.setAlarms()
+		s.finishSweep()
+		s.undoPieces()
+	} else {
+		s.meta = meta{revision: 1, compacted: -1}
+		s.storage.Set(tableMeta, metaKey, s.meta.encode())
+		s.storage.Commit()
+	}
+	s.summarize()
+	s.watch.init(s)
 	return s
+}
+
+// Close lets go of the storage, which views may keep open a while.
+func (s *Store) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropView()
+	s.storage.Close()
 }
 
 // Apply executes a command that EncodeCommand made, and returns what
@@ -66,6 +81,10 @@ func New(o Options) *Store {
 // sense is refused like any other, with ErrInvalidCommand; one of a newer
 // version panics, since the members that know it execute it, and this one
 // cannot follow them.
+//
+// A command that the state holds already, by its index, changes nothing, and
+// has no result any more: a state on a disk may be ahead of the log that is
+// replayed over it.
 func (s *Store) Apply(index uint64, command []byte) (result []byte) {
 	cmd, err := DecodeCommand(command)
 	if errors.Is(err, ErrVersion) {
@@ -73,6 +92,13 @@ func (s *Store) Apply(index uint64, command []byte) (result []byte) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if index <= s.meta.index {
+		return nil
+	}
+	if s.failure != nil {
+		panic(s.failure)
+	}
+	defer s.noteFailure()
 	w := writer{Store: s, revision: s.meta.revision + 1}
 	var r Response
 	if err != nil {
@@ -80,6 +106,7 @@ func (s *Store) Apply(index uint64, command []byte) (result []byte) {
 	} else if err = s.permit(cmd); err == nil {
 		r, err = w.execute(cmd)
 	}
+	w.finish()
 	if w.sub > 0 {
 		s.meta.revision = w.revision
 	}
@@ -88,10 +115,19 @@ func (s *Store) Apply(index uint64, command []byte) (result []byte) {
 	s.storage.Commit()
 	// Readers who come now wait for the lock; watchers are told after that, so
 	// that whoever is woken finds the new state.
-	s.view.Store(nil)
+	s.dropView()
 	s.summarize()
 	s.watch.publish(s.meta.revision, w.changes)
 	return encodeResult(r, err)
+}
+
+// noteFailure, deferred, keeps the Failure that goes by: what the storage holds
+// is not what s knows any more.
+func (s *Store) noteFailure() {
+	if p := recover(); p != nil {
+		s.failure, _ = p.(*Failure)
+		panic(p)
+	}
 }
 
 // permit refuses what is malformed, or what an active alarm forbids.
@@ -149,21 +185,6 @@ func result[R Response](r R, err error) (Response, error) {
 	return r, nil
 }
 
-// read returns the state of now, to be read without a lock.
-func (s *Store) read() *view {
-	if v := s.view.Load(); v != nil {
-		return v
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	v := s.view.Load()
-	if v == nil {
-		v = &view{s.storage.View(), s.meta}
-		s.view.Store(v)
-	}
-	return v
-}
-
 func (s *Store) summarize() {
 	m := s.meta
 	s.summary.Store(&m)
@@ -180,27 +201,37 @@ func (s *Store) Status() Status {
 	}
 }
 
-// Snapshot captures the state, in a time that does not depend on its size;
-// the value writes it out while Apply goes on. Stores that applied the same
-// commands write the same bytes.
-func (s *Store) Snapshot() (io.WriterTo, error) { return s.read(), nil }
+// Freeze captures the state, in a time that does not depend on its size.
+// Stores that applied the same commands write the same bytes.
+func (s *Store) Freeze() Frozen { return s.read() }
+
+// Snapshot is Freeze for raft.StateMachine, which knows no Close: for a storage
+// whose views need none.
+func (s *Store) Snapshot() (io.WriterTo, error) { return s.Freeze(), nil }
 
 // Restore replaces the state by one that Snapshot wrote. Watchers go on from
 // where they were. On an error (ErrInvalidCommand, ErrVersion, or the reader's)
 // nothing has changed.
 func (s *Store) Restore(r io.Reader) error {
 	storage := s.newStorage()
-	if err := readSnapshot(r, storage); err != nil {
+	if _, err := ReadSnapshot(r, storage); err != nil {
+		storage.Close()
 		return fmt.Errorf("restore a snapshot: %w", err)
 	}
+	s.Replace(storage)
+	return nil
+}
+
+// Replace goes on with the state that another storage holds, as Restore does.
+func (s *Store) Replace(storage Storage) {
 	row, _ := storage.Get(tableMeta, metaKey)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.dropView()
+	s.storage.Close()
 	s.storage, s.meta = storage, decodeMeta(row)
 	s.setAlarms()
 	s.lessor.reload(leasesOf(storage))
-	s.view.Store(nil)
 	s.summarize()
 	s.watch.restored(s.meta.revision)
-	return nil
 }

@@ -3,12 +3,15 @@ package store_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/examples/kv/store"
 	"github.com/flagship-go/flagship/examples/kv/store/model"
+	"github.com/flagship-go/flagship/examples/kv/store/ondisk"
+	"github.com/flagship-go/flagship/lsm/lsmtest"
 	"github.com/flagship-go/flagship/raft"
 )
 
@@ -27,15 +30,36 @@ func rule(t testing.TB, name string, ok bool, format string, args ...any) {
 type log struct {
 	t testing.TB
 	*store.Store
-	index uint64
+	index   uint64
+	machine *ondisk.Machine // nil: in memory
 }
 
-func newLog(t testing.TB) *log { return &log{t: t, Store: store.New(store.Options{})} }
+// newLog returns one on the storage that -storage names.
+func newLog(t testing.TB) *log {
+	if *storage != "lsm" {
+		return &log{t: t, Store: store.New(store.Options{})}
+	}
+	d := openDir(t, lsmtest.NewMemFS())
+	t.Cleanup(d.Close)
+	m := d.Machine()
+	return &log{t: t, Store: m.Store, machine: m}
+}
 
 func (l *log) try(c store.Command) (store.Response, error) {
 	l.t.Helper()
 	l.index++
 	return store.DecodeResult(l.Apply(l.index, store.EncodeCommand(c)))
+}
+
+// Restore goes on behind what is restored, as raft's log does.
+func (l *log) Restore(r io.Reader) error {
+	restore := l.Store.Restore
+	if l.machine != nil {
+		restore = l.machine.Restore
+	}
+	err := restore(r)
+	l.index = max(l.index, l.Status().Index)
+	return err
 }
 
 // do executes a command that must be accepted.
@@ -82,13 +106,23 @@ func show(kvs []*store.KeyValue) string {
 
 func (l *log) snapshot() []byte {
 	l.t.Helper()
-	w, err := l.Snapshot()
-	require.NoError(l.t, err)
+	w := l.Freeze()
+	defer w.Close()
 	var b bytes.Buffer
 	n, err := w.WriteTo(&b)
 	require.NoError(l.t, err)
 	require.EqualValues(l.t, b.Len(), n)
 	return b.Bytes()
+}
+
+// ahead is a snapshot of the same, one command later: a state on a disk stays
+// what it is when it is as new as what is restored.
+func (l *log) ahead() []byte {
+	l.t.Helper()
+	other := newTwin(l.t)
+	require.NoError(l.t, other.Restore(bytes.NewReader(l.snapshot())))
+	other.do(&store.AlarmRequest{})
+	return other.snapshot()
 }
 
 func same(t testing.TB, name string, want, got any, format string, args ...any) {

@@ -284,3 +284,4 @@ func (c *treeCursor) climb() {
 
 func (c *treeCursor) Key() []byte   { top := &c.path[len(c.path)-1]; return top.n.keys[top.i] }
 func (c *treeCursor) Value() []byte { top := &c.path[len(c.path)-1]; return top.n.values[top.i] }
+func (c *treeCursor) Close()        {}

@@ -151,7 +151,8 @@ func ReadOnly(t *TxnRequest) bool {
 
 // ReadTxn executes a read-only transaction on this member's state, as Range
 // does. It refuses others with ErrInvalidCommand.
-func (s *Store) ReadTxn(t *TxnRequest) (*TxnResponse, error) {
+func (s *Store) ReadTxn(t *TxnRequest) (_ *TxnResponse, err error) {
+	defer caught(&err)
 	if !ReadOnly(t) {
 		return nil, ErrInvalidCommand
 	}
@@ -159,6 +160,7 @@ func (s *Store) ReadTxn(t *TxnRequest) (*TxnResponse, error) {
 		return nil, err
 	}
 	v := s.read()
+	defer v.Close()
 	// A writer that writes nothing, over a storage that cannot be written.
 	w := writer{Store: &Store{storage: readOnly{Reader: v}, meta: v.meta}}
 	return w.txn(t)
@@ -175,5 +177,7 @@ type writes interface {
 	Set(t Table, key, value []byte)
 	Delete(t Table, key []byte)
 	Commit()
-	View() Reader
+	View() View
+	Defragment()
+	Close()
 }

@@ -8,7 +8,7 @@ import (
 // What can be refused without looking at the state.
 
 // Validate refuses a command that no state would accept: ErrEmptyKey,
-// ErrValueProvided, ErrLeaseProvided, ErrTooManyOps, ErrDuplicateKey,
+// ErrKeyTooLong, ErrValueProvided, ErrLeaseProvided, ErrTooManyOps, ErrDuplicateKey,
 // ErrInvalidSort, ErrKeyNotFound (of an Op without or with several fields, as
 // in etcd), ErrLeaseTTLTooLarge; ErrInvalidCommand of numbers that are none of
 // an enumeration's. Apply does so again; asking before proposing
@@ -40,6 +40,11 @@ func Validate(cmd Command) error {
 	return nil
 }
 
+// MaxKeyLen is the longest key that is written, in bytes: escaped it is at most
+// twice as long, and package lsm takes 65,535. (etcd knows no bound but that of a
+// request.)
+const MaxKeyLen = 32_000
+
 func validateKey(key []byte) error {
 	if len(key) == 0 {
 		return ErrEmptyKey
@@ -60,6 +65,8 @@ func validatePut(r *PutRequest) error {
 		return ErrValueProvided
 	case r.IgnoreLease && r.Lease != 0:
 		return ErrLeaseProvided
+	case len(r.Key) > MaxKeyLen:
+		return ErrKeyTooLong
 	}
 	return validateKey(r.Key)
 }

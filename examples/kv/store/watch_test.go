@@ -228,7 +228,7 @@ func TestAWatcherInStepSurvivesCompaction(t *testing.T) {
 	l.put("a", "1")
 	l.put("b", "x")
 	l.compact(13)
-	require.NoError(t, l.Restore(bytes.NewReader(l.snapshot())))
+	require.NoError(t, l.Restore(bytes.NewReader(l.ahead())))
 	r, ok := w.Next(0)
 	rule(t, "watch-compacted", ok && r.Canceled, "event 12 was lost with the old state, and compacted: %+v", r)
 
@@ -237,7 +237,7 @@ func TestAWatcherInStepSurvivesCompaction(t *testing.T) {
 		l.put("b", "x")
 	}
 	l.compact(l.Status().Revision)
-	require.NoError(t, l.Restore(bytes.NewReader(l.snapshot())))
+	require.NoError(t, l.Restore(bytes.NewReader(l.ahead())))
 	l.put("a", "2")
 	r, ok = w.Next(0)
 	rule(t, "watch-exactly-once", ok && len(r.Events) == 1, "an idle watcher is canceled by a restore: %+v", r)
@@ -284,7 +284,7 @@ func TestFragmentsCutARevisionOnlyWhereAllowed(t *testing.T) {
 		l.do(&txn)
 		l.do(&txn)
 		if behind {
-			require.NoError(t, l.Restore(bytes.NewReader(l.snapshot())))
+			require.NoError(t, l.Restore(bytes.NewReader(l.ahead())))
 		}
 		for _, rev := range []int64{2, 3} {
 			r, _ := whole.Next(250)

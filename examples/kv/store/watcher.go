@@ -205,7 +205,16 @@ func (w *Watcher) take(published int64, maxBytes int) (WatchResponse, bool) {
 // replay is Next of a watcher that catches up: it reads the history from a
 // position, without a lock. done is false when there is more to look at.
 func (w *Watcher) replay(from revision, maxBytes int) (r WatchResponse, ok, done bool) {
+	var failure error
+	defer func() {
+		if failure != nil {
+			w.Close()
+			r, ok, done = WatchResponse{Revision: from.main - 1, Canceled: true, CancelReason: failure.Error()}, true, true
+		}
+	}()
+	defer caught(&failure)
 	v := w.store.read()
+	defer v.Close()
 	if from.main < v.meta.compacted {
 		w.Close()
 		return WatchResponse{
@@ -214,6 +223,8 @@ func (w *Watcher) replay(from revision, maxBytes int) (r WatchResponse, ok, done
 	}
 	b := batch{w: w, maxBytes: maxBytes}
 	history, versions := v.Cursor(tableHistory), v.Cursor(tableIndex)
+	defer history.Close()
+	defer versions.Close()
 	rows := 0
 	for history.Seek(historyKey(from)); history.Valid(); history.Next() {
 		at := splitHistoryKey(history.Key())

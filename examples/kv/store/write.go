@@ -18,6 +18,14 @@ type writer struct {
 	revision int64  // of the changes, if there are any
 	sub      uint32 // changes made
 	changes  []*change
+	piece    int      // bytes of changes since the last piece was committed
+	leases   []attach // to be made at the end
+}
+
+// attach is a key attached to a lease, or not any more.
+type attach struct {
+	row  []byte
+	gone bool
 }
 
 // now is the revision to show in a response.
@@ -44,10 +52,10 @@ func (w *writer) put(r *PutRequest) (*PutResponse, error) {
 		v.lease = prev.Lease
 	}
 	if prev != nil && prev.Lease != 0 && prev.Lease != v.lease {
-		w.storage.Delete(tableLeaseKeys, leaseKey(prev.Lease, r.Key))
+		w.leases = append(w.leases, attach{leaseKey(prev.Lease, r.Key), true})
 	}
 	if v.lease != 0 {
-		w.storage.Set(tableLeaseKeys, leaseKey(v.lease, r.Key), nil)
+		w.leases = append(w.leases, attach{leaseKey(v.lease, r.Key), false})
 	}
 	w.change(r.Key, &v, prev)
 	resp := &PutResponse{Revision: w.revision}
@@ -71,27 +79,39 @@ func (w *writer) checkPut(r *PutRequest) error {
 	return nil
 }
 
+// deleteAtOnce is how many keys are looked for before they are deleted: what is
+// written ends the cursor, and all of them may be more than memory holds.
+const deleteAtOnce = 1000
+
 func (w *writer) deleteRange(r *DeleteRangeRequest) *DeleteRangeResponse {
-	var gone []*KeyValue
-	scan(w.storage, spanOf(r.Key, r.End), latest, func(prefix []byte, mod int64, row []byte) bool {
-		v := decodeVersion(row)
-		gone = append(gone, v.keyValue(keyOf(prefix), mod))
-		return true
-	})
-	for _, kv := range gone {
-		w.delete(kv)
+	resp := &DeleteRangeResponse{}
+	rest := spanOf(r.Key, r.End)
+	for more := true; more; {
+		var gone []*KeyValue
+		scan(w.storage, rest, latest, func(prefix []byte, mod int64, row []byte) bool {
+			v := decodeVersion(row)
+			gone = append(gone, v.keyValue(keyOf(prefix), mod))
+			return len(gone) < deleteAtOnce
+		})
+		for _, kv := range gone {
+			w.delete(kv)
+		}
+		resp.Deleted += int64(len(gone))
+		if r.PrevKV {
+			resp.PrevKVs = append(resp.PrevKVs, gone...)
+		}
+		if more = len(gone) == deleteAtOnce && !rest.single; more {
+			rest.key = append(bytes.Clone(gone[len(gone)-1].Key), 0)
+		}
 	}
-	resp := &DeleteRangeResponse{Revision: w.now(), Deleted: int64(len(gone))}
-	if r.PrevKV {
-		resp.PrevKVs = gone
-	}
+	resp.Revision = w.now()
 	return resp
 }
 
 // delete writes that a living key is gone.
 func (w *writer) delete(kv *KeyValue) {
 	if kv.Lease != 0 {
-		w.storage.Delete(tableLeaseKeys, leaseKey(kv.Lease, kv.Key))
+		w.leases = append(w.leases, attach{leaseKey(kv.Lease, kv.Key), true})
 	}
 	w.change(kv.Key, &version{}, kv)
 }
@@ -108,6 +128,10 @@ func (w *writer) change(key []byte, v *version, prev *KeyValue) {
 	w.storage.Set(tableIndex, row, encoded)
 	w.storage.Set(tableHistory, historyKey(at), key)
 	w.grow(v.cost(key))
+	if w.piece += len(row) + len(encoded) + len(key) + revisionSize; w.piece > pieceBytes {
+		w.storage.Commit()
+		w.piece = 0
+	}
 	if w.watch.listening() {
 		w.changes = append(w.changes, newChange(at, key, encoded, prev))
 	}
@@ -135,20 +159,9 @@ func (w *writer) compact(r *CompactionRequest) (*CompactionResponse, error) {
 	case r.Revision > w.meta.revision:
 		return nil, ErrFutureRev
 	}
-	// The view stands still while the storage changes.
-	before := w.storage.View()
-	history, versions := before.Cursor(tableHistory), before.Cursor(tableIndex)
-	for history.Seek(historyKey(revision{main: max(w.meta.compacted, 0)})); history.Valid(); history.Next() {
-		at := splitHistoryKey(history.Key())
-		if at.main > r.Revision {
-			break
-		}
-		w.forget(versions, history.Value(), at, r.Revision)
-		if at.main < r.Revision {
-			w.storage.Delete(tableHistory, history.Key())
-		}
-	}
+	from := revision{main: max(w.meta.compacted, 0)}
 	w.meta.compacted = r.Revision
+	w.sweep(from)
 	return &CompactionResponse{Revision: w.meta.revision}, nil
 }
 
@@ -179,5 +192,6 @@ func (w *writer) forget(c Cursor, key []byte, at revision, compacted int64) {
 
 func (w *writer) defragment() *DefragmentResponse {
 	w.meta.size = w.meta.inUse
+	w.storage.Defragment()
 	return &DefragmentResponse{Revision: w.meta.revision, Size: w.meta.size}
 }
