@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var runs = flag.Int("runs", 30, "how many seeds TestStoreIsTheModel tries")
+var runs = flag.Int("runs", 20, "how many seeds TestStoreIsTheModel tries")
 
 // newObjects opens a store of 4 drives in memory.
 func newObjects(t *testing.T, fs *erasuretest.MemFS) *objects {
