@@ -75,7 +75,9 @@ func (s *Store) Stat(ctx context.Context, name string, o *GetOptions) (Info, err
 // condition holds.
 func (c *census) describe(t *tally, o *GetOptions) (Info, error) {
 	info := t.info(c.name)
-	info.Latest = c.keys()[0] == t.versionKey
+	// What was asked for without an ID is the current version; a newer name may be left
+	// of one that was never acknowledged.
+	info.Latest = o.VersionID == "" || c.keys()[0] == t.versionKey
 	info.Missing = len(c.answers) - t.holding
 	for _, a := range c.answers {
 		if errors.Is(a.err, errLate) {
