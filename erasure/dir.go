@@ -41,7 +41,7 @@ func OpenDirFS(fsys FS, dir string) (Drive, error) {
 	if err := fsys.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("erasure: open drive: %w", err)
 	}
-	lock, err := fsys.Lock(d.file("LOCK"))
+	lock, err := fsys.Lock(d.file(lockFile))
 	if errors.Is(err, vfs.ErrLocked) {
 		return nil, fmt.Errorf("erasure: %s: %w: another process has it open", dir, ErrLocked)
 	}
@@ -115,6 +115,8 @@ type dirDrive struct {
 
 const maxDurable = 1 << 16
 
+const lockFile = "LOCK"
+
 func (d *dirDrive) String() string { return d.path }
 
 // file is where a path of the drive is in the file system.
@@ -139,6 +141,21 @@ func (d *dirDrive) ready(ctx context.Context) error {
 	return nil
 }
 
+// missing tells a file that is missing from a drive that is: deleted or unmounted
+// under the process, it would say of every object that it was never there, and be
+// made again without its format file. The lock file is always there.
+func (d *dirDrive) missing(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, gone := d.fsys.Open(d.file(lockFile), vfs.ReadOnly)
+	if gone != nil {
+		return fmt.Errorf("erasure: drive %s is gone: %v", d.path, gone) // not an fs.ErrNotExist
+	}
+	f.Close()
+	return err
+}
+
 func (d *dirDrive) Create(ctx context.Context, p string) (FileWriter, error) {
 	if err := d.ready(ctx); err != nil {
 		return nil, err
@@ -146,7 +163,7 @@ func (d *dirDrive) Create(ctx context.Context, p string) (FileWriter, error) {
 	d.names.RLock()
 	defer d.names.RUnlock()
 	f, err := d.fsys.Create(d.file(p))
-	if errors.Is(err, fs.ErrNotExist) {
+	if err = d.missing(err); errors.Is(err, fs.ErrNotExist) {
 		if err = d.fsys.MkdirAll(d.file(path.Dir(p))); err == nil {
 			f, err = d.fsys.Create(d.file(p))
 		}
@@ -200,7 +217,7 @@ func (d *dirDrive) rename(moves []Move) error {
 // renameOne makes the directory only when it turns out to be missing.
 func (d *dirDrive) renameOne(m Move) error {
 	from, to := d.file(m.From), d.file(m.To)
-	err := d.fsys.Rename(from, to)
+	err := d.missing(d.fsys.Rename(from, to))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -262,7 +279,7 @@ func (d *dirDrive) Open(ctx context.Context, p string) (FileReader, error) {
 	}
 	f, err := d.fsys.Open(d.file(p), vfs.ReadOnly)
 	if err != nil {
-		return nil, err
+		return nil, d.missing(err)
 	}
 	size, err := f.Size()
 	if err != nil {
@@ -293,7 +310,8 @@ func (d *dirDrive) List(ctx context.Context, dir string) ([]string, error) {
 	if err := d.ready(ctx); err != nil {
 		return nil, err
 	}
-	return d.fsys.List(d.file(dir))
+	names, err := d.fsys.List(d.file(dir))
+	return names, d.missing(err)
 }
 
 // Remove syncs the directory of the first file even if the file was missing: it
@@ -307,7 +325,7 @@ func (d *dirDrive) Remove(ctx context.Context, paths ...string) error {
 	for i, p := range paths {
 		dir := path.Dir(p)
 		dirs[dir] = true
-		err := d.fsys.Remove(d.file(p))
+		err := d.missing(d.fsys.Remove(d.file(p)))
 		if i == 0 && dir != tmpDir && (err == nil || errors.Is(err, fs.ErrNotExist)) {
 			if err = d.fsys.SyncDir(d.file(dir)); err != nil {
 				d.suspectAll([]string{dir})

@@ -1,0 +1,80 @@
+package erasure
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A directory that is deleted or unmounted under the process holds nothing. Taken at
+// its word, five of eight such drives would have the rest of every object removed.
+func TestADriveThatIsGoneSaysNothing(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a directory with an open file cannot be removed there")
+	}
+	root := t.TempDir()
+	dirs := make([]string, 8)
+	for i := range dirs {
+		dirs[i] = filepath.Join(root, fmt.Sprint(i))
+	}
+	open := func() *Store {
+		var drives []Drive
+		for _, dir := range dirs {
+			d, err := OpenDir(dir)
+			require.NoError(t, err)
+			drives = append(drives, d)
+		}
+		s, err := Open(drives, &Options{Parity: 3, ScanEvery: -1, Serial: true})
+		require.NoError(t, err)
+		return s
+	}
+	s := open()
+	mustPut(t, s, "a/b", random(300, 1), nil)
+	away := filepath.Join(root, "away")
+	require.NoError(t, os.Mkdir(away, 0o755))
+	for i := range 4 {
+		require.NoError(t, os.Rename(dirs[i], filepath.Join(away, fmt.Sprint(i))))
+		if i == 0 { // an empty mount point is left
+			require.NoError(t, os.Mkdir(dirs[i], 0o755))
+		}
+	}
+	_, err := s.Get(t.Context(), "a/b", nil)
+	require.ErrorIs(t, err, ErrReadQuorum, "RULE E1: four drives are gone, which is not to say that they lack the object")
+	_, err = s.Stat(t.Context(), "never", nil)
+	require.ErrorIs(t, err, ErrReadQuorum, "RULE E1: nobody knows what was on four drives")
+	_, err = s.HealQueued(t.Context())
+	require.NoError(t, err)
+	for i := range 4 {
+		left, err := os.ReadDir(dirs[i])
+		require.True(t, len(left) == 0 && (err == nil || errors.Is(err, fs.ErrNotExist)), "RULE E15: a drive that is gone was made again: %v", left)
+		if i == 0 {
+			require.NoError(t, os.Remove(dirs[i]))
+		}
+		require.NoError(t, os.Rename(filepath.Join(away, fmt.Sprint(i)), dirs[i]))
+	}
+	o, err := s.Get(t.Context(), "a/b", nil)
+	require.NoError(t, err, "RULE E1: the drives are back")
+	require.NoError(t, o.Close())
+
+	// One of them for good: the store goes on, and starts again with a new one.
+	require.NoError(t, os.RemoveAll(dirs[2]))
+	mustPut(t, s, "a/c", random(300, 2), nil)
+	o, err = s.Get(t.Context(), "a/b", nil)
+	require.NoError(t, err)
+	require.NoError(t, o.Close())
+	_, err = s.HealQueued(t.Context())
+	require.NoError(t, err)
+	require.NoDirExists(t, dirs[2], "RULE E15: without its format file")
+	require.NoError(t, s.Close())
+	s = open()
+	defer s.Close()
+	report, err := s.Heal(t.Context(), nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, 2, report.Healed)
+}
