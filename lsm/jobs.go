@@ -264,7 +264,13 @@ func (d *DB) runHere(j *job) error {
 // jobs meanwhile, and without progress is left to who else runs them.
 func (d *DB) wait(done func() bool) error {
 	since := d.jobs.begun
-	for !done() {
+	for {
+		if d.closed { // done would look at a state that is gone
+			return ErrClosed
+		}
+		if done() {
+			break
+		}
 		if err := d.failure.Load(); err != nil {
 			return *err
 		}
