@@ -197,6 +197,31 @@ func TestACursorMovesAsOverASortedSlice(t *testing.T) {
 	}
 }
 
+// Between the search of an entry and its insertion somebody adds another one there.
+func TestInsertKeepsWhatOthersHaveAdded(t *testing.T) {
+	l, m := New(dirty(1<<12), key.Plain), &model{order: key.Plain}
+	user, trailer := []byte("b"), key.Trailer(1, key.Set)
+	target, height := l.target(user, trailer), heightOf(trailer)
+	var ins Inserter
+	require.False(t, l.find(&target, &ins))
+	for i, other := range []string{"a", "c"} {
+		e := Entry{User: []byte(other), Trailer: key.Trailer(uint64(2+i), key.Set)}
+		require.NoError(t, l.Add(e.User, e.Trailer, nil, nil))
+		m.add(e.ikey(), nil)
+	}
+	n := l.newNode(height, user, trailer, nil)
+	for level := range height {
+		require.True(t, l.insert(n, level, &target, &ins.gaps[level]))
+	}
+	m.add(Entry{User: user, Trailer: trailer}.ikey(), nil)
+	for _, e := range m.entries {
+		if _, _, ok := l.Get(key.UserKey(e.ikey), key.MaxSeq); !ok {
+			broken(t, "S4", "%s is lost", key.UserKey(e.ikey))
+		}
+	}
+	check(t, l, m)
+}
+
 func TestManyGoroutinesAddAndReadAtOnce(t *testing.T) {
 	const writers, each = 4, 2000
 	l := New(dirty(writers*each*120), key.Plain)

@@ -125,9 +125,17 @@ func (l *List) link(g *group, entries []Entry) error {
 			return ErrFull
 		}
 		for level := range s.height {
-			rest := &g.left[level]
-			if before := s.gaps[level].before; rest.of != before {
-				*rest = left{before, s.gaps[level]}
+			rest, own := &g.left[level], s.gaps[level]
+			switch {
+			case rest.of != own.before:
+				*rest = left{own.before, own}
+			case rest.gap.after != own.after:
+				// The end of the gap is another than when this entry was sought: others
+				// have added entries, and this one may belong behind them.
+				var exists bool
+				if rest.gap, exists = l.walk(rest.gap.before, level, &s.target, 0); exists {
+					return ErrExists
+				}
 			}
 			if !l.insert(n, level, &s.target, &rest.gap) {
 				return ErrExists

@@ -78,6 +78,38 @@ func TestFullArenaTakesNoSortedEntries(t *testing.T) {
 	check(t, l, m)
 }
 
+// Of two entries with one gap, the first was sought before somebody added an entry
+// between them, and the second after that, or the other way round.
+func TestGapIsSharedOnlyWhileNobodyElseUsesIt(t *testing.T) {
+	for _, first := range []int{0, 1} {
+		l, m := New(dirty(1<<12), key.Plain), &model{order: key.Plain}
+		add := func(k string) {
+			e := Entry{User: []byte(k), Trailer: key.Trailer(1, key.Set)}
+			m.add(e.ikey(), nil)
+			require.NoError(t, l.Add(e.User, e.Trailer, nil, nil))
+		}
+		add("k1")
+		entries := []Entry{{[]byte("k2"), key.Trailer(2, key.Set), nil}, {[]byte("k4"), key.Trailer(3, key.Set), nil}}
+		var g group
+		seek := func(i int) {
+			s := &g.searches[i]
+			s.target, s.height = l.target(entries[i].User, entries[i].Trailer), heightOf(entries[i].Trailer)
+			s.level = max(int(l.height.Load()), s.height) - 1
+			for s.at, s.stop = (gap{l.head, l.next(l.head, s.level)}), 0; s.level >= 0; {
+				require.False(t, s.step(l))
+			}
+		}
+		seek(first)
+		add("k3")
+		seek(1 - first)
+		require.NoError(t, l.link(&g, entries))
+		for _, e := range entries {
+			m.add(e.ikey(), nil)
+		}
+		check(t, l, m)
+	}
+}
+
 func TestManyGoroutinesAddSortedEntriesAtOnce(t *testing.T) {
 	const writers, batches, each = 4, 60, 50
 	l, m := New(dirty(writers*batches*each*120), key.Plain), &model{order: key.Plain}
