@@ -159,8 +159,8 @@ func (d *DB) writeError(err error) error {
 	return d.fail(err)
 }
 
-// Close ends the background work and makes what was written durable. It waits
-// for jobs under way. Iterators and snapshots should be closed before: they keep
+// Close ends the background work and makes what was written durable; where that
+// has failed before, it returns the failure. It waits for jobs under way. Iterators and snapshots should be closed before: they keep
 // files open. A second Close does nothing.
 func (d *DB) Close() error {
 	d.pipe.mu.Lock()
@@ -193,7 +193,12 @@ func (d *DB) Close() error {
 	}
 
 	var errs []error
-	if d.log != nil && failed == nil && !d.opts.ReadOnly {
+	switch {
+	case failed != nil:
+		// Perhaps a job has failed, and nobody heard of it: what was written is not
+		// durable, and cannot be made so.
+		errs = append(errs, *failed)
+	case d.log != nil && !d.opts.ReadOnly:
 		errs = append(errs, d.closeMark(), d.closeEdit())
 	}
 	state.unref()
