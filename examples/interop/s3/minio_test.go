@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func minioClient(t *testing.T, s *server, trailing bool) *minio.Client {
+func minioClient(t testing.TB, s *server, trailing bool) *minio.Client {
 	c, err := minio.New(s.addr, &minio.Options{Creds: credentials.NewStaticV4(accessKey, secretKey, ""), TrailingHeaders: trailing})
 	require.NoError(t, err)
 	return c

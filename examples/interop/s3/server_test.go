@@ -49,7 +49,7 @@ func build(m *testing.M) int {
 
 // server is a process.
 type server struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	addr   string // host:port
 	drives []string
@@ -57,7 +57,7 @@ type server struct {
 }
 
 // start starts a server over 8 directories.
-func start(t *testing.T, flags ...string) *server {
+func start(t testing.TB, flags ...string) *server {
 	s := &server{t: t}
 	root := t.TempDir()
 	for i := range 8 {
