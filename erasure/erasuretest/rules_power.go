@@ -89,7 +89,7 @@ func (c powerCut) everywhere(t *trial) {
 	for _, g := range []geometry{{2, 2}, {3, 1}} {
 		for _, size := range powerSizes {
 			b := body(5, size)
-			for n := int64(1); ; n++ {
+			for n := int64(1); ; n += int64(max(t.impl.CutEvery, 1)) {
 				p := c.cut(t, g, b, n)
 				for _, left := range t.outcomes(n) {
 					c.check(p, left, fmt.Sprintf("%v, %d bytes, power cut %s operation %d", g, size, when(n), n/2))

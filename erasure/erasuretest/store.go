@@ -77,6 +77,9 @@ type Implementation struct {
 	OpenDrive func(fs FS, dir string) (erasure.Drive, error)
 	// Thorough tries every state that a power cut may leave, for minutes.
 	Thorough bool
+	// CutEvery cuts power at one in so many operations only; default 1. It is for a
+	// look in passing: what is enumerated is what proves.
+	CutEvery int
 	// Newer turns the bytes of a version file, or of a file at the top of a drive,
 	// into those of a format to come. nil: that is not graded.
 	Newer func(file []byte) []byte
