@@ -13,9 +13,11 @@ var (
 )
 
 // TestKit grades the store by erasuretest.
+var cutEvery = 1
+
 func TestKit(t *testing.T) {
 	impl := erasuretest.Erasure()
-	impl.Thorough = *kitThorough
+	impl.Thorough, impl.CutEvery = *kitThorough, cutEvery
 	erasuretest.Store(t, impl)
 }
 

@@ -21,8 +21,9 @@ type Bug struct {
 
 	Path string // the .bug file
 	Dir  string // the package's folder, as the go command names it
-	// Elsewhere says that this build leaves the file out.
-	Elsewhere bool
+	// Elsewhere says that this build leaves the file out, PassedOver that only the
+	// text to find is looked for: see -sample.
+	Elsewhere, PassedOver bool
 }
 
 // A Killer is a test that must notice the bug.

@@ -87,6 +87,10 @@
 //     folders and the go command's are all inside one folder, which is removed,
 //     and each command started is killed with its children.
 //
+// With hundreds of bugs a whole run takes its time. With -sample 4 -seed TEXT one in
+// four is tried, others with each seed; of the rest it is only made sure that they
+// fit the code.
+//
 // A bug in a file that build constraints leave out is shown as elsewhere and not
 // counted: the matrix is run again with what the file needs, such as
 // GOEXPERIMENT=simd in the environment.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -169,6 +170,24 @@ func TestMatrixTellsEveryDeathApart(t *testing.T) {
 	require.Contains(t, got.Bugs[5].Output, "syntax error")
 	require.Equal(t, before, snapshot(t, root), "the tree is never modified")
 	requireEmpty(t, tmp)
+}
+
+func TestSampleTriesSomeAndFitsTheOthers(t *testing.T) {
+	bugs := []string{bugText("stale", "never-falls", "TestNeverFalls", "", "d > 7", "true")}
+	for i := range 12 {
+		bugs = append(bugs, bugText(fmt.Sprintf("bug%d", i), "never-falls", "TestNeverFalls", "", "if d > 0 {", "if true {"))
+	}
+	root, _ := throwaway(t, bugs...)
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, 1, cli(t.Context(), root, []string{"-sample=4", "-seed=a", "./counter"}, &stdout, &stderr), stdout.String())
+	require.Regexp(t, `(?m)^stale +never-falls .* stale `, stdout.String())
+	require.Regexp(t, `([1-7]) of \d killed; \d+ more fit the code, and were not tried\n$`, stdout.String())
+	first := stdout.String()
+
+	stdout.Reset()
+	require.Equal(t, 0, cli(t.Context(), root, []string{"-sample=4", "-seed=b", "-run=bug", "./counter"}, &stdout, &stderr), stdout.String())
+	require.NotEqual(t, regexp.MustCompile(`bug\d+`).FindAllString(first, -1), regexp.MustCompile(`bug\d+`).FindAllString(stdout.String(), -1),
+		"another seed chooses others")
 }
 
 func TestBugInAFileLeftOutIsElsewhere(t *testing.T) {

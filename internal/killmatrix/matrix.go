@@ -109,7 +109,7 @@ func (m *matrix) baseline(ctx context.Context) error {
 	done := map[Killer]bool{}
 	for _, b := range m.bugs {
 		for _, k := range m.killersOf(b) {
-			if done[k] || b.Elsewhere {
+			if done[k] || b.Elsewhere || b.PassedOver {
 				continue
 			}
 			done[k] = true
@@ -150,6 +150,9 @@ func (m *matrix) try(ctx context.Context, i int) (Result, error) {
 		r.Verdict = elsewhere
 		return r, nil
 	}
+	if b.PassedOver {
+		return m.fit(b, r)
+	}
 	killers := m.killersOf(b)
 	for _, k := range killers {
 		if sick, ok := m.sick[k]; ok {
@@ -172,6 +175,18 @@ func (m *matrix) try(ctx context.Context, i int) (Result, error) {
 		return r, err
 	}
 	return m.confront(ctx, r, b, killers, tmp, overlay)
+}
+
+// fit says whether a bug could be planted.
+func (m *matrix) fit(b *Bug, r Result) (Result, error) {
+	source, err := os.ReadFile(filepath.Join(b.Dir, filepath.FromSlash(b.File)))
+	if err == nil {
+		_, err = b.apply(normalize(string(source)))
+	}
+	if r.Verdict = fits; err != nil {
+		r.Verdict, r.Detail = stale, err.Error()
+	}
+	return r, nil
 }
 
 // confront runs the killers one after the other; those of one package share a

@@ -16,7 +16,7 @@ type table struct {
 	verbose            bool
 	failures           []Result
 	killed, total      int
-	elsewhere          int
+	elsewhere, fitting int
 	sourceMax, lineMax int
 }
 
@@ -38,6 +38,10 @@ func (t *table) print(bug, rule, source, verdict, seconds, line string) {
 }
 
 func (t *table) row(r Result) {
+	if r.Verdict == fits {
+		t.fitting++
+		return
+	}
 	// The id is a column of its own when it is the declared one.
 	line := strings.TrimPrefix(r.Line, "RULE "+r.Rule+": ")
 	t.print(r.Bug, r.Rule, r.Source, string(r.Verdict), fmt.Sprintf("%.2f", r.Seconds), line)
@@ -71,6 +75,9 @@ func (t *table) end() {
 	if t.elsewhere > 0 {
 		fmt.Fprintf(t.w, "; %d more in files that this build leaves out", t.elsewhere)
 	}
+	if t.fitting > 0 {
+		fmt.Fprintf(t.w, "; %d more fit the code, and were not tried", t.fitting)
+	}
 	fmt.Fprintln(t.w)
 }
 
@@ -81,7 +88,7 @@ func writeJSON(w io.Writer, results []Result) error {
 		switch r.Verdict {
 		case killed:
 			n++
-		case elsewhere:
+		case elsewhere, fits:
 			total--
 		}
 	}
