@@ -315,12 +315,13 @@ func writeWhole(ctx context.Context, drive Drive, path string, b []byte) error {
 // abandon returns how to clean up on a drive that was given up and answers after
 // all: it has nothing but what is under tmp now.
 func (d *draft) abandon() func(*place, FileWriter) {
-	tmp := slices.Clone(d.tmp)
+	tmp, began := slices.Clone(d.tmp), slices.Clone(d.began)
 	return func(p *place, w FileWriter) {
 		if w != nil {
 			w.Close()
 		}
-		if drive, err := p.use(); err == nil {
+		// It may still owe other answers, and be asked no more; this is one of them.
+		if drive := began[p.index]; drive != nil {
 			drive.Remove(context.Background(), tmp...)
 		}
 	}

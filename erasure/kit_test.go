@@ -12,9 +12,9 @@ var (
 	kitSeeds    = flag.Uint64("kit.seeds", 40, "how many seeds TestSimulation runs; more of them: see erasuretest")
 )
 
-// TestKit grades the store by erasuretest.
 var cutEvery = 1
 
+// TestKit grades the store by erasuretest.
 func TestKit(t *testing.T) {
 	impl := erasuretest.Erasure()
 	impl.Thorough, impl.CutEvery = *kitThorough, cutEvery

@@ -59,9 +59,13 @@ func (s *Store) redraft(c *census, t *tally, places []int) *draft {
 	d := &draft{store: s, set: c.set, name: c.name, version: *t.version,
 		places: slices.Clone(places), needed: 1, files: make([]FileWriter, n), index: make([]int, n)}
 	d.tmpID, d.began = s.newID(false), make([]Drive, n)
-	for _, i := range places {
-		d.began[i], _ = c.set.places[i].use()
-	}
+	// A drive that is not to be asked now is left out: it may be asked again at any
+	// moment, and what is not known to have begun there is not cleaned up.
+	d.places = slices.DeleteFunc(d.places, func(i int) bool {
+		drive, err := c.set.places[i].use()
+		d.began[i] = drive
+		return err != nil
+	})
 	taken := make([]bool, n)
 	for i, h := range t.holdings {
 		if h != nil && !slices.Contains(places, i) {
@@ -69,7 +73,7 @@ func (s *Store) redraft(c *census, t *tally, places []int) *draft {
 		}
 	}
 	var homeless []int
-	for _, i := range places {
+	for _, i := range d.places {
 		if shard := shardAt(c.name, i, n); !taken[shard] {
 			d.index[i], taken[shard] = shard, true
 		} else {

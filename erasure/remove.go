@@ -24,10 +24,11 @@ func (s *Store) removeVersion(ctx context.Context, c *census, places []int, key 
 	return len(places) - succeeded(outcomes), failures(outcomes)
 }
 
-// remove removes files from places.
+// remove removes files from places. A drive that is not waited for does it all the
+// same: what is to go, goes.
 func (s *Store) remove(ctx context.Context, set *set, places []int, paths []string, needed int) []outcome[struct{}] {
 	f := ask(ctx, s, set, places, changing, func(ctx context.Context, p *place, d Drive) (struct{}, error) {
-		if err := d.Remove(ctx, paths...); err != nil {
+		if err := d.Remove(context.WithoutCancel(ctx), paths...); err != nil {
 			return struct{}{}, fmt.Errorf("%s: %w", d, err)
 		}
 		return struct{}{}, nil

@@ -12,13 +12,29 @@ var (
 	simStory = flag.String("story", "", "file with the steps to run instead of what the seed -first generates")
 )
 
+// underRace says that the race detector is on.
+var underRace bool
+
+// oneGoroutine passes over, with the race detector on, what would take it minutes in
+// one goroutine to find nothing.
+func oneGoroutine(t *testing.T) {
+	t.Helper()
+	if underRace {
+		t.Skip("it runs in one goroutine: nothing for the race detector")
+	}
+}
+
 // TestSimulation runs the store of package erasure in a world that fails. A night's run:
 //
 //	go test ./erasure/erasuretest -run TestSimulation -timeout 0 -args -seeds 100000
-func TestSimulation(t *testing.T) { simulateSeeds(t, Erasure(), *simSeeds) }
+func TestSimulation(t *testing.T) {
+	oneGoroutine(t)
+	simulateSeeds(t, Erasure(), *simSeeds)
+}
 
 // The reference is simulated too: what is found in both is a bug of the ledger.
 func TestSimulationOfTheReference(t *testing.T) {
+	oneGoroutine(t)
 	simulateSeeds(t, referenceImpl(""), min(*simSeeds, 100))
 }
 

@@ -1,0 +1,5 @@
+//go:build race
+
+package erasuretest
+
+func init() { underRace = true }
