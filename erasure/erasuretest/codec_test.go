@@ -27,7 +27,7 @@ func TestCodec(t *testing.T) {
 // The kernels that may be chosen, each as if it had been; all are compared with
 // the definition in package rs.
 func TestKernels(t *testing.T) {
-	oneGoroutine(t)
+	erasuretest.OneGoroutine(t)
 	for _, k := range rs.Kernels() {
 		if k.String() == "table" {
 			break // what follows is for reading
@@ -42,19 +42,19 @@ func TestKernels(t *testing.T) {
 
 // The library that parity is compared with keeps the other rules too.
 func TestKlauspost(t *testing.T) {
-	oneGoroutine(t)
+	erasuretest.OneGoroutine(t)
 	erasuretest.Codec(t, func(data, parity int) (reedsolomon.Encoder, error) { return reedsolomon.New(data, parity) })
 }
 
 func TestField(t *testing.T) {
-	oneGoroutine(t)
+	erasuretest.OneGoroutine(t)
 	erasuretest.Field(t, erasuretest.FieldOps{Add: rs.Add, Mul: rs.Mul, Div: rs.Div, Inv: rs.Inv})
 }
 
 // broken are codecs that each do one thing wrong, and the rules that see it.
 // They are klauspost's, so that what fails is what was broken.
 func TestKitFailsBrokenCodecs(t *testing.T) {
-	oneGoroutine(t)
+	erasuretest.OneGoroutine(t)
 	for _, b := range []struct {
 		name string
 		make func(reedsolomon.Encoder) erasuretest.Coder

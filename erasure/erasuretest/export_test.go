@@ -1,0 +1,4 @@
+package erasuretest
+
+// OneGoroutine is for the tests outside of the package.
+var OneGoroutine = oneGoroutine
