@@ -34,6 +34,7 @@ func (r *cabinet) names(o ListOptions) string {
 			return strings.Join(all, " ")
 		}
 		require.NotEmpty(r, entries, "RULE list: More on an empty page")
+		require.Less(r, len(all), 1000, "RULE list: pages without an end")
 		o.After = page.Next
 	}
 }
