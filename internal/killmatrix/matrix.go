@@ -151,7 +151,11 @@ func (m *matrix) try(ctx context.Context, i int) (Result, error) {
 		return r, nil
 	}
 	if b.PassedOver {
-		return m.fit(b, r)
+		r.Verdict = fits
+		if _, err := b.planted(); err != nil {
+			r.Verdict, r.Detail = stale, err.Error()
+		}
+		return r, nil
 	}
 	killers := m.killersOf(b)
 	for _, k := range killers {
@@ -175,18 +179,6 @@ func (m *matrix) try(ctx context.Context, i int) (Result, error) {
 		return r, err
 	}
 	return m.confront(ctx, r, b, killers, tmp, overlay)
-}
-
-// fit says whether a bug could be planted.
-func (m *matrix) fit(b *Bug, r Result) (Result, error) {
-	source, err := os.ReadFile(filepath.Join(b.Dir, filepath.FromSlash(b.File)))
-	if err == nil {
-		_, err = b.apply(normalize(string(source)))
-	}
-	if r.Verdict = fits; err != nil {
-		r.Verdict, r.Detail = stale, err.Error()
-	}
-	return r, nil
 }
 
 // confront runs the killers one after the other; those of one package share a

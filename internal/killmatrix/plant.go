@@ -17,20 +17,15 @@ func (e *errStale) Error() string { return e.msg }
 // in the place of the real one, into the folder tmp. It returns the overlay's
 // path. The tree itself is only read.
 func plant(b *Bug, tmp string) (overlay string, err error) {
-	target := filepath.Join(b.Dir, filepath.FromSlash(b.File))
-	source, err := os.ReadFile(target)
-	if err != nil {
-		return "", &errStale{fmt.Sprintf("%s: cannot read the file to plant in: %v; correct the line \"file:\"", b.Path, err)}
-	}
-	text, err := b.apply(normalize(string(source)))
+	text, err := b.planted()
 	if err != nil {
 		return "", err
 	}
-	planted := filepath.Join(tmp, filepath.Base(target))
+	planted := filepath.Join(tmp, filepath.Base(b.target()))
 	if err := os.WriteFile(planted, []byte(text), 0o600); err != nil {
 		return "", fmt.Errorf("writing the planted %s: %w", b.File, err)
 	}
-	list, err := json.Marshal(map[string]map[string]string{"Replace": {target: planted}})
+	list, err := json.Marshal(map[string]map[string]string{"Replace": {b.target(): planted}})
 	if err != nil {
 		return "", fmt.Errorf("making the overlay of %s: %w", b.Name, err)
 	}
@@ -39,6 +34,18 @@ func plant(b *Bug, tmp string) (overlay string, err error) {
 		return "", fmt.Errorf("writing the overlay of %s: %w", b.Name, err)
 	}
 	return overlay, nil
+}
+
+// target is the file to plant in.
+func (b *Bug) target() string { return filepath.Join(b.Dir, filepath.FromSlash(b.File)) }
+
+// planted is the file as it is now, with the edits made.
+func (b *Bug) planted() (string, error) {
+	source, err := os.ReadFile(b.target())
+	if err != nil {
+		return "", &errStale{fmt.Sprintf("%s: cannot read the file to plant in: %v; correct the line \"file:\"", b.Path, err)}
+	}
+	return b.apply(normalize(string(source)))
 }
 
 // apply makes the edits in order.
