@@ -269,7 +269,7 @@ func (d *DB) wait(done func() bool) error {
 			return ErrClosed
 		}
 		if done() {
-			break
+			return nil
 		}
 		if err := d.failure.Load(); err != nil {
 			return *err
@@ -285,7 +285,7 @@ func (d *DB) wait(done func() bool) error {
 			j = d.nextJob()
 		}
 		switch {
-		case j == nil && d.jobs.running() == 0 && d.jobs.paused == 0 && !d.closed:
+		case j == nil && d.jobs.running() == 0 && d.jobs.paused == 0:
 			if done() {
 				return nil
 			}
@@ -301,7 +301,6 @@ func (d *DB) wait(done func() bool) error {
 			return err
 		}
 	}
-	return nil
 }
 
 // stall returns when a write may go on; with rotate it needs room for one more
