@@ -10,13 +10,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/flagship-go/flagship/examples/internal/profiles"
 	"github.com/flagship-go/flagship/examples/kv/httpapi"
 	"github.com/flagship-go/flagship/examples/kv/peer"
 	"github.com/flagship-go/flagship/examples/kv/service"
@@ -253,11 +253,7 @@ func (s *server) serveAdmin() error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	profiles.Handle(mux)
 	mux.Handle("/metrics", s.api)
 	s.log.Info("admin", "address", l.Addr())
 	s.listen(l, mux)

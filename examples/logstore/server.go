@@ -10,10 +10,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/flagship-go/flagship/examples/internal/profiles"
 )
 
 const (
@@ -105,11 +106,7 @@ func (h *server) routes() http.Handler {
 
 func (h *server) adminRoutes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	profiles.Handle(mux)
 	h.probes(mux)
 	return mux
 }

@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/flagship-go/flagship/erasure"
+	"github.com/flagship-go/flagship/examples/internal/profiles"
 	"github.com/flagship-go/flagship/examples/objectstore/s3api"
 	"github.com/flagship-go/flagship/examples/objectstore/sigv4"
 )
@@ -155,11 +155,7 @@ func (s *server) serveAdmin() error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	profiles.Handle(mux)
 	mux.HandleFunc("/metrics", s.metrics)
 	s.log.Info("admin", "address", l.Addr())
 	s.listen(l, mux)
