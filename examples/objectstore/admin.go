@@ -151,13 +151,17 @@ type healLine struct {
 // progressEvery is the pause between two lines.
 const progressEvery = 500 * time.Millisecond
 
-// heal heals, and tells how far it is while it does. It ends with its client.
+// heal heals, and tells how far it is while it does. It ends with its client. It is
+// the word of somebody who knows which disks are in: empty directories in the places
+// of drives that do not work become new drives.
 func (s *server) heal(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
+	dry := q.Get("dry-run") == "true"
+	s.attachDrives(r.Context(), !dry)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out, control := json.NewEncoder(w), http.NewResponseController(w)
 	told := time.Now()
-	report, err := s.store.Heal(r.Context(), &erasure.HealOptions{Prefix: q.Get("prefix"), Deep: q.Get("deep") == "true", DryRun: q.Get("dry-run") == "true"},
+	report, err := s.store.Heal(r.Context(), &erasure.HealOptions{Prefix: q.Get("prefix"), Deep: q.Get("deep") == "true", DryRun: dry},
 		func(h erasure.HealReport) {
 			if time.Since(told) >= progressEvery {
 				told = time.Now()

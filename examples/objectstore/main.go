@@ -17,11 +17,13 @@
 //	    meanwhile.                                                 buckets.go
 //	F6  The store's errors have S3's codes.                        store.go
 //	F7  What administers is signed, like everything else.          admin.go
+//	F8  A drive that is back is taken up again; a new one if somebody says so,
+//	    and nothing is written where a drive is missing.           drives.go
 //
 // Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //
 // Reading order: main.go, config.go, server.go, store.go, buckets.go, uploads.go,
-// admin.go, heal.go. See README.md.
+// drives.go, admin.go, heal.go. See README.md.
 package main
 
 import (

@@ -158,6 +158,49 @@ func TestAcknowledgedObjectsSurviveKillAndLoss(t *testing.T) {
 	}
 }
 
+// A drive is taken away from a server that runs, as an unmounted disk is. What is
+// written then is not written below its empty mount point, until a heal says that
+// what is there is a new drive.
+func TestDriveIsReplacedWhileTheServerRuns(t *testing.T) {
+	dirs := drives(t)
+	root := filepath.Dir(dirs)
+	launch(t, dirs).kill() // all know their places
+	away := filepath.Join(root, "away")
+	require.NoError(t, os.Rename(filepath.Join(root, "drive2"), away))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "drive2"), nil, 0o600)) // cannot be opened
+	c := launch(t, dirs)
+	c.ok("PUT", "/pets", "")
+	c.ok("PUT", "/pets/tom", "meow")
+	heal := func() string {
+		out, err := command("heal", "--address", c.addr).CombinedOutput()
+		rule(t, "F8", err == nil && strings.Contains(string(out), "; done"), "heal: %v\n%s", err, out)
+		return c.ok("GET", "/admin/info", "")
+	}
+	rule(t, "F8", strings.Contains(heal(), "place 1: offline"), "a file is no drive")
+
+	require.NoError(t, os.Remove(filepath.Join(root, "drive2")))
+	require.NoError(t, os.Rename(away, filepath.Join(root, "drive2")))
+	rule(t, "F8", !strings.Contains(heal(), "offline"), "the drive that was away at the start is not taken up again")
+
+	for _, place := range []string{"drive1", "drive4"} { // both of them at once would be too many
+		gone := filepath.Join(root, place)
+		require.NoError(t, os.RemoveAll(gone))
+		require.NoError(t, os.Mkdir(gone, 0o755))
+		c.ok("PUT", "/pets/tim", "purr")
+		rule(t, "F8", len(files(t, gone)) == 0, "written below a mount point: %v", files(t, gone))
+		c.ok("POST", "/admin/heal?dry-run=true", "")
+		rule(t, "F8", len(files(t, gone)) == 0, "a dry run has made a drive: %v", files(t, gone))
+		rule(t, "F8", !strings.Contains(heal(), "offline"), "the new drive is not taken")
+	}
+	require.NoError(t, os.RemoveAll(filepath.Join(root, "drive2")))
+	require.NoError(t, os.RemoveAll(filepath.Join(root, "drive3")))
+	for name, body := range map[string]string{"tom": "meow", "tim": "purr"} {
+		status, text := c.do("GET", "/pets/"+name, "")
+		rule(t, "F8", text == body, "%s: %d %s", name, status, text)
+	}
+	require.Zero(t, c.term(), "%s", &c.stderr)
+}
+
 func TestDirectoryBelongsToOneProcess(t *testing.T) {
 	dirs := drives(t)
 	c := launch(t, dirs)

@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/flagship-go/flagship/erasure"
@@ -35,14 +35,18 @@ type server struct {
 	s3       *s3api.Server
 	verifier *sigv4.Verifier
 	servers  []*http.Server
-	stop     chan struct{} // closed when it is to end
+	watch    sync.WaitGroup // the one that watches drives
 	failed   chan error
 }
 
 // run runs until ctx ends, which is success, or it cannot go on.
 func run(ctx context.Context, c *config, stdout io.Writer, log *slog.Logger) (err error) {
-	s := &server{config: c, log: log, stop: make(chan struct{}), failed: make(chan error, 2)}
-	defer func() { err = errors.Join(err, s.close()) }()
+	s := &server{config: c, log: log, failed: make(chan error, 2)}
+	ctx, end := context.WithCancel(ctx)
+	defer func() {
+		end()
+		err = errors.Join(err, s.close())
+	}()
 	// The address first: who cannot serve clients need not open drives.
 	listener, err := net.Listen("tcp", c.address)
 	if err != nil {
@@ -52,6 +56,7 @@ func run(ctx context.Context, c *config, stdout io.Writer, log *slog.Logger) (er
 		listener.Close()
 		return err
 	}
+	s.watch.Go(func() { s.watchDrives(ctx) })
 	s.listen(listener, s.handler())
 	if err := s.serveAdmin(); err != nil {
 		return err
@@ -69,18 +74,9 @@ func run(ctx context.Context, c *config, stdout io.Writer, log *slog.Logger) (er
 // open opens the drives, and what is on them.
 func (s *server) open(ctx context.Context) (err error) {
 	c := s.config
-	var drives []erasure.Drive
-	for _, dir := range c.dirs {
-		d, err := openDrive(dir)
-		if errors.Is(err, erasure.ErrLocked) || errors.Is(err, erasure.ErrNewer) {
-			closeAll(drives)
-			return err
-		}
-		if err != nil {
-			s.log.Error("a drive is left out: it cannot be opened", "drive", dir, "err", err)
-			continue
-		}
-		drives = append(drives, d)
+	drives, err := s.openDrives()
+	if err != nil {
+		return err
 	}
 	o := &erasure.Options{DrivesPerSet: c.drivesPerSet, Parity: c.parity, Logger: s.log}
 	switch c.parity {
@@ -101,19 +97,6 @@ func (s *server) open(ctx context.Context) (err error) {
 	s.s3 = s3api.New(s3api.Options{Store: objects, Verifier: s.verifier, Region: c.region, Domains: c.domains, Reserved: reserved,
 		RequestsMax: c.requestsMax, Logger: s.log})
 	return nil
-}
-
-func openDrive(dir string) (erasure.Drive, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	return erasure.OpenDir(dir)
-}
-
-func closeAll(drives []erasure.Drive) {
-	for _, d := range drives {
-		d.Close()
-	}
 }
 
 // handler serves clients: S3, but for the paths that are the server's own.
@@ -164,7 +147,6 @@ func (s *server) serveAdmin() error {
 
 // close lets requests under way end, and then closes the store.
 func (s *server) close() error {
-	close(s.stop)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	for _, h := range s.servers {
@@ -172,6 +154,7 @@ func (s *server) close() error {
 			h.Close()
 		}
 	}
+	s.watch.Wait()
 	if s.store == nil {
 		return nil
 	}

@@ -110,8 +110,11 @@ func (s *server) lose(places ...int) (err error) {
 	return err
 }
 
-// heal runs the command, to its end.
+// heal puts empty drives where some are lost, and runs the command, to its end.
 func (s *server) heal() string {
+	for _, dir := range s.drives {
+		require.NoError(s.t, os.MkdirAll(dir, 0o755))
+	}
 	cmd := exec.Command(binary, "heal", "--address", s.addr)
 	cmd.Env = s.cmd.Env
 	out, err := cmd.CombinedOutput()
