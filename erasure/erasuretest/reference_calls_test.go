@@ -429,7 +429,7 @@ func (s *reference) Heal(ctx context.Context, o *erasure.HealOptions, progress f
 		if site.drive == nil || o.DryRun || !s.o.Serial {
 			continue
 		}
-		if strays, err := site.drive.List(background, "tmp"); err == nil && s.bug != "litters" {
+		if strays, err := site.drive.List(background, "tmp"); err == nil {
 			for _, stray := range strays {
 				site.drive.Remove(background, "tmp/"+stray)
 			}

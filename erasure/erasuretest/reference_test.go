@@ -170,7 +170,7 @@ func (s *reference) adopt(d erasure.Drive) error {
 				continue
 			}
 		}
-		site.drive, site.rebuilding = d, s.bug != "new-drive-votes"
+		site.drive, site.rebuilding = d, true
 		return s.writeFormat(i)
 	}
 	return errors.New("no place for another drive")
@@ -181,7 +181,7 @@ func (s *reference) format(d erasure.Drive) (dep string, place int, rebuilding b
 	if err != nil {
 		return "", 0, false, err
 	}
-	if !bytes.HasPrefix(b, []byte(refMagic)) && s.bug != "newer-is-damage" {
+	if !bytes.HasPrefix(b, []byte(refMagic)) {
 		return "", 0, false, fmt.Errorf("%v: %w", d, erasure.ErrNewer)
 	}
 	_, err = fmt.Sscanf(string(b[len(refMagic):]), "%s %d %v", &dep, &place, &rebuilding)
@@ -375,7 +375,7 @@ func (s *reference) look(name string) (tallies []*refTally, silent int, err erro
 			if err != nil {
 				found[file] = nil
 			}
-			if errors.Is(err, erasure.ErrNewer) {
+			if errors.Is(err, erasure.ErrNewer) && s.bug != "newer-is-damage" {
 				mu.Lock()
 				newer = true
 				mu.Unlock()
@@ -529,7 +529,7 @@ func (s *reference) write(ctx context.Context, name string, v *refVersion, body 
 		if err == nil && c.Apart {
 			err = s.stage(ctx, d, "tmp/s"+v.file, body)
 		}
-		if err != nil && s.bug != "litters" {
+		if err != nil {
 			d.Remove(background, "tmp/v"+v.file, "tmp/s"+v.file)
 		}
 		return err
