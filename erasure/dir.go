@@ -368,6 +368,10 @@ func (d *dirDrive) Usage(ctx context.Context) (Usage, error) {
 	if err := d.ready(ctx); err != nil {
 		return Usage{}, err
 	}
+	// Where a drive is missing, its mount point may be there, and have another's room.
+	if err := d.missing(fs.ErrNotExist); err != fs.ErrNotExist {
+		return Usage{}, err
+	}
 	if d.fsys != vfs.OS() {
 		return Usage{}, nil
 	}

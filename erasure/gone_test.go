@@ -48,6 +48,9 @@ func TestADriveThatIsGoneSaysNothing(t *testing.T) {
 	require.ErrorIs(t, err, ErrReadQuorum, "RULE E1: four drives are gone, which is not to say that they lack the object")
 	_, err = s.HealQueued(t.Context())
 	require.NoError(t, err)
+	for i, d := range s.Info(t.Context()).Drives {
+		require.Equal(t, i < 4, d.State == Offline, "RULE E1: %s, which is gone, is said to be there, or the reverse", d.Drive)
+	}
 	for i := range 4 {
 		left, err := os.ReadDir(dirs[i])
 		require.True(t, len(left) == 0 && (err == nil || errors.Is(err, fs.ErrNotExist)), "RULE E15: a drive that is gone was made again: %v", left)
