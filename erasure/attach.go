@@ -35,9 +35,10 @@ func (s *Store) attach(ctx context.Context, d Drive) error {
 	}
 	var p *place
 	if f == nil {
+		s.vacate(d, nil)
 		p, err = s.freePlace(ctx, d)
-	} else {
-		p, err = s.placeOf(ctx, d, f)
+	} else if p, err = s.placeOf(ctx, d, f); err == nil {
+		s.vacate(d, p)
 	}
 	if err != nil {
 		return err
@@ -58,6 +59,21 @@ func (s *Store) attach(ctx context.Context, d Drive) error {
 	s.o.Logger.Info("drive attached", "drive", d.String(), "place", p.String(), "state", string(next.State))
 	s.heal.pokeDrives()
 	return nil
+}
+
+// vacate takes the drive away that has d's name in any place but d's own: d has the lock
+// of what is there now. The old one would find d's files, and one drive hold two places.
+func (s *Store) vacate(d Drive, own *place) {
+	for _, set := range s.sets {
+		for _, p := range set.places {
+			p.mu.Lock()
+			if p != own && p.drive != nil && p.drive.String() == d.String() {
+				p.drive.Close()
+				p.drive = nil
+			}
+			p.mu.Unlock()
+		}
+	}
 }
 
 // seat gives a place its drive, in the state that the format says.

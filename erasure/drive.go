@@ -15,7 +15,8 @@ import (
 // about what was asked. An error of Commit or Remove leaves it open
 // whether the work was done.
 type Drive interface {
-	// String names the drive in errors and reports, such as its directory.
+	// String names the drive in errors and reports, such as its directory. No two
+	// drives of a store have the same name.
 	String() string
 	// Create makes a file for writing, and its directories, or empties the one
 	// that is there. Nothing of it is durable before Commit.

@@ -79,3 +79,41 @@ func TestADriveThatIsGoneSaysNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, report.Healed)
 }
+
+// Two directories are made anew, and each becomes a drive: the old drives, which have
+// the same paths, do not come to life again beside them.
+func TestADriveThatIsReplacedIsNotTwo(t *testing.T) {
+	root := t.TempDir()
+	var drives []Drive
+	dirs := make([]string, 4)
+	for i := range dirs {
+		dirs[i] = filepath.Join(root, fmt.Sprint(i))
+		d, err := OpenDir(dirs[i])
+		require.NoError(t, err)
+		drives = append(drives, d)
+	}
+	s, err := Open(drives, &Options{Parity: 2, ScanEvery: -1, Serial: true})
+	require.NoError(t, err)
+	defer s.Close()
+	mustPut(t, s, "a", random(300, 1), nil)
+	for _, i := range []int{3, 1} {
+		require.NoError(t, os.RemoveAll(dirs[i]))
+	}
+	for _, i := range []int{3, 1} {
+		d, err := OpenDir(dirs[i])
+		require.NoError(t, err)
+		require.NoError(t, s.Attach(t.Context(), d), "RULE E8: place of drive %d", i)
+	}
+	_, err = s.HealQueued(t.Context())
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for _, d := range s.Info(t.Context()).Drives {
+		require.False(t, seen[d.Drive], "RULE E8: %s is in two places", d.Drive)
+		require.Equal(t, Online, d.State, "RULE E8: %s", d.Drive)
+		seen[d.Drive] = true
+	}
+	for _, i := range []int{0, 2} {
+		require.NoError(t, os.RemoveAll(dirs[i]))
+	}
+	mustHave(t, s, "a", random(300, 1), "RULE E1: the other two are lost once the new ones are healed")
+}
