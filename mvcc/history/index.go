@@ -32,11 +32,12 @@ type checker struct {
 	pairs  map[[2]int32]bool // lost updates that are reported
 }
 
-// write is a value that a transaction appended or wrote. final says that it is the last
-// of its transaction for the key.
+// write is a value that a transaction appended or wrote: of its writes to the key the
+// nth, from 0 on, and perhaps the final one.
 type write struct {
 	value int
 	txn   int32
+	nth   int32
 	final bool
 }
 
@@ -185,16 +186,19 @@ func (c *checker) sortWrites() error {
 	}
 	c.writes = make([]write, c.start[len(c.names)])
 	at := append([]int32(nil), c.start[:len(c.names)]...)
-	later := make([]int32, len(c.names)) // 1 + the transaction that writes the key later
+	writer := make([]int32, len(c.names)) // 1 + the transaction that wrote the key last
 	for t := range c.h.Txns {
-		ops := c.h.Txns[t].Ops
-		for i := len(ops) - 1; i >= 0; i-- {
-			if ops[i].Kind == Read {
+		for i := range c.h.Txns[t].Ops {
+			op, k := &c.h.Txns[t].Ops[i], c.key[int(c.first[t])+i]
+			if op.Kind == Read {
 				continue
 			}
-			k := c.key[int(c.first[t])+i]
-			c.writes[at[k]] = write{value: ops[i].Value, txn: int32(t), final: later[k] != int32(t+1)}
-			later[k] = int32(t + 1)
+			w := write{value: op.Value, txn: int32(t), final: true}
+			if writer[k] == int32(t+1) {
+				before := &c.writes[at[k]-1]
+				before.final, w.nth = false, before.nth+1
+			}
+			c.writes[at[k]], writer[k] = w, int32(t+1)
 			at[k]++
 		}
 	}

@@ -40,10 +40,40 @@ func (c *checker) orderLists() {
 		}
 	}
 	used := make([]bool, len(c.writes))
+	turns := make([]turn, len(c.h.Txns))
 	for k := range c.orders {
 		if c.orders[k].longest != 0 {
 			c.orderList(int32(k), used)
+			c.ownOrder(int32(k), turns)
 		}
+	}
+}
+
+// turn is how many of a transaction's elements of a list have come.
+type turn struct{ key, nth int32 }
+
+// ownOrder looks whether the elements that one transaction appended are all there, in the
+// order in which it appended them. (What is between them is found as a cycle.)
+func (c *checker) ownOrder(k int32, turns []turn) {
+	o := &c.orders[k]
+	for _, w := range o.writer {
+		if w < 0 || c.h.Txns[c.writes[w].txn].Status == Failed {
+			continue
+		}
+		by := c.writes[w]
+		mine := &turns[by.txn]
+		if mine.key != k+1 {
+			*mine = turn{key: k + 1}
+		}
+		if by.nth != mine.nth {
+			reader := c.reads[o.longest-1].txn
+			c.report(Anomaly{Name: Internal, Steps: []Step{
+				{Txn: int(by.txn), Edge: wr.String(), Key: c.keyName(k), Why: fmt.Sprintf("T%d appended %d not where T%d read it: %s", by.txn, by.value, reader, showList(c.longest(o)))},
+				{Txn: int(reader)},
+			}})
+			return
+		}
+		mine.nth++
 	}
 }
 
@@ -166,10 +196,14 @@ func (c *checker) linkListRead(r *read, broken []bool) {
 		}
 		return
 	}
+	writer := int32(-1) // of the version that was read
 	if n := len(list); n > 0 {
 		if w := o.writer[n-1]; w >= 0 {
 			by := c.writes[w]
-			if !by.final && by.txn != r.txn {
+			writer = by.txn
+			if by.txn == r.txn {
+				c.early(r, list[n-1])
+			} else if !by.final {
 				c.intermediate(by.txn, r.txn, r.key, list[n-1], showList(list))
 			}
 			if c.live(by.txn) {
@@ -182,11 +216,15 @@ func (c *checker) linkListRead(r *read, broken []bool) {
 		kind = prw
 	}
 	if w := o.next[len(list)]; w >= 0 {
-		c.edges.add(r.txn, c.writes[w].txn, kind, r.key)
+		if c.writes[w].txn != writer { // else it is G1b, which is reported
+			c.edges.add(r.txn, c.writes[w].txn, kind, r.key)
+		}
 		return
 	}
 	for _, w := range o.unread {
-		c.edges.add(r.txn, c.writes[w].txn, kind, r.key)
+		if c.writes[w].txn != writer {
+			c.edges.add(r.txn, c.writes[w].txn, kind, r.key)
+		}
 	}
 }
 
@@ -196,6 +234,11 @@ func (c *checker) intermediate(writer, reader, k int32, v int, shown string) {
 		{Txn: int(writer), Edge: wr.String(), Key: c.keyName(k), Why: fmt.Sprintf("T%d wrote on after %d, and T%d read %s", writer, v, reader, shown)},
 		{Txn: int(reader)},
 	}})
+}
+
+// early reports a read of what the transaction writes later.
+func (c *checker) early(r *read, v int) {
+	c.report(Anomaly{Name: Internal, Steps: []Step{{Txn: int(r.txn), Why: fmt.Sprintf("read %s %d before it was there", c.keyName(r.key), v)}}})
 }
 
 // samePrefix reports whether the shorter one begins the longer one.

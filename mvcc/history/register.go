@@ -32,7 +32,9 @@ func (c *checker) readRegisters() {
 		by := c.writes[w]
 		c.seen[by.txn] = true
 		c.aborted(by.txn, r.txn, r.key, v, fmt.Sprint(v))
-		if !by.final && by.txn != r.txn {
+		if by.txn == r.txn {
+			c.early(r, v)
+		} else if !by.final {
 			c.intermediate(by.txn, r.txn, r.key, v, fmt.Sprint(v))
 		}
 	}
