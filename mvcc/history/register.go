@@ -103,7 +103,12 @@ func (c *checker) timeVersions(k int32, v *versions) {
 		}
 	}
 	for _, w := range order {
-		i, _ := slices.BinarySearchFunc(order, txn(w).End+1, func(x int32, at int) int { return compare(txn(x).Start, at) })
+		i, _ := slices.BinarySearchFunc(order, txn(w).End, func(x int32, end int) int {
+			if txn(x).Start > end {
+				return 1
+			}
+			return -1
+		})
 		if i < len(order) {
 			v.after[w] = append(v.after[w], earliest[i])
 		}
