@@ -6,6 +6,7 @@
 package history
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -95,7 +96,7 @@ func (c *checker) timeVersions(k int32, v *versions) {
 		}
 	}
 	txn := func(w int32) *Txn { return &c.h.Txns[c.writes[w].txn] }
-	slices.SortFunc(order, func(a, b int32) int { return compare(txn(a).Start, txn(b).Start) })
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(txn(a).Start, txn(b).Start) })
 	earliest := slices.Clone(order) // of those from here on, the first to end
 	for i := len(order) - 2; i >= 0; i-- {
 		if txn(earliest[i+1]).End < txn(earliest[i]).End {

@@ -279,6 +279,9 @@ func (s *searcher) report(component []int32, cycle []step, name Name, real bool)
 		if c.pairs[[2]int32{a.node, b.node}] || c.pairs[[2]int32{b.node, a.node}] {
 			return // a lost update, which is reported
 		}
+		if count > 0 && a.arc.key == b.arc.key && a.arc.kind != wr && b.arc.kind != wr {
+			name = LostUpdate
+		}
 	}
 	a := Anomaly{Name: name, RealTime: real, Cycle: true}
 	for _, st := range cycle {
