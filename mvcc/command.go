@@ -38,7 +38,8 @@ type Mutation struct {
 type LockInfo struct {
 	Key, Primary []byte
 	StartTS      TS
-	ForUpdateTS  TS // not 0: pessimistic
+	ForUpdateTS  TS   // not 0: of a pessimistic transaction
+	Pessimistic  bool // nothing is prewritten yet: readers pass
 	MinCommitTS  TS
 	TTL          time.Duration // from StartTS on
 	TxnSize      int           // keys
