@@ -194,7 +194,7 @@ func (t *Txn) refresh(ctx context.Context, keys [][]byte, from, to TS) error {
 			}
 			// An async commit cannot be pushed: it is decided, or will be soon.
 			if waits++; waits > refreshWaits {
-				return t.conflict(ReadConflict, m.alive)
+				return t.conflict(ReadConflict, m.alive, to)
 			}
 			if err := p.wait(ctx); err != nil {
 				return err
@@ -273,6 +273,6 @@ func (t *Txn) moveUp(ctx context.Context, e *UncertainError) error {
 }
 
 // conflict is the error about a transaction that is not decided.
-func (t *Txn) conflict(reason ConflictReason, l *LockInfo) error {
-	return &ConflictError{Reason: reason, Key: l.Key, StartTS: t.startTS, OtherStartTS: l.StartTS, Age: max(0, t.readTS.Since(l.StartTS))}
+func (t *Txn) conflict(reason ConflictReason, l *LockInfo, now TS) error {
+	return &ConflictError{Reason: reason, Key: l.Key, StartTS: t.startTS, OtherStartTS: l.StartTS, Age: max(0, now.Since(l.StartTS))}
 }

@@ -240,7 +240,7 @@ func (c *committer) prewriteParts(ctx context.Context, lo, hi int, p *patience) 
 				return err
 			}
 		default:
-			return c.dated(err)
+			return err
 		}
 	}
 	return nil
@@ -321,26 +321,11 @@ func (c *committer) blocked(ctx context.Context, e *LockedError, p *patience) er
 	holds := len(c.parts) > 1 || c.t.forUpdateTS != 0
 	switch {
 	case holds && p.tries >= yieldAfter && (m.alive.Pessimistic || m.alive.StartTS < c.t.startTS):
-		return c.dated(c.t.conflict(WriteConflict, m.alive))
+		return c.t.conflict(WriteConflict, m.alive, c.now)
 	case p.over():
 		return &LockedError{Locks: []LockInfo{*m.alive}}
 	}
 	return p.wait(ctx)
-}
-
-// dated adds to a conflict how long ago the other came.
-func (c *committer) dated(err error) error {
-	e, ok := err.(*ConflictError)
-	if !ok {
-		return err
-	}
-	dated := *e
-	if dated.OtherCommitTS != 0 {
-		dated.Age = max(0, c.now.Since(dated.OtherCommitTS))
-	} else {
-		dated.Age = max(0, c.now.Since(dated.OtherStartTS))
-	}
-	return &dated
 }
 
 // failed ends a commit of which a prewrite failed. Where prewrites decide, and one of
@@ -418,7 +403,7 @@ func (c *committer) decide(ctx context.Context) error {
 		}
 		if err != nil {
 			c.undo(ctx)
-			return c.dated(err)
+			return err
 		}
 		p := patience{db: c.db, seed: uint64(t.startTS)}
 		done, err := c.commitPrimary(ctx, commitTS, &p)
