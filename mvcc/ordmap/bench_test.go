@@ -44,12 +44,14 @@ func BenchmarkGet(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 1))
 			var k []byte
 			b.ReportAllocs()
+			stop := reportCPU(b)
 			for b.Loop() {
 				k = benchKey(k, rng.IntN(rows))
 				if _, ok := s.Get(0, k); !ok {
 					b.Fatal("it is there")
 				}
 			}
+			stop()
 		})
 	}
 }
@@ -61,6 +63,7 @@ func BenchmarkSnapshotSeekNext(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 1))
 			var k []byte
 			b.ReportAllocs()
+			stop := reportCPU(b)
 			for b.Loop() {
 				k = benchKey(k, rng.IntN(rows))
 				s := m.Snapshot()
@@ -72,6 +75,7 @@ func BenchmarkSnapshotSeekNext(b *testing.B) {
 				it.Close()
 				s.Close()
 			}
+			stop()
 		})
 	}
 }
@@ -86,6 +90,7 @@ func BenchmarkScan(b *testing.B) {
 					defer s.Close()
 					it := s.Iter(0, nil, nil)
 					sum, ok := 0, false
+					stop := reportCPU(b)
 					for b.Loop() {
 						if direction == "forward" {
 							if ok {
@@ -102,6 +107,7 @@ func BenchmarkScan(b *testing.B) {
 							sum += int(it.Key()[12]) + int(it.Value()[8])
 						}
 					}
+					stop()
 				})
 			}
 		}
@@ -117,23 +123,27 @@ func BenchmarkWrite(b *testing.B) {
 			var k []byte
 			n := rows
 			b.ReportAllocs()
+			stop := reportCPU(b)
 			for b.Loop() {
 				k = benchKey(k, n)
 				n++
 				m.Update(func(w *Writer) { w.Put(0, k, value) })
 			}
+			stop()
 		})
 		b.Run(fmt.Sprintf("op=overwrite/rows=%d", rows), func(b *testing.B) {
 			m := filled(rows, 32, false)
 			rng := rand.New(rand.NewPCG(1, 1))
 			var k []byte
 			b.ReportAllocs()
+			stop := reportCPU(b)
 			for b.Loop() {
 				k = benchKey(k, rng.IntN(rows))
 				s := m.Snapshot()
 				m.Update(func(w *Writer) { w.Put(0, k, value) })
 				s.Close()
 			}
+			stop()
 		})
 	}
 	b.Run("op=lock-and-unlock", func(b *testing.B) {
@@ -141,6 +151,7 @@ func BenchmarkWrite(b *testing.B) {
 		rng := rand.New(rand.NewPCG(1, 1))
 		var k []byte
 		b.ReportAllocs()
+		stop := reportCPU(b)
 		for b.Loop() {
 			k = benchKey(k, rng.IntN(10_000))
 			s := m.Snapshot()
@@ -148,5 +159,6 @@ func BenchmarkWrite(b *testing.B) {
 			m.Update(func(w *Writer) { w.Delete(0, k) })
 			s.Close()
 		}
+		stop()
 	})
 }

@@ -26,17 +26,19 @@ func (m *Map) check(t testing.TB) (c counts) {
 	return c
 }
 
-// check returns the depth of the leaves below n.
-func (n *node) check(t testing.TB, c *counts, level, leafLevel int) int {
-	b := n.block.Load()
+// check returns the level of the leaves below b.
+func (b *block) check(t testing.TB, c *counts, level, leafLevel int) int {
 	for i := range b.slots {
 		key := b.slots[i].rec.key()
-		require.True(t, n.has(key), "O1: key %q is in the node of others", key)
+		require.True(t, b.has(key, false), "O1: key %q is in the block of others", key)
 		require.Equal(t, headOf(key, b.prefix), b.slots[i].head, "O7: head of %q", key)
 		if i > 0 {
 			require.LessOrEqual(t, b.slots[i-1].head, b.slots[i].head, "O7: heads are in order")
 			require.Equal(t, b.slots[0].rec.key()[:b.prefix], key[:b.prefix], "O7: what all keys begin with")
 		}
+	}
+	if b.sure {
+		require.Equal(t, b.prefix, commonPrefix(b.low.key(), b.high.key()), "O7: what all keys of the range begin with")
 	}
 	if b.kids == nil {
 		b.checkLeaf(t, c)
@@ -46,8 +48,9 @@ func (n *node) check(t testing.TB, c *counts, level, leafLevel int) int {
 	}
 	require.Len(t, b.kids, len(b.slots)+1)
 	require.LessOrEqual(t, len(b.kids), fan)
-	for i, kid := range b.kids {
-		low, high := n.low, n.high
+	for i := range b.kids {
+		kid := b.kids[i].Load()
+		low, high := b.low, b.high
 		if i > 0 {
 			low = b.slots[i-1].rec
 			require.True(t, i == 1 || bytes.Compare(b.slots[i-2].rec.key(), low.key()) < 0, "O1: separators ascend")

@@ -6,9 +6,9 @@ import "bytes"
 // before the first. It is for one goroutine. Methods that move it report whether it
 // stands on a key.
 //
-// It holds the block that a leaf had when it came there, and the one above. What has been
-// written since is newer than the snapshot, so it need not see it; and what the
-// snapshot sees is in every block that a leaf has had since the snapshot was opened.
+// It holds the leaf that it came to, and the block above, as they were then. What has
+// been written since is newer than the snapshot, so it need not see it; and what the
+// snapshot sees is in every block that it can come to from there.
 type Iterator struct {
 	tree   *tree
 	seq    uint64
@@ -22,6 +22,7 @@ type Iterator struct {
 	// first and last: what the snapshot has below, or above, the leaf is not within
 	// the bounds, and what is in the leaf may not be.
 	first, last bool
+	fetched     uint32 // means nothing
 }
 
 // Iter ranges over lo <= key < hi; nil is no bound. It keeps the bounds.
@@ -30,10 +31,10 @@ func (s *Snapshot) Iter(space int, lo, hi []byte) *Iterator {
 }
 
 // Key returns the key that it stands on.
-func (it *Iterator) Key() []byte { return it.block.slots[it.slot].rec.key() }
+func (it *Iterator) Key() []byte { return it.leaf.slots[it.slot].rec.key() }
 
 // Value returns the value of the key that it stands on.
-func (it *Iterator) Value() []byte { return it.block.slots[it.slot].rec.value() }
+func (it *Iterator) Value() []byte { return it.leaf.slots[it.slot].rec.value() }
 
 // Err returns nil: memory does not fail.
 func (it *Iterator) Err() error { return nil }
@@ -50,7 +51,7 @@ func (it *Iterator) SeekGE(key []byte) bool {
 		key = it.lo
 	}
 	it.seek(key, false)
-	i, _ := it.block.search(key)
+	i, _ := it.leaf.search(key)
 	return it.forward(i)
 }
 
@@ -60,7 +61,7 @@ func (it *Iterator) SeekLT(key []byte) bool {
 		key = it.hi
 	}
 	it.seek(key, true)
-	i, _ := it.block.search(key)
+	i, _ := it.leaf.search(key)
 	return it.backward(i)
 }
 
@@ -70,12 +71,12 @@ func (it *Iterator) Next() bool {
 		return false
 	}
 	i := it.slot + 1
-	if it.plain && !it.last && i < len(it.block.slots) {
+	if it.plain && !it.last && i < len(it.leaf.slots) {
 		it.slot = i
 		return true
 	}
 	if !it.plain {
-		for i < len(it.block.slots) && it.block.same(i-1, i) {
+		for i < len(it.leaf.slots) && it.leaf.same(i-1, i) {
 			i++
 		}
 	}
@@ -89,7 +90,7 @@ func (it *Iterator) Prev() bool {
 	}
 	i := it.slot
 	if !it.plain {
-		for i > 0 && it.block.same(i-1, i) {
+		for i > 0 && it.leaf.same(i-1, i) {
 			i--
 		}
 	}
@@ -106,9 +107,9 @@ func (it *Iterator) nowhere() bool {
 func (it *Iterator) forward(i int) bool {
 	for {
 		if !it.plain {
-			i = it.block.firstSeen(i, it.seq)
+			i = it.leaf.firstSeen(i, it.seq)
 		}
-		if i < len(it.block.slots) {
+		if i < len(it.leaf.slots) {
 			it.slot, it.on = i, true
 			if it.last && bytes.Compare(it.Key(), it.hi) >= 0 {
 				return it.nowhere()
@@ -127,7 +128,7 @@ func (it *Iterator) forward(i int) bool {
 func (it *Iterator) backward(i int) bool {
 	for {
 		if i--; !it.plain {
-			i = it.block.lastSeen(i, it.seq)
+			i = it.leaf.lastSeen(i, it.seq)
 		}
 		if i >= 0 {
 			it.slot, it.on = i, true
@@ -140,7 +141,7 @@ func (it *Iterator) backward(i int) bool {
 			return it.nowhere()
 		}
 		it.step(-1)
-		i = len(it.block.slots)
+		i = len(it.leaf.slots)
 	}
 }
 
@@ -185,7 +186,7 @@ func (b *block) lastSeen(i int, seq uint64) int {
 // enter makes p the place.
 func (it *Iterator) enter(p place) {
 	it.place = p
-	it.plain = !p.block.stale && p.block.maxSeq <= it.seq
+	it.plain = !p.leaf.stale && p.leaf.maxSeq <= it.seq
 	low, high := p.leaf.low, p.leaf.high
 	it.first = it.lo != nil && (low == nil || bytes.Compare(low.key(), it.lo) <= 0)
 	it.last = it.hi != nil && (high == nil || bytes.Compare(high.key(), it.hi) >= 0)
@@ -196,6 +197,7 @@ func (it *Iterator) step(by int) {
 	if it.up != nil {
 		if kid := it.kid + by; kid >= 0 && kid < len(it.up.kids) {
 			it.enter(it.up.kidAt(kid))
+			it.fetch()
 			return
 		}
 	}
@@ -206,30 +208,26 @@ func (it *Iterator) step(by int) {
 	}
 }
 
-// seek goes to the leaf of a key, or of those before it. Readers often seek forward by
-// a little: to this leaf, or to one with the same node above.
-func (it *Iterator) seek(key []byte, before bool) {
-	if it.block != nil {
-		if it.leaf.holds(key, before) {
-			return
-		}
-		if it.up != nil {
-			// The first child and the last may be named for keys that are not below
-			// this node at all.
-			if kid := it.up.kidOf(key, before); kid > 0 && kid < len(it.up.kids)-1 {
-				it.enter(it.up.kidAt(kid))
-				return
-			}
-		}
+// fetch has the processor load all records of a leaf: side by side, and not each when the
+// iterator comes to it. Who goes from leaf to leaf will want them.
+func (it *Iterator) fetch() {
+	n := it.fetched
+	for i := range it.leaf.slots {
+		n += it.leaf.slots[i].rec.keyLen
 	}
-	it.enter(it.tree.find(key, before))
+	it.fetched = n
 }
 
-// holds reports whether a node has key; with before set, the keys directly before it.
-func (n *node) holds(key []byte, before bool) bool {
-	if !before {
-		return n.has(key)
+// seek goes to the leaf of a key, or of those before it. Readers often seek forward by
+// a little: to this leaf, or to one with the same block above.
+func (it *Iterator) seek(key []byte, before bool) {
+	switch {
+	case it.leaf == nil:
+		it.enter(it.tree.find(key, before))
+	case it.leaf.has(key, before):
+	case it.up != nil && it.up.has(key, before):
+		it.enter(it.up.kidAt(it.up.kidOf(key, before)))
+	default:
+		it.enter(it.tree.find(key, before))
 	}
-	return (n.low == nil || bytes.Compare(n.low.key(), key) < 0) &&
-		(n.high == nil || bytes.Compare(key, n.high.key()) <= 0)
 }

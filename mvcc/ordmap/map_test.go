@@ -132,15 +132,13 @@ func (h *history) lookAt(t testing.TB, s *Snapshot, space int, want model) {
 	it := s.Iter(space, nil, nil)
 	ok := it.SeekGE(nil)
 	for _, p := range want {
-		require.True(t, ok, "O6: %q is missing", p.key)
-		require.Equal(t, p, pair{string(it.Key()), string(it.Value())}, "O6")
+		is(t, ok, it, p)
 		ok = it.Next()
 	}
 	require.False(t, ok, "O6: it goes on behind the last key")
 	ok = it.SeekLT(bytes.Repeat([]byte{0xff}, 99))
 	for _, p := range slices.Backward(want) {
-		require.True(t, ok, "O6: %q is missing", p.key)
-		require.Equal(t, p, pair{string(it.Key()), string(it.Value())}, "O6")
+		is(t, ok, it, p)
 		ok = it.Prev()
 	}
 	require.False(t, ok, "O6: it goes on before the first key")
@@ -148,13 +146,26 @@ func (h *history) lookAt(t testing.TB, s *Snapshot, space int, want model) {
 		k := h.randomKey()
 		i, found := want.find(k)
 		v, ok := s.Get(space, []byte(k))
-		require.Equal(t, found, ok, "O2: key %q", k)
-		if found {
-			require.Equal(t, want[i].value, string(v), "O2: key %q", k)
+		if found != ok {
+			t.Fatalf("O2: key %q: found is %v", k, ok)
+		}
+		if found && want[i].value != string(v) {
+			t.Fatalf("O2: key %q has value %q, not %q", k, v, want[i].value)
 		}
 	}
 	for range 5 {
 		h.walk(t, s, space, want)
+	}
+}
+
+// is checks where an iterator stands.
+func is(t testing.TB, ok bool, it *Iterator, p pair) {
+	t.Helper()
+	if !ok {
+		t.Fatalf("O6: key %q is missing", p.key)
+	}
+	if string(it.Key()) != p.key || string(it.Value()) != p.value {
+		t.Fatalf("O6: it stands on %q, %q and not on %q, %q", it.Key(), it.Value(), p.key, p.value)
 	}
 }
 
@@ -199,12 +210,14 @@ func (h *history) walk(t testing.TB, s *Snapshot, space int, want model) {
 			}
 			ok, did = it.Prev(), "Prev"
 		}
-		require.Equal(t, at >= 0 && at < len(want), ok, "O6: bounds %q %q, %s", lo, hi, did)
+		if there := at >= 0 && at < len(want); ok != there {
+			t.Fatalf("O6: bounds %q %q, %s: moved is %v", lo, hi, did, ok)
+		}
 		if !ok {
 			at = -1
 			continue
 		}
-		require.Equal(t, want[at], pair{string(it.Key()), string(it.Value())}, "O6: bounds %q %q, %s", lo, hi, did)
+		is(t, true, it, want[at])
 	}
 	require.NoError(t, it.Err())
 	require.NoError(t, it.Close())
@@ -215,13 +228,13 @@ func TestSnapshotsSeeWhatTheyShould(t *testing.T) {
 		for _, keys := range []int{3, 100, 3000} {
 			t.Run(fmt.Sprintf("keys=%s/n=%d", shape.name, keys), func(t *testing.T) {
 				h := newHistory(2, shape.key, keys, uint64(keys))
-				for i := range 400 {
+				for i := range 100 + 600/keys {
 					h.batch(1 + h.rng.IntN(keys/4+8))
 					h.snapshot()
 					for len(h.snaps) > 1+i%20 {
 						h.look(t, h.rng.IntN(len(h.snaps)))
 					}
-					if i%40 == 0 {
+					if i%20 == 0 {
 						h.m.check(t)
 					}
 				}

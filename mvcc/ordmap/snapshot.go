@@ -41,7 +41,7 @@ const sweepOnClose = 8
 
 // Get returns the value of a key, and whether there is one.
 func (s *Snapshot) Get(space int, key []byte) (value []byte, ok bool) {
-	b := s.m.spaces[space].find(key, false).block
+	b := s.m.spaces[space].find(key, false).leaf
 	i, found := b.search(key)
 	if !found {
 		return nil, false

@@ -37,7 +37,7 @@ func (w *Writer) Put(space int, key, value []byte) {
 func (w *Writer) Delete(space int, key []byte) {
 	t := &w.m.spaces[space]
 	w.open(t, key)
-	if i, found := t.block.search(key); found && !t.block.slots[i].rec.deleted() {
+	if i, found := t.leaf.search(key); found && !t.leaf.slots[i].rec.deleted() {
 		w.write(t, newDeletion(w.seq, key))
 	}
 }
@@ -60,16 +60,16 @@ func (w *Writer) DeleteRange(space int, lo, hi []byte) {
 	t := &w.m.spaces[space]
 	for {
 		w.open(t, lo)
-		i, _ := t.block.search(lo)
-		for i < len(t.block.slots) {
-			r := t.block.slots[i].rec
+		i, _ := t.leaf.search(lo)
+		for i < len(t.leaf.slots) {
+			r := t.leaf.slots[i].rec
 			if hi != nil && bytes.Compare(r.key(), hi) >= 0 {
 				return
 			}
 			if !r.deleted() {
 				w.write(t, newDeletion(w.seq, r.key()))
 			}
-			for i++; i < len(t.block.slots) && t.block.same(i-1, i); i++ {
+			for i++; i < len(t.leaf.slots) && t.leaf.same(i-1, i); i++ {
 			}
 		}
 		if t.leaf.high == nil {
@@ -93,14 +93,14 @@ func (w *Writer) sweep(most int) {
 		if !ok {
 			break
 		}
-		s.leaf.queued = false
 		var low []byte
-		if s.leaf.low != nil {
-			low = s.leaf.low.key()
+		if s.low != nil {
+			low = s.low.key()
 		}
 		w.open(s.tree, low)
-		if t := s.tree; t.leaf == s.leaf && t.block.stale { // nobody has done it yet
-			t.own()
+		// What was split or joined since is in the queue by itself.
+		if t := s.tree; t.leaf.low == s.low && t.leaf.queued {
+			t.own().queued = false
 		}
 		w.publish(s.tree)
 	}
@@ -116,12 +116,12 @@ type queue struct {
 
 type staleLeaf struct {
 	tree  *tree
-	leaf  *node
+	low   *record // the leaf's
 	since uint64
 }
 
-func (q *queue) push(t *tree, n *node) {
-	q.leaves = append(q.leaves, staleLeaf{t, n, q.now})
+func (q *queue) push(t *tree, low *record) {
+	q.leaves = append(q.leaves, staleLeaf{t, low, q.now})
 	q.pushed++
 }
 
