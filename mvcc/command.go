@@ -285,6 +285,7 @@ type RefreshRequest struct {
 	Spans    []Span
 	StartTS  TS // whose own locks are not in the way
 	From, To TS
+	Past     []TS // as in ReadOptions, about To
 }
 
 // ScanLocksRequest lists the locks of transactions that began at or before MaxTS. The
@@ -306,8 +307,9 @@ type ScanLocksResponse struct {
 // versions looked at. The region's safepoint rises to SafePoint first. No lock may be
 // left that is at or below it: a [*LockedError] names those that are, and in other
 // regions they must be gone too, since they may have their primary here; so the locks of
-// all regions are resolved before the first one is collected. The answer is a
-// [*GCResponse].
+// all regions are resolved before the first one is collected. With a negative Limit the
+// safepoint rises, and that is all: collection does that first in every region, so that no lock
+// comes up any more below it. The answer is a [*GCResponse].
 type GCRequest struct {
 	Start, End []byte
 	SafePoint  TS

@@ -229,8 +229,8 @@ func (s *state) quiet(ctx context.Context, w *run) error {
 // collect answers a GCRequest. It needs no latch: nobody else writes at or below the
 // safepoint, where no lock is left.
 func (s *state) collect(ctx context.Context, q *GCRequest) (*GCResponse, error) {
-	if err := s.setSafePoint(ctx, q.SafePoint); err != nil {
-		return nil, err
+	if err := s.setSafePoint(ctx, q.SafePoint); err != nil || q.Limit < 0 {
+		return new(GCResponse), err
 	}
 	w := s.take()
 	defer s.give(w)
