@@ -144,6 +144,11 @@ type CommitRequest struct {
 
 // RollbackRequest undoes the first phase, and sees to it that it cannot come later.
 // It fails with an [*AlreadyCommittedError]. The answer is nil.
+//
+// Where prewrites decide (AsyncCommit, OnePC), it is for transactions that are known not to
+// be committed. That a prewrite was refused does not say so, if the reason may pass: a
+// copy of it may come later. Whoever gives up asks with a CheckSecondaryLocksRequest
+// of all keys first, as others do, which prevents what is missing (V10).
 type RollbackRequest struct {
 	Keys    [][]byte
 	StartTS TS

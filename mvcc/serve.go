@@ -54,7 +54,7 @@ func (r *Region) dispatch(ctx context.Context, ref RegionRef, q Request) (any, e
 		return s.query(ctx, q, &q.ReadOptions)
 	case *RefreshRequest:
 		r.count(&c.Others)
-		return s.query(ctx, q, &ReadOptions{ReadTS: q.To, StartTS: q.StartTS})
+		return s.query(ctx, q, q.options())
 	case *ScanLocksRequest:
 		r.count(&c.Others)
 		return s.scanLocks(ctx, q)
