@@ -59,7 +59,7 @@ type committer struct {
 	fellBack bool       // some lock is not one of an async commit
 	prewrote bool       // some part is there
 	refused  bool       // some part is not, and never will be
-	doubt    bool       // some prewrite had no answer, perhaps that of a region that did it
+	doubt    bool       // some prewrite had no answer
 }
 
 // Commit makes all writes visible at once, at CommitTS, or none of them. Whatever it
@@ -208,15 +208,19 @@ func (c *committer) prewrite(ctx context.Context, lo, hi int) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// A region that has refused has done nothing. But an earlier copy of the request, of
-	// which nobody knows, may come after that, unless it is refused for good.
-	conflict, ok := errors.AsType[*ConflictError](err)
-	if !p.doubt || errors.Is(err, ErrRolledBack) || ok && conflict.OtherCommitTS != 0 {
-		c.refused = true
-	} else {
-		c.doubt = true
-	}
+	c.doubt = c.doubt || p.doubt
+	c.refused = c.refused || !p.sent || forGood(err)
 	return err
+}
+
+// forGood reports whether a prewrite that was refused will be refused again. A region
+// that has refused has done nothing; but if the reason passes, a copy of the request
+// that is still on its way may yet be done.
+func forGood(err error) bool {
+	if conflict, ok := errors.AsType[*ConflictError](err); ok {
+		return conflict.OtherCommitTS != 0
+	}
+	return errors.Is(err, ErrRolledBack) || errors.Is(err, ErrTooOld) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrKey)
 }
 
 func (c *committer) prewriteParts(ctx context.Context, lo, hi int, p *patience) error {
@@ -328,11 +332,12 @@ func (c *committer) blocked(ctx context.Context, e *LockedError, p *patience) er
 	return p.wait(ctx)
 }
 
-// failed ends a commit of which a prewrite failed. Where prewrites decide, and one of
-// them had no answer, the keys are asked.
+// failed ends a commit of which a prewrite failed. Where prewrites decide, and none was
+// refused for good, the keys are asked, as others would ask them: whatever is missing is
+// prevented by that.
 func (c *committer) failed(ctx context.Context, err error) error {
 	decisive := c.onePC || c.async && !c.fellBack
-	if !decisive || c.refused || !c.doubt {
+	if !decisive || c.refused {
 		c.undo(ctx)
 		return err
 	}
@@ -341,12 +346,12 @@ func (c *committer) failed(ctx context.Context, err error) error {
 		commitTS, all, async, serr := c.db.resolver.checkSecondaries(ctx, c.t.startTS, c.locked(), &p)
 		switch {
 		case serr != nil:
-		case all && async && c.async:
-			c.commitAsync(ctx, commitTS)
-			return nil
-		case all || commitTS == 0:
+		case commitTS == 0 || all && !async:
 			c.undo(ctx)
 			return err
+		case c.async: // they are all there, or somebody has found so
+			c.commitAsync(ctx, commitTS)
+			return nil
 		default:
 			c.decided(commitTS)
 			c.db.count.onePhase.Add(1)
