@@ -37,8 +37,6 @@ func (w *wide) add(o wide) {
 	w.hi += o.hi + int64(carry)
 }
 
-func widen(x int64) wide { return wide{x >> 63, uint64(x)} }
-
 // float is the number, rounded.
 func (w wide) float() float64 {
 	if w.hi < 0 {

@@ -73,10 +73,8 @@ func (b *batch) decode(i int, v *vector) (bad int32, reason string) {
 		return b.decodeKeys(i, v)
 	}
 	if !b.checked {
-		for _, r := range b.sel {
-			if reason := b.table.checkValue(b.rows.Values[r]); reason != "" {
-				return r, reason
-			}
+		if bad, reason := b.check(); reason != "" {
+			return bad, reason
 		}
 		b.checked = true
 	}
@@ -90,6 +88,28 @@ func (b *batch) decode(i int, v *vector) (bad int32, reason string) {
 		return b.decodeBools(s, v)
 	}
 	return b.decodeStrings(s, v)
+}
+
+// check looks at the values as a whole. It is where most of them are first touched, so
+// the loop is short, for the processor to wait for many of them at once.
+func (b *batch) check() (bad int32, reason string) {
+	t := b.table
+	for _, r := range b.sel {
+		v := b.rows.Values[r]
+		if len(v) >= t.fixed && v[0] == rowVersion {
+			end := 0
+			if t.last > 0 {
+				end = int(binary.LittleEndian.Uint32(v[t.last:]))
+			}
+			if len(v)-t.fixed == end {
+				continue
+			}
+		}
+		if reason := t.checkValue(v); reason != "" {
+			return r, reason
+		}
+	}
+	return 0, ""
 }
 
 // The loops below read the NULL bit and the slot, which checkValue has found to be

@@ -123,19 +123,23 @@ func (t *likeText) find(b []byte) (rest []byte, ok bool) {
 	}
 }
 
-// ends reports whether it matches at the end of b.
+// ends reports whether it matches at the end of b: from the last character back.
 func (t *likeText) ends(b []byte) bool {
 	if t.wild == nil {
 		return bytes.HasSuffix(b, t.text)
 	}
-	for {
-		if n, ok := t.at(b); ok && n == len(b) {
-			return true
-		}
-		if len(b) == 0 {
+	for i := len(t.text) - 1; i >= 0; i-- {
+		switch n := len(b); {
+		case n == 0:
 			return false
+		case t.wild[i]:
+			_, size := utf8.DecodeLastRune(b)
+			b = b[:n-size]
+		case b[n-1] != t.text[i]:
+			return false
+		default:
+			b = b[:n-1]
 		}
-		_, size := utf8.DecodeRune(b)
-		b = b[size:]
 	}
+	return true
 }

@@ -24,6 +24,7 @@ func numbered(t testing.TB, n int) (*Table, Rows) {
 }
 
 func TestMemoryLimit(t *testing.T) {
+	rule(t, "C9 memory has a limit")
 	table, rows := numbered(t, 20000)
 	small := &Options{MemoryLimit: 1 << 20}
 	for _, text := range []string{
@@ -73,6 +74,7 @@ func (c *counted) Next(ctx context.Context, most int) (Rows, error) {
 
 // TestSlowClientHoldsOnePage: rows are read as the client takes them.
 func TestSlowClientHoldsOnePage(t *testing.T) {
+	rule(t, "C9 a slow client holds a page")
 	table, rows := numbered(t, 20000)
 	src := &counted{Source: NewSource(rows)}
 	taken := 0
@@ -86,6 +88,7 @@ func TestSlowClientHoldsOnePage(t *testing.T) {
 }
 
 func TestLimitEndsTheScan(t *testing.T) {
+	rule(t, "C3 a limit ends the scan")
 	table, rows := numbered(t, 20000)
 	for text, most := range map[string]int{
 		"SELECT n FROM t LIMIT 5":               32,
@@ -101,6 +104,13 @@ func TestLimitEndsTheScan(t *testing.T) {
 		require.Equal(t, most, src.rows, text)
 		require.Zero(t, other.calls, text)
 	}
+}
+
+// TestLimitWaitsForAllGroups: more than a batch of them, so that somebody could stop early.
+func TestLimitWaitsForAllGroups(t *testing.T) {
+	rule(t, "C3 a limit of groups counts groups that are whole")
+	table, rows := numbered(t, 20000)
+	require.Equal(t, "0, 2858", answer(plan(t, table, "SELECT m, count(*) FROM t GROUP BY m LIMIT 1"), rows, 3000))
 }
 
 func TestClientMayGo(t *testing.T) {
@@ -207,6 +217,7 @@ func TestPlanMayBeUsedAtOnce(t *testing.T) {
 
 // TestResultsShareNothingWithTheSource, which uses its memory again.
 func TestResultsShareNothingWithTheSource(t *testing.T) {
+	rule(t, "C10 what leaves a region is its own")
 	table, rows := numbered(t, 40)
 	for _, text := range []string{"SELECT s FROM t", "SELECT s FROM t ORDER BY s LIMIT 30", "SELECT s FROM t GROUP BY s", "SELECT max(s), min(s) FROM t GROUP BY m"} {
 		p := plan(t, table, text)

@@ -25,6 +25,7 @@ func plan(t testing.TB, table *Table, text string) *Plan {
 
 // What is read, and how it is printed.
 func TestParse(t *testing.T) {
+	rule(t, "C8 a text is a query, or an error with its position")
 	for text, want := range map[string]string{
 		"select * from t":         "SELECT * FROM t",
 		"SELECT a b FROM t;":      "SELECT a AS b FROM t",
@@ -49,6 +50,7 @@ func TestParse(t *testing.T) {
 
 // Text outside of the subset: where, and what is supported.
 func TestTextOutsideOfTheSubset(t *testing.T) {
+	rule(t, "C8 a text is a query, or an error with its position")
 	deep := strings.Repeat("(", 200) + "1" + strings.Repeat(")", 200)
 	for text, want := range map[string]string{
 		"":                                                    "position 1: the end of the text is unexpected, wanted is SELECT; supported is",
@@ -94,6 +96,7 @@ func TestTextOutsideOfTheSubset(t *testing.T) {
 
 // Queries that are well-formed and make no sense.
 func TestQueriesThatDoNotFitTheTable(t *testing.T) {
+	rule(t, "C8 a text is a query, or an error with its position")
 	table := fruit(t)
 	for text, want := range map[string]string{
 		"SELECT a FROM t":                                      "the query is over table t, the table is fruit",

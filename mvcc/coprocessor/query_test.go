@@ -67,52 +67,116 @@ func answer(p *Plan, rows Rows, size int) string {
 
 // Each query in one region and in many.
 func TestQueries(t *testing.T) {
-	for text, want := range map[string]string{
-		"SELECT id FROM fruit":                                                                   "1; 2; 3; 4; 5; 6",
-		"SELECT * FROM fruit WHERE id = 4":                                                       "4, 'cherry', 0.125, 90, NULL",
-		"SELECT id FROM fruit WHERE ripe":                                                        "1; 3; 5",
-		"SELECT id FROM fruit WHERE NOT ripe":                                                    "2; 6",
-		"SELECT id FROM fruit WHERE ripe IS NULL":                                                "4",
-		"SELECT id FROM fruit WHERE count = NULL":                                                "",
-		"SELECT id FROM fruit WHERE NULL":                                                        "",
-		"SELECT id FROM fruit WHERE count IN (4, NULL)":                                          "2",
-		"SELECT id FROM fruit WHERE count NOT IN (4, 10)":                                        "4; 5; 6",
-		"SELECT id FROM fruit WHERE count NOT IN (4, NULL)":                                      "",
-		"SELECT id FROM fruit WHERE name LIKE '%an%' OR count > 50":                              "2; 4; 5",
-		"SELECT id FROM fruit WHERE weight = 1 / 2":                                              "",
-		"SELECT id FROM fruit WHERE weight = 1 / 2.0":                                            "2; 5",
-		"SELECT id FROM fruit WHERE count BETWEEN 4 AND 10":                                      "1; 2; 5",
-		"SELECT id FROM fruit WHERE ripe AND name > 'b' LIMIT 1":                                 "5",
-		"SELECT id FROM fruit WHERE id > 1 LIMIT 2":                                              "2; 3",
-		"SELECT id FROM fruit LIMIT 0":                                                           "",
-		"SELECT 7 / -2, 7 % -2, -7 % 2, -(count), NULL + 1 FROM fruit WHERE id = 6":              "-3, 1, -1, 1, NULL",
-		"SELECT count(*), count(count), sum(count), avg(count), min(name), max(ripe) FROM fruit": "6, 5, 109, 21.8, 'apple', TRUE",
-		"SELECT count(*), sum(count), min(count), avg(weight) FROM fruit WHERE id > 100":         "0, NULL, NULL, NULL",
-		"SELECT name, sum(count) FROM fruit GROUP BY name":                                       "'apple', 10; 'banana', 10; 'cherry', 90; 'date', -1",
-		"SELECT ripe, count(*) FROM fruit GROUP BY ripe":                                         "NULL, 1; FALSE, 2; TRUE, 3",
-		"SELECT sum(weight) * 2 + 1, count % 5 FROM fruit GROUP BY count % 5":                    "1.5, NULL; 1.25, -1; 1.75, 0; 2.0, 1; 2.0, 4",
-		"SELECT name FROM fruit GROUP BY name, weight HAVING count(*) > 1":                       "'apple'; 'banana'",
-		"SELECT name FROM fruit GROUP BY name ORDER BY max(count) DESC LIMIT 2":                  "'cherry'; 'apple'",
-		"SELECT name AS x, count(*) AS n FROM fruit GROUP BY name ORDER BY n, x DESC":            "'date', 1; 'cherry', 1; 'banana', 2; 'apple', 2",
-		"SELECT count(*) FROM fruit HAVING count(*) > 6":                                         "",
-		"SELECT 1 FROM fruit WHERE FALSE GROUP BY id":                                            "",
-		"SELECT id FROM fruit ORDER BY count":                                                    "3; 6; 2; 5; 1; 4",
-		"SELECT id FROM fruit ORDER BY count DESC":                                               "4; 1; 5; 2; 6; 3",
-		"SELECT id FROM fruit ORDER BY weight LIMIT 1":                                           "4",
-		"SELECT id FROM fruit ORDER BY weight DESC, name DESC LIMIT 3":                           "2; 5; 1",
-		"SELECT id FROM fruit ORDER BY ripe DESC, id DESC LIMIT 4":                               "5; 3; 1; 6",
-		"SELECT id FROM fruit WHERE count <> 0 AND 90 / count > 1 OR id = 3":                     "1; 2; 3; 5",
+	for name, queries := range map[string]map[string]string{
+		"C2 aggregates": {
+			"SELECT count(*), count(count), sum(count), avg(count), min(name), max(ripe) FROM fruit": "6, 5, 109, 21.8, 'apple', TRUE",
+			"SELECT count(*), sum(count), min(count), avg(weight) FROM fruit WHERE id > 100":         "0, NULL, NULL, NULL",
+			"SELECT name, min(count), max(count) FROM fruit WHERE id <> 1 GROUP BY name":             "'apple', NULL, NULL; 'banana', 4, 6; 'cherry', 90, 90; 'date', -1, -1",
+			"SELECT min(id), max(weight), max(name) FROM fruit WHERE id = 4":                         "4, 0.125, 'cherry'",
+			"SELECT name, sum(count), avg(weight) FROM fruit GROUP BY name":                          "'apple', 10, 0.25; 'banana', 10, 0.5; 'cherry', 90, 0.125; 'date', -1, 0.125",
+			"SELECT sum(weight) * 2 + 1, count % 5 FROM fruit GROUP BY count % 5":                    "1.5, NULL; 1.25, -1; 1.75, 0; 2.0, 1; 2.0, 4",
+		},
+		"C3 limit": {
+			"SELECT id FROM fruit":                                                  "1; 2; 3; 4; 5; 6",
+			"SELECT id FROM fruit LIMIT 0":                                          "",
+			"SELECT id FROM fruit WHERE id > 1 LIMIT 2":                             "2; 3",
+			"SELECT id FROM fruit WHERE ripe AND name > 'b' LIMIT 1":                "5",
+			"SELECT name, count(*) FROM fruit GROUP BY name LIMIT 1":                "'apple', 2",
+			"SELECT name FROM fruit GROUP BY name HAVING count(*) = 1 LIMIT 1":      "'cherry'",
+			"SELECT name FROM fruit GROUP BY name, weight HAVING count(*) > 1":      "'apple'; 'banana'",
+			"SELECT count(*) FROM fruit HAVING count(*) > 6":                        "",
+			"SELECT count(*) FROM fruit WHERE id > 100 HAVING count(*) = 0":         "0",
+			"SELECT 1 FROM fruit WHERE FALSE GROUP BY id":                           "",
+			"SELECT name FROM fruit GROUP BY name ORDER BY max(count) DESC LIMIT 2": "'cherry'; 'apple'",
+		},
+		"C4 order": {
+			"SELECT id FROM fruit ORDER BY weight LIMIT 1":                                "4",
+			"SELECT id FROM fruit ORDER BY weight DESC, name DESC LIMIT 3":                "2; 5; 1",
+			"SELECT id FROM fruit ORDER BY ripe DESC, id DESC LIMIT 4":                    "5; 3; 1; 6",
+			"SELECT name AS x, count(*) AS n FROM fruit GROUP BY name ORDER BY n, x DESC": "'date', 1; 'cherry', 1; 'banana', 2; 'apple', 2",
+			"SELECT name FROM fruit GROUP BY name ORDER BY count(*) LIMIT 3":              "'cherry'; 'date'; 'apple'",
+		},
+		"C5 NULL": {
+			"SELECT * FROM fruit WHERE id = 4":                                                             "4, 'cherry', 0.125, 90, NULL",
+			"SELECT id FROM fruit WHERE ripe":                                                              "1; 3; 5",
+			"SELECT id FROM fruit WHERE NOT ripe":                                                          "2; 6",
+			"SELECT id FROM fruit WHERE ripe IS NULL":                                                      "4",
+			"SELECT id FROM fruit WHERE count = NULL":                                                      "",
+			"SELECT id FROM fruit WHERE NULL":                                                              "",
+			"SELECT id FROM fruit WHERE count IN (4, NULL)":                                                "2",
+			"SELECT id FROM fruit WHERE count NOT IN (4, 10)":                                              "4; 5; 6",
+			"SELECT id FROM fruit WHERE count NOT IN (4, NULL)":                                            "",
+			"SELECT count(*), count(count) FROM fruit":                                                     "6, 5",
+			"SELECT ripe, count(*) FROM fruit GROUP BY ripe":                                               "NULL, 1; FALSE, 2; TRUE, 3",
+			"SELECT count, ripe FROM fruit GROUP BY count, ripe":                                           "NULL, TRUE; -1, FALSE; 4, FALSE; 6, TRUE; 10, TRUE; 90, NULL",
+			"SELECT id FROM fruit ORDER BY count":                                                          "3; 6; 2; 5; 1; 4",
+			"SELECT id FROM fruit ORDER BY count DESC":                                                     "4; 1; 5; 2; 6; 3",
+			"SELECT count + 1, count - 1, count * 2, count / 2, -count, count < 1 FROM fruit WHERE id = 3": "NULL, NULL, NULL, NULL, NULL, NULL",
+		},
+		"C6 arithmetic": {
+			"SELECT 7 / -2, 7 % -2, -7 % 2, -(count), NULL + 1 FROM fruit WHERE id = 6":                                      "-3, 1, -1, 1, NULL",
+			"SELECT id FROM fruit WHERE weight = 1 / 2":                                                                      "",
+			"SELECT id FROM fruit WHERE weight = 1 / 2.0":                                                                    "2; 5",
+			"SELECT id FROM fruit WHERE count BETWEEN 4 AND 10":                                                              "1; 2; 5",
+			"SELECT id FROM fruit WHERE id <> 2 AND 5 / (id - 2) > 0 OR id = 2":                                              "2; 3; 4; 5; 6",
+			"SELECT id FROM fruit WHERE id <> 2 AND 5 / (id - 2) > 0":                                                        "3; 4; 5; 6",
+			"SELECT id = 2 OR 5 / (id - 2) > 0 FROM fruit":                                                                   "FALSE; TRUE; TRUE; TRUE; TRUE; TRUE",
+			"SELECT id * -4611686018427387904 FROM fruit WHERE id = 2":                                                       "-9223372036854775808",
+			"SELECT count / 0, -count * 9223372036854775807, count + 9223372036854775807, count % 0 FROM fruit WHERE id = 3": "NULL, NULL, NULL, NULL",
+			"SELECT id FROM fruit WHERE name LIKE '%an%' OR count > 50":                                                      "2; 4; 5",
+		},
 	} {
-		p := plan(t, fruit(t), text)
-		for size := 1; size <= 6; size++ {
-			require.Equal(t, want, answer(p, fruitRows(t), size), "%s, in regions of %d rows", text, size)
+		t.Run(name[:2], func(t *testing.T) {
+			rule(t, name)
+			for text, want := range queries {
+				p := plan(t, fruit(t), text)
+				for size := 1; size <= 6; size++ {
+					require.Equal(t, want, answer(p, fruitRows(t), size), "%s, in regions of %d rows", text, size)
+				}
+			}
+		})
+	}
+}
+
+// rule names the rule of doc.go that a test proves, when it fails.
+func rule(t testing.TB, name string) {
+	t.Cleanup(func() {
+		if id, what, _ := strings.Cut(name, " "); t.Failed() {
+			t.Logf("RULE %s: %s", id, what)
 		}
+	})
+}
+
+// TestThreeValuedLogic goes through the tables in expr.go, as values and as conditions.
+func TestThreeValuedLogic(t *testing.T) {
+	rule(t, "C5 AND, OR and NOT of NULL")
+	table := mustTable(t, Schema{Name: "t", Columns: []Column{{Name: "a", Type: Bool}, {Name: "b", Type: Bool}}})
+	all := []Value{BoolValue(true), BoolValue(false), {}}
+	var values [][]Value
+	for _, a := range all {
+		for _, b := range all {
+			values = append(values, []Value{a, b})
+		}
+	}
+	rows := encode(t, table, values...)
+	for text, want := range map[string]string{
+		"a AND b":   "TRUE; FALSE; NULL; FALSE; FALSE; FALSE; NULL; FALSE; NULL",
+		"a OR b":    "TRUE; TRUE; TRUE; TRUE; FALSE; NULL; TRUE; NULL; NULL",
+		"NOT a":     "FALSE; FALSE; FALSE; TRUE; TRUE; TRUE; NULL; NULL; NULL",
+		"a IS NULL": "FALSE; FALSE; FALSE; FALSE; FALSE; FALSE; TRUE; TRUE; TRUE",
+		"a = b":     "TRUE; FALSE; NULL; FALSE; TRUE; NULL; NULL; NULL; NULL",
+		"a < b":     "FALSE; FALSE; NULL; TRUE; FALSE; NULL; NULL; NULL; NULL",
+	} {
+		require.Equal(t, want, answer(plan(t, table, "SELECT "+text+" FROM t"), rows, 9), text)
+		count := IntValue(int64(strings.Count(want, "TRUE"))).String()
+		require.Equal(t, count, answer(plan(t, table, "SELECT count(*) FROM t WHERE "+text), rows, 9), text)
 	}
 }
 
 // TestTiesAreInTheOrderOfKeys: with many equals, the first by key win, wherever the
 // regions are cut and whichever answers first.
 func TestTiesAreInTheOrderOfKeys(t *testing.T) {
+	rule(t, "C4 ties are in the order of keys")
 	table := mustTable(t, Schema{Name: "t", Columns: []Column{{Name: "a", Type: Int}, {Name: "n", Type: Int}}})
 	var values [][]Value
 	for i := range 3000 {
@@ -132,8 +196,21 @@ func TestTiesAreInTheOrderOfKeys(t *testing.T) {
 	require.Equal(t, [][]Value{{IntValue(1)}, {IntValue(3)}, {IntValue(5)}}, got)
 }
 
+// TestGroupsOfSeveralKeys are told apart wherever one key ends and the next begins.
+func TestGroupsOfSeveralKeys(t *testing.T) {
+	rule(t, "C1 different keys are different groups")
+	table := mustTable(t, Schema{Name: "t", Columns: []Column{{Name: "a", Type: String}, {Name: "b", Type: String}}})
+	str := StringValue
+	rows := encode(t, table, []Value{str("a\x01b"), str("c")}, []Value{str("a"), str("b\x01c")}, []Value{{}, str("")}, []Value{str(""), {}}, []Value{str("a"), str("b\x01c")})
+	p := plan(t, table, "SELECT count(*) FROM t GROUP BY a, b")
+	for size := 1; size <= 5; size++ {
+		require.Equal(t, "1; 1; 2; 1", answer(p, rows, size))
+	}
+}
+
 // TestSumFitsWhateverTheOrder: it is the whole that must fit, not what a region has.
 func TestSumFitsWhateverTheOrder(t *testing.T) {
+	rule(t, "C2 a sum has 128 bits")
 	table := mustTable(t, Schema{Name: "t", Columns: []Column{{Name: "a", Type: Int}}})
 	ints := func(of ...int64) Rows {
 		var values [][]Value
@@ -165,6 +242,7 @@ func (p *Plan) sample(t testing.TB, rows Rows) string {
 
 // What has no result, wherever in the query it is, with the row and the position.
 func TestArithmeticThatHasNoResult(t *testing.T) {
+	rule(t, "C6 what has no result is an error")
 	for text, want := range map[string]string{
 		"SELECT 1 / (id - 2) FROM fruit":                                     "1 / (id - 2) at position 10: division by zero: 1 / 0",
 		"SELECT 1 % (id - 2) FROM fruit":                                     "division by zero: 1 % 0",
@@ -186,8 +264,6 @@ func TestArithmeticThatHasNoResult(t *testing.T) {
 		require.ErrorIs(t, err, ErrArithmetic, text)
 		require.ErrorContains(t, err, want, text)
 	}
-	require.Equal(t, "-9223372036854775808", answer(plan(t, fruit(t), "SELECT id * -4611686018427387904 FROM fruit WHERE id = 2"), fruitRows(t), 9))
-	require.Equal(t, "NULL, NULL, NULL", answer(plan(t, fruit(t), "SELECT count / 0, -count * 9223372036854775807, count + 9223372036854775807 FROM fruit WHERE id = 3"), fruitRows(t), 9), "NULL has nothing to fail with")
 }
 
 func gather2(p *Plan, rows Rows) (out [][]Value, err error) {
@@ -202,6 +278,7 @@ func gather2(p *Plan, rows Rows) (out [][]Value, err error) {
 
 // A malformed row is an error of the query that reads the column, and of no other.
 func TestMalformedRowFailsTheQuery(t *testing.T) {
+	rule(t, "C7 a malformed row is an error where it is read")
 	rows := fruitRows(t)
 	rows.Values[3][0] = 9
 	_, err := gather2(plan(t, fruit(t), "SELECT sum(count) FROM fruit"), rows)

@@ -51,7 +51,7 @@ func (r random) value(t Type) Value {
 	case Float:
 		return FloatValue(pick(r, 0, 0.5, -0.5, 2, float64(r.IntN(4000)-2000)/4))
 	case String:
-		return StringValue(pick(r, "", "a", "b", "ab", "aab", "ba", "ü", "aü%", "a_b", "exactly8", "exactly8a", "it's", fmt.Sprint("key", r.IntN(40))))
+		return StringValue(pick(r, "", "a", "b", "ab", "aab", "ba", "ü", "aü%", "a_b", "exactly8", "exactly8a", "a\x01", "a\x01b", "it's", fmt.Sprint("key", r.IntN(40))))
 	}
 	return BoolValue(r.IntN(2) == 0)
 }
@@ -268,6 +268,9 @@ func (r random) regions(p *Plan, rows Rows) (parts []*Partial, err error) {
 			if !part.More {
 				break
 			}
+			if last := region.Keys[part.Scanned-1]; bytes.Compare(part.Resume, last) <= 0 {
+				return nil, fmt.Errorf("a page ends at %q and goes on at %q", last, part.Resume)
+			}
 			i, _ := slices.BinarySearchFunc(region.Keys, part.Resume, bytes.Compare)
 			region = Rows{region.Keys[i:], region.Values[i:]}
 		}
@@ -301,6 +304,7 @@ func each(parts []*Partial) func(func(*Partial, error) bool) {
 // TestRegionsAddUpToTheWhole: a query pushed to any regions, in pages, merged in any
 // order, is what one row after the other comes to.
 func TestRegionsAddUpToTheWhole(t *testing.T) {
+	rule(t, "C1 the parts add up to the whole")
 	outcomes := map[string]int{}
 	for i := range uint64(*many) {
 		if *seed != 0 {
@@ -351,6 +355,7 @@ func TestRegionsAddUpToTheWhole(t *testing.T) {
 
 // TestTextIsTheQuery: what is printed is parsed as the same query.
 func TestTextIsTheQuery(t *testing.T) {
+	rule(t, "C8 a query prints as itself")
 	for i := range uint64(*many) {
 		r := random{rand.New(rand.NewPCG(i, 11))}
 		q := r.query(r.table())

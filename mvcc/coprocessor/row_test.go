@@ -142,6 +142,7 @@ func TestRowsThatDoNotFit(t *testing.T) {
 }
 
 func TestMalformedRowIsNamed(t *testing.T) {
+	rule(t, "C7 a malformed row is named")
 	table := mustTable(t, Schema{Name: "t", Prefix: []byte("t/"), Columns: []Column{
 		{Name: "i", Type: Int}, {Name: "f", Type: Float}, {Name: "b", Type: Bool}, {Name: "s", Type: String}, {Name: "u", Type: String},
 	}})
@@ -151,15 +152,16 @@ func TestMalformedRowIsNamed(t *testing.T) {
 	good, err := table.AppendValue(nil, row)
 	require.NoError(t, err)
 	for want, damage := range map[string]func(k, v []byte) (key, value []byte){
-		"the value is empty":                    func(k, v []byte) ([]byte, []byte) { return k, nil },
-		"version 2; this program reads":         func(k, v []byte) ([]byte, []byte) { v[0] = 2; return k, v },
-		"has 5 bytes, but the columns take":     func(k, v []byte) ([]byte, []byte) { return k, v[:5] },
-		"bytes, but says that they are":         func(k, v []byte) ([]byte, []byte) { return k, v[:len(v)-1] },
-		"column f: +Inf is not":                 func(k, v []byte) ([]byte, []byte) { v[10], v[16], v[17] = 0, 0xf0, 0x7f; return k, v },
-		"column b: 2 is neither true nor":       func(k, v []byte) ([]byte, []byte) { v[18] = 2; return k, v },
-		"column s: the string is not within":    func(k, v []byte) ([]byte, []byte) { v[22] = 1; return k, v },
-		`does not begin with "t/"`:              func(k, v []byte) ([]byte, []byte) { return []byte("u/345678"), v },
-		"the key has 3 bytes; the table's have": func(k, v []byte) ([]byte, []byte) { return k[:3], v },
+		"the value is empty":                      func(k, v []byte) ([]byte, []byte) { return k, nil },
+		"version 2; this program reads":           func(k, v []byte) ([]byte, []byte) { v[0] = 2; return k, v },
+		"has 5 bytes, but the columns take":       func(k, v []byte) ([]byte, []byte) { return k, v[:5] },
+		"has 40 bytes, but says that they are 39": func(k, v []byte) ([]byte, []byte) { return k, append(v, 0) },
+		"bytes, but says that they are":           func(k, v []byte) ([]byte, []byte) { return k, v[:len(v)-1] },
+		"column f: +Inf is not":                   func(k, v []byte) ([]byte, []byte) { v[10], v[16], v[17] = 0, 0xf0, 0x7f; return k, v },
+		"column b: 2 is neither true nor":         func(k, v []byte) ([]byte, []byte) { v[18] = 2; return k, v },
+		"column s: the string is not within":      func(k, v []byte) ([]byte, []byte) { v[22] = 1; return k, v },
+		`does not begin with "t/"`:                func(k, v []byte) ([]byte, []byte) { return []byte("u/345678"), v },
+		"the key has 3 bytes; the table's have":   func(k, v []byte) ([]byte, []byte) { return k[:3], v },
 	} {
 		k, v := damage(bytes.Clone(key), bytes.Clone(good))
 		_, err := table.DecodeRow(nil, k, v)
@@ -168,6 +170,17 @@ func TestMalformedRowIsNamed(t *testing.T) {
 		var named *RowError
 		require.ErrorAs(t, err, &named)
 		require.Equal(t, k, named.Key)
+		// A column at a time, some column notices too.
+		b := newBatch(table)
+		b.load(Rows{Keys: [][]byte{k}, Values: [][]byte{v}})
+		noticed := !bytes.Equal(k, key) // no column is in this key
+		for i := range table.Columns {
+			if _, err := b.column(i); err != nil {
+				require.ErrorIs(t, err, ErrRow)
+				noticed = true
+			}
+		}
+		require.True(t, noticed, want)
 	}
 }
 
