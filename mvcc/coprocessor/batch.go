@@ -189,7 +189,7 @@ func (b *batch) decodeKeys(i int, v *vector) (bad int32, reason string) {
 		}
 		b.keyed = true
 	}
-	if v.typ == Int && off >= 0 && t.byKey {
+	if v.typ == Int && t.keyLen >= 0 {
 		for _, r := range b.sel {
 			v.ints[r] = int64(binary.BigEndian.Uint64(b.rows.Keys[r][off:]) ^ sign)
 		}

@@ -87,19 +87,9 @@ func (t *Table) checkKey(key []byte) (reason string) {
 	if !bytes.HasPrefix(key, t.Prefix) {
 		return fmt.Sprintf("the key does not begin with %q as the table's do", t.Prefix)
 	}
-	want := len(t.Prefix)
-	switch {
-	case len(t.key) == 0:
-		want += 8
-	case !t.byKey:
-		return "" // its columns are looked at one by one
-	default:
-		for _, i := range t.key {
-			want += t.Columns[i].Type.width()
-		}
-	}
-	if len(key) != want {
-		return fmt.Sprintf("the key has %d bytes; the table's have %d", len(key), want)
+	// With strings in it, its columns are looked at one by one.
+	if t.keyLen >= 0 && len(key) != t.keyLen {
+		return fmt.Sprintf("the key has %d bytes; the table's have %d", len(key), t.keyLen)
 	}
 	return ""
 }
