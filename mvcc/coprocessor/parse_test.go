@@ -172,9 +172,9 @@ region        TableScan fruit, columns id, name
 `, p.Explain())
 	require.True(t, p.NeedsValues())
 	p = plan(t, table, "SELECT id FROM fruit WHERE id > 5 LIMIT 3")
-	require.Contains(t, p.Explain(), "region      Limit 3\nregion        Selection id > 5\nregion          TableScan fruit, columns id\n")
+	require.Contains(t, p.Explain(), "region      Limit 3\nregion        Selection id > 5\nregion          TableScan fruit, keys by id > 5, columns id\n")
 	require.False(t, p.NeedsValues(), "the key has it")
-	require.Contains(t, plan(t, table, "SELECT count(*) FROM fruit").Explain(), "TableScan fruit, no columns")
+	require.Contains(t, plan(t, table, "SELECT count(*) FROM fruit").Explain(), "TableScan fruit, columns none")
 }
 
 func FuzzParse(f *testing.F) {

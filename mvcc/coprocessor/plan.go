@@ -232,11 +232,14 @@ func (p *Plan) Explain() string {
 	for _, i := range p.columns {
 		names = append(names, quoteName(p.Table.Columns[i].Name))
 	}
-	scan := "TableScan " + quoteName(p.Table.Name) + ", columns " + strings.Join(names, ", ")
-	if len(names) == 0 {
-		scan = "TableScan " + quoteName(p.Table.Name) + ", no columns"
+	scan := "TableScan " + quoteName(p.Table.Name)
+	if _, _, used := p.keyRange(); len(used) > 0 {
+		scan += ", keys by " + exprsText(used, " AND ")
 	}
-	line(region, scan)
+	if len(names) == 0 {
+		names = []string{"none"}
+	}
+	line(region, scan+", columns "+strings.Join(names, ", "))
 	return b.String()
 }
 
@@ -253,18 +256,19 @@ func (p *Plan) orderLine() string {
 }
 
 func (p *Plan) aggregationLine() string {
-	text := func(es []*Expr) string {
-		var s []string
-		for _, e := range es {
-			s = append(s, e.String())
-		}
-		return strings.Join(s, ", ")
-	}
 	switch {
 	case len(p.Groups) == 0:
-		return text(p.Calls)
+		return exprsText(p.Calls, ", ")
 	case len(p.Calls) == 0:
-		return "BY " + text(p.Groups)
+		return "BY " + exprsText(p.Groups, ", ")
 	}
-	return text(p.Calls) + " BY " + text(p.Groups)
+	return exprsText(p.Calls, ", ") + " BY " + exprsText(p.Groups, ", ")
+}
+
+func exprsText(es []*Expr, between string) string {
+	var s []string
+	for _, e := range es {
+		s = append(s, e.String())
+	}
+	return strings.Join(s, between)
 }

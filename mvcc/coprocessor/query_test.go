@@ -208,6 +208,29 @@ func TestGroupsOfSeveralKeys(t *testing.T) {
 	}
 }
 
+// TestRangeIsNoLargerThanItMustBe: the example in keyrange.go, and some more.
+func TestRangeIsNoLargerThanItMustBe(t *testing.T) {
+	table := mustTable(t, Schema{Name: "t", Prefix: []byte("p"), Key: []string{"a", "b", "c"}, Columns: []Column{
+		{Name: "a", Type: Bool}, {Name: "b", Type: Bool}, {Name: "c", Type: Bool},
+	}})
+	for where, want := range map[string]string{
+		"a = TRUE AND b > FALSE AND c = TRUE":  `"p\x01\x01" "p\x02"`,
+		"c = TRUE AND b = FALSE AND TRUE = a":  `"p\x01\x00\x01" "p\x01\x00\x02"`,
+		"a >= FALSE AND a < TRUE AND b = TRUE": `"p\x00" "p\x01"`,
+		"TRUE > a":                             `"p" "p\x01"`,
+		"TRUE <= a":                            `"p\x01" "q"`,
+		"a <= TRUE":                            `"p" "p\x02"`,
+		"b = TRUE OR a = TRUE":                 `"p" "q"`,
+		"a <> TRUE":                            `"p" "q"`,
+		"a = NULL":                             `"p" "q"`,
+		"a = b":                                `"p" "q"`,
+		"a = FALSE AND a = TRUE AND b = TRUE":  `"p\x01" "p\x01"`,
+	} {
+		start, end := plan(t, table, "SELECT a FROM t WHERE "+where).Range()
+		require.Equal(t, want, fmt.Sprintf("%q %q", start, end), where)
+	}
+}
+
 // TestSumFitsWhateverTheOrder: it is the whole that must fit, not what a region has.
 func TestSumFitsWhateverTheOrder(t *testing.T) {
 	rule(t, "C2 a sum has 128 bits")

@@ -141,13 +141,5 @@ func (t *Table) column(name string) int {
 // Range is where the rows are: start <= key < end. A nil end is no bound. The slices
 // are the caller's.
 func (t *Table) Range() (start, end []byte) {
-	start, end = slices.Clone(t.Prefix), slices.Clone(t.Prefix)
-	for len(end) > 0 && end[len(end)-1] == 0xff {
-		end = end[:len(end)-1]
-	}
-	if len(end) == 0 {
-		return start, nil
-	}
-	end[len(end)-1]++
-	return start, end
+	return slices.Clone(t.Prefix), after(t.Prefix)
 }
