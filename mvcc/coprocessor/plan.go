@@ -62,6 +62,10 @@ func (p *Plan) NeedsKeys() bool {
 	return !p.grouped() || slices.ContainsFunc(p.columns, func(i int) bool { return p.Table.slots[i].inKey })
 }
 
+// Pages reports whether the result of a region may come in pages, which then are to be
+// given to Merge in the order of keys: the plan has neither groups nor OrderBy.
+func (p *Plan) Pages() bool { return !p.grouped() && len(p.OrderBy) == 0 }
+
 // String is the text that makes this plan.
 func (p *Plan) String() string { return p.query.String() }
 
