@@ -48,7 +48,7 @@ type committer struct {
 	primary []byte
 	now     TS // before the first prewrite
 	ttl     time.Duration
-	reads   bool    // there are reads to be validated
+	reads   bool     // there are reads to be validated
 	parts   [][2]int // of muts, by region and size
 	onePC   bool
 	async   bool
