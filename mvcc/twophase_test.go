@@ -585,7 +585,7 @@ func TestOnePhaseCommitAndASplit(t *testing.T) {
 func TestRefusedPrewriteDoesNotCommitLater(t *testing.T) {
 	for name, change := range map[string]func(*Options){"one phase": func(*Options) {}, "async": clientAsync} {
 		w := newClientWorld(t, RegionOptions{}, "m")
-		clientVanishes(w, 1, clientTwoPhase, "a=1")
+		clientVanishes(w, 1, func(o *Options) { clientTwoPhase(o); o.LockTTL = time.Minute }, "a=1")
 		db, wire := w.client(change, func(o *Options) { o.LockWait = time.Second })
 		tx := clientBegin(t, db, SnapshotIsolation)
 		clientWrite(t, tx, "a=2", "b=2")
