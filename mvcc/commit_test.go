@@ -105,8 +105,9 @@ func TestPrewriteAfterCommitAnswersAsBefore(t *testing.T) {
 	require.NoError(t, err, "RULE V3: it is committed, whatever came since (tikv#11187)")
 	require.Equal(t, first, again, "RULE V3: tikv#11187")
 	require.Equal(t, state, s.state(), "RULE V3: it is locked for ever (tikv#11187)")
+	s.put(30, 31, "0=1")
 	again, err = s.onePC(5, "0?", "a=1", "b+1")
-	require.NoError(t, err)
+	require.NoError(t, err, "RULE V3: one key knows it for all")
 	require.Equal(t, first.CommitTS, again.CommitTS, "RULE V3: one key knows it for all")
 }
 
