@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -190,14 +189,7 @@ func TestAReaderIsRefusedOrSeesAll(t *testing.T) {
 func TestASafepointWaitsForWhatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, e := newHookSrv(t, RegionOptions{})
-		open := make(chan struct{})
-		var writes atomic.Int64
-		e.write = func(*Batch) error {
-			if writes.Add(1) == 1 {
-				<-open
-			}
-			return nil
-		}
+		open := e.stopFirst(t)
 		run := func(f func() error) chan error {
 			done := make(chan error, 1)
 			go func() { done <- f() }()

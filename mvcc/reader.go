@@ -93,7 +93,11 @@ func (w *run) load(enc []byte) (bool, error) {
 	if !w.stands(enc) {
 		return false, w.iter.Err()
 	}
-	var ok bool
+	return w.parse(enc)
+}
+
+// parse reads the version, which is one of the key.
+func (w *run) parse(enc []byte) (ok bool, err error) {
 	if w.rec, ok = parseWrite(w.iter.Value()); !ok {
 		return false, corrupt(WriteCF, plain(enc))
 	}
@@ -232,6 +236,9 @@ func (c *lockCursor) pass(enc []byte, o *ReadOptions) error {
 			return c.tell(func(l *lockRecord) bool { return l.blocks(o) })
 		}
 	}
+	if enc != nil {
+		return nil // an error is told when all is passed
+	}
 	return c.it.Err()
 }
 
@@ -302,13 +309,13 @@ func (q *ScanRequest) read(w *run) (any, error) {
 		}
 		return out.visibleFromAbove()
 	})
+	if err == nil && out.More {
+		err = locks.it.Err()
+	} else if err == nil {
+		err = locks.pass(nil, &q.ReadOptions)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if !out.More {
-		if err := locks.pass(nil, &q.ReadOptions); err != nil {
-			return nil, err
-		}
 	}
 	return &out.ScanResponse, nil
 }
@@ -322,17 +329,20 @@ func (w *run) walk(lo, hi []byte, reverse bool, each func() (bool, error)) error
 	} else {
 		w.on = w.iter.SeekGE(lo)
 	}
-	for w.on {
+	w.cur = w.cur[:0] // which is no key's
+	for near := 0; w.on; {
 		enc, at, err := splitTS(w.iter.Key())
 		if err != nil {
 			return err
 		}
-		w.cur, w.at = append(w.cur[:0], enc...), at
+		if bytes.Equal(enc, w.cur) { // each has done with it
+			w.hop(reverse, near)
+			near++
+			continue
+		}
+		w.cur, w.at, near = append(w.cur[:0], enc...), at, 0
 		if more, err := each(); err != nil || !more {
 			return err
-		}
-		for near := 0; w.stands(w.cur); near++ {
-			w.hop(reverse, near)
 		}
 	}
 	return w.iter.Err()
@@ -362,7 +372,7 @@ type rows struct {
 	w     *run
 	bytes int    // that may still come
 	room  []byte // where the next keys and values go
-	best  []byte // the value of the newest version so far, of a scan backwards
+	best  []byte // the value of the newest version so far, of a scan back
 }
 
 // visibleFromAbove stands on the newest version of a key, and goes down to the visible one.
@@ -380,7 +390,7 @@ func (r *rows) visibleFromAbove() (bool, error) {
 			return true, w.iter.Err()
 		}
 	}
-	ok, err := w.load(w.cur)
+	ok, err := w.parse(w.cur)
 	for ; ok; ok, err = w.next(w.cur) {
 		if w.rec.kind == recRollback || w.rec.kind == recLock {
 			continue // V1
@@ -413,7 +423,7 @@ func (r *rows) visibleFromBelow() (bool, error) {
 			w.hop(true, nearSeek)
 			return more, err
 		}
-		if _, err := w.load(w.cur); err != nil {
+		if _, err := w.parse(w.cur); err != nil {
 			return false, err
 		}
 		if w.rec.kind == recPut || w.rec.kind == recDelete {
@@ -457,6 +467,9 @@ func (r *rows) add(rec *writeRecord) (bool, error) {
 		p.Value = room[from:len(room):len(room)]
 	}
 	r.room = room
+	if n := len(r.Pairs); n == cap(r.Pairs) { // double, as append does only for short ones
+		r.Pairs = slices.Grow(r.Pairs, max(16, n))
+	}
 	r.Pairs = append(r.Pairs, p)
 	r.bytes -= len(p.Key) + len(p.Value)
 	if r.bytes > 0 && (r.q.Limit <= 0 || len(r.Pairs) < r.q.Limit) {

@@ -40,9 +40,27 @@ func (e *hookEngine) Write(ctx context.Context, b *Batch) error {
 	return e.Engine.Write(ctx, b)
 }
 
+// stopFirst has the first write wait until what it returns is closed.
+func (e *hookEngine) stopFirst(t *testing.T) chan struct{} {
+	open := make(chan struct{})
+	var writes atomic.Int64
+	e.write = func(*Batch) error {
+		if writes.Add(1) == 1 {
+			select {
+			case <-open:
+			case <-t.Context().Done(): // the test has failed
+			}
+		}
+		return nil
+	}
+	return open
+}
+
 func newHookSrv(t testing.TB, o RegionOptions) (*srv, *hookEngine) {
 	e := &hookEngine{Engine: newSlow()}
-	return &srv{t: t, e: e, r: NewRegion(RegionInfo{RegionRef: RegionRef{ID: 1, Epoch: 1}}, e, o)}, e
+	s := &srv{t: t, e: e, r: NewRegion(RegionInfo{RegionRef: RegionRef{ID: 1, Epoch: 1}}, e, o)}
+	t.Cleanup(s.r.Close)
+	return s, e
 }
 
 // TestCommitsComeAboveWhatWasRead: tikv#10570. All who take their CommitTS from
@@ -167,14 +185,7 @@ func TestAWriteOfUnknownOutcomeChangesNothingBehindAReader(t *testing.T) {
 func TestRequestsThatShareAKeyRunOneAfterTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, e := newHookSrv(t, RegionOptions{})
-		open := make(chan struct{})
-		var writes atomic.Int64
-		e.write = func(*Batch) error {
-			if writes.Add(1) == 1 {
-				<-open
-			}
-			return nil
-		}
+		open := e.stopFirst(t)
 		run := func(f func() error) chan error {
 			done := make(chan error, 1)
 			go func() { done <- f() }()
@@ -198,14 +209,7 @@ func TestRequestsThatShareAKeyRunOneAfterTheOther(t *testing.T) {
 func TestLatchesAreTakenInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, e := newHookSrv(t, RegionOptions{})
-		open := make(chan struct{})
-		var writes atomic.Int64
-		e.write = func(*Batch) error {
-			if writes.Add(1) == 1 {
-				<-open
-			}
-			return nil
-		}
+		open := e.stopFirst(t)
 		x, y := "x", "y"
 		w := new(run)
 		w.latchAll(srvKeys(x, y))
