@@ -31,18 +31,18 @@ func TestCollectionKeepsWhatIsVisibleAtTheSafepoint(t *testing.T) {
 	require.NoError(t, s.rollback(5, "a", "b", "c"))
 	s.put(6, 7, "a=2", "b-", "c!")
 	s.put(10, 12, "a=3", "b=3")
-	require.NoError(t, s.rollback(13, "d"))
+	require.NoError(t, s.rollback(9, "d"))
 	gcAll(t, s, 8, 0)
 	_, state, _ := strings.Cut(s.state(), "default 00\n") // the safepoint
 	require.Equal(t, `a@12 P start 10 "3" overlapped false
 a@7 P start 6 "2" overlapped false
 b@12 P start 10 "3" overlapped false
 c@3 P start 2 "1" overlapped false
-d@13 R start 13 "" overlapped false
+d@9 R start 9 "" overlapped false
 d@3 P start 2 "1" overlapped false
-`, state, "RULE V16")
-	require.Equal(t, "a=2 c=1 d=1", s.scan(9, false), "RULE V16")
-	require.Equal(t, "a=3 b=3 c=1 d=1", s.scan(12, false), "RULE V16")
+`, state, "RULE V16:")
+	require.Equal(t, "a=2 c=1 d=1", s.scan(9, false), "RULE V16:")
+	require.Equal(t, "a=3 b=3 c=1 d=1", s.scan(12, false), "RULE V16:")
 }
 
 func TestCollectionChangesNothingAboveTheSafepoint(t *testing.T) {
@@ -97,7 +97,7 @@ func TestALongHistoryIsCollectedInPiecesWithoutShowingIt(t *testing.T) {
 			break
 		}
 	}
-	require.NotContains(t, s.state(), "a@", "RULE V16")
+	require.NotContains(t, s.state(), "a@", "RULE V16:")
 }
 
 func TestNothingIsCollectedUnderALock(t *testing.T) {
@@ -160,7 +160,7 @@ func TestWhatIsAsOldAsTheSafepointIsRefused(t *testing.T) {
 		require.ErrorIs(t, err, ErrTooOld, "RULE V3: %s", what)
 	}
 	require.Equal(t, TxnRolledBack, s.status("unknown", 5, 0, 9, true).State)
-	require.Equal(t, state, s.state(), "RULE V3")
+	require.Equal(t, state, s.state(), "RULE V3:")
 	require.NoError(t, s.prewrite(9, "a=2"))
 
 	// It is durable: the region made anew knows it.
@@ -205,7 +205,7 @@ func TestASafepointWaitsForWhatIsUnderWay(t *testing.T) {
 		require.False(t, ok, "RULE V16: it has not seen what is under way")
 		close(open)
 		require.NoError(t, s.must(prewrite, "V16"))
-		require.ErrorIs(t, s.must(collect, "V16"), ErrLocked, "RULE V16")
+		require.ErrorIs(t, s.must(collect, "V16"), ErrLocked, "RULE V16:")
 		require.NoError(t, s.must(locks, "V16"))
 	})
 }
