@@ -123,10 +123,10 @@
 // the three families, byte by byte), memory.go (the engine that is the default).
 //
 // The region, which is a server's half: reader.go, prewrite.go, commit.go, status.go,
-// pessimistic.go with deadlock.go, gc.go; region.go runs them; local.go has several in
+// pessimistic.go with deadlock.go, gc.go, pushdown.go; region.go runs them; local.go has several in
 // one process.
 //
-// The client's half: db.go, txn.go with buffer.go and scan.go, forupdate.go, twophase.go
+// The client's half: db.go, txn.go with buffer.go and scan.go, select.go, forupdate.go, twophase.go
 // with firstphase.go, refresh.go, resolve.go, client.go (regions found, requests split and
 // sent again), collect.go (what drives collection), export.go, metrics.go. grid.go draws the
 // picture above of any state.

@@ -4,7 +4,6 @@
 package mvcc
 
 import (
-	"bytes"
 	"context"
 
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
@@ -30,13 +29,13 @@ type pushed struct {
 }
 
 func (q pushed) read(w *run) (any, error) {
-	lo, hi := bounds(q.Start, q.End)
-	w.iter = w.snap.Iter(WriteCF, lo, hi)
-	s := &rowSource{w: w, o: &q.ReadOptions, keys: q.Plan.NeedsKeys(), values: q.Plan.NeedsValues()}
-	s.locks = w.locks(lo, hi, false)
-	defer s.locks.it.Close()
+	s := &rowSource{
+		scanner: w.scan(q.ReadOptions, q.Start, q.End, false),
+		keys:    q.Plan.NeedsKeys(),
+		values:  q.Plan.NeedsValues(),
+	}
+	defer s.close()
 	s.rows.Key = func(i int) []byte { return plain(s.encoded[i]) }
-	w.on = w.iter.SeekGE(lo)
 	part, err := q.Plan.Run(q.ctx, s, q.Options)
 	if err != nil {
 		return nil, err
@@ -44,12 +43,10 @@ func (q pushed) read(w *run) (any, error) {
 	return part, nil
 }
 
-// rowSource gives the rows that a reader sees, a batch at a time: a coprocessor.Source.
-// Write records and locks are walked side by side, as in a scan.
+// rowSource is a scan as a coprocessor.Source: the rows that a reader sees, a batch at a
+// time.
 type rowSource struct {
-	w            *run
-	o            *ReadOptions
-	locks        *lockCursor
+	*scanner
 	keys, values bool // which the plan needs
 	rows         coprocessor.Rows
 	encoded      [][]byte // keys as the engine has them, where only an error needs them
@@ -57,56 +54,24 @@ type rowSource struct {
 	ended        bool
 }
 
-// Next collects rows. What an iterator shows is valid until it moves, so it is copied.
+// Next collects rows. What a scanner shows is valid until it moves, so it is copied.
 func (s *rowSource) Next(_ context.Context, most int) (coprocessor.Rows, error) {
-	s.rows.Keys, s.rows.Values, s.encoded, s.arena = s.rows.Keys[:0], s.rows.Values[:0], s.encoded[:0], s.arena[:0]
-	w := s.w
-	for n, near := 0, 0; w.on && n < most; {
-		k := w.iter.Key()
-		enc, at, err := splitTS(k)
-		if err != nil {
-			return coprocessor.Rows{}, err
-		}
-		if bytes.Equal(enc, w.cur) {
-			w.hop(false, near) // a version that is older than the one that was read
-			near++
-			continue
-		}
-		near = 0
-		w.cur, w.at = append(w.cur[:0], enc...), at
-		if s.locks.on {
-			if err := s.locks.pass(w.cur, s.o); err != nil {
-				return coprocessor.Rows{}, err
-			}
-		}
-		found, err := w.fromAbove(s.o)
-		if err == nil && found {
-			n++
+	s.rows.Keys, s.rows.Values = s.rows.Keys[:0], s.rows.Values[:0]
+	s.encoded, s.arena = s.encoded[:0], s.arena[:0]
+	for n := 0; n < most && !s.ended; n++ {
+		ok, err := s.next()
+		if err == nil && ok {
 			err = s.take()
 		}
 		if err != nil {
 			return coprocessor.Rows{}, err
 		}
-		if w.on && found {
-			w.on = w.iter.Next()
-		}
+		s.ended = !ok
 	}
-	return s.rows, s.end()
+	return s.rows, nil
 }
 
-// end is what is left to see to when the last key was passed: locks of keys behind it.
-func (s *rowSource) end() error {
-	if s.w.on || s.ended {
-		return nil
-	}
-	s.ended = true
-	if err := s.w.iter.Err(); err != nil {
-		return err
-	}
-	return s.locks.pass(nil, s.o)
-}
-
-// take copies the row that the reader stands on.
+// take copies the row that the scanner stands on.
 func (s *rowSource) take() error {
 	if s.keys {
 		from := len(s.arena)
@@ -121,7 +86,7 @@ func (s *rowSource) take() error {
 	}
 	var value []byte
 	if s.values {
-		v, err := s.w.valueOf(s.w.cur, &s.w.rec)
+		v, err := s.value()
 		if err != nil {
 			return err
 		}
@@ -135,35 +100,4 @@ func (s *rowSource) copy(b []byte) []byte {
 	from := len(s.arena)
 	s.arena = append(s.arena, b...)
 	return s.arena[from:]
-}
-
-// fromAbove stands on the newest version of the key at hand, and goes down to the one
-// that is visible, if one is: it is in w.rec.
-func (w *run) fromAbove(o *ReadOptions) (found bool, err error) {
-	bound := max(o.ReadTS, o.UncertainUntil)
-	for near := 0; w.at > bound; near++ {
-		if near < nearSeek {
-			w.on = w.iter.Next()
-		} else {
-			w.buf = appendTS(append(w.buf[:0], w.cur...), bound)
-			w.on = w.iter.SeekGE(w.buf)
-		}
-		if !w.stands(w.cur) {
-			return false, w.iter.Err()
-		}
-	}
-	var ok bool
-	if w.rec, ok = parseWrite(w.iter.Value()); !ok {
-		return false, corrupt(WriteCF, plain(w.cur))
-	}
-	for ; ok; ok, err = w.next(w.cur) {
-		if w.rec.kind == recRollback || w.rec.kind == recLock {
-			continue // V1
-		}
-		if w.at > o.ReadTS {
-			return false, &UncertainError{Key: plain(w.cur), CommitTS: w.at}
-		}
-		return w.rec.kind == recPut, nil
-	}
-	return false, err
 }
