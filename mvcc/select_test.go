@@ -38,6 +38,15 @@ func selectRow(t testing.TB, table *coprocessor.Table, id, x int64, s string) (k
 	return k, v
 }
 
+// selectRule names a rule when its test fails.
+func selectRule(t *testing.T, rule string) {
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("RULE " + rule)
+		}
+	})
+}
+
 func selectAll(rows iter.Seq2[[]coprocessor.Value, error]) (out [][]coprocessor.Value, err error) {
 	for row, err := range rows {
 		if err != nil {
@@ -51,6 +60,7 @@ func selectAll(rows iter.Seq2[[]coprocessor.Value, error]) (out [][]coprocessor.
 // A query is what a scan of the same transaction comes to: at any time, over regions that
 // split, and with what the transaction has itself written (V1, V14, V17).
 func TestSelectIsWhatAScanComesTo(t *testing.T) {
+	selectRule(t, "V14: a query sees what its transaction has written")
 	ctx := context.Background()
 	table := selectTable(t)
 	plans := []*coprocessor.Plan{
@@ -113,30 +123,49 @@ func selectCheck(t *testing.T, tx *Txn, plans []*coprocessor.Plan, seed uint64) 
 	}
 }
 
-// A query meets the locks of a client that has gone, as a scan does.
+// A query meets the locks of a client that has gone, as a scan does: gone before the
+// primary was committed, it has written nothing; gone after, all.
 func TestSelectResolvesLocks(t *testing.T) {
+	selectRule(t, "V1: a query meets locks")
 	ctx := context.Background()
 	table := selectTable(t)
 	k, v := selectRow(t, table, 1, 5, "")
 	k2, v2 := selectRow(t, table, 2, 5, "")
-	for _, text := range []string{"SELECT count(*) FROM t", "SELECT id FROM t", "SELECT id FROM t ORDER BY x"} {
-		w := newClientWorld(t, RegionOptions{}, string(k2))
-		db, _ := w.client()
-		clientVanishes(w, 2, clientTwoPhase, string(k)+"="+string(v), string(k2)+"="+string(v2))
-		tx := clientBegin(t, db, SnapshotIsolation)
-		got, err := selectAll(tx.Select(ctx, selectPlan(t, table, text), nil))
-		require.NoError(t, err, text)
-		if text == "SELECT count(*) FROM t" {
-			require.Equal(t, int64(0), got[0][0].Int)
-		} else {
-			require.Empty(t, got)
+	pairs := []string{string(k) + "=" + string(v), string(k2) + "=" + string(v2)}
+	for text, wants := range map[string][2]string{
+		"SELECT count(*) FROM t":          {"[[0]]", "[[2]]"},
+		"SELECT sum(1) FROM t GROUP BY s": {"[]", "[[2]]"},
+		"SELECT id FROM t":                {"[]", "[[1] [2]]"},
+		"SELECT id FROM t ORDER BY x":     {"[]", "[[1] [2]]"},
+	} {
+		for i, want := range wants {
+			decided := i == 1
+			w := newClientWorld(t, RegionOptions{}, string(k2))
+			db, _ := w.client()
+			if decided {
+				gone, wire := w.client(clientTwoPhase)
+				wire.fault = func(n int, _ Request) clientFault {
+					if n == 3 {
+						return clientGone
+					}
+					return clientFine
+				}
+				w.put(gone, pairs...)
+			} else {
+				clientVanishes(w, 2, clientTwoPhase, pairs...)
+			}
+			tx := clientBegin(t, db, SnapshotIsolation)
+			got, err := selectAll(tx.Select(ctx, selectPlan(t, table, text), nil))
+			require.NoError(t, err, text)
+			require.Equal(t, want, fmt.Sprint(got), "%s, decided %t", text, decided)
+			require.NoError(t, tx.Rollback(ctx))
 		}
-		require.NoError(t, tx.Rollback(ctx))
 	}
 }
 
 // V13: a row that another inserts into the range of a query is a conflict.
 func TestSelectIsPartOfWhatIsRead(t *testing.T) {
+	selectRule(t, "V13: the range of a query is read")
 	ctx := context.Background()
 	table := selectTable(t)
 	for _, text := range []string{"SELECT sum(x) FROM t", "SELECT id FROM t", "SELECT x FROM t WHERE id < 50"} {
