@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"sync"
+	"slices"
 
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
 )
@@ -145,7 +145,7 @@ func (t *Txn) allParts(ctx context.Context, plan *coprocessor.Plan, o *coprocess
 	}
 }
 
-func (t *Txn) partsOnce(ctx context.Context, plan *coprocessor.Plan, o *coprocessor.Options, whole Span) (parts []*coprocessor.Partial, err error) {
+func (t *Txn) partsOnce(ctx context.Context, plan *coprocessor.Plan, o *coprocessor.Options, whole Span) ([]*coprocessor.Partial, error) {
 	p := patience{db: t.db, seed: uint64(t.startTS)}
 	var spans []Span
 	for rest := whole; !rest.empty(); {
@@ -159,32 +159,32 @@ func (t *Txn) partsOnce(ctx context.Context, plan *coprocessor.Plan, o *coproces
 			break
 		}
 	}
-	var mu sync.Mutex
-	past := t.past
-	err = t.db.parallel(ctx, len(spans), func(ctx context.Context, i int) error {
+	// In the order of keys, whoever answers first: a sum of floats is the same each time.
+	answers, pasts := make([][]*coprocessor.Partial, len(spans)), make([][]TS, len(spans))
+	err := t.db.parallel(ctx, len(spans), func(ctx context.Context, i int) error {
 		p := patience{db: t.db, seed: uint64(t.startTS) + uint64(i)}
 		options := t.readOptions()
 		// A region that was split since is several.
 		for rest := spans[i]; !rest.empty(); {
 			part, read, err := t.db.ask(ctx, &CoprocessorRequest{ReadOptions: options, Plan: plan, Options: o}, rest, &p)
 			if err != nil {
-				if err := t.clearLocks(ctx, err, &options.Past, &p); err != nil {
+				err = t.clearLocks(ctx, err, &options.Past, &p)
+				if pasts[i] = options.Past; err != nil {
 					return err
 				}
 				continue
 			}
-			mu.Lock()
-			parts = append(parts, part)
-			if len(options.Past) > len(past) {
-				past = options.Past
-			}
-			mu.Unlock()
+			answers[i] = append(answers[i], part)
 			if rest.Start = read.End; read.End == nil {
 				break
 			}
 		}
 		return nil
 	})
-	t.past = past // the rest is learnt again, if need be
-	return parts, err
+	for _, past := range pasts {
+		if len(past) > len(t.past) {
+			t.past = past // the rest is learnt again, if need be
+		}
+	}
+	return slices.Concat(answers...), err
 }
