@@ -123,12 +123,13 @@
 // the three families, byte by byte), memory.go (the engine that is the default).
 //
 // The region, which is a server's half: reader.go, prewrite.go, commit.go, status.go,
-// pessimistic.go with deadlock.go, gc.go; region.go runs them; local.go has several in
+// pessimistic.go with deadlock.go, gc.go, pushdown.go; region.go runs them; local.go has several in
 // one process.
 //
-// The client's half: db.go, txn.go with buffer.go, twophase.go, refresh.go, resolve.go,
-// client.go (regions found, requests split and sent again), collect.go (what drives
-// collection and export). grid.go draws the picture above of any state.
+// The client's half: db.go, txn.go with buffer.go and scan.go, select.go, forupdate.go, twophase.go
+// with firstphase.go, refresh.go, resolve.go, client.go (regions found, requests split and
+// sent again), collect.go (what drives collection), export.go, metrics.go. grid.go draws the
+// picture above of any state.
 //
 // Packages below: timestamp, clock (what clocks are made of), oracle and hlc (the two
 // clocks), ordmap (the map under the engine in memory), coprocessor (plans that are pushed to the regions), history
