@@ -126,7 +126,7 @@ func TestAKeyThatIsMissingPreventsAnAsyncCommit(t *testing.T) {
 			require.NoError(t, err)
 			a, err := s.do(&CheckSecondaryLocksRequest{Keys: srvKeys("b", "c"), StartTS: 5})
 			require.NoError(t, err)
-			require.Len(t, a.(*SecondaryStatus).Locks, 1)
+			require.Len(t, a.(*SecondaryStatus).Locks, 1, "RULE V10: only b is prewritten")
 			require.Zero(t, a.(*SecondaryStatus).CommitTS)
 			_ = s.rollback(4, "c")
 			require.ErrorIs(t, s.prewrite(5, "c=1"), ErrRolledBack, "RULE V10: whoever finds one missing prevents it there first")
