@@ -21,14 +21,15 @@ type run struct {
 	// prewrite is the one that others may have to know of before it is written.
 	prewrite *PrewriteRequest
 
-	iter Iterator // over family write; on: it stands on a key
-	on   bool
-	rec  writeRecord // the version that it stands on, and
-	at   TS          // its CommitTS
+	iter    Iterator    // over family write
+	on      bool        // it stands on a key,
+	rec     writeRecord // which is this version,
+	at      TS          // of this CommitTS
+	reverse bool        // a walk goes back
 
 	arena []byte // what the batch holds and is nobody else's
 	buf   []byte // a key to seek
-	cur   []byte // a scan's key at hand
+	cur   []byte // the key at hand of a walk
 	plans []keyPlan
 	slots []uint16
 }
@@ -93,7 +94,11 @@ func (w *run) load(enc []byte) (bool, error) {
 	if !w.stands(enc) {
 		return false, w.iter.Err()
 	}
-	var ok bool
+	return w.parse(enc)
+}
+
+// parse reads the version, which is one of the key.
+func (w *run) parse(enc []byte) (ok bool, err error) {
 	if w.rec, ok = parseWrite(w.iter.Value()); !ok {
 		return false, corrupt(WriteCF, plain(enc))
 	}
@@ -232,6 +237,9 @@ func (c *lockCursor) pass(enc []byte, o *ReadOptions) error {
 			return c.tell(func(l *lockRecord) bool { return l.blocks(o) })
 		}
 	}
+	if enc != nil {
+		return nil // an error is told when all is passed
+	}
 	return c.it.Err()
 }
 
@@ -282,71 +290,47 @@ func bounds(start, end []byte) (lo, hi []byte) {
 	return lo, hi
 }
 
-// scan answers a ScanRequest. Write records and locks are in the same order of keys, so
-// both are walked side by side: a lock may be of a key that has no version yet.
-func (q *ScanRequest) read(w *run) (any, error) {
-	lo, hi := bounds(q.Start, q.End)
+// keys begins a walk through the keys of a range of the write family, in either
+// direction.
+func (w *run) keys(lo, hi []byte, reverse bool) {
+	if w.iter != nil {
+		w.iter.Close()
+	}
 	w.iter = w.snap.Iter(WriteCF, lo, hi)
-	locks := w.locks(lo, hi, q.Reverse)
-	defer locks.it.Close()
-	out := &rows{q: q, w: w, bytes: q.Bytes}
-	if out.bytes <= 0 || out.bytes > maxScanBytes {
-		out.bytes = maxScanBytes
-	}
-	err := w.walk(lo, hi, q.Reverse, func() (bool, error) {
-		if err := locks.pass(w.cur, &q.ReadOptions); err != nil {
-			return false, err
-		}
-		if q.Reverse {
-			return out.visibleFromBelow()
-		}
-		return out.visibleFromAbove()
-	})
-	if err != nil {
-		return nil, err
-	}
-	if !out.More {
-		if err := locks.pass(nil, &q.ReadOptions); err != nil {
-			return nil, err
-		}
-	}
-	return &out.ScanResponse, nil
-}
-
-// walk calls each for every key of a range of the write family: w.cur is the key, and
-// the iterator stands on its first version in the direction of the walk. each may move
-// it, on that key's versions or off them, and returns false to end.
-func (w *run) walk(lo, hi []byte, reverse bool, each func() (bool, error)) error {
+	w.cur, w.reverse = w.cur[:0], reverse // which is no key's encoding
 	if reverse {
 		w.on = w.iter.SeekLT(orLast(hi))
 	} else {
 		w.on = w.iter.SeekGE(lo)
 	}
-	for w.on {
+}
+
+// nextKey moves to the first version of the next key: w.cur is the key, w.at the
+// version's. Who walks may move the iterator on, over this key's versions or off them.
+func (w *run) nextKey() (bool, error) {
+	for near := 0; w.on; near++ {
 		enc, at, err := splitTS(w.iter.Key())
 		if err != nil {
-			return err
+			return false, err
 		}
-		w.cur, w.at = append(w.cur[:0], enc...), at
-		if more, err := each(); err != nil || !more {
-			return err
+		if !bytes.Equal(enc, w.cur) {
+			w.cur, w.at = append(w.cur[:0], enc...), at
+			return true, nil
 		}
-		for near := 0; w.stands(w.cur); near++ {
-			w.hop(reverse, near)
-		}
+		w.hop(near)
 	}
-	return w.iter.Err()
+	return false, w.iter.Err()
 }
 
 // hop moves towards the next key: by a step, or, when that was done a few times, over
 // all versions of this one.
-func (w *run) hop(reverse bool, near int) {
+func (w *run) hop(near int) {
 	switch {
-	case near < nearSeek && reverse:
+	case near < nearSeek && w.reverse:
 		w.on = w.iter.Prev()
 	case near < nearSeek:
 		w.on = w.iter.Next()
-	case reverse: // no version is as new as Max
+	case w.reverse: // no version is as new as Max
 		w.buf = appendTS(append(w.buf[:0], w.cur...), maxTS)
 		w.on = w.iter.SeekLT(w.buf)
 	default: // nor as old as 0
@@ -355,118 +339,173 @@ func (w *run) hop(reverse bool, near int) {
 	}
 }
 
-// rows collects what a scan finds.
-type rows struct {
-	ScanResponse
-	q     *ScanRequest
+// scanner goes through the keys of a range that have a value for a reader. Write records
+// and locks are in the same order of keys, so both are walked side by side: a lock may
+// be of a key that has no version yet.
+type scanner struct {
 	w     *run
-	bytes int    // that may still come
-	room  []byte // where the next keys and values go
-	best  []byte // the value of the newest version so far, of a scan backwards
+	o     ReadOptions
+	bound TS // the later of ReadTS and UncertainUntil
+	locks *lockCursor
+	rec   writeRecord // of the value that was found
+	best  []byte      // its value so far, in a scan back
 }
 
-// visibleFromAbove stands on the newest version of a key, and goes down to the visible one.
-func (r *rows) visibleFromAbove() (bool, error) {
-	w, o := r.w, &r.q.ReadOptions
-	bound := max(o.ReadTS, o.UncertainUntil)
-	for near := 0; w.at > bound; near++ {
+// scan begins a scan. It ends with close.
+func (w *run) scan(o ReadOptions, start, end []byte, reverse bool) *scanner {
+	lo, hi := bounds(start, end)
+	w.keys(lo, hi, reverse)
+	return &scanner{w: w, o: o, bound: max(o.ReadTS, o.UncertainUntil), locks: w.locks(lo, hi, reverse)}
+}
+
+func (s *scanner) close() { s.locks.it.Close() }
+
+// next moves to the next key with a value: its encoding is w.cur, and value reads it.
+func (s *scanner) next() (bool, error) {
+	for {
+		ok, err := s.w.nextKey()
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			return false, s.locks.pass(nil, &s.o)
+		}
+		if err := s.locks.pass(s.w.cur, &s.o); err != nil {
+			return false, err
+		}
+		if s.w.reverse {
+			ok, err = s.fromBelow()
+		} else {
+			ok, err = s.fromAbove()
+		}
+		if ok || err != nil {
+			return ok, err
+		}
+	}
+}
+
+// value is the snapshot's, or the scanner's: valid until it moves.
+func (s *scanner) value() ([]byte, error) { return s.w.valueOf(s.w.cur, &s.rec) }
+
+// fromAbove stands on the newest version of a key, and goes down to the visible one.
+func (s *scanner) fromAbove() (bool, error) {
+	w := s.w
+	for near := 0; w.at > s.bound; near++ {
 		if near < nearSeek {
 			w.on = w.iter.Next()
 		} else {
-			w.buf = appendTS(append(w.buf[:0], w.cur...), bound)
+			w.buf = appendTS(append(w.buf[:0], w.cur...), s.bound)
 			w.on = w.iter.SeekGE(w.buf)
 		}
 		if !w.stands(w.cur) {
-			return true, w.iter.Err()
+			return false, w.iter.Err()
 		}
 	}
-	ok, err := w.load(w.cur)
+	ok, err := w.parse(w.cur)
 	for ; ok; ok, err = w.next(w.cur) {
 		if w.rec.kind == recRollback || w.rec.kind == recLock {
 			continue // V1
 		}
-		if w.at > o.ReadTS {
+		if w.at > s.o.ReadTS {
 			return false, &UncertainError{Key: plain(w.cur), CommitTS: w.at}
 		}
-		if w.rec.kind == recDelete {
-			return true, nil
-		}
-		return r.add(&w.rec)
+		s.rec = w.rec
+		return w.rec.kind == recPut, nil
 	}
-	return true, err
+	return false, err
 }
 
-// visibleFromBelow stands on the oldest version of a key, and goes up to the visible
-// one. Where that is far, it goes there at once, from above.
-func (r *rows) visibleFromBelow() (bool, error) {
-	w, o := r.w, &r.q.ReadOptions
-	bound := max(o.ReadTS, o.UncertainUntil)
-	var best writeRecord
-	for near := 0; w.at <= bound; near++ {
+// fromBelow stands on the oldest version of a key, and goes up to the visible one. Where
+// that is far, it goes there at once, from above.
+func (s *scanner) fromBelow() (bool, error) {
+	w := s.w
+	s.rec = writeRecord{}
+	for near := 0; w.at <= s.bound; near++ {
 		if near == nearSeek {
-			v, found, err := w.visible(w.cur, o)
-			if err != nil || !found {
-				w.hop(true, nearSeek)
-				return err == nil, err
-			}
-			more, err := r.add(&writeRecord{flags: flagShort, value: v})
-			w.hop(true, nearSeek)
-			return more, err
+			return s.fromFar()
 		}
-		if _, err := w.load(w.cur); err != nil {
+		if _, err := w.parse(w.cur); err != nil {
 			return false, err
 		}
 		if w.rec.kind == recPut || w.rec.kind == recDelete {
-			if w.at > o.ReadTS {
+			if w.at > s.o.ReadTS {
 				return false, &UncertainError{Key: plain(w.cur), CommitTS: w.at}
 			}
-			r.best = append(r.best[:0], w.rec.value...)
-			best, best.value = w.rec, r.best
+			s.best = append(s.best[:0], w.rec.value...)
+			s.rec, s.rec.value = w.rec, s.best
 		}
 		if w.on = w.iter.Prev(); !w.stands(w.cur) {
 			break
 		}
 	}
-	if err := w.iter.Err(); err != nil || best.kind != recPut {
-		return err == nil, err
-	}
-	return r.add(&best)
+	return s.rec.kind == recPut, w.iter.Err()
 }
 
-// add takes a row of the key at hand, and reports whether there is room for another.
-func (r *rows) add(rec *writeRecord) (bool, error) {
-	var value []byte
-	if !r.q.KeysOnly {
-		var err error
-		if value, err = r.w.valueOf(r.w.cur, rec); err != nil {
-			return false, err
+func (s *scanner) fromFar() (bool, error) {
+	w := s.w
+	v, found, err := w.visible(w.cur, &s.o)
+	s.best = append(s.best[:0], v...)
+	s.rec = writeRecord{kind: recPut, flags: flagShort, value: s.best}
+	w.hop(nearSeek)
+	return found, err
+}
+
+// read answers a ScanRequest.
+func (q *ScanRequest) read(w *run) (any, error) {
+	s := w.scan(q.ReadOptions, q.Start, q.End, q.Reverse)
+	defer s.close()
+	a := new(ScanResponse)
+	left := maxScanBytes
+	if q.Bytes > 0 {
+		left = min(left, q.Bytes)
+	}
+	var room []byte // of keys and values
+	for {
+		ok, err := s.next()
+		if !ok {
+			return a, err
 		}
+		var value []byte
+		if !q.KeysOnly {
+			if value, err = s.value(); err != nil {
+				return nil, err
+			}
+		}
+		if need := len(w.cur) + len(value); cap(room)-len(room) < need {
+			room = make([]byte, 0, max(need, min(64<<10, 512+2*cap(room))))
+		}
+		if n := len(a.Pairs); n == cap(a.Pairs) { // double, as append does only for short ones
+			a.Pairs = slices.Grow(a.Pairs, max(16, n))
+		}
+		p := KV{}
+		if room, p.Key, err = appendPlain(room, w.cur); err != nil {
+			return nil, err
+		}
+		if !q.KeysOnly {
+			from := len(room)
+			room = append(room, value...)
+			p.Value = room[from:len(room):len(room)]
+		}
+		a.Pairs = append(a.Pairs, p)
+		left -= len(p.Key) + len(p.Value)
+		if left > 0 && (q.Limit <= 0 || len(a.Pairs) < q.Limit) {
+			continue
+		}
+		a.More, a.Resume = true, bytes.Clone(p.Key)
+		if !q.Reverse {
+			a.Resume = append(a.Resume, 0) // the next key that can be
+		}
+		return a, s.locks.it.Err()
 	}
-	if need := len(r.w.cur) + len(value); cap(r.room)-len(r.room) < need {
-		r.room = make([]byte, 0, max(need, min(64<<10, 512+2*cap(r.room))))
-	}
-	from := len(r.room)
-	room, _, err := decodeKey(r.room, r.w.cur)
+}
+
+// appendPlain appends the key of an encoding to room, and returns that part of it too.
+func appendPlain(room, enc []byte) (all, key []byte, err error) {
+	all, _, err = decodeKey(room, enc)
 	if err != nil {
-		return false, err
+		return room, nil, err
 	}
-	p := KV{Key: room[from:len(room):len(room)]}
-	if !r.q.KeysOnly {
-		from = len(room)
-		room = append(room, value...)
-		p.Value = room[from:len(room):len(room)]
-	}
-	r.room = room
-	r.Pairs = append(r.Pairs, p)
-	r.bytes -= len(p.Key) + len(p.Value)
-	if r.bytes > 0 && (r.q.Limit <= 0 || len(r.Pairs) < r.q.Limit) {
-		return true, nil
-	}
-	r.More, r.Resume = true, bytes.Clone(p.Key)
-	if !r.q.Reverse {
-		r.Resume = append(r.Resume, 0) // the next key that can be
-	}
-	return false, nil
+	return all, all[len(room):len(all):len(all)], nil
 }
 
 // options are those of a reader at To.
@@ -507,26 +546,28 @@ func (q *RefreshRequest) read(w *run) (any, error) {
 
 func (q *RefreshRequest) readSpan(w *run, s Span, o *ReadOptions) error {
 	lo, hi := bounds(s.Start, s.End)
-	if w.iter != nil {
-		w.iter.Close()
-	}
-	w.iter = w.snap.Iter(WriteCF, lo, hi)
 	locks := w.locks(lo, hi, false)
 	defer locks.it.Close()
 	if err := locks.pass(nil, o); err != nil {
 		return err
 	}
-	return w.walk(lo, hi, false, func() (bool, error) {
-		ok, err := w.load(w.cur)
-		for ; ok && w.at > q.From; ok, err = w.next(w.cur) {
+	w.keys(lo, hi, false)
+	for {
+		ok, err := w.nextKey()
+		if !ok {
+			return err
+		}
+		for ok, err = w.parse(w.cur); ok && w.at > q.From; ok, err = w.next(w.cur) {
 			if w.at <= q.To {
 				if err := q.judge(w); err != nil {
-					return false, err
+					return err
 				}
 			}
 		}
-		return true, err
-	})
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // judge fails if the version at hand is somebody else's change.
