@@ -105,7 +105,7 @@ func (d *DB) pages(ctx context.Context, ask func(start, end []byte) Request, got
 
 func (d *DB) raiseSafePoint(ctx context.Context, c *Collected) error {
 	return d.pages(ctx, func(start, end []byte) Request {
-		return &GCRequest{Start: start, End: end, SafePoint: c.SafePoint}
+		return &GCRequest{Start: start, End: end, SafePoint: c.SafePoint, Limit: -1}
 	}, func(any) ([]byte, error) { return nil, nil })
 }
 

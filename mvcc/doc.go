@@ -130,7 +130,7 @@
 // client.go (regions found, requests split and sent again), collect.go (what drives
 // collection and export). grid.go draws the picture above of any state.
 //
-// Packages below: timestamp, oracle and hlc (the two clocks), ordmap (the map under
-// the engine in memory), coprocessor (plans that are pushed to the regions), history
+// Packages below: timestamp, clock (what clocks are made of), oracle and hlc (the two
+// clocks), ordmap (the map under the engine in memory), coprocessor (plans that are pushed to the regions), history
 // (finds anomalies in what clients saw), mvcctest (the kit).
 package mvcc

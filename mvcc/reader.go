@@ -469,10 +469,15 @@ func (r *rows) add(rec *writeRecord) (bool, error) {
 	return false, nil
 }
 
+// options are those of a reader at To.
+func (q *RefreshRequest) options() *ReadOptions {
+	return &ReadOptions{ReadTS: q.To, StartTS: q.StartTS, Past: q.Past}
+}
+
 // read answers a RefreshRequest: V13. What a record of kind lock stands for has changed
 // nothing.
 func (q *RefreshRequest) read(w *run) (any, error) {
-	o := &ReadOptions{ReadTS: q.To, StartTS: q.StartTS}
+	o := q.options()
 	for _, key := range q.Keys {
 		w.cur = appendKey(w.cur[:0], key)
 		l, locked, err := w.lockOn(w.cur)

@@ -270,5 +270,7 @@ func TestRefreshFindsWhatChangedBetween(t *testing.T) {
 	require.ErrorIs(t, refresh(3, 30, []string{"phantom"}), ErrLocked, "RULE V13: it may commit by then")
 	require.ErrorIs(t, refresh(6, 19, nil, all), ErrLocked, "RULE V13: it may commit by then")
 	require.NoError(t, refresh(6, 9, nil, all), "RULE V13: it cannot commit by then")
+	_, err := s.do(&RefreshRequest{Spans: []Span{all}, StartTS: 3, From: 6, To: 19, Past: []TS{9}})
+	require.NoError(t, err, "RULE V13: it was pushed")
 	require.GreaterOrEqual(t, s.r.ReadBound(), TS(30), "RULE V13: it stays so")
 }

@@ -70,7 +70,7 @@ func (r *resolver) remember(startTS, commitTS TS) {
 
 // meeting is what came of locks that were met.
 type meeting struct {
-	// past are the transactions that cannot commit at or below callerTS.
+	// past are the transactions that live and cannot commit at or below callerTS.
 	past []TS
 	// alive is a lock that has to be waited for, or nil: a pessimistic one, or else the
 	// oldest.
@@ -100,9 +100,6 @@ func (r *resolver) meet(ctx context.Context, locks []LockInfo, callerTS TS, p *p
 			}
 			if err := r.resolve(ctx, l, s.CommitTS, keys, p); err != nil {
 				return m, err
-			}
-			if callerTS != 0 && (s.CommitTS == 0 || s.CommitTS > callerTS) {
-				m.past = append(m.past, l.StartTS)
 			}
 		default:
 			if s.State == TxnAlive && s.Pushed && callerTS != 0 {

@@ -54,7 +54,7 @@ func (r *Region) dispatch(ctx context.Context, ref RegionRef, q Request) (any, e
 		return s.query(ctx, q, &q.ReadOptions)
 	case *RefreshRequest:
 		r.count(&c.Others)
-		return s.query(ctx, q, &ReadOptions{ReadTS: q.To, StartTS: q.StartTS})
+		return s.query(ctx, q, q.options())
 	case *ScanLocksRequest:
 		r.count(&c.Others)
 		return s.scanLocks(ctx, q)
@@ -229,7 +229,7 @@ func (s *state) quiet(ctx context.Context, w *run) error {
 // collect answers a GCRequest. It needs no latch: nobody else writes at or below the
 // safepoint, where no lock is left.
 func (s *state) collect(ctx context.Context, q *GCRequest) (*GCResponse, error) {
-	if err := s.setSafePoint(ctx, q.SafePoint); err != nil || q.Limit == 0 {
+	if err := s.setSafePoint(ctx, q.SafePoint); err != nil || q.Limit < 0 {
 		return new(GCResponse), err
 	}
 	w := s.take()

@@ -31,7 +31,9 @@ func (c *checker) readRegisters() {
 		r.n = w
 		by := c.writes[w]
 		c.seen[by.txn] = true
-		c.aborted(by.txn, r.txn, r.key, v, fmt.Sprint(v))
+		if c.h.Txns[by.txn].Status == Failed {
+			c.aborted(by.txn, r.txn, r.key, v, fmt.Sprint(v))
+		}
 		if by.txn == r.txn {
 			c.early(r, v)
 		} else if !by.final {
