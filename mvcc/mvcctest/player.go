@@ -230,6 +230,9 @@ func (p *player) do(line string) string {
 		if verb == "commit" || verb == "rollback" {
 			a.over = true
 		}
+		if verb == "rollback" {
+			return "ok" // it is
+		}
 		return "conflict"
 	}
 	a.busy = strings.Join(f[1:], " ")
@@ -270,7 +273,7 @@ func (p *player) finish(a *actor) (out string, done bool) {
 	case verb == "rollback":
 		a.over, a.rec.End = true, p.tick()
 	case errors.Is(r.err, ErrConflict) || errors.Is(r.err, ErrDeadlock):
-		a.failed = true
+		a.failed, a.rec.End = true, p.tick()
 		_ = a.txn.Rollback(context.Background())
 	}
 	if r.err != nil {
