@@ -114,7 +114,7 @@ func (c *committer) prewritten(a *PrewriteResponse) {
 // pessimistic one, whose waits are looked after elsewhere (V9). Who holds nothing
 // while it waits is in no circle.
 func (c *committer) blocked(ctx context.Context, e *LockedError, p *patience) error {
-	m, err := c.db.resolver.meet(ctx, e.Locks, 0, p)
+	m, err := c.db.resolver.meet(ctx, e.Locks, 0, 0, p)
 	if err != nil || m.alive == nil {
 		return err
 	}
