@@ -48,7 +48,7 @@ type committer struct {
 	primary []byte
 	now     TS // before the first prewrite
 	ttl     time.Duration
-	reads   bool    // there are reads to be validated
+	reads   bool     // there are reads to be validated
 	parts   [][2]int // of muts, by region and size
 	onePC   bool
 	async   bool
@@ -77,6 +77,10 @@ func (t *Txn) Commit(ctx context.Context) error {
 	}
 	c := committer{t: t, db: t.db}
 	if c.gather(); len(c.muts) == 0 || !c.writes && t.primary != nil {
+		if err := t.stillLocked(ctx); err != nil {
+			t.finish(txnRolledBack)
+			return errors.Join(err, t.giveBack(ctx))
+		}
 		t.finish(txnCommitted)
 		return t.giveBack(ctx)
 	}
