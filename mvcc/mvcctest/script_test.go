@@ -39,7 +39,8 @@ var update = flag.Bool("update", false, "write what comes of the scripts in test
 //	                       counts of timestamps alone are shown
 //	sleep 5s               time goes by
 //	split k                k begins a region
-//	gc                     versions that nobody can see go, up to now
+//	gc [NAME]              versions that nobody can see go, up to now, but for what that
+//	                       client, else nobody, still reads
 //	trace on               the requests of each step are shown; off
 //	NAME: fault KIND VERB  of the next such request: lost, answer-lost, gone-before or
 //	                       gone-after (nothing of this client arrives any more), hold (it is
@@ -237,6 +238,7 @@ func (w *scriptWorld) client(name string) *mvcc.DB {
 	db, err := mvcc.Open(&mvcc.Options{Transport: wire, Clock: w.clock, Concurrency: 1,
 		NoOnePC: w.s.commit == "two-phase" || w.s.commit == "async", NoAsyncCommit: w.s.commit == "two-phase"})
 	require.NoError(w.t, err)
+	wire.db = db
 	w.dbs = append(w.dbs, db)
 	return db
 }
@@ -282,7 +284,11 @@ func (w *scriptWorld) do(line string) (out []string) {
 		w.trace = f[1] == "on"
 	case "gc":
 		now, _ := w.clock.Now(context.Background())
-		c, err := w.dbs[0].Collect(context.Background(), now)
+		db := w.dbs[0]
+		if len(f) > 1 {
+			db = w.wires[f[1]].db
+		}
+		c, err := db.Collect(context.Background(), now)
 		require.NoError(w.t, err)
 		out = append(out, fmt.Sprintf("%d locks resolved, %d of %d versions removed", c.Locks, c.Removed, c.Scanned))
 	case "judge":
@@ -331,6 +337,7 @@ func (w *scriptWorld) judge() (out []string) {
 // scriptWire is a client's wire.
 type scriptWire struct {
 	w      *scriptWorld
+	db     *mvcc.DB
 	name   string
 	mu     sync.Mutex
 	faults map[string]string // of the next request with that first word
