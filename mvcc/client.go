@@ -29,9 +29,9 @@ type patience struct {
 	step    time.Duration
 	slept   time.Duration
 	endless bool
-	// doubt says that a request was sent that had no answer: it may have been done,
-	// or be done yet.
-	doubt bool
+	// sent says that a request was sent, and doubt that one had no answer: it may have
+	// been done, or be done yet.
+	sent, doubt bool
 }
 
 const (
@@ -77,6 +77,7 @@ func (d *DB) region(ctx context.Context, key []byte, p *patience) (RegionInfo, e
 // call sends a request to a region. Its error is errAgain, or a region's answer, or
 // says that nobody has answered for too long.
 func (d *DB) call(ctx context.Context, r RegionRef, q Request, p *patience) (any, error) {
+	p.sent = true
 	answer, err := d.transport.Send(ctx, r, q)
 	if err == nil || answered(err) {
 		return answer, err

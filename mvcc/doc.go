@@ -126,9 +126,10 @@
 // pessimistic.go with deadlock.go, gc.go; region.go runs them; local.go has several in
 // one process.
 //
-// The client's half: db.go, txn.go with buffer.go, twophase.go, refresh.go, resolve.go,
-// client.go (regions found, requests split and sent again), collect.go (what drives
-// collection and export). grid.go draws the picture above of any state.
+// The client's half: db.go, txn.go with buffer.go and scan.go, forupdate.go, twophase.go
+// with firstphase.go, refresh.go, resolve.go, client.go (regions found, requests split and
+// sent again), collect.go (what drives collection), export.go, metrics.go. grid.go draws the
+// picture above of any state.
 //
 // Packages below: timestamp, clock (what clocks are made of), oracle and hlc (the two
 // clocks), ordmap (the map under the engine in memory), coprocessor (plans that are pushed to the regions), history

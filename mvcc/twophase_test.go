@@ -579,3 +579,31 @@ func TestOnePhaseCommitAndASplit(t *testing.T) {
 	w.settled("V3")
 	require.True(t, slices.Contains(wire.log, `prewrite ["a" "b"]`))
 }
+
+// A prewrite that decides was refused for a reason that passes, and the client gave up. A
+// copy of it that comes later must not commit what was said to have failed.
+func TestRefusedPrewriteDoesNotCommitLater(t *testing.T) {
+	for name, change := range map[string]func(*Options){"one phase": func(*Options) {}, "async": clientAsync} {
+		w := newClientWorld(t, RegionOptions{}, "m")
+		clientVanishes(w, 1, func(o *Options) { clientTwoPhase(o); o.LockTTL = time.Minute }, "a=1")
+		db, wire := w.client(change, func(o *Options) { o.LockWait = time.Second })
+		tx := clientBegin(t, db, SnapshotIsolation)
+		clientWrite(t, tx, "a=2", "b=2")
+		require.ErrorIs(t, tx.Commit(context.Background()), ErrLocked)
+		other, _ := w.client()
+		w.clock.pass(time.Minute)
+		require.Empty(t, w.state(other))
+		for _, q := range wire.sent {
+			if p, ok := q.(*PrewriteRequest); ok {
+				info, err := w.local.Region(context.Background(), p.Mutations[0].Key)
+				require.NoError(t, err)
+				_, _ = w.local.Send(context.Background(), info.RegionRef, p)
+			}
+		}
+		if got := w.state(other); got != "" {
+			t.Errorf("RULE V15: %s: Commit has failed, and there is %s", name, got)
+		}
+		w.clock.pass(time.Minute)
+		require.Empty(t, w.state(other), "RULE V15: %s", name)
+	}
+}

@@ -607,3 +607,57 @@ func TestErrorsSayWhatWhereAndWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+// A snapshot of the future would drive every later commit there.
+func TestReadTSThatNoClockGaveOut(t *testing.T) {
+	w := newClientWorld(t, RegionOptions{})
+	db, _ := w.client()
+	for _, at := range []TS{timestamp.Max, timestamp.Max - 1, w.clock.peek() + 1000} {
+		tx, err := db.Begin(context.Background(), TxnOptions{Mode: ReadOnly, ReadTS: at})
+		if !errors.Is(err, ErrFuture) {
+			t.Errorf("RULE V11: a snapshot of %v: %v", at, err)
+			require.NoError(t, tx.Rollback(context.Background()))
+		}
+	}
+}
+
+// V7: TTLs count from StartTS; who has only read for an hour still gets the whole of it.
+func TestSlowTransactionHasItsWholeTTL(t *testing.T) {
+	ctx := context.Background()
+	for _, mode := range []Mode{SnapshotIsolation, Pessimistic} {
+		w := newClientWorld(t, RegionOptions{}, "m")
+		db, wire := w.client(clientTwoPhase)
+		other, _ := w.client()
+		w.put(db, "a=1", "z=1")
+		tx := clientBegin(t, db, mode)
+		w.clock.pass(30 * time.Minute)
+		meet := func() {
+			w.clock.pass(2 * time.Second)
+			reader := clientBegin(t, other, SnapshotIsolation)
+			require.Equal(t, "1", clientGet(t, reader, "z"))
+			require.NoError(t, reader.Rollback(ctx))
+			if mode == Pessimistic {
+				blocked, _ := w.client(func(o *Options) { o.LockWait = time.Millisecond })
+				writer := clientBegin(t, blocked, SnapshotIsolation)
+				clientWrite(t, writer, "z=9")
+				require.ErrorIs(t, writer.Commit(ctx), ErrLocked, "RULE V7")
+			}
+		}
+		if mode == Pessimistic {
+			_, err := tx.GetForUpdate(ctx, []byte("z"), []byte("a"))
+			require.NoError(t, err)
+			meet()
+		}
+		clientWrite(t, tx, "a=2", "z=2")
+		wire.fault = func(n int, q Request) clientFault {
+			if _, ok := q.(*CommitRequest); ok {
+				wire.fault = nil
+				meet()
+			}
+			return clientFine
+		}
+		if err := tx.Commit(ctx); err != nil {
+			t.Errorf("RULE V7: a %v is rolled back 2 s after it has locked: %v", tx, err)
+		}
+	}
+}
