@@ -150,7 +150,7 @@ func TestReadOnly(t *testing.T) {
 	for i, ts := range at {
 		tx, err := db.Begin(ctx, TxnOptions{Mode: ReadOnly, ReadTS: ts})
 		require.NoError(t, err)
-		require.Equal(t, fmt.Sprint(i), clientGet(t, tx, "a"), "RULE V1")
+		require.Equal(t, fmt.Sprint(i), clientGet(t, tx, "a"), "RULE V1: it is not so")
 		require.ErrorIs(t, tx.Put([]byte("a"), nil), ErrReadOnly)
 		_, err = tx.GetForUpdate(ctx, []byte("a"))
 		require.ErrorIs(t, err, ErrReadOnly)
@@ -211,8 +211,8 @@ func TestPessimisticTransactionsWait(t *testing.T) {
 		}
 		wg.Wait()
 		tx := clientBegin(t, db, ReadOnly)
-		require.Equal(t, string([]byte{20}), clientGet(t, tx, "a"), "RULE V8")
-		require.Equal(t, string([]byte{20}), clientGet(t, tx, "c"), "RULE V8")
+		require.Equal(t, string([]byte{20}), clientGet(t, tx, "a"), "RULE V8: it is not so")
+		require.Equal(t, string([]byte{20}), clientGet(t, tx, "c"), "RULE V8: it is not so")
 		require.NoError(t, tx.Rollback(ctx))
 	})
 }
@@ -250,8 +250,8 @@ func TestDeadlockIsRunAgain(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		require.Equal(t, 1, deadlocks, "RULE V9")
-		require.Less(t, time.Since(start), time.Second, "RULE V9")
+		require.Equal(t, 1, deadlocks, "RULE V9: it is not so")
+		require.Less(t, time.Since(start), time.Second, "RULE V9: it is not so")
 		require.EqualValues(t, 1, db.Metrics().Retries)
 	})
 }
@@ -290,8 +290,8 @@ func TestLocksOfTheDeadAndTheLiving(t *testing.T) {
 		wire.fault = func(int, Request) clientFault { return clientGone }
 		start = time.Now()
 		_, err = other.GetForUpdate(ctx, []byte("a"))
-		require.NoError(t, err, "RULE V7")
-		require.Less(t, time.Since(start), 4*time.Second+200*time.Millisecond, "RULE V7")
+		require.NoError(t, err, "RULE V7: it is not so")
+		require.Less(t, time.Since(start), 4*time.Second+200*time.Millisecond, "RULE V7: it is not so")
 		clientWrite(t, other, "a=1")
 		require.NoError(t, other.Commit(ctx))
 
@@ -640,7 +640,7 @@ func TestSlowTransactionHasItsWholeTTL(t *testing.T) {
 				blocked, _ := w.client(func(o *Options) { o.LockWait = time.Millisecond })
 				writer := clientBegin(t, blocked, SnapshotIsolation)
 				clientWrite(t, writer, "z=9")
-				require.ErrorIs(t, writer.Commit(ctx), ErrLocked, "RULE V7")
+				require.ErrorIs(t, writer.Commit(ctx), ErrLocked, "RULE V7: it is not so")
 			}
 		}
 		if mode == Pessimistic {
