@@ -57,6 +57,7 @@ type committer struct {
 	prewrote bool       // some part is there
 	refused  bool       // some part is not, and never will be
 	doubt    bool       // some prewrite had no answer
+	lapsed   bool       // the safepoint has passed since: the keys do not tell any more
 }
 
 // Commit makes all writes visible at once, at CommitTS, or none of them. Whatever it
