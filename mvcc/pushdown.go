@@ -1,5 +1,4 @@
-// A query where the rows are: the region's part of a plan of package coprocessor, over
-// the rows that a reader sees.
+// A query that came to the rows: the region is a source of them, as of a timestamp.
 
 package mvcc
 
@@ -9,95 +8,86 @@ import (
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
 )
 
-// CoprocessorRequest does the region's part of a plan over the rows of Start <= key < End.
-// The answer is a [*coprocessor.Partial]; if More is set there is a next page, from
-// Resume on. It reads the whole range, or up to Resume, whatever the plan picks of it.
-type CoprocessorRequest struct {
-	ReadOptions
-	Start, End []byte
-	Plan       *coprocessor.Plan
-	Options    *coprocessor.Options
-}
-
 func (q *CoprocessorRequest) within(r *RegionInfo) bool { return r.hasRange(q.Start, q.End) }
-func (q *CoprocessorRequest) covers(key []byte) bool    { return Span{q.Start, q.End}.has(key) }
 
-// pushed is the request with its context, which a long one looks at.
-type pushed struct {
-	*CoprocessorRequest
-	ctx context.Context
-}
+func (q *CoprocessorRequest) covers(key []byte) bool { return Span{q.Start, q.End}.has(key) }
 
-func (q pushed) read(w *run) (any, error) {
-	s := &rowSource{
-		scanner: w.scan(q.ReadOptions, q.Start, q.End, false),
-		keys:    q.Plan.NeedsKeys(),
-		values:  q.Plan.NeedsValues(),
-	}
+// read answers a CoprocessorRequest.
+func (q *CoprocessorRequest) read(w *run) (any, error) {
+	s := w.scan(q.ReadOptions, q.Start, q.End, false)
 	defer s.close()
-	s.rows.Key = func(i int) []byte { return plain(s.encoded[i]) }
-	part, err := q.Plan.Run(q.ctx, s, q.Options)
+	src := &rowSource{scanner: s, keys: q.Plan.NeedsKeys(), values: q.Plan.NeedsValues()}
+	part, err := q.Plan.Run(w.ctx, src, q.Options)
 	if err != nil {
 		return nil, err
 	}
 	return part, nil
 }
 
-// rowSource is a scan as a coprocessor.Source: the rows that a reader sees, a batch at a
-// time.
+// rowSource gives the rows that a scan finds. What the scanner shows is gone when it
+// moves, so a batch is copied; the room is used again for the next.
 type rowSource struct {
-	*scanner
-	keys, values bool // which the plan needs
+	scanner      *scanner
+	keys, values bool // are wanted
 	rows         coprocessor.Rows
-	encoded      [][]byte // keys as the engine has them, where only an error needs them
-	arena        []byte   // what rows is made of; used again for each batch
-	ended        bool
+	encoded      [][]byte // keys as they are in the engine
+	room         []byte
+	done         bool
 }
 
-// Next collects rows. What a scanner shows is valid until it moves, so it is copied.
+func (s *rowSource) keep(b []byte) []byte {
+	from := len(s.room)
+	s.room = append(s.room, b...)
+	return s.room[from:len(s.room):len(s.room)]
+}
+
 func (s *rowSource) Next(_ context.Context, most int) (coprocessor.Rows, error) {
-	s.rows.Keys, s.rows.Values = s.rows.Keys[:0], s.rows.Values[:0]
-	s.encoded, s.arena = s.encoded[:0], s.arena[:0]
-	for n := 0; n < most && !s.ended; n++ {
-		ok, err := s.next()
-		if err == nil && ok {
-			err = s.take()
-		}
+	s.rows.Keys, s.rows.Values, s.encoded, s.room = s.rows.Keys[:0], s.rows.Values[:0], s.encoded[:0], s.room[:0]
+	s.rows.Key = func(i int) []byte { return plain(s.encoded[i]) }
+	for n := 0; n < most && !s.done; n++ {
+		ok, err := s.scanner.next()
 		if err != nil {
 			return coprocessor.Rows{}, err
 		}
-		s.ended = !ok
+		if s.done = !ok; s.done {
+			break
+		}
+		if err := s.add(); err != nil {
+			return coprocessor.Rows{}, err
+		}
 	}
-	return s.rows, nil
+	rows := s.rows
+	if !s.keys {
+		rows.Keys = nil
+		if !s.values {
+			rows.Keys = s.encoded // to be counted, and not looked at
+		}
+	}
+	if !s.values {
+		rows.Values = nil
+	}
+	return rows, nil
 }
 
-// take copies the row that the scanner stands on.
-func (s *rowSource) take() error {
+// add copies the row that the scanner is on.
+func (s *rowSource) add() error {
+	w := s.scanner.w
 	if s.keys {
-		from := len(s.arena)
-		arena, _, err := decodeKey(s.arena, s.w.cur)
+		room, key, err := appendPlain(s.room, w.cur)
 		if err != nil {
 			return err
 		}
-		s.arena = arena
-		s.rows.Keys = append(s.rows.Keys, arena[from:])
+		s.room = room
+		s.rows.Keys = append(s.rows.Keys, key)
 	} else {
-		s.encoded = append(s.encoded, s.copy(s.w.cur))
+		s.encoded = append(s.encoded, s.keep(w.cur))
 	}
-	var value []byte
-	if s.values {
-		v, err := s.value()
-		if err != nil {
-			return err
-		}
-		value = s.copy(v)
+	if !s.values {
+		return nil
 	}
-	s.rows.Values = append(s.rows.Values, value)
-	return nil
-}
-
-func (s *rowSource) copy(b []byte) []byte {
-	from := len(s.arena)
-	s.arena = append(s.arena, b...)
-	return s.arena[from:]
+	value, err := s.scanner.value()
+	if err == nil {
+		s.rows.Values = append(s.rows.Values, s.keep(value))
+	}
+	return err
 }

@@ -54,7 +54,7 @@ func (r *Region) dispatch(ctx context.Context, ref RegionRef, q Request) (any, e
 		return s.query(ctx, q, &q.ReadOptions)
 	case *CoprocessorRequest:
 		r.count(&c.Scans)
-		return s.query(ctx, pushed{q, ctx}, &q.ReadOptions)
+		return s.query(ctx, q, &q.ReadOptions)
 	case *RefreshRequest:
 		r.count(&c.Others)
 		return s.query(ctx, q, q.options())
@@ -140,6 +140,7 @@ func (s *state) query(ctx context.Context, q query, o *ReadOptions) (any, error)
 
 // begin gives a run its snapshot.
 func (s *state) begin(ctx context.Context, w *run) (err error) {
+	w.ctx = ctx
 	w.snap, err = s.engine.Snapshot(ctx)
 	w.safePoint, w.maxSecondaries = TS(s.safePoint.Load()), s.o.MaxSecondaries
 	return err
