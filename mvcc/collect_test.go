@@ -31,8 +31,8 @@ func TestCollectionSparesActiveTransactions(t *testing.T) {
 	for _, at := range []TS{0, w.clock.peek()} {
 		c, err := db.Collect(ctx, at)
 		require.NoError(t, err)
-		require.Less(t, c.SafePoint, old.ReadTS(), "RULE V16")
-		require.Equal(t, "a=1 z=1", clientScan(t, old, "", "", ScanOptions{}), "RULE V16")
+		require.Less(t, c.SafePoint, old.ReadTS(), "RULE V16: it is not so")
+		require.Equal(t, "a=1 z=1", clientScan(t, old, "", "", ScanOptions{}), "RULE V16: it is not so")
 	}
 	past, err := db.Begin(ctx, TxnOptions{Mode: ReadOnly, ReadTS: old.ReadTS() + 5})
 	require.NoError(t, err)
@@ -49,15 +49,15 @@ func TestCollectionSparesActiveTransactions(t *testing.T) {
 	require.Greater(t, c.SafePoint, past.ReadTS(), "RULE V16: MaxLifetime")
 	require.Positive(t, c.Removed)
 	_, err = past.Get(ctx, []byte("a"))
-	require.ErrorIs(t, err, ErrTooOld, "RULE V16")
+	require.ErrorIs(t, err, ErrTooOld, "RULE V16: it is not so")
 	require.NoError(t, past.Rollback(ctx))
-	require.Equal(t, "a=5 z=5", w.state(db), "RULE V16")
+	require.Equal(t, "a=5 z=5", w.state(db), "RULE V16: it is not so")
 
 	_, err = db.Begin(ctx, TxnOptions{Mode: ReadOnly, ReadTS: c.SafePoint})
 	require.NoError(t, err)
 	tx, err := db.Begin(ctx, TxnOptions{Mode: ReadOnly, ReadTS: c.SafePoint + 1})
 	require.NoError(t, err)
-	require.Equal(t, "a=5 z=5", clientScan(t, tx, "", "", ScanOptions{}), "RULE V16")
+	require.Equal(t, "a=5 z=5", clientScan(t, tx, "", "", ScanOptions{}), "RULE V16: it is not so")
 }
 
 // V16: a transaction that is about to begin is not missed between its timestamp and
@@ -78,8 +78,8 @@ func TestCollectionSparesWhoIsAboutToBegin(t *testing.T) {
 		require.NoError(t, err)
 	}
 	tx := clientBegin(t, db, ReadOnly)
-	require.Less(t, c.SafePoint, tx.ReadTS(), "RULE V16")
-	require.Equal(t, "1", clientGet(t, tx, "a"), "RULE V16")
+	require.Less(t, c.SafePoint, tx.ReadTS(), "RULE V16: it is not so")
+	require.Equal(t, "1", clientGet(t, tx, "a"), "RULE V16: it is not so")
 	require.NoError(t, tx.Rollback(ctx))
 }
 
@@ -133,7 +133,7 @@ func TestCollectionResolvesLocks(t *testing.T) {
 					info, err := w.local.Region(ctx, p.Mutations[0].Key)
 					require.NoError(t, err)
 					_, err = w.local.Send(ctx, info.RegionRef, p)
-					require.ErrorIs(t, err, ErrTooOld, "RULE V3")
+					require.ErrorIs(t, err, ErrTooOld, "RULE V3: it is not so")
 				}
 			}
 			w.settled("V3")

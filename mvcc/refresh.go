@@ -67,8 +67,6 @@ func (r *readSet) trim(at, moves int, lo, hi []byte) {
 	}
 }
 
-func (r *readSet) empty() bool { return len(r.keys) == 0 && len(r.spans) == 0 }
-
 func (r *readSet) grown(n int) {
 	if r.bytes += n; r.limit == 0 {
 		r.limit = maxReadSet

@@ -290,7 +290,7 @@ func TestPushedCommitIsValidatedAgain(t *testing.T) {
 		t.Errorf("RULE V13: committed after r was changed, having read it before: %v", err)
 	}
 	require.EqualValues(t, 1, db.Metrics().TooEarly)
-	require.Equal(t, "a=1 r=2", w.state(db), "RULE V13")
+	require.Equal(t, "a=1 r=2", w.state(db), "RULE V13: it is not so")
 	w.settled("V13")
 }
 
@@ -307,7 +307,7 @@ func TestReaderPassesAPushedLock(t *testing.T) {
 			wire.fault = nil
 			reader = clientBegin(t, other, SnapshotIsolation)
 			before := w.clock.peek()
-			require.Equal(t, "a=1 m=1", clientScan(t, reader, "", "", ScanOptions{}), "RULE V1")
+			require.Equal(t, "a=1 m=1", clientScan(t, reader, "", "", ScanOptions{}), "RULE V1: it is not so")
 			require.Zero(t, w.clock.peek().Since(before), "RULE V1: the reader waits")
 			otherWire.log = nil
 			clientGet(t, reader, "m")
@@ -317,7 +317,7 @@ func TestReaderPassesAPushedLock(t *testing.T) {
 	}
 	at := w.put(db, "a=2", "m=2")
 	require.Greater(t, at, reader.ReadTS(), "RULE V1: committed below a reader who has seen nothing of it")
-	require.Equal(t, "a=1 m=1", clientScan(t, reader, "", "", ScanOptions{}), "RULE V1")
+	require.Equal(t, "a=1 m=1", clientScan(t, reader, "", "", ScanOptions{}), "RULE V1: it is not so")
 	require.NoError(t, reader.Rollback(ctx))
 	require.EqualValues(t, 1, db.Metrics().TooEarly)
 }
@@ -430,8 +430,8 @@ func TestUncertainRead(t *testing.T) {
 				if err != nil || string(v) != "2" {
 					t.Fatalf("RULE V12: a value that may be older than the reader is passed over: %q, %v", v, err)
 				}
-				require.GreaterOrEqual(t, tx.ReadTS(), at, "RULE V12")
-				require.Equal(t, tx.ReadTS(), tx.StartTS())
+				require.GreaterOrEqual(t, tx.ReadTS(), at, "RULE V12: it is not so")
+				require.Equal(t, m != Pessimistic || tx.primary == nil, tx.ReadTS() == tx.StartTS(), "RULE V12: it has no lock, and keeps its StartTS")
 				if m == SnapshotIsolation || m == Serializable {
 					clientWrite(t, tx, "z=3")
 					require.NoError(t, tx.Commit(ctx), "RULE V12: having moved up it may write what it has read")
@@ -459,8 +459,8 @@ func TestUncertaintyIntervalDoesNotMove(t *testing.T) {
 	require.Equal(t, "2", clientGet(t, tx, "a"))
 	w.clock.pass(20 * time.Millisecond)
 	w.put(ahead, "b=2") // beyond the interval: begun after us, by any clock
-	require.Equal(t, "1", clientGet(t, tx, "b"), "RULE V12")
-	require.Equal(t, max(until, tx.ReadTS()), tx.uncertainUntil, "RULE V12")
+	require.Equal(t, "1", clientGet(t, tx, "b"), "RULE V12: it is not so")
+	require.Equal(t, max(until, tx.ReadTS()), tx.uncertainUntil, "RULE V12: it is not so")
 	require.NoError(t, tx.Rollback(ctx))
 }
 
@@ -474,7 +474,7 @@ func TestReadTSIsNotUncertain(t *testing.T) {
 	w.put(db, "a=2")
 	tx, err := db.Begin(ctx, TxnOptions{Mode: ReadOnly, ReadTS: at})
 	require.NoError(t, err)
-	require.Equal(t, "1", clientGet(t, tx, "a"), "RULE V12")
+	require.Equal(t, "1", clientGet(t, tx, "a"), "RULE V12: it is not so")
 	require.Equal(t, at, tx.ReadTS())
 	require.NoError(t, tx.Rollback(ctx))
 }

@@ -318,7 +318,8 @@ func (s *state) give(w *run) {
 	}
 	clear(w.plans)
 	w.batch.Reset()
-	*w = run{batch: w.batch, arena: w.arena[:0], buf: w.buf[:0], cur: w.cur[:0], plans: w.plans[:0], slots: w.slots[:0]}
+	w.snap, w.iter, w.prewrite, w.leastCommitTS, w.rec = nil, nil, nil, 0, writeRecord{}
+	w.arena, w.plans, w.slots = w.arena[:0], w.plans[:0], w.slots[:0]
 	if cap(w.arena) < 1<<20 {
 		s.runs.Put(w)
 	}

@@ -150,7 +150,7 @@ func TestReadOnly(t *testing.T) {
 	for i, ts := range at {
 		tx, err := db.Begin(ctx, TxnOptions{Mode: ReadOnly, ReadTS: ts})
 		require.NoError(t, err)
-		require.Equal(t, fmt.Sprint(i), clientGet(t, tx, "a"), "RULE V1")
+		require.Equal(t, fmt.Sprint(i), clientGet(t, tx, "a"), "RULE V1: it is not so")
 		require.ErrorIs(t, tx.Put([]byte("a"), nil), ErrReadOnly)
 		_, err = tx.GetForUpdate(ctx, []byte("a"))
 		require.ErrorIs(t, err, ErrReadOnly)
@@ -211,8 +211,8 @@ func TestPessimisticTransactionsWait(t *testing.T) {
 		}
 		wg.Wait()
 		tx := clientBegin(t, db, ReadOnly)
-		require.Equal(t, string([]byte{20}), clientGet(t, tx, "a"), "RULE V8")
-		require.Equal(t, string([]byte{20}), clientGet(t, tx, "c"), "RULE V8")
+		require.Equal(t, string([]byte{20}), clientGet(t, tx, "a"), "RULE V8: it is not so")
+		require.Equal(t, string([]byte{20}), clientGet(t, tx, "c"), "RULE V8: it is not so")
 		require.NoError(t, tx.Rollback(ctx))
 	})
 }
@@ -250,8 +250,8 @@ func TestDeadlockIsRunAgain(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		require.Equal(t, 1, deadlocks, "RULE V9")
-		require.Less(t, time.Since(start), time.Second, "RULE V9")
+		require.Equal(t, 1, deadlocks, "RULE V9: it is not so")
+		require.Less(t, time.Since(start), time.Second, "RULE V9: it is not so")
 		require.EqualValues(t, 1, db.Metrics().Retries)
 	})
 }
@@ -290,8 +290,8 @@ func TestLocksOfTheDeadAndTheLiving(t *testing.T) {
 		wire.fault = func(int, Request) clientFault { return clientGone }
 		start = time.Now()
 		_, err = other.GetForUpdate(ctx, []byte("a"))
-		require.NoError(t, err, "RULE V7")
-		require.Less(t, time.Since(start), 4*time.Second+200*time.Millisecond, "RULE V7")
+		require.NoError(t, err, "RULE V7: it is not so")
+		require.Less(t, time.Since(start), 4*time.Second+200*time.Millisecond, "RULE V7: it is not so")
 		clientWrite(t, other, "a=1")
 		require.NoError(t, other.Commit(ctx))
 
@@ -604,6 +604,60 @@ func TestErrorsSayWhatWhereAndWhatToDo(t *testing.T) {
 	for _, part := range []string{tx.StartTS().String(), `"bob"`, "was written since", at.String(), "2s ago", "run it again"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+}
+
+// A snapshot of the future would drive every later commit there.
+func TestReadTSThatNoClockGaveOut(t *testing.T) {
+	w := newClientWorld(t, RegionOptions{})
+	db, _ := w.client()
+	for _, at := range []TS{timestamp.Max, timestamp.Max - 1, w.clock.peek() + 1000} {
+		tx, err := db.Begin(context.Background(), TxnOptions{Mode: ReadOnly, ReadTS: at})
+		if !errors.Is(err, ErrFuture) {
+			t.Errorf("RULE V11: a snapshot of %v: %v", at, err)
+			require.NoError(t, tx.Rollback(context.Background()))
+		}
+	}
+}
+
+// V7: TTLs count from StartTS; who has only read for an hour still gets the whole of it.
+func TestSlowTransactionHasItsWholeTTL(t *testing.T) {
+	ctx := context.Background()
+	for _, mode := range []Mode{SnapshotIsolation, Pessimistic} {
+		w := newClientWorld(t, RegionOptions{}, "m")
+		db, wire := w.client(clientTwoPhase)
+		other, _ := w.client()
+		w.put(db, "a=1", "z=1")
+		tx := clientBegin(t, db, mode)
+		w.clock.pass(30 * time.Minute)
+		meet := func() {
+			w.clock.pass(2 * time.Second)
+			reader := clientBegin(t, other, SnapshotIsolation)
+			require.Equal(t, "1", clientGet(t, reader, "z"))
+			require.NoError(t, reader.Rollback(ctx))
+			if mode == Pessimistic {
+				blocked, _ := w.client(func(o *Options) { o.LockWait = time.Millisecond })
+				writer := clientBegin(t, blocked, SnapshotIsolation)
+				clientWrite(t, writer, "z=9")
+				require.ErrorIs(t, writer.Commit(ctx), ErrLocked, "RULE V7: it is not so")
+			}
+		}
+		if mode == Pessimistic {
+			_, err := tx.GetForUpdate(ctx, []byte("z"), []byte("a"))
+			require.NoError(t, err)
+			meet()
+		}
+		clientWrite(t, tx, "a=2", "z=2")
+		wire.fault = func(n int, q Request) clientFault {
+			if _, ok := q.(*CommitRequest); ok {
+				wire.fault = nil
+				meet()
+			}
+			return clientFine
+		}
+		if err := tx.Commit(ctx); err != nil {
+			t.Errorf("RULE V7: a %v is rolled back 2 s after it has locked: %v", tx, err)
 		}
 	}
 }

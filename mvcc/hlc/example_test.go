@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/flagship-go/flagship/mvcc"
 	"github.com/flagship-go/flagship/mvcc/clock"
 	"github.com/flagship-go/flagship/mvcc/hlc"
 )
+
+var _ mvcc.Clock = (*hlc.Clock)(nil)
 
 // Node b is 30 ms late, and learns of the time by a message.
 func Example() {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -81,7 +82,7 @@ func (s *stage) play() (err error) {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("RULE %s: %s: %w (%s)", s.rule.V, s.rule.ID, err, s.rule.Source)
+	return fmt.Errorf("RULE %s: %s (%s): %w", s.rule.V, s.rule.ID, s.rule.Source, err)
 }
 
 // claims says whether rules of a claim are to be graded.
@@ -92,7 +93,7 @@ func (m Mode) claims(claim string) bool {
 // Run grades a store: a subtest a rule, named by what it belongs to (required or a claim)
 // and its ID. open makes an empty store. A broken rule prints
 //
-//	RULE <V>: <id>: <what happened> (<source>)
+//	RULE <V>: <id> (<source>): <what happened>
 //
 // Rules about locks, which wait, are played in a bubble of testing/synctest.
 func Run(t *testing.T, open func() (DB, error), mode Mode) {
@@ -159,7 +160,7 @@ func (m Mode) judge(h *history.History) error {
 // Broken is an anomaly that a mode forbids.
 type Broken struct{ history.Anomaly }
 
-func (e *Broken) Error() string { return e.Title() + "\n" + e.Text }
+func (e *Broken) Error() string { return strings.TrimSpace(e.Text) }
 
 func (m Mode) forbids(a *history.Anomaly) bool {
 	level := history.SnapshotIsolation

@@ -73,15 +73,6 @@ func basicRules() []Rule {
 				t2: scan = a=1
 				t3: begin
 				t3: scan = a=1`},
-		{ID: "first-committer", V: "V4", Source: "Percolator, figure 6", Text: "Of two that write a key at the same time one fails.",
-			story: `
-				init a=1
-				t1: begin
-				t2: begin
-				t1: put a 2
-				t2: put a 3
-				t1: commit ?
-				t2: commit ?`},
 		{ID: "commit-not-start", V: "V4", Source: "pitfall 4", Text: "Who has begun before, and commits after, is a conflict too: the time of commit decides.",
 			story: `
 				init a=1

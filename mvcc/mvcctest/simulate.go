@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/flagship-go/flagship/mvcc"
@@ -55,7 +56,7 @@ func Simulate(o Simulation) (Simulated, error) {
 	s := &simulation{o: &o, world: w, load: load, rules: Claims(o.Mode, !o.Hybrid), kept: map[int]*clock.Memory{}}
 	if o.Story != nil {
 		w.tell = func(format string, args ...any) {
-			fmt.Fprintf(o.Story, "%9.3f ms  %s\n", float64(w.now)/1e6, fmt.Sprintf(format, args...))
+			fmt.Fprintf(o.Story, "%9.3f ms  %s\n", float64(w.now)/1e6, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "))
 		}
 	}
 	err = s.run()
@@ -81,6 +82,7 @@ type simulation struct {
 	hist    history.History
 	stamps  []mvcc.TS // of commits
 	kept    map[int]*clock.Memory
+	nobody  clock.Memory // of who is alone
 	done    Simulated
 	failure error
 }
@@ -108,7 +110,7 @@ func (s *simulation) alone(f func(c *client) error) error {
 	s.calm = true
 	defer func() { s.calm = false }()
 	var err error
-	c, oerr := s.newClient(100, &clock.Memory{}, func(c *client) { err = f(c) })
+	c, oerr := s.newClient(s.o.Clients, &s.nobody, func(c *client) { err = f(c) })
 	if oerr != nil {
 		return oerr
 	}
@@ -295,7 +297,7 @@ func (s *simulation) mischief() {
 		}
 	case n < 14 && s.oracle == nil && len(s.clients) > 0:
 		c := s.clients[s.r.IntN(len(s.clients))]
-		to := time.Duration(s.r.Int64N(int64(maxOffset))) - maxOffset/2
+		to := s.skew()
 		c.source.Step(to - c.ahead)
 		s.tell("the clock of client %d steps by %v", c.id, to-c.ahead)
 		c.ahead = to

@@ -3,7 +3,6 @@ package mvcctest
 import (
 	"bytes"
 	"flag"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -72,23 +71,34 @@ func TestSimulation(t *testing.T) {
 		runSeed(t, o)
 		return
 	}
-	const seeds = 72
-	n := uint64(seeds)
+	n := uint64(12)
 	if *txns > 0 {
-		n = uint64(*txns/150) + 1
+		n = uint64(*txns/150/6) + 1
 	}
 	var all Simulated
-	for s := uint64(1); s <= n && !t.Failed(); s++ {
-		d := runSeed(t, simulationOf(s))
-		all.Txns += d.Txns
-		all.Committed += d.Committed
-		all.Unknown += d.Unknown
-		all.Died += d.Died
-		all.Collected += d.Collected
-		all.Regions += d.Regions
+	for first := range uint64(6) {
+		o := simulationOf(first)
+		name := o.Mode.String() + "-oracle"
+		if o.Hybrid {
+			name = o.Mode.String() + "-hybrid"
+		}
+		t.Run(name, func(t *testing.T) {
+			for i := uint64(0); i < n && !t.Failed(); i++ {
+				all.add(runSeed(t, simulationOf(first+6*(i+1))))
+			}
+		})
 	}
-	t.Log(fmt.Sprintf("%+v", all))
-	if !t.Failed() && (all.Committed < all.Txns/3 || all.Died == 0 || all.Unknown == 0 || all.Collected == 0) {
+	t.Logf("%+v", all)
+	if !t.Failed() && all.Regions > 6*10 && (all.Committed < all.Txns/3 || all.Died == 0 || all.Unknown == 0 || all.Collected == 0) {
 		t.Errorf("the simulation does too little: %+v", all)
 	}
+}
+
+func (s *Simulated) add(d Simulated) {
+	s.Txns += d.Txns
+	s.Committed += d.Committed
+	s.Unknown += d.Unknown
+	s.Died += d.Died
+	s.Collected += d.Collected
+	s.Regions += d.Regions
 }

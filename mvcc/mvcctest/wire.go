@@ -205,7 +205,7 @@ func words(keys [][]byte) string {
 
 func describeAnswer(a any, err error) string {
 	if err != nil {
-		return err.Error()
+		return strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	switch a := a.(type) {
 	case *mvcc.GetResponse:

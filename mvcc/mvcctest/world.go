@@ -137,7 +137,7 @@ func (w *world) moveLeader(i int) {
 	old := w.regions[i]
 	w.regions[i] = w.newRegion(old.Info())
 	old.Close()
-	bound := timestamp.Of(epoch.Add(w.now + 2*maxOffset))
+	bound := timestamp.Of(epoch.Add(w.now + maxOffset/2)) // no clock shows more
 	if w.oracle != nil {
 		bound, _ = w.oracle.Now(context.Background())
 	}
@@ -192,9 +192,9 @@ type client struct {
 func (w *world) newClient(id int, kept *clock.Memory, life func(c *client)) (*client, error) {
 	c := &client{w: w, id: id, clock: w.oracle, cache: w.infos()}
 	if w.o.Hybrid {
-		c.ahead = time.Duration(w.r.Int64N(int64(maxOffset))) - maxOffset/2
+		c.ahead = w.skew()
 		c.source = clock.NewManual(epoch.Add(w.now + c.ahead))
-		c.clock = hlc.New(&hlc.Options{MaxOffset: maxOffset, MaxJump: -1, Store: kept, Window: 5 * time.Millisecond, Source: c.source, Sleep: c.sleep})
+		c.clock = hlc.New(&hlc.Options{Node: id, Nodes: w.o.Clients + 1, MaxOffset: maxOffset, MaxJump: -1, Store: kept, Window: 5 * time.Millisecond, Source: c.source, Sleep: c.sleep})
 	}
 	db, err := mvcc.Open(&mvcc.Options{
 		Transport: c, Clock: (*clientClock)(c), LockTTL: lockTTL, LockWait: lockWait, MaxLifetime: time.Minute, Serial: true, Sleep: c.sleep,
@@ -210,6 +210,12 @@ func (w *world) newClient(id int, kept *clock.Memory, life func(c *client)) (*cl
 	})
 	w.clients = append(w.clients, c)
 	return c, nil
+}
+
+// skew is how far a clock is ahead of the world's time: two never differ by maxOffset.
+func (w *world) skew() time.Duration {
+	const most = maxOffset/2 - time.Millisecond
+	return time.Duration(w.r.Int64N(int64(2*most))) - most
 }
 
 // pause lets others go on.
