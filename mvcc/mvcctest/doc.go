@@ -76,13 +76,13 @@
 //
 //	mvcctest.go                    what is graded: DB, Txn, Mode; and package mvcc as such
 //	rule.go                        a rule as data, and Run
-//	player.go                      stories
+//	player.go steps.go             stories, and their words
 //	rules_basic.go                 then the rules: what every store keeps,
 //	rules_anomaly.go               Hermitage's anomalies,
 //	rules_claims.go                what may be claimed,
 //	workload.go rules_workload.go  and many transactions at random
 //	world.go wire.go               the simulated world: regions, clients, clocks; and requests
-//	simulate.go                    what happens in it, and what must hold
+//	simulate.go verdict.go         what happens in it, and what must hold
 //
 // requests_test.go and protocol_test.go tell what single requests promise, the latter by
 // the bugs of others.
