@@ -155,6 +155,18 @@ func TestOldTransactionsAreRefused(t *testing.T) {
 	r.expect("V16", errors.Is(err, mvcc.ErrLocked), "what a lock is about is collected")
 }
 
+// What was validated at a CommitTS stays so: who commits later does so above it.
+func TestWhatWasRefreshedStaysSo(t *testing.T) {
+	r := newRequests(t)
+	r.must("a", &mvcc.RefreshRequest{Keys: keysOf("a"), Spans: []mvcc.Span{{Start: []byte("b"), End: []byte("c")}}, StartTS: at(9, 0), From: at(9, 0), To: at(20, 0)})
+	for _, key := range []string{"a", "b"} {
+		q := prewriteOf(key, at(10, 0))
+		q.Primary, q.OnePC, q.MinCommitTS = []byte(key), true, at(11, 0)
+		a := r.must(key, q).(*mvcc.PrewriteResponse)
+		r.expect("V13", a.CommitTS > at(20, 0), "what somebody has validated at 20 s is changed before that: "+key)
+	}
+}
+
 // An async commit is decided when its locks are there, and its client may have said so. A
 // reader who begins then, with a clock that is 2 s behind, may not pass them.
 func TestAReaderBehindSeesWhatWasCommittedBefore(t *testing.T) {

@@ -247,7 +247,7 @@ func expected(err error) bool {
 func (s *simulation) lookBack(c *client) {
 	ctx := context.Background()
 	at := s.stamps[s.r.IntN(len(s.stamps))]
-	rec := history.Txn{Start: 0, End: 1 << 40, Status: history.Failed}
+	rec := history.Txn{Start: 0, End: 1 << 30, Status: history.Failed}
 	c.txn = fmt.Sprintf("T%d", len(s.hist.Txns))
 	t, err := c.db.Begin(ctx, mvcc.TxnOptions{Mode: mvcc.ReadOnly, ReadTS: at})
 	if err == nil {
