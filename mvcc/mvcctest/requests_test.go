@@ -208,3 +208,26 @@ func TestAReaderPushesIntoNobodysFuture(t *testing.T) {
 	_, err = r.send("a", &mvcc.CommitRequest{Keys: keysOf("a"), StartTS: at(10, 0), CommitTS: at(12, 9)})
 	r.expect("V12", err == nil, fmt.Sprintf("who was read at 12 s cannot commit just after: %v", err))
 }
+
+// A transaction that locks and writes nothing has its locks until it is over, or is told that
+// they have expired: else what it read was never there together.
+func TestWhoOnlyLocksHearsThatItsLocksAreGone(t *testing.T) {
+	r := newRequests(t)
+	r.put("a", at(1, 0), at(2, 0))
+	clock := &fixedClock{now: at(10, 0)}
+	db, err := mvcc.Open(&mvcc.Options{Transport: r.local, Clock: clock, Serial: true, Sleep: clock.sleep})
+	require.NoError(t, err)
+	defer db.Close()
+	for _, late := range []bool{false, true} {
+		tx, err := db.Begin(t.Context(), mvcc.TxnOptions{Mode: mvcc.Pessimistic})
+		require.NoError(t, err)
+		_, err = tx.GetForUpdate(t.Context(), []byte("a"), []byte("z"))
+		require.NoError(t, err)
+		if late {
+			clock.now = clock.now.Add(time.Minute) // and nobody has prolonged them
+			require.NoError(t, db.Run(t.Context(), mvcc.TxnOptions{}, func(t *mvcc.Txn) error { return t.Put([]byte("a"), []byte("other")) }))
+		}
+		err = tx.Commit(t.Context())
+		r.expect("V8", (err != nil) == late, fmt.Sprintf("who only locks commits with %v; its locks have expired: %v", err, late))
+	}
+}
