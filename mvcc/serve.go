@@ -52,6 +52,9 @@ func (r *Region) dispatch(ctx context.Context, ref RegionRef, q Request) (any, e
 	case *ScanRequest:
 		r.count(&c.Scans)
 		return s.query(ctx, q, &q.ReadOptions)
+	case *CoprocessorRequest:
+		r.count(&c.Scans)
+		return s.query(ctx, q, &q.ReadOptions)
 	case *RefreshRequest:
 		r.count(&c.Others)
 		return s.query(ctx, q, q.options())
@@ -137,6 +140,7 @@ func (s *state) query(ctx context.Context, q query, o *ReadOptions) (any, error)
 
 // begin gives a run its snapshot.
 func (s *state) begin(ctx context.Context, w *run) (err error) {
+	w.ctx = ctx
 	w.snap, err = s.engine.Snapshot(ctx)
 	w.safePoint, w.maxSecondaries = TS(s.safePoint.Load()), s.o.MaxSecondaries
 	return err
@@ -318,7 +322,8 @@ func (s *state) give(w *run) {
 	}
 	clear(w.plans)
 	w.batch.Reset()
-	*w = run{batch: w.batch, arena: w.arena[:0], buf: w.buf[:0], cur: w.cur[:0], plans: w.plans[:0], slots: w.slots[:0]}
+	w.snap, w.iter, w.prewrite, w.leastCommitTS, w.rec = nil, nil, nil, 0, writeRecord{}
+	w.arena, w.plans, w.slots = w.arena[:0], w.plans[:0], w.slots[:0]
 	if cap(w.arena) < 1<<20 {
 		s.runs.Put(w)
 	}

@@ -56,6 +56,16 @@ func (p *Plan) NeedsValues() bool {
 	return slices.ContainsFunc(p.columns, func(i int) bool { return !p.Table.slots[i].inKey })
 }
 
+// NeedsKeys reports whether a region needs the keys of rows: to read a column, to order
+// by, or to say where a page ends.
+func (p *Plan) NeedsKeys() bool {
+	return !p.grouped() || slices.ContainsFunc(p.columns, func(i int) bool { return p.Table.slots[i].inKey })
+}
+
+// Pages reports whether the result of a region may come in pages, which then are to be
+// given to Merge in the order of keys: the plan has neither groups nor OrderBy.
+func (p *Plan) Pages() bool { return !p.grouped() && len(p.OrderBy) == 0 }
+
 // String is the text that makes this plan.
 func (p *Plan) String() string { return p.query.String() }
 

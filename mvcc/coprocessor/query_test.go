@@ -49,7 +49,7 @@ func answer(p *Plan, rows Rows, size int) string {
 	var sources []Source
 	for part := range slices.Chunk(upTo(nil, len(rows.Keys)), size) {
 		from, to := part[0], int(part[len(part)-1])+1
-		sources = append(sources, NewSource(Rows{rows.Keys[from:to], rows.Values[from:to]}))
+		sources = append(sources, NewSource(Rows{Keys: rows.Keys[from:to], Values: rows.Values[from:to]}))
 	}
 	var b strings.Builder
 	for row, err := range p.Select(context.Background(), nil, sources...) {
@@ -186,7 +186,7 @@ func TestTiesAreInTheOrderOfKeys(t *testing.T) {
 	p := plan(t, table, "SELECT n FROM t ORDER BY a LIMIT 3")
 	var parts []*Partial
 	for _, cut := range [][2]int{{2000, 3000}, {1, 2000}, {0, 1}} {
-		part, err := p.Run(context.Background(), NewSource(Rows{rows.Keys[cut[0]:cut[1]], rows.Values[cut[0]:cut[1]]}), nil)
+		part, err := p.Run(context.Background(), NewSource(Rows{Keys: rows.Keys[cut[0]:cut[1]], Values: rows.Values[cut[0]:cut[1]]}), nil)
 		require.NoError(t, err)
 		require.LessOrEqual(t, part.Returned, 3)
 		parts = append(parts, part)

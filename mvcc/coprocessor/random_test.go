@@ -244,7 +244,7 @@ func (g *ragged) Next(_ context.Context, most int) (Rows, error) {
 		out.Keys = append(out.Keys, bytes.Clone(g.rest.Keys[i]))
 		out.Values = append(out.Values, bytes.Clone(g.rest.Values[i]))
 	}
-	g.rest = Rows{g.rest.Keys[n:], g.rest.Values[n:]}
+	g.rest = Rows{Keys: g.rest.Keys[n:], Values: g.rest.Values[n:]}
 	g.last = slices.Concat(out.Keys, out.Values)
 	return out, nil
 }
@@ -257,7 +257,7 @@ func (r random) regions(p *Plan, rows Rows) (parts []*Partial, err error) {
 		if left > 0 {
 			to = from + r.IntN(to-from+1)
 		}
-		region := Rows{rows.Keys[from:to], rows.Values[from:to]}
+		region := Rows{Keys: rows.Keys[from:to], Values: rows.Values[from:to]}
 		from = to
 		for {
 			part, err := p.Run(context.Background(), &ragged{r: r, rest: region}, o)
@@ -272,7 +272,7 @@ func (r random) regions(p *Plan, rows Rows) (parts []*Partial, err error) {
 				return nil, fmt.Errorf("a page ends at %q and goes on at %q", last, part.Resume)
 			}
 			i, _ := slices.BinarySearchFunc(region.Keys, part.Resume, bytes.Compare)
-			region = Rows{region.Keys[i:], region.Values[i:]}
+			region = Rows{Keys: region.Keys[i:], Values: region.Values[i:]}
 		}
 	}
 	if p.grouped() || len(p.OrderBy) > 0 {
@@ -369,7 +369,7 @@ func inRange(t *testing.T, p *Plan, values [][]Value, rows Rows) ([][]Value, Row
 			require.Empty(t, kept, "RULE C11: %v: a row is not in the range", p)
 		}
 	}
-	return values[from:to], Rows{rows.Keys[from:to], rows.Values[from:to]}
+	return values[from:to], Rows{Keys: rows.Keys[from:to], Values: rows.Values[from:to]}
 }
 
 // TestRangeOfAKey: what the key has to be, and no more than that.
