@@ -29,6 +29,8 @@ type Core struct {
 
 	out      outbox
 	inflight []flight // writes under way
+
+	spy func(GroupID, raft.Status, *raft.Ready) // tests watch every group
 }
 
 // replica is one group's member on this host: awake with a core, or asleep with

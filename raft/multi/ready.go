@@ -137,6 +137,9 @@ func (c *Core) Ready() Ready {
 func (c *Core) take(r *replica, rd *Ready) {
 	if r.core.HasReady() {
 		g := r.core.Ready()
+		if c.spy != nil {
+			c.spy(r.id, r.core.Status(), &g)
+		}
 		if g.Seq > 0 {
 			c.write(r, &g, rd)
 		}
