@@ -25,7 +25,7 @@ type Core struct {
 	recount  bool       // who shares groups with whom may have changed
 
 	gone      map[GroupID]struct{} // removed from this host for ever
-	strangers map[GroupID]stranger // groups we lack whose leader talks to us
+	strangers map[GroupID]stranger // groups we lack whose members talk to us
 
 	out      outbox
 	inflight []flight // writes under way
@@ -239,7 +239,7 @@ func (c *Core) TransferLeadership(g GroupID, to raft.NodeID) error {
 
 // ChangeMembership asks a group's leader for other members; see
 // [raft.Core.ChangeMembership]. A host that is new in the group joins it when
-// the leader's word has reached it for two election timeouts.
+// the leader has asked for it for two election timeouts.
 func (c *Core) ChangeMembership(g GroupID, m raft.Membership) (index, term uint64, err error) {
 	err = c.ask(g, true, func(core *raft.Core) (err error) {
 		index, term, err = core.ChangeMembership(m)

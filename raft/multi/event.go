@@ -13,7 +13,7 @@ type EventKind uint8
 const (
 	EventCreated   EventKind = iota + 1 // a replica was made
 	EventSplit                          // it was split off another group
-	EventJoined                         // it was made at the word of its leader, Peer
+	EventJoined                         // it is to be made at the word of a member, Peer
 	EventRemoved                        // it is gone from this host for ever
 	EventSlept                          // it has nothing to do
 	EventWoke                           // and now it has, by Peer's doing if there is one

@@ -7,12 +7,12 @@ import (
 )
 
 // The life of a group on a host: it is made by hand, by the split of another,
-// or at the word of its leader; its log is cut; it is removed.
+// or at the word of its members; its log is cut; it is removed.
 //
 //	Create   on every first member, by hand       index 1, members given
 //	Split    on every member of the left group,   index 1, members of the left
 //	         at one index of its log
-//	Join     at the word of a leader              nothing, then a snapshot
+//	Join     at the word of other members         nothing, then a snapshot
 //
 // Every group begins with a snapshot at index 1 of term 0, so that a host that
 // was not there can be given the beginning like any other snapshot.
@@ -104,16 +104,19 @@ func (c *Core) pressOn(r *replica) {
 	}
 }
 
-// onStranger takes a message of a group that this host lacks. A leader that
-// keeps talking to it has it among its members: it was added, or it got a
-// snapshot of the left group instead of the entry that split it. As a split may
-// merely be late here, the host waits for two election timeouts before it
-// believes that (M8).
+// onStranger takes a message of a group that this host lacks. Members that keep
+// asking for something count it among them: it was added, or it got a snapshot of
+// the left group instead of the entry that split it. Candidates ask too: the
+// group may not find a leader without this host's vote. As a split may merely be
+// late here, the host waits for two election timeouts before it believes them
+// (M8).
 func (c *Core) onStranger(m *Message) {
 	if _, removed := c.gone[m.Group]; removed || m.Group == 0 {
 		return
 	}
-	if m.Raft.Type != raft.AppendEntries && m.Raft.Type != raft.InstallSnapshot {
+	switch m.Raft.Type {
+	case raft.AppendEntries, raft.InstallSnapshot, raft.RequestPreVote, raft.RequestVote:
+	default:
 		return
 	}
 	c.peer(m.Raft.From).courts = c.now + uint64(c.cfg.Raft.ElectionTicks) // or it takes us for dead
@@ -129,7 +132,7 @@ func (c *Core) onStranger(m *Message) {
 	}
 }
 
-// stranger is a group that this host lacks and whose leader talks to it.
+// stranger is a group that this host lacks and whose members ask it something.
 type stranger struct {
 	since uint64 // ticks
 	asked bool   // the shell was asked to join
@@ -147,8 +150,9 @@ func (c *Core) expireStrangers() {
 	}
 }
 
-// Join makes an empty replica, which learns from the leader who its members are
-// and what they know. It fails with ErrExists and ErrRemoved.
+// Join makes an empty replica, which learns from a leader who its members are and
+// what they know. As it was never there before, it has promised nothing and may
+// vote. It fails with ErrExists and ErrRemoved.
 func (c *Core) Join(g GroupID) error {
 	core, err := raft.NewCore(c.groupConfig(g), raft.State{})
 	if err != nil {

@@ -55,7 +55,7 @@ type group struct {
 	reading *groupRead        // asked in this turn
 	cutAt   uint64            // applied at the last cut
 	cutting bool
-	line                      // its work for the state machine: see apply.go
+	line    // its work for the state machine: see apply.go
 }
 
 // groupRead are reads of a group that share an answer of the core.

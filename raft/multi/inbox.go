@@ -1,7 +1,8 @@
 package multi
 
 import (
-	"sync")
+	"sync"
+)
 
 // inbox is the one door into a host's loop: whoever has something for the core
 // puts it here and goes on. The loop takes all that has gathered at once, so
@@ -22,9 +23,9 @@ type mail struct {
 	applied   []*group // have come further
 	captured  []captured
 	pinned    []GroupID
-	synced    uint64           // the disk's progress
-	installed []Write          // snapshots that are on the disk now
-	failed    error            // something outside the loop broke
+	synced    uint64  // the disk's progress
+	installed []Write // snapshots that are on the disk now
+	failed    error   // something outside the loop broke
 }
 
 // maxInbox bounds the envelopes that wait, in number: a host that cannot keep up

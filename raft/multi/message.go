@@ -31,7 +31,7 @@ type Message struct {
 	// nothing comes, not even heartbeats (M3).
 	Rest bool
 	// Beat says that it is a heartbeat of a tick, whose answer may come with the
-	// next tick (M1).
+	// next tick, or that answer (M1).
 	Beat bool
 	Raft raft.Message
 }

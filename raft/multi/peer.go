@@ -14,7 +14,7 @@ type peer struct {
 	shared int    // groups with a member on both hosts
 	life   uint64 // the newest life heard of; 0: none yet
 	silent uint64 // ticks since it was heard
-	courts uint64 // until this tick: it leads a group that it wants us in
+	courts uint64 // until this tick: it counts on us in a group that we lack
 	beat   bool   // a sign of life is due
 
 	now   []Message // may leave at once

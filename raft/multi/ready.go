@@ -35,7 +35,7 @@ type Ready struct {
 	Snapshots []Message
 	// Leads are the groups whose leadership came to this host or left it.
 	Leads []Lead
-	// Joining are groups that this host lacks and whose leaders talk to it: it
+	// Joining are groups that this host lacks and whose members count on it: it
 	// should have a replica. The shell calls Join (M8).
 	Joining []GroupID
 }
@@ -197,14 +197,14 @@ func (c *Core) post(r *replica, g *raft.Ready, rd *Ready) {
 			continue // the leader sleeps, and knows
 		}
 		p := c.peer(m.To)
-		to := &p.now
+		to, beat := &p.now, false
 		switch {
 		case r.writing > 0:
 			to = &p.after
 		case !r.urgent && m.Type == raft.AppendEntriesReply && !m.Reject:
-			to = &p.acks // M1: heartbeats are answered with the next tick
+			to, beat = &p.acks, true // M1: heartbeats are answered with the next tick
 		}
-		*to = append(*to, Message{Group: r.id, Raft: m})
+		*to = append(*to, Message{Group: r.id, Beat: beat, Raft: m})
 	}
 }
 

@@ -68,4 +68,3 @@ func (h *Host) sendSnapshot(c *captured) {
 	m.Raft.Snapshot = &s
 	h.send([]Envelope{h.core.Envelope(m.Raft.To, []Message{*m})})
 }
-
