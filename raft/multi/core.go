@@ -186,7 +186,11 @@ func (c *Core) Step(e Envelope) {
 		c.refuse(0, e.From, fmt.Errorf("%w: %s received an envelope from %s to %s", raft.ErrMisaddressed, c.cfg.ID, e.From, e.To))
 		return
 	}
-	c.hear(c.peer(e.From), e.Life)
+	p := c.peer(e.From)
+	if e.Shares {
+		p.counts = c.now + uint64(c.cfg.Raft.ElectionTicks)
+	}
+	c.hear(p, e.Life)
 	for i := range e.Messages {
 		m := &e.Messages[i]
 		switch r := c.replica(m.Group); {

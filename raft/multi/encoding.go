@@ -9,12 +9,14 @@ import (
 
 // The encoding of envelopes, for wires. Numbers are uvarints.
 //
-//	envelope   version | From | To | Life | count | messages
-//	            1 byte
+//	envelope   version | flags | From | To | Life | count | messages
+//	            1 byte   1 byte: bit 0 Shares
 //	message    group | flags | length | a message of package raft (raft.AppendMessage)
 //	                   1 byte: bit 0 Rest, bit 1 Beat
 const (
 	envelopeVersion = 1
+
+	flagShares = 1 << 0
 
 	flagRest = 1 << 0
 	flagBeat = 1 << 1
@@ -22,7 +24,11 @@ const (
 
 // AppendEnvelope appends the encoding of e to b.
 func AppendEnvelope(b []byte, e *Envelope) []byte {
-	b = append(b, envelopeVersion)
+	var flags byte
+	if e.Shares {
+		flags |= flagShares
+	}
+	b = append(b, envelopeVersion, flags)
 	b = binary.AppendUvarint(b, uint64(e.From))
 	b = binary.AppendUvarint(b, uint64(e.To))
 	b = binary.AppendUvarint(b, e.Life)
@@ -61,7 +67,8 @@ func DecodeEnvelope(b []byte) (Envelope, error) {
 	} else if v == 0 {
 		d.bad = true
 	}
-	e := Envelope{From: raft.NodeID(d.uvarint()), To: raft.NodeID(d.uvarint()), Life: d.uvarint()}
+	flags := d.byte()
+	e := Envelope{Shares: flags&flagShares != 0, From: raft.NodeID(d.uvarint()), To: raft.NodeID(d.uvarint()), Life: d.uvarint()}
 	count := d.uvarint()
 	// A message takes three bytes at least: no count is believed that the input
 	// has no room for.

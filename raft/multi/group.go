@@ -119,7 +119,6 @@ func (c *Core) onStranger(m *Message) {
 	default:
 		return
 	}
-	c.peer(m.Raft.From).courts = c.now + uint64(c.cfg.Raft.ElectionTicks) // or it takes us for dead
 	s, known := c.strangers[m.Group]
 	if !known && len(c.strangers) < maxStrangers {
 		c.strangers[m.Group] = stranger{since: c.now}

@@ -19,6 +19,9 @@ type Envelope struct {
 	// Life numbers the lives of the sender, upwards: a host that was restarted
 	// leads nothing any more, and its peers must know.
 	Life uint64
+	// Shares says that the sender counts the receiver among the members of a
+	// group, of which the receiver may not know yet (M4).
+	Shares bool
 	// Messages are those of all groups, in the order in which they arose. Without
 	// any the envelope is a sign of life.
 	Messages []Message

@@ -14,7 +14,7 @@ type peer struct {
 	shared int    // groups with a member on both hosts
 	life   uint64 // the newest life heard of; 0: none yet
 	silent uint64 // ticks since it was heard
-	courts uint64 // until this tick: it counts on us in a group that we lack
+	counts uint64 // until this tick: it shares groups with us, it says
 	beat   bool   // a sign of life is due
 
 	now   []Message // may leave at once
@@ -77,7 +77,7 @@ func (r *replica) membership() raft.Membership {
 // heard for an election timeout is taken for dead, once for all its groups (M6).
 func (c *Core) tickPeers() {
 	for _, p := range c.peers {
-		if p.shared == 0 && c.now >= p.courts {
+		if p.shared == 0 && c.now >= p.counts {
 			continue
 		}
 		p.beat = true

@@ -227,7 +227,7 @@ func (c *Core) pack(rd *Ready) {
 
 // Envelope addresses messages of this host: what the shell has to send by itself.
 func (c *Core) Envelope(to raft.NodeID, messages []Message) Envelope {
-	return Envelope{From: c.cfg.ID, To: to, Life: c.cfg.Life, Messages: messages}
+	return Envelope{From: c.cfg.ID, To: to, Life: c.cfg.Life, Shares: c.peer(to).shared > 0, Messages: messages}
 }
 
 // Synced tells that the writes of all Readys up to seq are durable.

@@ -71,7 +71,7 @@ func (s *simulation) boot(p *sim.Process) sim.Handler {
 	}
 	h.core, err = NewCore(Config{ID: id, Life: stored.Life, Raft: raft.Config{Seed: s.seed + uint64(p.Life()), Lease: s.lease}, Trace: h.trace})
 	if err != nil {
-		s.fail("M0", "%s does not start: %v", id, err)
+		s.fail("M2", "%s does not start: %v", id, err)
 		return nil
 	}
 	h.core.spy = s.observe

@@ -134,7 +134,7 @@ func (s *simulation) acknowledged(g GroupID, index, number uint64) {
 func (s *simulation) answered(r simRead, applied uint64, by raft.NodeID) {
 	s.reads++
 	if applied < r.floor {
-		s.fail("M8", "%s answers a read of %s at %d; %d was acknowledged before it was asked", by, r.group, applied, r.floor)
+		s.fail("M13", "%s answers a read of %s at %d; %d was acknowledged before it was asked", by, r.group, applied, r.floor)
 	}
 	s.floor[r.group] = max(s.floor[r.group], applied)
 }
