@@ -31,6 +31,7 @@ type simulation struct {
 	first    []raft.NodeID // the first members of every group
 	everyone []raft.NodeID
 	hosts    map[raft.NodeID]*simHost // nil while it is down
+	lives    map[sim.ID]int
 
 	checkers map[GroupID]*raft.Checker
 	floor    map[GroupID]uint64 // the highest index that a client has seen
@@ -40,14 +41,13 @@ type simulation struct {
 	stats    map[EventKind]int
 	sent     int
 	reads    int
-	leased   int
 	err      error
 }
 
 func newSimulation(seed uint64, lease int, sink func(sim.Event)) *simulation {
 	s := &simulation{
 		seed: seed, lease: lease, first: []raft.NodeID{1, 2, 3}, everyone: []raft.NodeID{1, 2, 3, 4},
-		hosts: map[raft.NodeID]*simHost{}, checkers: map[GroupID]*raft.Checker{}, floor: map[GroupID]uint64{},
+		hosts: map[raft.NodeID]*simHost{}, lives: map[sim.ID]int{}, checkers: map[GroupID]*raft.Checker{}, floor: map[GroupID]uint64{},
 		acked: map[uint64]GroupID{}, births: map[GroupID]string{}, durable: map[raft.NodeID]map[GroupID]raft.HardState{}, stats: map[EventKind]int{},
 	}
 	s.world = sim.New(sim.Options{Seed: seed, Sink: sink, Clone: func(payload any) any {
