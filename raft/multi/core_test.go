@@ -60,6 +60,9 @@ func (l *lab) settle() {
 				l.deliver(rd.Send)
 				c.Synced(rd.Seq)
 				l.deliver(rd.AfterSync)
+				for _, g := range rd.Joining {
+					require.NoError(l.t, c.Join(g))
+				}
 				for _, cm := range rd.Committed {
 					if !l.noApply[i+1] {
 						c.Applied(cm.Group, cm.Entries[len(cm.Entries)-1].Index)
@@ -442,6 +445,63 @@ func TestAHostJoinsAGroupThatCountsOnIt(t *testing.T) {
 	require.ErrorIs(t, l.cores[2].Create(1, raft.Membership{Voters: []raft.NodeID{3}}, nil), ErrExists)
 	require.ErrorIs(t, l.cores[2].Create(5, raft.Membership{Voters: []raft.NodeID{1}}, nil), raft.ErrInvalid)
 	require.ErrorIs(t, l.cores[2].Create(0, raft.Membership{Voters: []raft.NodeID{3}}, nil), raft.ErrInvalid)
+}
+
+// Hosts 1 and 2 made a group and put it to sleep while host 3, its third member,
+// was away. It knows nothing of it, and must show that it is there.
+func TestAHostThatKnowsOfNoGroupAnswersThoseThatCountOnIt(t *testing.T) {
+	l := newLab(t, 0, nil)
+	l.cut[3] = true
+	for _, c := range l.cores[:2] {
+		require.NoError(t, c.Create(2, raft.Membership{Voters: []raft.NodeID{1, 2, 3}}, nil))
+	}
+	l.settle()
+	l.tick(60)
+	require.True(t, l.asleep(1, 2))
+	l.cut[3] = false
+	l.tick(30)
+	if l.cores[2].replica(2) == nil {
+		broken(t, "M4", "a host that missed the making of a group never hears of it")
+	}
+	// And hosts that share nothing leave one another alone.
+	l = newLab(t, 0, nil)
+	require.NoError(t, l.cores[0].Create(2, raft.Membership{Voters: []raft.NodeID{1}}, nil))
+	l.settle()
+	l.sent = 0
+	l.tick(10)
+	require.Zero(t, l.sent)
+}
+
+func TestTheRightGroupOfASplitIsTheSameEverywhere(t *testing.T) {
+	l := newLab(t, 1, nil)
+	l.propose(1, 1)
+	index := l.status(1, 1).Last
+	_, _, err := l.cores[0].ChangeMembership(1, raft.Membership{Voters: []raft.NodeID{1, 2}, Learners: []raft.NodeID{3}})
+	require.NoError(t, err)
+	l.settle()
+	for i, c := range l.cores { // some replicas come to the split late
+		made, err := c.Split(1, 2, index, []byte("state"))
+		require.NoError(t, err)
+		require.True(t, made)
+		m, err := c.Membership(2)
+		require.NoError(t, err)
+		if len(m.Voters) != 3 || len(m.Learners) != 0 {
+			broken(t, "M7", "host %d makes the right group of %v, at the split it was three voters", i+1, m)
+		}
+	}
+	l.tick(1)
+	if l.status(1, 2).Role != raft.Leader {
+		broken(t, "M7", "the right group has no leader a tick after the split: %+v", l.status(1, 2))
+	}
+	_, err = l.cores[0].Split(1, 2, index, nil)
+	require.ErrorIs(t, err, ErrExists, "the split is replayed")
+	// Where a snapshot of the left came past the split, nothing is made.
+	l.propose(1, 1)
+	require.NoError(t, l.cores[0].Compact(1, l.status(1, 1).Applied, nil, 0))
+	made, err := l.cores[0].Split(1, 3, index, nil)
+	require.NoError(t, err)
+	require.False(t, made)
+	l.rest()
 }
 
 func TestWhatNoCorrectHostSendsChangesNothing(t *testing.T) {
