@@ -1,6 +1,8 @@
 package multi
 
 import (
+	"slices"
+
 	"github.com/flagship-go/flagship/raft"
 )
 
@@ -246,7 +248,5 @@ func (c *Core) Synced(seq uint64) {
 			}
 		}
 	}
-	if done > 0 {
-		c.inflight = append(c.inflight[:0], c.inflight[done:]...)
-	}
+	c.inflight = slices.Delete(c.inflight, 0, done)
 }
