@@ -234,8 +234,8 @@ func TestPromisesWaitForTheirRecords(t *testing.T) {
 
 func TestAGroupSleepsOnlyWhenAllHaveAll(t *testing.T) {
 	l := newLab(t, 1, nil)
-	// Host 3 gets signs of life, but nothing of the group's.
-	l.lose = func(m Message) bool { return m.Raft.To == 3 }
+	// Of host 3 there are signs of life, and none of its replica.
+	l.lose = func(m Message) bool { return m.Raft.To == 3 || m.Raft.From == 3 }
 	l.propose(1, 1)
 	for tick := range 60 {
 		l.tick(1)

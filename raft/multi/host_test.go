@@ -154,6 +154,33 @@ func TestANewMemberGetsTheGroup(t *testing.T) {
 	})
 }
 
+func TestAReadWaitsForWhatItMustSee(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParty(t, 3, func(o *Options) { o.Raft.Lease = 8 })
+		p.create(1)
+		p.put(1, "a", "1")
+		h := p.leader(1)
+		block := make(chan struct{})
+		p.tables[h.opts.ID][1].block = block
+		go h.Propose(context.Background(), 1, []byte("a=2"))
+		time.Sleep(time.Second) // it is committed, and not applied here
+		got := make(chan string, 1)
+		go func() {
+			if h.Read(context.Background(), 1) == nil {
+				got <- p.tables[h.opts.ID][1].get("a")
+			}
+		}()
+		synctest.Wait()
+		select {
+		case v := <-got:
+			broken(t, "M13", "a read finds %s; what it must see is not applied yet", v)
+		default:
+		}
+		close(block)
+		require.Equal(t, "2", <-got)
+	})
+}
+
 func TestASlowStateMachineHoldsUpNoOtherGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParty(t, 1, func(o *Options) { o.Workers = 2 })
