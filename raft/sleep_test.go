@@ -22,7 +22,7 @@ func (g *group) nap(change func(*Config)) {
 		core, err := Wake(cfg, asleep)
 		require.NoError(g.t, err)
 		if after := core.Status(); after != before {
-			g.t.Errorf("RULE sleep-leads: %+v went to sleep, %+v woke", before, after)
+			g.t.Fatalf("RULE sleep-leads: %+v went to sleep, %+v woke", before, after)
 		}
 		require.False(g.t, core.HasReady(), "%s wakes with something to do", id)
 		g.cores[id] = core
