@@ -25,7 +25,6 @@ type engine struct {
 type enginePart struct {
 	*table
 	engine *engine
-	first  bool // it was made by hand, and not by a split
 }
 
 func (p *enginePart) Applied() uint64 {

@@ -19,7 +19,7 @@ type counter struct {
 	nothing
 	inside atomic.Int32
 	twice  atomic.Bool
-	last   uint64
+	last   atomic.Uint64
 	gaps   atomic.Bool
 }
 
@@ -27,10 +27,9 @@ func (c *counter) Apply(index uint64, _ []byte) []byte {
 	if c.inside.Add(1) > 1 {
 		c.twice.Store(true)
 	}
-	if index <= c.last {
+	if index <= c.last.Swap(index) {
 		c.gaps.Store(true)
 	}
-	c.last = index
 	time.Sleep(time.Millisecond) // in the bubble: lets another worker in
 	c.inside.Add(-1)
 	return nil
@@ -54,7 +53,7 @@ func TestAGroupIsAppliedByOneWorkerAtATimeInOrder(t *testing.T) {
 		if c.twice.Load() || c.gaps.Load() {
 			broken(t, "M10", "two workers are in one state machine: %v, out of order: %v", c.twice.Load(), c.gaps.Load())
 		}
-		require.NotZero(t, c.last)
+		require.NotZero(t, c.last.Load())
 	})
 }
 
