@@ -2,6 +2,7 @@ package multi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -54,6 +55,12 @@ func (e *engine) machine(g GroupID) (raft.StateMachine, error) {
 	}
 	e.groups[g] = &enginePart{table: newTable(), engine: e}
 	return e.groups[g], nil
+}
+
+func (e *engine) part(g GroupID) *enginePart {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.groups[g]
 }
 
 // all is everything in all groups, and complains of what is there twice.
@@ -133,19 +140,18 @@ func TestASplitIsThereWholeOrNotAtAll(t *testing.T) {
 			done = err == nil
 			h.Close()
 			synctest.Wait()
-			e2 := &engine{groups: e.groups}
-			h = startDurable(t, fs.CrashClone(rand.New(rand.NewPCG(uint64(n), 1))), e2)
+			h = startDurable(t, fs.CrashClone(rand.New(rand.NewPCG(uint64(n), 1))), e)
 			defer h.Close()
 			time.Sleep(5 * time.Second)
 			for key := range acked {
-				if _, ok := e2.all(t)[key]; !ok {
+				if _, ok := e.all(t)[key]; !ok {
 					broken(t, "M7", "%s was acknowledged and is nowhere; power was cut at operation %d", key, n)
 				}
 			}
-			if part := e2.groups[2]; part != nil { // the right part lives, so it must have a group
+			if part := e.part(2); part != nil { // the right part lives, so it must have a group
 				if err := await(h, func() error {
 					_, err := h.Propose(ctx, 2, []byte("k9=w"))
-					if err != nil && h.groups[2] == nil {
+					if errors.Is(err, ErrNoGroup) {
 						broken(t, "M7", "the state was split, and the group is gone; power was cut at operation %d", n)
 						return nil
 					}
