@@ -3,6 +3,7 @@ package multi
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,7 +118,15 @@ func TestLeadershipMovesAndReadsFollow(t *testing.T) {
 
 func TestARemovedGroupIsGoneForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newParty(t, 3, nil)
+		var mu sync.Mutex
+		leads := map[Lead]bool{}
+		p := newParty(t, 3, func(o *Options) {
+			o.OnLeader = func(g GroupID, term uint64, led bool) {
+				mu.Lock()
+				defer mu.Unlock()
+				leads[Lead{g, term, led}] = true
+			}
+		})
 		p.create(1)
 		p.create(2)
 		p.put(1, "a", "1")
@@ -126,6 +135,10 @@ func TestARemovedGroupIsGoneForEver(t *testing.T) {
 		}
 		_, err := p.hosts[1].Propose(context.Background(), 1, []byte("a=2"))
 		require.ErrorIs(t, err, ErrRemoved)
+		synctest.Wait()
+		mu.Lock()
+		require.True(t, leads[Lead{1, 1, true}] && leads[Lead{1, 1, false}], "the lead of a group ends with the group: %v", leads)
+		mu.Unlock()
 		require.ErrorIs(t, p.hosts[1].Create(context.Background(), 1, p.ids), ErrRemoved)
 		p.put(2, "a", "2")
 		p.stop(1)

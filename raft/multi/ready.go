@@ -82,6 +82,7 @@ type outbox struct {
 	seq     uint64
 	writes  []Write // that no group's core asked for
 	joining []GroupID
+	leads   []Lead // lost with their group
 	parts   []part
 	send    []Envelope // reused
 	spare   []*replica
@@ -114,8 +115,8 @@ func (c *Core) HasReady() bool {
 // Ready takes what there is to do. Each thing is handed out once.
 func (c *Core) Ready() Ready {
 	o := &c.out
-	rd := Ready{Writes: o.writes, MustSync: len(o.writes) > 0, Joining: o.joining}
-	o.writes, o.joining = nil, nil
+	rd := Ready{Writes: o.writes, MustSync: len(o.writes) > 0, Joining: o.joining, Leads: o.leads}
+	o.writes, o.joining, o.leads = nil, nil, nil
 	changed := c.changed
 	c.changed, o.spare = o.spare[:0], changed
 	for i, r := range changed {
