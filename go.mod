@@ -7,6 +7,7 @@ require (
 	github.com/klauspost/compress v1.18.7
 	github.com/klauspost/reedsolomon v1.14.2
 	github.com/stretchr/testify v1.12.1
+	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.49.0
 )
 

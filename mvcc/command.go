@@ -29,13 +29,17 @@ type Mutation struct {
 	// Pessimistic says that the key is locked already: then the lock must be there
 	// still (V8), and there is no check for conflicts, which was made when it was taken.
 	Pessimistic bool
+	// ForUpdateTS is at what the key was locked, if Pessimistic: a lock at a higher one
+	// is not the same any more. 0 is not compared.
+	ForUpdateTS TS
 }
 
 // LockInfo describes the lock of a transaction that is not decided.
 type LockInfo struct {
 	Key, Primary []byte
 	StartTS      TS
-	ForUpdateTS  TS // not 0: pessimistic
+	ForUpdateTS  TS   // not 0: of a pessimistic transaction
+	Pessimistic  bool // nothing is prewritten yet: readers pass
 	MinCommitTS  TS
 	TTL          time.Duration // from StartTS on
 	TxnSize      int           // keys
@@ -46,9 +50,9 @@ type LockInfo struct {
 // Request is one of the requests below. What it holds is the sender's: a region does
 // not change it, and keeps nothing of it.
 type Request interface {
-	// span is the keys that it is about: start <= key < end; nil is no end. A region
-	// refuses what is not wholly its own.
-	span() (start, end []byte)
+	// within reports whether all keys that it is about are a region's. A region refuses
+	// what is not wholly its own.
+	within(r *RegionInfo) bool
 }
 
 // KV is a key with its value. The slices are the receiver's.
@@ -61,9 +65,13 @@ type ReadOptions struct {
 	// UncertainUntil is above ReadTS where clocks differ: a value between them may be
 	// older than the reader (V12).
 	UncertainUntil TS
-	// StartTS is the reader's own transaction, whose pessimistic locks are not in
-	// its way; 0 for none.
+	// StartTS is the reader's own transaction, whose locks are not in its way; 0 for
+	// none.
 	StartTS TS
+	// Past has transactions whose locks the reader passes: they are rolled back, or
+	// cannot commit at or below ReadTS and UncertainUntil, since their primary's
+	// MinCommitTS was pushed above.
+	Past []TS
 }
 
 // GetRequest reads keys. The answer is a [*GetResponse].
@@ -117,11 +125,14 @@ type PrewriteRequest struct {
 
 // PrewriteResponse says how far it went. MinCommitTS is above every timestamp at
 // which this region was read (V11), if the request asks for AsyncCommit or OnePC or
-// the clocks are hybrid; 0 if the region would not do AsyncCommit: then the
-// transaction goes on in two phases. CommitTS is that of a OnePC which succeeded.
+// the clocks are hybrid. Async says that the locks are those of an async commit; if the
+// request asked for one, and this is not set, the whole transaction goes on in two
+// phases. CommitTS is that of a OnePC which succeeded, or of a transaction that turns out
+// to be committed already.
 type PrewriteResponse struct {
 	MinCommitTS TS
 	CommitTS    TS
+	Async       bool
 }
 
 // CommitRequest is the second phase. It is the decision, if it has the primary, which
@@ -220,16 +231,24 @@ type LockRequest struct {
 	StartTS     TS
 	ForUpdateTS TS // what is committed above it is a conflict
 	TTL         time.Duration
-	// Wait is how long to wait for others' locks; 0 does not.
+	// Wait is how long to wait for others' locks; 0 does not. A region may answer with
+	// a LockedError before that, so that the sender looks whether the other is alive.
 	Wait time.Duration
+	// Raise locks also where something was committed above ForUpdateTS, at that
+	// CommitTS, instead of failing: for whoever decides by the values that come back.
+	Raise bool
 	// Values asks for the latest values.
 	Values bool
 	// CheckAbsent fails with ErrExists for a key with a value.
 	CheckAbsent bool
 }
 
-// LockResponse has the values at ForUpdateTS, as in GetResponse.
-type LockResponse struct{ Values [][]byte }
+// LockResponse has the latest values, as in GetResponse. ForUpdateTS is that of the
+// request, or what it was raised to.
+type LockResponse struct {
+	Values      [][]byte
+	ForUpdateTS TS
+}
 
 // PessimisticRollbackRequest gives pessimistic locks back that were taken at or below
 // ForUpdateTS. It leaves no record. The answer is nil.
@@ -261,6 +280,7 @@ type RefreshRequest struct {
 	Spans    []Span
 	StartTS  TS // whose own locks are not in the way
 	From, To TS
+	Past     []TS // as in ReadOptions, about To
 }
 
 // ScanLocksRequest lists the locks of transactions that began at or before MaxTS. The
@@ -279,8 +299,12 @@ type ScanLocksResponse struct {
 }
 
 // GCRequest removes what no reader above SafePoint can see, from Start on, about Limit
-// versions looked at. Before it, no lock may be left that is at or below SafePoint. The
-// answer is a [*GCResponse].
+// versions looked at. The region's safepoint rises to SafePoint first. No lock may be
+// left that is at or below it: a [*LockedError] names those that are, and in other
+// regions they must be gone too, since they may have their primary here; so the locks of
+// all regions are resolved before the first one is collected. With Limit 0 the safepoint
+// rises, and that is all: collection does that first in every region, so that no lock
+// comes up any more below it. The answer is a [*GCResponse].
 type GCRequest struct {
 	Start, End []byte
 	SafePoint  TS

@@ -1,0 +1,233 @@
+package ordmap
+
+import "bytes"
+
+// Iterator stands on a key of a snapshot, or nowhere: at first, behind the last, and
+// before the first. It is for one goroutine. Methods that move it report whether it
+// stands on a key.
+//
+// It holds the leaf that it came to, and the block above, as they were then. What has
+// been written since is newer than the snapshot, so it need not see it; and what the
+// snapshot sees is in every block that it can come to from there.
+type Iterator struct {
+	tree   *tree
+	seq    uint64
+	lo, hi []byte
+
+	place
+	slot int  // it stands on, if on is set
+	on   bool // it stands on a key
+	// plain: it sees all slots of the block.
+	plain bool
+	// first and last: what the snapshot has below, or above, the leaf is not within
+	// the bounds, and what is in the leaf may not be.
+	first, last bool
+	fetched     uint32 // means nothing
+}
+
+// Iter ranges over lo <= key < hi; nil is no bound. It keeps the bounds.
+func (s *Snapshot) Iter(space int, lo, hi []byte) *Iterator {
+	return &Iterator{tree: &s.m.spaces[space], seq: s.seq, lo: lo, hi: hi}
+}
+
+// Key returns the key that it stands on.
+func (it *Iterator) Key() []byte { return it.leaf.slots[it.slot].rec.key() }
+
+// Value returns the value of the key that it stands on.
+func (it *Iterator) Value() []byte { return it.leaf.slots[it.slot].rec.value() }
+
+// Err returns nil: memory does not fail.
+func (it *Iterator) Err() error { return nil }
+
+// Close gives up what it holds.
+func (it *Iterator) Close() error {
+	it.place, it.on = place{}, false
+	return nil
+}
+
+// SeekGE moves to the first key at or after key.
+func (it *Iterator) SeekGE(key []byte) bool {
+	if bytes.Compare(key, it.lo) < 0 {
+		key = it.lo
+	}
+	it.seek(key, false)
+	i, _ := it.leaf.search(key)
+	return it.forward(i)
+}
+
+// SeekLT moves to the last key before key.
+func (it *Iterator) SeekLT(key []byte) bool {
+	if it.hi != nil && bytes.Compare(key, it.hi) > 0 {
+		key = it.hi
+	}
+	it.seek(key, true)
+	i, _ := it.leaf.search(key)
+	return it.backward(i)
+}
+
+// Next moves to the next key; from nowhere, nowhere.
+func (it *Iterator) Next() bool {
+	if !it.on {
+		return false
+	}
+	i := it.slot + 1
+	if it.plain && !it.last && i < len(it.leaf.slots) {
+		it.slot = i
+		return true
+	}
+	if !it.plain {
+		for i < len(it.leaf.slots) && it.leaf.same(i-1, i) {
+			i++
+		}
+	}
+	return it.forward(i)
+}
+
+// Prev moves to the key before; from nowhere, nowhere.
+func (it *Iterator) Prev() bool {
+	if !it.on {
+		return false
+	}
+	i := it.slot
+	if !it.plain {
+		for i > 0 && it.leaf.same(i-1, i) {
+			i--
+		}
+	}
+	return it.backward(i)
+}
+
+func (it *Iterator) nowhere() bool {
+	it.on = false
+	return false
+}
+
+// forward moves to what it sees first at or after slot i, which is not in the middle
+// of what it sees of a key.
+func (it *Iterator) forward(i int) bool {
+	for {
+		if !it.plain {
+			i = it.leaf.firstSeen(i, it.seq)
+		}
+		if i < len(it.leaf.slots) {
+			it.slot, it.on = i, true
+			if it.last && bytes.Compare(it.Key(), it.hi) >= 0 {
+				return it.nowhere()
+			}
+			return true
+		}
+		if it.leaf.high == nil || it.last {
+			return it.nowhere()
+		}
+		it.step(+1)
+		i = 0
+	}
+}
+
+// backward moves to what it sees last before slot i, where a key begins.
+func (it *Iterator) backward(i int) bool {
+	for {
+		if i--; !it.plain {
+			i = it.leaf.lastSeen(i, it.seq)
+		}
+		if i >= 0 {
+			it.slot, it.on = i, true
+			if it.first && bytes.Compare(it.Key(), it.lo) < 0 {
+				return it.nowhere()
+			}
+			return true
+		}
+		if it.leaf.low == nil || it.first {
+			return it.nowhere()
+		}
+		it.step(-1)
+		i = len(it.leaf.slots)
+	}
+}
+
+// firstSeen returns the first slot from i on that a reader at seq sees; i is not
+// behind what it sees of the same key.
+func (b *block) firstSeen(i int, seq uint64) int {
+	for i < len(b.slots) {
+		r := b.slots[i].rec
+		switch {
+		case r.seq > seq:
+			i++
+		case r.deleted():
+			for i++; i < len(b.slots) && b.same(i-1, i); i++ {
+			}
+		default:
+			return i
+		}
+	}
+	return i
+}
+
+// lastSeen returns the last slot up to i that a reader at seq sees, or -1; i is the
+// last version of its key.
+func (b *block) lastSeen(i int, seq uint64) int {
+	for i >= 0 {
+		begin := i
+		for begin > 0 && b.same(begin-1, begin) {
+			begin--
+		}
+		at := begin
+		for at <= i && b.slots[at].rec.seq > seq {
+			at++
+		}
+		if at <= i && !b.slots[at].rec.deleted() {
+			return at
+		}
+		i = begin - 1
+	}
+	return i
+}
+
+// enter makes p the place.
+func (it *Iterator) enter(p place) {
+	it.place = p
+	it.plain = !p.leaf.stale && p.leaf.maxSeq <= it.seq
+	low, high := p.leaf.low, p.leaf.high
+	it.first = it.lo != nil && (low == nil || bytes.Compare(low.key(), it.lo) <= 0)
+	it.last = it.hi != nil && (high == nil || bytes.Compare(high.key(), it.hi) >= 0)
+}
+
+// step goes to the leaf before or after. There is one.
+func (it *Iterator) step(by int) {
+	if it.up != nil {
+		if kid := it.kid + by; kid >= 0 && kid < len(it.up.kids) {
+			it.enter(it.up.kidAt(kid))
+			it.fetch()
+			return
+		}
+	}
+	if by > 0 {
+		it.enter(it.tree.find(it.leaf.high.key(), false))
+	} else {
+		it.enter(it.tree.find(it.leaf.low.key(), true))
+	}
+}
+
+// fetch has the processor load all records of a leaf: side by side, and not each when the
+// iterator comes to it. Who goes from leaf to leaf will want them.
+func (it *Iterator) fetch() {
+	n := it.fetched
+	for i := range it.leaf.slots {
+		n += it.leaf.slots[i].rec.keyLen
+	}
+	it.fetched = n
+}
+
+// seek goes to the leaf of a key, or of those before it. Readers often seek forward by
+// a little: to this leaf, or to one with the same block above.
+func (it *Iterator) seek(key []byte, before bool) {
+	switch {
+	case it.leaf == nil:
+		it.enter(it.tree.find(key, before))
+	case it.leaf.has(key, before):
+	case it.up != nil && it.up.has(key, before):
+		it.enter(it.up.kidAt(it.up.kidOf(key, before)))
+	default:
+		it.enter(it.tree.find(key, before))
+	}
+}
