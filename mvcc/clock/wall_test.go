@@ -32,7 +32,7 @@ func TestWallFollowsTimeThatPasses(t *testing.T) {
 		m.Advance(d)
 		now, jump := w.Now()
 		wall, _ := m.Read()
-		require.Equal(t, timestamp.Of(wall), now)
+		require.Equal(t, timestamp.Of(wall), now, "RULE C4: %v have passed, and are taken for a jump", d)
 		require.Zero(t, jump, "RULE C4: %v have passed, and are taken for a jump", d)
 	}
 	require.Zero(t, w.Steps(), "RULE C3: time that has passed is taken for a step back")

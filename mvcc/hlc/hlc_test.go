@@ -107,7 +107,7 @@ func TestFarFutureIsRefusedAndLeavesNoTrace(t *testing.T) {
 		require.ErrorAs(t, err, &future, "RULE C5: %v is taken in", ts)
 		require.Equal(t, FutureError{TS: ts, Now: at(0, 0), MaxOffset: 100 * ms}, *future)
 	}
-	require.EqualError(t, c.Observe(at(1000, 0)), "hlc: timestamp 2026-03-01T12:00:01.000Z+0 is 1s ahead of the clock, and clocks may differ by 100ms: look at both nodes' time")
+	require.EqualError(t, c.Observe(at(1000, 0)), "hlc: timestamp 2026-03-01T12:00:01.000Z+0 is 1s ahead of the clock, and clocks may differ by 100ms: look at both nodes' time", "RULE C5: a timestamp that was refused has left a trace")
 	require.Equal(t, at(0, 0), now(t, c), "RULE C5: a timestamp that was refused has left a trace")
 	require.NoError(t, c.Observe(at(100, 0)))
 	require.Equal(t, at(100, 1), now(t, c))
@@ -116,10 +116,12 @@ func TestFarFutureIsRefusedAndLeavesNoTrace(t *testing.T) {
 	// What was too far is not, later; also if nobody asks for the time in between.
 	s.Advance(ms)
 	require.NoError(t, c.Observe(at(101, 0)), "RULE C5: judged by the time of day at some other call")
-	s.Step(-50 * ms) // a correction that is followed
+
+	c = New(&Options{Source: s, MaxOffset: 100 * ms}) // at 1
+	s.Step(-50 * ms)
 	s.Advance(ms)
 	now(t, c)
-	require.Error(t, c.Observe(at(102, 0)), "RULE C5: judged by the time of day before it was set back")
+	require.Error(t, c.Observe(at(60, 0)), "RULE C5: judged by the time of day before it was set back")
 }
 
 func TestFullCounterCarriesIntoTheMilliseconds(t *testing.T) {
@@ -219,7 +221,7 @@ func TestRestartGoesOnAboveWhatWasGivenOut(t *testing.T) {
 			crashed = crashed[:0]
 			highest = ts
 			if i%5 == 0 {
-				ahead := timestamp.Of(time.Now().Add(30 * ms))
+				ahead := timestamp.Of(time.Now().Add(300 * ms))
 				require.NoError(t, c.Observe(ahead))
 				highest = max(highest, ahead)
 			}
@@ -235,7 +237,7 @@ func TestRestartGoesOnAboveWhatWasGivenOut(t *testing.T) {
 }
 
 // slack is what is observed ahead, in the test above.
-const slack = 32 * ms
+const slack = 302 * ms
 
 func TestRestartAfterCloseDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -264,13 +266,13 @@ func TestManyWaitForTheFirstTimestampOfARun(t *testing.T) {
 		short, cancel := context.WithTimeout(t.Context(), 10*ms)
 		defer cancel()
 		_, err := c.Now(short)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, context.DeadlineExceeded, "RULE C2: it begins below what an earlier run has given out")
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
 				ts, err := c.Now(t.Context())
 				if err != nil || ts <= bound {
-					t.Errorf("RULE C2: %v was given out, and %v by an earlier run: %v", ts, bound, err)
+					t.Errorf("RULE C2: %v is given out, and up to %v were by an earlier run: %v", ts, bound, err)
 				}
 			})
 		}
