@@ -95,6 +95,8 @@ func (s *state) check(q Request) error {
 		return first(s.sanity("ReadTS", q.ReadTS), checkKeys(q.Keys))
 	case *ScanRequest:
 		return s.sanity("ReadTS", q.ReadTS)
+	case *CoprocessorRequest:
+		return s.sanity("ReadTS", q.ReadTS)
 	case *RefreshRequest:
 		return first(s.sanity("From", q.From), s.sanity("To", q.To))
 	case *PrewriteRequest:

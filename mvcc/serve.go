@@ -52,6 +52,9 @@ func (r *Region) dispatch(ctx context.Context, ref RegionRef, q Request) (any, e
 	case *ScanRequest:
 		r.count(&c.Scans)
 		return s.query(ctx, q, &q.ReadOptions)
+	case *CoprocessorRequest:
+		r.count(&c.Scans)
+		return s.query(ctx, q, &q.ReadOptions)
 	case *RefreshRequest:
 		r.count(&c.Others)
 		return s.query(ctx, q, &ReadOptions{ReadTS: q.To, StartTS: q.StartTS})

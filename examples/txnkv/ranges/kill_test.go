@@ -45,7 +45,10 @@ func TestLeaderAndReplacementDieBetweenPrewriteAndCommit(t *testing.T) {
 			for _, victim := range []string{"a", "z"} { // the primary's range, and another
 				for _, gone := range []bool{false, true} {
 					name := fmt.Sprintf("clock=%s/async=%v/victim=%s/clientgone=%v", clock, async, victim, gone)
-					t.Run(name, func(t *testing.T) { killBetween(t, clock, async, victim, gone) })
+					t.Run(name, func(t *testing.T) {
+						t.Parallel()
+						killBetween(t, clock, async, victim, gone)
+					})
 				}
 			}
 		}
