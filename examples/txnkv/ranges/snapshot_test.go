@@ -27,7 +27,7 @@ func (n *Node) content(t testing.TB, id uint64) (digest string, applied uint64) 
 	var b strings.Builder
 	h := &c.(*capture).header
 	applied = h.Applied
-	h.Size = 0 // about, and each node's own
+	h.Applied, h.Size = 0, 0 // the size is about, and each node's own
 	_, err = c.WriteTo(&b)
 	require.NoError(t, err)
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(b.String()))), applied
