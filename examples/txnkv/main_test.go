@@ -231,10 +231,13 @@ func TestOperatorsSeeAndDoWhatTheySay(t *testing.T) {
 		require.NoError(t, err)
 		return status, text
 	}
+	status, _, err := do("POST", c.clients+"/admin/nodes/1/stop", "")
+	require.NoError(t, err)
+	rule(t, "P4", status == 404, "clients may stop nodes: %d", status)
 	c.ok("put", `{"key":"a","value":"1"}`)
 	_, text := admin("split?key=m")
 	require.Contains(t, text, `"m"`)
-	status, text := admin("nodes/2/stop")
+	status, text = admin("nodes/2/stop")
 	require.Equal(t, 200, status, text)
 	_, text = get("/metrics")
 	rule(t, "P5", strings.Contains(text, `txnkv_node_up{node="2"} 0`), "node 2 is down, and the metrics say %s", text)
@@ -275,9 +278,6 @@ func TestOperatorsSeeAndDoWhatTheySay(t *testing.T) {
 	require.Equal(t, 200, status)
 	status, _ = get("/debug/pprof/cmdline")
 	require.Equal(t, 200, status)
-	status, _, err := do("POST", c.clients+"/admin/nodes/1/stop", "")
-	require.NoError(t, err)
-	rule(t, "P4", status == 404, "clients may stop nodes: %d", status)
 }
 
 func TestFlagsThatCannotWorkAreRefused(t *testing.T) {

@@ -133,7 +133,7 @@ func TestBadInputIsRefusedAndSaysWhy(t *testing.T) {
 // A query has many rows, and its client takes none: it is cut off, and its
 // transaction is free.
 func TestAClientThatTakesNoRowsIsCutOff(t *testing.T) {
-	a := open(t, Options{StallTimeout: 100 * time.Millisecond})
+	a := open(t, Options{StallTimeout: 100 * time.Millisecond, RequestTimeout: 3 * time.Second})
 	a.call("table", `{"name":"t","columns":[{"name":"id","type":"int"},{"name":"s","type":"string"}],"key":["id"]}`)
 	long := strings.Repeat("x", 10_000)
 	for i := range 40 {

@@ -146,7 +146,7 @@ func TestAnOlderPictureDoesNotReplaceANewerOne(t *testing.T) {
 	rs.learn(whole)
 	rs.learn(left)
 	_, ok := rs.find([]byte("z"))
-	require.False(t, ok)
+	rule(t, "T6", !ok, "what was split off is still thought to be there")
 	rs.learn(whole)
 	got, ok := rs.find([]byte("a"))
 	rule(t, "T6", ok && got.RegionRef == left.RegionRef, "a request goes to %v, as it was before the split", got)
@@ -218,4 +218,32 @@ func TestANewerFormatIsRefusedByName(t *testing.T) {
 	require.NoError(t, os.Rename(filepath.Join(w.o.Dir, "away"), filepath.Join(w.o.Dir, "node1", "store")))
 	w.open()
 	require.Equal(t, "1", w.get("a"))
+}
+
+func TestAWriteThatNobodyAnsweredIsNotAcknowledged(t *testing.T) {
+	w := start(t, Options{})
+	w.put("a", "1")
+	id, n := w.holder("a")
+	r := n.replica(id)
+	e := &engine{r, r.place.Load().Lease.Seq}
+	for _, other := range w.nodes() {
+		if other != n {
+			require.NoError(t, w.Stop(other.id))
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	var b mvcc.Batch
+	b.Put(mvcc.Default, safePointKey, make([]byte, 8))
+	err := e.Write(ctx, &b)
+	rule(t, "T1", err != nil, "one node of three has acknowledged a write")
+	// Nor does anybody hear what may be old by now.
+	ctx, cancel = context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for err == nil || ctx.Err() == nil {
+		if _, err = e.Snapshot(ctx); err != nil {
+			break
+		}
+	}
+	rule(t, "T1", err != nil, "one node of three serves for ever")
 }

@@ -179,3 +179,16 @@ func TestRowsAreOfTheirTable(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []Table{lines}, all)
 }
+
+func TestACallWithoutATransactionIsOneOfItsOwn(t *testing.T) {
+	s := open(t, Options{})
+	old := s.begin(t, mvcc.SnapshotIsolation)
+	err := s.Put(ctx, "", []byte("k"), []byte("v"), false)
+	rule(t, "S2", err == nil, "a call of its own: %v", err)
+	v, err := s.Get(ctx, "", []byte("k"))
+	rule(t, "S2", err == nil && string(v) == "v", "what a call of its own wrote: %q, %v", v, err)
+	_, err = s.Get(ctx, old, []byte("k"))
+	rule(t, "S2", errors.Is(err, mvcc.ErrNotFound), "it is in a snapshot from before: %v", err)
+	require.NoError(t, s.Delete(ctx, "", []byte("k")))
+	require.Zero(t, s.o.DB.Metrics().Active-1, "transactions of calls are over")
+}
