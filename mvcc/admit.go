@@ -20,6 +20,9 @@ func (r *Region) admit(ref RegionRef, q Request) error {
 	if ref != info.RegionRef {
 		return &RegionError{Region: ref, Current: []RegionInfo{*info}, Reason: fmt.Sprintf("here is region %d, epoch %d", info.ID, info.Epoch)}
 	}
+	if q == nil {
+		return fmt.Errorf("mvcc: region %d: no request", info.ID)
+	}
 	if err := r.state.check(q); err != nil {
 		return err
 	}

@@ -184,9 +184,9 @@ func TestInsertIsAPromise(t *testing.T) {
 						require.NoError(t, tx.Delete([]byte("k")))
 					}
 				}
-				require.ErrorIs(t, tx.Commit(ctx), want, "RULE V14")
+				require.ErrorIs(t, tx.Commit(ctx), want, "RULE V14: it is not so")
 				check := clientBegin(t, db, ReadOnly)
-				require.Equal(t, left, clientGet(t, check, "k"), "RULE V14")
+				require.Equal(t, left, clientGet(t, check, "k"), "RULE V14: it is not so")
 				require.NoError(t, check.Rollback(ctx))
 				w.settled("V14")
 			})
@@ -210,13 +210,13 @@ func TestSavepoints(t *testing.T) {
 	second := tx.Savepoint()
 	clientWrite(t, tx, "a", "c=3")
 	require.NoError(t, tx.RollbackTo(second))
-	require.Equal(t, "a=2 b=2", clientScan(t, tx, "", "", ScanOptions{}), "RULE V14")
+	require.Equal(t, "a=2 b=2", clientScan(t, tx, "", "", ScanOptions{}), "RULE V14: it is not so")
 	require.NoError(t, tx.RollbackTo(first))
-	require.Equal(t, "a=1", clientScan(t, tx, "", "", ScanOptions{}), "RULE V14")
+	require.Equal(t, "a=1", clientScan(t, tx, "", "", ScanOptions{}), "RULE V14: it is not so")
 	require.Error(t, tx.RollbackTo(second), "RULE V14: the second is gone with what came after the first")
 	clientWrite(t, tx, "d=4")
 	require.NoError(t, tx.RollbackTo(first), "RULE V14: it can be gone back to again")
-	require.Equal(t, "a=1", clientScan(t, tx, "", "", ScanOptions{}), "RULE V14")
+	require.Equal(t, "a=1", clientScan(t, tx, "", "", ScanOptions{}), "RULE V14: it is not so")
 	require.Error(t, tx.RollbackTo(Savepoint{}))
 	require.NoError(t, tx.Rollback(context.Background()))
 }
@@ -254,7 +254,7 @@ func TestSlicesAreNotShared(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "value", string(values[0]), "RULE V14: BatchGet hands out the buffer")
 	require.NoError(t, tx.Commit(ctx))
-	require.Equal(t, "key=value", w.state(db), "RULE V14")
+	require.Equal(t, "key=value", w.state(db), "RULE V14: it is not so")
 
 	// A key that was read is part of the read set, and remembered as it was then.
 	tx = clientBegin(t, db, Serializable)

@@ -31,9 +31,9 @@ type patience struct {
 	step    time.Duration
 	slept   time.Duration
 	endless bool
-	// doubt says that a request was sent that had no answer: it may have been done,
-	// or be done yet.
-	doubt bool
+	// sent says that a request was sent, and doubt that one had no answer: it may have
+	// been done, or be done yet.
+	sent, doubt bool
 }
 
 const (
@@ -79,6 +79,7 @@ func (d *DB) region(ctx context.Context, key []byte, p *patience) (RegionInfo, e
 // call sends a request to a region. Its error is errAgain, or a region's answer, or
 // says that nobody has answered for too long.
 func (d *DB) call(ctx context.Context, r RegionRef, q Request, p *patience) (any, error) {
+	p.sent = true
 	answer, err := d.transport.Send(ctx, r, q)
 	if err == nil || answered(err) {
 		return answer, err
@@ -204,6 +205,10 @@ func (d *DB) parallel(ctx context.Context, n int, f func(ctx context.Context, i 
 		}
 		return nil
 	}
+	return d.together(ctx, n, f)
+}
+
+func (d *DB) together(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(d.opts.Concurrency)
 	for i := range n {

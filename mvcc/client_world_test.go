@@ -106,15 +106,17 @@ func (w *clientWire) Send(ctx context.Context, r RegionRef, q Request) (any, err
 	w.mu.Lock()
 	n, fault := w.n, clientFine
 	w.n++
+	w.log = append(w.log, clientName(q))
+	w.sent = append(w.sent, q)
+	w.mu.Unlock()
 	if w.fault != nil {
 		fault = w.fault(n, q)
 	}
+	w.mu.Lock()
 	w.gone = w.gone || fault == clientGone
 	gone := w.gone
 	due := w.late
 	w.late = nil
-	w.log = append(w.log, clientName(q))
-	w.sent = append(w.sent, q)
 	w.mu.Unlock()
 	if gone || fault == clientLost {
 		return nil, errClientWire

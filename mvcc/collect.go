@@ -44,6 +44,9 @@ func (d *DB) Collect(ctx context.Context, safePoint TS) (c Collected, err error)
 	if c.SafePoint, err = d.safePoint(ctx, safePoint); err != nil {
 		return c, fmt.Errorf("mvcc: choose a safepoint: %w", err)
 	}
+	if c.SafePoint == 0 {
+		return c, nil // the store is younger than GCKeep
+	}
 	for _, step := range []func(context.Context, *Collected) error{d.raiseSafePoint, d.resolveOld, d.removeOld} {
 		if err := step(ctx, &c); err != nil {
 			return c, fmt.Errorf("mvcc: collect below %v: %w", c.SafePoint, err)
@@ -105,7 +108,7 @@ func (d *DB) pages(ctx context.Context, ask func(start, end []byte) Request, got
 
 func (d *DB) raiseSafePoint(ctx context.Context, c *Collected) error {
 	return d.pages(ctx, func(start, end []byte) Request {
-		return &GCRequest{Start: start, End: end, SafePoint: c.SafePoint}
+		return &GCRequest{Start: start, End: end, SafePoint: c.SafePoint, Limit: -1}
 	}, func(any) ([]byte, error) { return nil, nil })
 }
 

@@ -144,6 +144,11 @@ type CommitRequest struct {
 
 // RollbackRequest undoes the first phase, and sees to it that it cannot come later.
 // It fails with an [*AlreadyCommittedError]. The answer is nil.
+//
+// Where prewrites decide (AsyncCommit, OnePC), it is for transactions that are known not to
+// be committed. That a prewrite was refused does not say so, if the reason may pass: a
+// copy of it may come later. Whoever gives up asks with a CheckSecondaryLocksRequest
+// of all keys first, as others do, which prevents what is missing (V10).
 type RollbackRequest struct {
 	Keys    [][]byte
 	StartTS TS
@@ -302,8 +307,8 @@ type ScanLocksResponse struct {
 // versions looked at. The region's safepoint rises to SafePoint first. No lock may be
 // left that is at or below it: a [*LockedError] names those that are, and in other
 // regions they must be gone too, since they may have their primary here; so the locks of
-// all regions are resolved before the first one is collected. With Limit 0 the safepoint
-// rises, and that is all: collection does that first in every region, so that no lock
+// all regions are resolved before the first one is collected. With a negative Limit the
+// safepoint rises, and that is all: collection does that first in every region, so that no lock
 // comes up any more below it. The answer is a [*GCResponse].
 type GCRequest struct {
 	Start, End []byte

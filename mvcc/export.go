@@ -97,7 +97,7 @@ func (d *DB) Import(ctx context.Context, r io.Reader) (int64, error) {
 		if len(pairs) == 0 {
 			continue
 		}
-		in.err = d.Run(ctx, TxnOptions{}, func(t *Txn) error {
+		err := d.Run(ctx, TxnOptions{}, func(t *Txn) error {
 			for _, kv := range pairs {
 				if err := t.Put(kv.Key, kv.Value); err != nil {
 					return err
@@ -105,9 +105,11 @@ func (d *DB) Import(ctx context.Context, r io.Reader) (int64, error) {
 			}
 			return nil
 		})
-		if in.err == nil {
-			in.written += int64(len(pairs))
+		if err != nil {
+			in.err = err
+			break
 		}
+		in.written += int64(len(pairs))
 	}
 	if in.err != nil {
 		return in.written, fmt.Errorf("mvcc: import, at byte %d, after %d pairs: %w", in.at, in.written, in.err)

@@ -19,13 +19,20 @@ func (q *GCRequest) apply(w *run) (any, error) {
 	if err := locks.tell(old); err != nil {
 		return nil, err
 	}
-	w.iter = w.snap.Iter(WriteCF, lo, hi)
+	w.keys(lo, hi, false)
 	c := collector{w: w, safePoint: q.SafePoint, limit: q.Limit}
 	if c.limit <= 0 {
 		c.limit = defaultGCLimit
 	}
-	err := w.walk(lo, hi, false, c.key)
-	return &c.GCResponse, err
+	for {
+		ok, err := w.nextKey()
+		if ok {
+			ok, err = c.key()
+		}
+		if !ok || err != nil {
+			return &c.GCResponse, err
+		}
+	}
 }
 
 // defaultGCLimit is how many versions one request looks at.

@@ -67,8 +67,6 @@ func (r *readSet) trim(at, moves int, lo, hi []byte) {
 	}
 }
 
-func (r *readSet) empty() bool { return len(r.keys) == 0 && len(r.spans) == 0 }
-
 func (r *readSet) grown(n int) {
 	if r.bytes += n; r.limit == 0 {
 		r.limit = maxReadSet
@@ -184,7 +182,7 @@ func (t *Txn) refresh(ctx context.Context, keys [][]byte, from, to TS) error {
 			keys, spans = restKeys, restSpans
 		case err == errAgain:
 		case isLock:
-			m, err := t.db.resolver.meet(ctx, locked.Locks, to, &p)
+			m, err := t.db.resolver.meet(ctx, locked.Locks, to, to, &p)
 			if err != nil {
 				return err
 			}

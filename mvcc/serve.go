@@ -57,7 +57,7 @@ func (r *Region) dispatch(ctx context.Context, ref RegionRef, q Request) (any, e
 		return s.query(ctx, q, &q.ReadOptions)
 	case *RefreshRequest:
 		r.count(&c.Others)
-		return s.query(ctx, q, &ReadOptions{ReadTS: q.To, StartTS: q.StartTS})
+		return s.query(ctx, q, q.options())
 	case *ScanLocksRequest:
 		r.count(&c.Others)
 		return s.scanLocks(ctx, q)
@@ -232,7 +232,7 @@ func (s *state) quiet(ctx context.Context, w *run) error {
 // collect answers a GCRequest. It needs no latch: nobody else writes at or below the
 // safepoint, where no lock is left.
 func (s *state) collect(ctx context.Context, q *GCRequest) (*GCResponse, error) {
-	if err := s.setSafePoint(ctx, q.SafePoint); err != nil || q.Limit == 0 {
+	if err := s.setSafePoint(ctx, q.SafePoint); err != nil || q.Limit < 0 {
 		return new(GCResponse), err
 	}
 	w := s.take()
@@ -321,7 +321,8 @@ func (s *state) give(w *run) {
 	}
 	clear(w.plans)
 	w.batch.Reset()
-	*w = run{batch: w.batch, arena: w.arena[:0], buf: w.buf[:0], cur: w.cur[:0], plans: w.plans[:0], slots: w.slots[:0]}
+	w.snap, w.iter, w.prewrite, w.leastCommitTS, w.rec = nil, nil, nil, 0, writeRecord{}
+	w.arena, w.plans, w.slots = w.arena[:0], w.plans[:0], w.slots[:0]
 	if cap(w.arena) < 1<<20 {
 		s.runs.Put(w)
 	}

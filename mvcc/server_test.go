@@ -20,7 +20,9 @@ type srv struct {
 func newSrv(t testing.TB, o ...RegionOptions) *srv {
 	o = append(o, RegionOptions{})
 	e := newSlow()
-	return &srv{t: t, e: e, r: NewRegion(RegionInfo{RegionRef: RegionRef{ID: 1, Epoch: 1}}, e, o[0])}
+	s := &srv{t: t, e: e, r: NewRegion(RegionInfo{RegionRef: RegionRef{ID: 1, Epoch: 1}}, e, o[0])}
+	t.Cleanup(s.r.Close) // and whoever waits still, because the test has failed
+	return s
 }
 
 func (s *srv) do(q Request) (any, error) {

@@ -32,9 +32,6 @@ const (
 	// An async commit lists all its keys in the primary's lock: it has to be small.
 	maxAsyncKeys  = 256
 	maxAsyncBytes = 16 << 10
-	// yieldAfter is how often a transaction that holds locks waits for one that might
-	// wait for it.
-	yieldAfter = 4
 )
 
 // committer is one commit under way.
@@ -48,8 +45,9 @@ type committer struct {
 	primary []byte
 	now     TS // before the first prewrite
 	ttl     time.Duration
-	reads   bool    // there are reads to be validated
+	reads   bool     // there are reads to be validated
 	parts   [][2]int // of muts, by region and size
+	one     [1][2]int
 	onePC   bool
 	async   bool
 
@@ -59,7 +57,8 @@ type committer struct {
 	fellBack bool       // some lock is not one of an async commit
 	prewrote bool       // some part is there
 	refused  bool       // some part is not, and never will be
-	doubt    bool       // some prewrite had no answer, perhaps that of a region that did it
+	doubt    bool       // some prewrite had no answer
+	lapsed   bool       // the safepoint has passed since: the keys do not tell any more
 }
 
 // Commit makes all writes visible at once, at CommitTS, or none of them. Whatever it
@@ -77,6 +76,10 @@ func (t *Txn) Commit(ctx context.Context) error {
 	}
 	c := committer{t: t, db: t.db}
 	if c.gather(); len(c.muts) == 0 || !c.writes && t.primary != nil {
+		if err := t.stillLocked(ctx); err != nil {
+			t.finish(txnRolledBack)
+			return errors.Join(err, t.giveBack(ctx))
+		}
 		t.finish(txnCommitted)
 		return t.giveBack(ctx)
 	}
@@ -120,10 +123,7 @@ func (c *committer) run(ctx context.Context) error {
 		c.undo(ctx)
 		return err
 	}
-	err := c.db.parallel(ctx, len(c.parts), func(ctx context.Context, i int) error {
-		return c.prewrite(ctx, c.parts[i][0], c.parts[i][1])
-	})
-	if err != nil {
+	if err := c.prewriteAll(ctx); err != nil {
 		return c.failed(ctx, err)
 	}
 	switch {
@@ -156,6 +156,7 @@ func (c *committer) plan(ctx context.Context) (err error) {
 	}
 	c.ttl = c.db.ttl(t.startTS, c.now, c.bytes)
 	p := patience{db: c.db, seed: uint64(t.startTS)}
+	c.parts = c.one[:0]
 	for lo := 0; lo < len(c.keys); {
 		info, err := c.db.region(ctx, c.keys[lo], &p)
 		if err != nil {
@@ -199,79 +200,6 @@ func (c *committer) isSmall() bool {
 	return n <= maxAsyncBytes
 }
 
-// prewrite prewrites muts[lo:hi], region by region.
-func (c *committer) prewrite(ctx context.Context, lo, hi int) error {
-	p := patience{db: c.db, seed: uint64(c.t.startTS) + uint64(lo)}
-	err := c.prewriteParts(ctx, lo, hi, &p)
-	if err == nil {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	// A region that has refused has done nothing. But an earlier copy of the request, of
-	// which nobody knows, may come after that, unless it is refused for good.
-	conflict, ok := errors.AsType[*ConflictError](err)
-	if !p.doubt || errors.Is(err, ErrRolledBack) || ok && conflict.OtherCommitTS != 0 {
-		c.refused = true
-	} else {
-		c.doubt = true
-	}
-	return err
-}
-
-func (c *committer) prewriteParts(ctx context.Context, lo, hi int, p *patience) error {
-	for lo < hi {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		info, err := c.db.region(ctx, c.keys[lo], p)
-		if err != nil {
-			return err
-		}
-		n := max(1, info.extent(c.keys[lo:hi]))
-		answer, err := c.db.call(ctx, info.RegionRef, c.request(lo, lo+n), p)
-		switch locked, isLock := errors.AsType[*LockedError](err); {
-		case err == nil:
-			c.prewritten(answer.(*PrewriteResponse))
-			lo += n
-		case err == errAgain:
-		case isLock:
-			if err := c.blocked(ctx, locked, p); err != nil {
-				return err
-			}
-		default:
-			return err
-		}
-	}
-	return nil
-}
-
-// request is the prewrite of muts[lo:hi]. It is made anew each time: an old one may
-// still be on its way.
-func (c *committer) request(lo, hi int) *PrewriteRequest {
-	q := &PrewriteRequest{
-		Mutations: c.muts[lo:hi], Primary: c.primary, StartTS: c.t.startTS, ForUpdateTS: c.t.forUpdateTS,
-		TTL: c.ttl, TxnSize: len(c.muts),
-		OnePC: c.onePC && lo == 0 && hi == len(c.muts), AsyncCommit: c.async,
-	}
-	if q.Primary == nil {
-		q.Primary = c.keys[0]
-	}
-	if q.OnePC || q.AsyncCommit {
-		// Whatever was committed before we began to is before us.
-		q.MinCommitTS = c.now
-	}
-	if q.AsyncCommit && within(c.keys[lo:hi], c.primary) {
-		q.Secondaries = c.others(nil)
-	}
-	return q
-}
-
-// within reports whether a key is among keys, which are in order.
-func within(keys [][]byte, key []byte) bool {
-	return bytes.Compare(keys[0], key) <= 0 && bytes.Compare(key, keys[len(keys)-1]) <= 0
-}
-
 // others returns the keys that commit has to make visible, but for the primary and those of
 // done, which are in order.
 func (c *committer) others(done [][]byte) [][]byte {
@@ -297,63 +225,6 @@ func (c *committer) locked() [][]byte {
 		}
 	}
 	return keys
-}
-
-func (c *committer) prewritten(a *PrewriteResponse) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.prewrote = true
-	c.least = max(c.least, a.MinCommitTS)
-	c.commitTS = max(c.commitTS, a.CommitTS)
-	c.fellBack = c.fellBack || !a.Async
-}
-
-// blocked does what can be done about locks that stop a prewrite, and waits. Of
-// transactions that hold locks and wait for each other one has to give way, or
-// both wait until they time out: the younger one does, and an optimistic one to a
-// pessimistic one, whose waits are looked after elsewhere (V9). Who holds nothing
-// while it waits is in no circle.
-func (c *committer) blocked(ctx context.Context, e *LockedError, p *patience) error {
-	m, err := c.db.resolver.meet(ctx, e.Locks, 0, p)
-	if err != nil || m.alive == nil {
-		return err
-	}
-	holds := len(c.parts) > 1 || c.t.forUpdateTS != 0
-	switch {
-	case holds && p.tries >= yieldAfter && (m.alive.Pessimistic || m.alive.StartTS < c.t.startTS):
-		return c.t.conflict(WriteConflict, m.alive, c.now)
-	case p.over():
-		return &LockedError{Locks: []LockInfo{*m.alive}}
-	}
-	return p.wait(ctx)
-}
-
-// failed ends a commit of which a prewrite failed. Where prewrites decide, and one of
-// them had no answer, the keys are asked.
-func (c *committer) failed(ctx context.Context, err error) error {
-	decisive := c.onePC || c.async && !c.fellBack
-	if !decisive || c.refused || !c.doubt {
-		c.undo(ctx)
-		return err
-	}
-	if ctx.Err() == nil {
-		p := patience{db: c.db, seed: uint64(c.t.startTS)}
-		commitTS, all, async, serr := c.db.resolver.checkSecondaries(ctx, c.t.startTS, c.locked(), &p)
-		switch {
-		case serr != nil:
-		case all && async && c.async:
-			c.commitAsync(ctx, commitTS)
-			return nil
-		case all || commitTS == 0:
-			c.undo(ctx)
-			return err
-		default:
-			c.decided(commitTS)
-			c.db.count.onePhase.Add(1)
-			return nil
-		}
-	}
-	return c.undetermined(err)
 }
 
 // undetermined is what is said of a commit when nobody knows (V15).

@@ -154,7 +154,7 @@ func TestAsyncCommitIsDecidedByItsLocks(t *testing.T) {
 				t.Errorf("RULE V10: gone after %d prewrites: %s is %s, of %s", after, key, got, want)
 			}
 			require.NoError(t, tx.Rollback(context.Background()))
-			require.Equal(t, want, w.state(db), "RULE V10")
+			require.Equal(t, want, w.state(db), "RULE V10: it is not so")
 			w.settled("V10")
 		}
 	}
@@ -175,7 +175,7 @@ func TestAsyncCommitFallsBackAsAWhole(t *testing.T) {
 			} else {
 				other, wire := w.client(clientAsync)
 				w.put(other, "a=2", "m=2", "z=2")
-				require.Equal(t, []int64{0, 1}, []int64{other.Metrics().Async, other.Metrics().TwoPhase}, "RULE V10")
+				require.Equal(t, []int64{0, 1}, []int64{other.Metrics().Async, other.Metrics().TwoPhase}, "RULE V10: it is not so")
 				require.Less(t, wire.indexOf(`prewrite ["z"]`), wire.indexOf(`commit ["a"]`))
 				want = "2"
 			}
@@ -184,6 +184,7 @@ func TestAsyncCommitFallsBackAsAWhole(t *testing.T) {
 				t.Errorf("RULE V10: vanished %t: %s is %s, want %s", vanish, key, got, want)
 			}
 			require.NoError(t, tx.Rollback(context.Background()))
+			w.clock.pass(time.Minute)
 			w.state(db)
 			w.settled("V10")
 		}
@@ -211,10 +212,10 @@ func TestOneOrdinaryLockMakesAnOrdinaryCommit(t *testing.T) {
 	}
 	require.Equal(t, "a=1 m=1", w.state(db), "RULE V10: a transaction with an ordinary lock was committed by its locks")
 	w.clock.pass(time.Minute)
-	require.Equal(t, "a=1 m=1", w.state(db), "RULE V10")
+	require.Equal(t, "a=1 m=1", w.state(db), "RULE V10: it is not so")
 	tx := clientBegin(t, db, SnapshotIsolation)
 	clientWrite(t, tx, "a=3", "m=3")
-	require.NoError(t, tx.Commit(context.Background()), "RULE V10")
+	require.NoError(t, tx.Commit(context.Background()), "RULE V10: it is not so")
 	w.settled("V10")
 }
 
@@ -232,12 +233,13 @@ func TestSecondaryIsNotExpiredWithoutThePrimary(t *testing.T) {
 	}
 	wire.fault = func(n int, q Request) clientFault {
 		if c, ok := q.(*CommitRequest); ok && string(c.Keys[0]) == "a" {
+			wire.fault = nil // the commit comes again: the reader has pushed it
 			// Both locks would have expired, but the primary is prolonged.
 			w.clock.pass(2500 * time.Millisecond)
 			db.heartbeat(context.Background())
 			w.clock.pass(2500 * time.Millisecond)
 			tx := clientBegin(t, other, SnapshotIsolation)
-			require.Equal(t, "1", clientGet(t, tx, "m"), "RULE V7")
+			require.Equal(t, "1", clientGet(t, tx, "m"), "RULE V7: it is not so")
 			require.NoError(t, tx.Rollback(context.Background()))
 		}
 		return clientFine
@@ -245,7 +247,7 @@ func TestSecondaryIsNotExpiredWithoutThePrimary(t *testing.T) {
 	tx := clientBegin(t, db, SnapshotIsolation)
 	clientWrite(t, tx, "a=2", "m=2")
 	require.NoError(t, tx.Commit(context.Background()), "RULE V7: a transaction that was kept alive is rolled back")
-	require.Equal(t, "a=2 m=2", w.state(db), "RULE V7")
+	require.Equal(t, "a=2 m=2", w.state(db), "RULE V7: it is not so")
 }
 
 // V7: what is older than MaxLifetime is not prolonged.
@@ -260,11 +262,11 @@ func TestHeartbeatsEndAtMaxLifetime(t *testing.T) {
 		db.heartbeat(context.Background())
 		return len(wire.log) - n
 	}
-	require.Equal(t, 1, beats(), "RULE V7")
+	require.Equal(t, 1, beats(), "RULE V7: it is not so")
 	w.clock.pass(9 * time.Second)
-	require.Equal(t, 1, beats(), "RULE V7")
+	require.Equal(t, 1, beats(), "RULE V7: it is not so")
 	w.clock.pass(time.Second)
-	require.Zero(t, beats(), "RULE V7")
+	require.Zero(t, beats(), "RULE V7: it is not so")
 	require.NoError(t, tx.Rollback(context.Background()))
 	require.Zero(t, beats())
 }
@@ -456,7 +458,7 @@ func TestTransactionIsNotRunAgainBlindly(t *testing.T) {
 		require.Equal(t, "a", string(conflict.Key))
 		require.Equal(t, other, conflict.OtherCommitTS)
 		require.Equal(t, tx.StartTS(), conflict.StartTS)
-		require.Equal(t, "a=2 m=1", w.state(db), "RULE V15")
+		require.Equal(t, "a=2 m=1", w.state(db), "RULE V15: it is not so")
 		require.ErrorIs(t, tx.Commit(context.Background()), ErrDone)
 		w.settled("V15")
 	}
@@ -484,7 +486,7 @@ func TestOptimisticCommitsDoNotWaitInACircle(t *testing.T) {
 		clientWrite(t, first, "a=2", "m=2")
 		before := w.clock.peek()
 		require.NoError(t, first.Commit(context.Background()))
-		require.ErrorIs(t, inner, ErrConflict, "RULE V9")
+		require.ErrorIs(t, inner, ErrConflict, "RULE V9: it is not so")
 		if took := w.clock.peek().Since(before); took > 100*time.Millisecond {
 			t.Errorf("RULE V9: it took %v", took)
 		}
@@ -571,9 +573,37 @@ func TestOnePhaseCommitAndASplit(t *testing.T) {
 	}
 	tx := clientBegin(t, db, SnapshotIsolation)
 	clientWrite(t, tx, "a=1", "b=1")
-	require.NoError(t, tx.Commit(context.Background()), "RULE V3")
+	require.NoError(t, tx.Commit(context.Background()), "RULE V3: it is not so")
 	require.NotZero(t, tx.CommitTS())
 	require.Equal(t, "a=1 b=1", w.state(db))
 	w.settled("V3")
 	require.True(t, slices.Contains(wire.log, `prewrite ["a" "b"]`))
+}
+
+// A prewrite that decides was refused for a reason that passes, and the client gave up. A
+// copy of it that comes later must not commit what was said to have failed.
+func TestRefusedPrewriteDoesNotCommitLater(t *testing.T) {
+	for name, change := range map[string]func(*Options){"one phase": func(*Options) {}, "async": clientAsync} {
+		w := newClientWorld(t, RegionOptions{}, "m")
+		clientVanishes(w, 1, func(o *Options) { clientTwoPhase(o); o.LockTTL = time.Minute }, "a=1")
+		db, wire := w.client(change, func(o *Options) { o.LockWait = time.Second })
+		tx := clientBegin(t, db, SnapshotIsolation)
+		clientWrite(t, tx, "a=2", "b=2")
+		require.ErrorIs(t, tx.Commit(context.Background()), ErrLocked)
+		other, _ := w.client()
+		w.clock.pass(time.Minute)
+		require.Empty(t, w.state(other))
+		for _, q := range wire.sent {
+			if p, ok := q.(*PrewriteRequest); ok {
+				info, err := w.local.Region(context.Background(), p.Mutations[0].Key)
+				require.NoError(t, err)
+				_, _ = w.local.Send(context.Background(), info.RegionRef, p)
+			}
+		}
+		if got := w.state(other); got != "" {
+			t.Errorf("RULE V15: %s: Commit has failed, and there is %s", name, got)
+		}
+		w.clock.pass(time.Minute)
+		require.Empty(t, w.state(other), "RULE V15: %s", name)
+	}
 }

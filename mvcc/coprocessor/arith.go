@@ -3,7 +3,6 @@
 package coprocessor
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"math/bits"
@@ -22,7 +21,7 @@ func (v *evaluator) compute(b *batch, l, r *vector, sel []int32) error {
 	}
 	e := &ArithmeticError{Expr: v.e.String(), Pos: v.e.Pos}
 	if b.table != nil {
-		e.Key = bytes.Clone(b.rows.Keys[bad])
+		e.Key = b.rows.key(bad)
 	}
 	x, y := l.value(bad), r.value(bad)
 	switch divides := v.e.Op == OpDiv || v.e.Op == OpMod; {

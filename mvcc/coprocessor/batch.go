@@ -3,7 +3,6 @@
 package coprocessor
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math"
 )
@@ -40,7 +39,7 @@ func newBatch(t *Table) *batch {
 
 // load begins with other rows, all of them selected.
 func (b *batch) load(rows Rows) {
-	b.rows, b.n = rows, len(rows.Keys)
+	b.rows, b.n = rows, rows.len()
 	clear(b.have)
 	b.checked, b.keyed = false, false
 	b.arena = b.arena[:0]
@@ -59,8 +58,7 @@ func (b *batch) column(i int) (*vector, error) {
 	v.resize(b.n)
 	bad, reason := b.decode(i, v)
 	if reason != "" {
-		e := &RowError{Table: b.table.Name, Key: bytes.Clone(b.rows.Keys[bad]), Column: b.table.Columns[i].Name, Reason: reason}
-		return nil, e
+		return nil, &RowError{Table: b.table.Name, Key: b.rows.key(bad), Column: b.table.Columns[i].Name, Reason: reason}
 	}
 	b.have[i] = true
 	return v, nil
@@ -189,7 +187,7 @@ func (b *batch) decodeKeys(i int, v *vector) (bad int32, reason string) {
 		}
 		b.keyed = true
 	}
-	if v.typ == Int && off >= 0 && t.byKey {
+	if v.typ == Int && t.keyLen >= 0 {
 		for _, r := range b.sel {
 			v.ints[r] = int64(binary.BigEndian.Uint64(b.rows.Keys[r][off:]) ^ sign)
 		}

@@ -4,7 +4,8 @@
 //
 //	query, err := coprocessor.Parse("SELECT b, count(*), sum(x) FROM t WHERE a > 100 GROUP BY b ORDER BY b LIMIT 10")
 //	plan, err := query.Plan(table)                // names looked up, types checked
-//	part, err := plan.Run(ctx, source, nil)       // in each region
+//	start, end := plan.Range()                    // the regions of these keys are asked
+//	part, err := plan.Run(ctx, source, nil)       // in each of them
 //	for row, err := range plan.Merge(ctx, parts, nil) { ... }
 //
 // It knows nothing of transactions, regions or networks: a region is a [Source] of rows,
@@ -76,19 +77,18 @@
 //	C9  Memory is bounded: by the limit, or by a page where rows are passed on. A
 //	    client that takes its time holds a page.                     run.go
 //	C10 What leaves a region shares no memory with the source.       vector.go
+//	C11 A range of keys that is scanned has every row that the query wants. keyrange.go
 //
 // # Reading order
 //
 // The table: value.go, schema.go, row.go and key.go (the formats, byte by byte),
 // errors.go. The query: expr.go (the language and its logic), query.go (and its text),
-// lex.go, parse.go, parseexpr.go, check.go, plan.go. The region: source.go, vector.go,
+// lex.go, parse.go, parseexpr.go, check.go, plan.go, keyrange.go. The region: source.go, vector.go,
 // batch.go, eval.go with arith.go and like.go, group.go and aggregate.go with
 // grouping.go, topn.go, run.go. The root: merge.go.
 //
 // # What is left out
 //
 // Joins, queries within queries, DISTINCT, OFFSET, CASE and casts, functions but the
-// five aggregates, indexes. The text says so, with the position. The key is used
-// as a place to read columns from, not to narrow the scan: who knows a range gives
-// a Source that has only that.
+// five aggregates, indexes but the primary key's. The text says so, with the position.
 package coprocessor

@@ -23,22 +23,29 @@ type groupTable struct {
 	ids   []int32 // what assign returns
 	nulls int32   // the group of NULL, where there is one key; -1: there is none yet
 
-	words  []int64  // keys that are numbers, by group
-	floats []int64  // bits of floats
-	packed [][]byte // keys that are bytes, by group
-	hashes []uint64
-	seed   maphash.Seed
-	buf    []byte
-	arena  store // owns packed
+	isBytes bool
+	words   []int64  // keys that are numbers, by group
+	floats  []int64  // bits of floats
+	packed  [][]byte // keys that are bytes, by group
+	hashes  []uint64 // of either, by group
+	seed    maphash.Seed
+	buf     []byte
+	arena   store // owns packed
 }
 
 func newGroupTable(types []Type) *groupTable {
-	return &groupTable{keys: newStore(types), slots: make([]uint32, 64), nulls: -1, seed: maphash.MakeSeed()}
+	return &groupTable{
+		keys:    newStore(types),
+		slots:   make([]uint32, 64),
+		nulls:   -1,
+		isBytes: len(types) > 1 || len(types) == 1 && types[0] == String,
+		seed:    maphash.MakeSeed(),
+	}
 }
 
 // size is the memory in use, about.
 func (g *groupTable) size() int {
-	return g.keys.size + g.arena.size + 4*len(g.slots) + 40*len(g.words)
+	return g.keys.size + g.arena.size + 4*len(g.slots) + 8*len(g.hashes) + 8*len(g.words) + 24*len(g.packed)
 }
 
 // assign returns the group of each row of sel, and makes those that are missing.
@@ -175,9 +182,12 @@ func (g *groupTable) add(keys []*vector, r int32, at uint64, word int64, packed 
 
 func (g *groupTable) push(keys []*vector, r int32, word int64, packed []byte, hash uint64) int32 {
 	g.keys.add(keys, []int32{r})
-	g.words = append(g.words, word)
 	g.hashes = append(g.hashes, hash)
-	g.packed = append(g.packed, packed)
+	if g.isBytes {
+		g.packed = append(g.packed, packed)
+	} else {
+		g.words = append(g.words, word)
+	}
 	return int32(g.keys.n - 1)
 }
 

@@ -47,18 +47,22 @@ func (t *Table) AppendKey(dst []byte, row []Value) ([]byte, error) {
 		if err := t.fits(i, v, true); err != nil {
 			return dst[:base], err
 		}
-		switch v.Type {
-		case Int:
-			dst = binary.BigEndian.AppendUint64(dst, uint64(v.Int)^sign)
-		case Float:
-			dst = binary.BigEndian.AppendUint64(dst, orderFloat(v.Float))
-		case Bool:
-			dst = append(dst, byte(v.Int))
-		case String:
-			dst = appendGroups(dst, v.Str)
-		}
+		dst = appendKeyValue(dst, v)
 	}
 	return dst, nil
+}
+
+// appendKeyValue appends a column of a key.
+func appendKeyValue(dst []byte, v Value) []byte {
+	switch v.Type {
+	case Float:
+		return binary.BigEndian.AppendUint64(dst, orderFloat(v.Float))
+	case Bool:
+		return append(dst, byte(v.Int))
+	case String:
+		return appendGroups(dst, v.Str)
+	}
+	return binary.BigEndian.AppendUint64(dst, uint64(v.Int)^sign)
 }
 
 // AppendID appends the key of the row with that id to dst, of a table without Key.
@@ -87,19 +91,9 @@ func (t *Table) checkKey(key []byte) (reason string) {
 	if !bytes.HasPrefix(key, t.Prefix) {
 		return fmt.Sprintf("the key does not begin with %q as the table's do", t.Prefix)
 	}
-	want := len(t.Prefix)
-	switch {
-	case len(t.key) == 0:
-		want += 8
-	case !t.byKey:
-		return "" // its columns are looked at one by one
-	default:
-		for _, i := range t.key {
-			want += t.Columns[i].Type.width()
-		}
-	}
-	if len(key) != want {
-		return fmt.Sprintf("the key has %d bytes; the table's have %d", len(key), want)
+	// With strings in it, its columns are looked at one by one.
+	if t.keyLen >= 0 && len(key) != t.keyLen {
+		return fmt.Sprintf("the key has %d bytes; the table's have %d", len(key), t.keyLen)
 	}
 	return ""
 }

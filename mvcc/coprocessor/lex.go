@@ -16,12 +16,19 @@ const (
 	tokNumber           // digits, perhaps with a point and an exponent
 	tokString           // text in single quotes, here without them
 	tokSign             // an operator, comma or parenthesis
+	tokBad              // what cannot be cut; err says why
 )
 
 type token struct {
 	kind tokenKind
 	text string
 	pos  int // in bytes from 1
+	err  error
+}
+
+// isName reports whether it may be the name of a table, a column or a result.
+func (t token) isName() bool {
+	return t.kind == tokName || t.kind == tokWord && !keywords[strings.ToUpper(t.text)]
 }
 
 // is reports whether a token is that keyword or sign; keywords are in capitals.
@@ -65,14 +72,14 @@ type lexer struct {
 	at   int
 }
 
-func (l *lexer) next() (token, error) {
+func (l *lexer) next() token {
 	for l.at < len(l.text) && strings.IndexByte(" \t\r\n", l.text[l.at]) >= 0 {
 		l.at++
 	}
 	t := token{pos: l.at + 1}
 	rest := l.text[l.at:]
 	if rest == "" {
-		return t, nil
+		return t
 	}
 	n := 1
 	switch c := rest[0]; {
@@ -85,18 +92,19 @@ func (l *lexer) next() (token, error) {
 		n = numberLen(rest)
 		t.kind, t.text = tokNumber, rest[:n]
 		if n < len(rest) && isWord(rest[n], true) {
-			return t, queryErrorf(t.pos, "a number is followed by a letter: %q", rest[:n+1])
+			return t.bad("a number is followed by a letter: %q", rest[:n+1])
 		}
 	case c == '\'' || c == '"':
 		var ok bool
 		if t.text, n, ok = quoted(rest); !ok {
-			return t, queryErrorf(t.pos, "the quote %c is not closed", c)
+			return t.bad("the quote %c is not closed", c)
 		}
 		t.kind = tokString
 		if c == '"' {
-			if t.kind = tokName; t.text == "" {
-				return t, queryErrorf(t.pos, `"" is no name`)
-			}
+			t.kind = tokName
+		}
+		if c == '"' && t.text == "" {
+			return t.bad(`"" is no name`)
 		}
 	default:
 		for _, two := range [...]string{"<=", ">=", "<>", "!="} {
@@ -105,12 +113,17 @@ func (l *lexer) next() (token, error) {
 			}
 		}
 		if n == 1 && strings.IndexByte("=<>+-*/%(),;", c) < 0 {
-			return t, queryErrorf(t.pos, "%q means nothing here", firstRune(rest))
+			return t.bad("%q means nothing here", firstRune(rest))
 		}
 		t.kind, t.text = tokSign, rest[:n]
 	}
 	l.at += n
-	return t, nil
+	return t
+}
+
+// bad is a token that fits nowhere, so that whoever meets it reports the error.
+func (t token) bad(format string, args ...any) token {
+	return token{kind: tokBad, pos: t.pos, err: queryErrorf(t.pos, format, args...)}
 }
 
 func firstRune(s string) string {

@@ -177,6 +177,41 @@ func TestErrorOfASourceOrAPart(t *testing.T) {
 	require.Len(t, got, 10, "what came before the error")
 }
 
+// TestSourceLeavesOutWhatIsNotNeeded: keys that no column is read from, values if all are
+// in the key. An error still names the row.
+func TestSourceLeavesOutWhatIsNotNeeded(t *testing.T) {
+	rows := fruitRows(t)
+	run := func(text string, rows Rows) string {
+		part, err := plan(t, fruit(t), text).Run(context.Background(), sourceOf(rows), nil)
+		if err != nil {
+			return err.Error()
+		}
+		got, err := gather(plan(t, fruit(t), text), []*Partial{part})
+		require.NoError(t, err)
+		return got[0][0].String()
+	}
+	noKeys := Rows{Values: rows.Values, Key: func(i int) []byte { return rows.Keys[i] }}
+	require.Equal(t, "109", run("SELECT sum(count) FROM fruit", noKeys))
+	require.Contains(t, run("SELECT sum(1 / (count - 90)) FROM fruit", noKeys), `the row with key "fruit/\x80\x00\x00\x00\x00\x00\x00\x04"`)
+	require.Contains(t, run("SELECT sum(1 / (count - 90)) FROM fruit", Rows{Values: rows.Values}), `division by zero: 1 / 0`)
+	require.Contains(t, run("SELECT max(id) FROM fruit", noKeys), "0 keys and 6 values")
+	require.Contains(t, run("SELECT count FROM fruit", noKeys), "0 keys and 6 values")
+	require.Equal(t, "6", run("SELECT max(id) FROM fruit", Rows{Keys: rows.Keys}))
+	require.Equal(t, "6", run("SELECT count(*) FROM fruit", Rows{Keys: rows.Keys}))
+	require.Equal(t, "6", run("SELECT count(*) FROM fruit", noKeys))
+}
+
+// once is a source of one batch.
+type once struct{ rows Rows }
+
+func sourceOf(r Rows) Source { return &once{r} }
+
+func (o *once) Next(context.Context, int) (Rows, error) {
+	r := o.rows
+	o.rows = Rows{}
+	return r, nil
+}
+
 type failing struct{ err error }
 
 func (f failing) Next(context.Context, int) (Rows, error) { return Rows{}, f.err }

@@ -13,9 +13,9 @@ import (
 // slice is used again for the next.
 //
 // parts gives the partial results, each once, of regions that together are all rows of
-// the table and do not overlap. They may come in any order, unless the plan has neither
-// groups nor OrderBy: then they come in the order of keys, each page after the other, and
-// rows are given as the pages come. parts is not asked further than the limit needs. A
+// the table and do not overlap. They may come in any order, unless [Plan.Pages]: then they
+// come in the order of keys, each page after the other, and rows are given as the pages
+// come. parts is not asked further than the limit needs. A
 // part with an error ends the result with that error.
 func (p *Plan) Merge(ctx context.Context, parts iter.Seq2[*Partial, error], o *Options) iter.Seq2[[]Value, error] {
 	return func(yield func([]Value, error) bool) {

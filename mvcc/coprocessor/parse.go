@@ -35,13 +35,12 @@ const (
 // what is supported.
 func Parse(text string) (*Query, error) {
 	p := &parser{lex: lexer{text: text}}
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
+	p.advance()
 	return p.query()
 }
 
-// parser looks at one token at a time.
+// parser looks at one token at a time. Its functions return where the first thing is
+// that does not fit; a token that is bad fits nowhere.
 type parser struct {
 	lex   lexer
 	tok   token
@@ -50,44 +49,41 @@ type parser struct {
 	ins   int // literals in lists
 }
 
-func (p *parser) advance() (err error) {
-	p.tok, err = p.lex.next()
-	return err
-}
+func (p *parser) advance() { p.tok = p.lex.next() }
 
 // take passes over a keyword or sign if it is next.
-func (p *parser) take(s string) (bool, error) {
+func (p *parser) take(s string) bool {
 	if !p.tok.is(s) {
-		return false, nil
+		return false
 	}
-	return true, p.advance()
+	p.advance()
+	return true
 }
 
 func (p *parser) want(s string) error {
-	if !p.tok.is(s) {
+	if !p.take(s) {
 		return p.unexpected(s)
 	}
-	return p.advance()
+	return nil
 }
 
 // unexpected is the error about the token that is next.
 func (p *parser) unexpected(wanted string) error {
+	if p.tok.kind == tokBad {
+		return p.tok.err
+	}
 	if p.tok.kind == tokWord {
-		switch word := strings.ToUpper(p.tok.text); {
-		case word == "DISTINCT" || word == "JOIN" || word == "UNION" || word == "OFFSET" || word == "CASE" || word == "WITH" ||
-			word == "INSERT" || word == "UPDATE" || word == "DELETE" || word == "CAST" || word == "OVER" || word == "EXISTS":
+		switch word := strings.ToUpper(p.tok.text); word {
+		case "DISTINCT", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "UNION", "EXCEPT", "INTERSECT", "OFFSET",
+			"CASE", "CAST", "OVER", "EXISTS", "WITH", "INSERT", "UPDATE", "DELETE":
 			return queryErrorf(p.tok.pos, "%s is not supported; %s", word, supported)
 		}
 	}
 	return queryErrorf(p.tok.pos, "%v is unexpected, wanted is %s; %s", p.tok, wanted, supported)
 }
 
-func (p *parser) query() (*Query, error) {
-	q := &Query{}
-	var err error
-	if q.Explain, err = p.take("EXPLAIN"); err != nil {
-		return nil, err
-	}
+func (p *parser) query() (_ *Query, err error) {
+	q := &Query{Explain: p.take("EXPLAIN")}
 	if err := p.want("SELECT"); err != nil {
 		return nil, err
 	}
@@ -106,9 +102,7 @@ func (p *parser) query() (*Query, error) {
 	if err := p.clauses(q); err != nil {
 		return nil, err
 	}
-	if _, err := p.take(";"); err != nil {
-		return nil, err
-	}
+	p.take(";")
 	if p.tok.kind != tokEnd {
 		return nil, p.unexpected("the end of the text, or a clause that comes later")
 	}
@@ -117,33 +111,37 @@ func (p *parser) query() (*Query, error) {
 
 // clauses are what follows the table, in their order.
 func (p *parser) clauses(q *Query) (err error) {
-	for _, c := range []struct {
-		first, second string
-		read          func() error
-	}{
-		{"WHERE", "", func() error { q.Where, err = p.or(); return err }},
-		{"GROUP", "BY", func() error { return p.list(func() error { return p.expr(&q.GroupBy) }) }},
-		{"HAVING", "", func() error { q.Having, err = p.or(); return err }},
-		{"ORDER", "BY", func() error { return p.list(func() error { return p.order(q) }) }},
-		{"LIMIT", "", func() error { return p.limit(q) }},
-	} {
-		found, err := p.take(c.first)
-		if err != nil {
-			return err
-		}
-		if !found {
-			continue
-		}
-		if c.second != "" {
-			if err := p.want(c.second); err != nil {
-				return err
-			}
-		}
-		if err := c.read(); err != nil {
+	if p.take("WHERE") {
+		if q.Where, err = p.or(); err != nil {
 			return err
 		}
 	}
+	if p.take("GROUP") {
+		if err := p.by(func() error { return p.key(q) }); err != nil {
+			return err
+		}
+	}
+	if p.take("HAVING") {
+		if q.Having, err = p.or(); err != nil {
+			return err
+		}
+	}
+	if p.take("ORDER") {
+		if err := p.by(func() error { return p.order(q) }); err != nil {
+			return err
+		}
+	}
+	if p.take("LIMIT") {
+		return p.limit(q)
+	}
 	return nil
+}
+
+func (p *parser) by(one func() error) error {
+	if err := p.want("BY"); err != nil {
+		return err
+	}
+	return p.list(one)
 }
 
 // list reads one or more, with commas between.
@@ -152,38 +150,32 @@ func (p *parser) list(one func() error) error {
 		if err := one(); err != nil {
 			return err
 		}
-		if more, err := p.take(","); !more || err != nil {
-			return err
+		if !p.take(",") {
+			return nil
 		}
 	}
-}
-
-func (p *parser) expr(into *[]*Expr) error {
-	e, err := p.or()
-	*into = append(*into, e)
-	return err
 }
 
 func (p *parser) item(q *Query) (err error) {
 	it := Item{Pos: p.tok.pos}
-	if star, err := p.take("*"); star || err != nil {
-		q.Items = append(q.Items, it)
-		return err
-	}
-	if it.Expr, err = p.or(); err != nil {
-		return err
-	}
-	as, err := p.take("AS")
-	if err != nil {
-		return err
-	}
-	if as || p.tok.kind == tokName || p.tok.kind == tokWord && !keywords[strings.ToUpper(p.tok.text)] {
-		if it.As, err = p.name("the name of the result"); err != nil {
+	if !p.take("*") {
+		if it.Expr, err = p.or(); err != nil {
 			return err
+		}
+		if p.take("AS") || p.tok.isName() {
+			if it.As, err = p.name("the name of the result"); err != nil {
+				return err
+			}
 		}
 	}
 	q.Items = append(q.Items, it)
 	return nil
+}
+
+func (p *parser) key(q *Query) error {
+	e, err := p.or()
+	q.GroupBy = append(q.GroupBy, e)
+	return err
 }
 
 func (p *parser) order(q *Query) error {
@@ -191,14 +183,9 @@ func (p *parser) order(q *Query) error {
 	if err != nil {
 		return err
 	}
-	desc, err := p.take("DESC")
-	if err != nil {
-		return err
-	}
+	desc := p.take("DESC")
 	if !desc {
-		if _, err := p.take("ASC"); err != nil {
-			return err
-		}
+		p.take("ASC")
 	}
 	q.OrderBy = append(q.OrderBy, Order{Expr: e, Desc: desc})
 	return nil
@@ -207,16 +194,18 @@ func (p *parser) order(q *Query) error {
 func (p *parser) limit(q *Query) error {
 	n, err := strconv.ParseInt(p.tok.text, 10, 64)
 	if p.tok.kind != tokNumber || err != nil {
-		return queryErrorf(p.tok.pos, "LIMIT is a number of rows, not %v", p.tok)
+		return p.unexpected("a number of rows")
 	}
 	q.Limit = &n
-	return p.advance()
+	p.advance()
+	return nil
 }
 
 func (p *parser) name(what string) (string, error) {
-	if p.tok.kind != tokName && (p.tok.kind != tokWord || keywords[strings.ToUpper(p.tok.text)]) {
+	if !p.tok.isName() {
 		return "", p.unexpected(what)
 	}
 	s := p.tok.text
-	return s, p.advance()
+	p.advance()
+	return s, nil
 }

@@ -60,8 +60,8 @@ func TestTextOutsideOfTheSubset(t *testing.T) {
 		"SELECT a FROM t, u":                                  "position 16: a query is over one table",
 		"SELECT a FROM t JOIN u":                              "position 17: JOIN is not supported",
 		"SELECT a FROM t LIMIT 1 OFFSET 2":                    "position 25: OFFSET is not supported",
-		"SELECT a FROM t LIMIT -1":                            "position 23: LIMIT is a number of rows",
-		"SELECT a FROM t LIMIT 99999999999999999999":          "position 23: LIMIT is a number of rows",
+		"SELECT a FROM t LIMIT -1":                            `position 23: "-" is unexpected, wanted is a number of rows`,
+		"SELECT a FROM t LIMIT 99999999999999999999":          `position 23: "99999999999999999999" is unexpected, wanted is a number of rows`,
 		"SELECT a FROM t ORDER a":                             `position 23: "a" is unexpected, wanted is BY`,
 		"SELECT a FROM t GROUP BY a WHERE b":                  `position 28: "WHERE" is unexpected, wanted is the end`,
 		"SELECT a b c FROM t":                                 `position 12: "c" is unexpected, wanted is FROM`,
@@ -172,9 +172,9 @@ region        TableScan fruit, columns id, name
 `, p.Explain())
 	require.True(t, p.NeedsValues())
 	p = plan(t, table, "SELECT id FROM fruit WHERE id > 5 LIMIT 3")
-	require.Contains(t, p.Explain(), "region      Limit 3\nregion        Selection id > 5\nregion          TableScan fruit, columns id\n")
+	require.Contains(t, p.Explain(), "region      Limit 3\nregion        Selection id > 5\nregion          TableScan fruit, keys by id > 5, columns id\n")
 	require.False(t, p.NeedsValues(), "the key has it")
-	require.Contains(t, plan(t, table, "SELECT count(*) FROM fruit").Explain(), "TableScan fruit, no columns")
+	require.Contains(t, plan(t, table, "SELECT count(*) FROM fruit").Explain(), "TableScan fruit, columns none")
 }
 
 func FuzzParse(f *testing.F) {

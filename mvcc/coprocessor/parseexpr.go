@@ -21,6 +21,15 @@ func (p *parser) and() (*Expr, error)     { return p.chain(p.not, OpAnd) }
 func (p *parser) sum() (*Expr, error)     { return p.chain(p.product, OpAdd, OpSub) }
 func (p *parser) product() (*Expr, error) { return p.chain(p.unary, OpMul, OpDiv, OpMod) }
 
+// nested reads what recursion alone would let nest without end.
+func (p *parser) nested(f func() (*Expr, error)) (*Expr, error) {
+	if p.depth++; p.depth > maxDepth {
+		return nil, queryErrorf(p.tok.pos, "the expression is nested more than %d deep", maxDepth)
+	}
+	defer func() { p.depth-- }()
+	return f()
+}
+
 // chain reads operands with operators between them that bind to the left.
 func (p *parser) chain(operand func() (*Expr, error), between ...Op) (*Expr, error) {
 	left, err := operand()
@@ -30,9 +39,6 @@ func (p *parser) chain(operand func() (*Expr, error), between ...Op) (*Expr, err
 			return left, nil
 		}
 		if err = p.tooMany(); err != nil {
-			break
-		}
-		if err = p.advance(); err != nil {
 			break
 		}
 		var right *Expr
@@ -50,22 +56,21 @@ func (p *parser) tooMany() error {
 	return nil
 }
 
-// operator is which of the operators is next; OpLiteral is none.
-func (p *parser) operator(among ...Op) (Op, int) {
+// operator passes over one of the operators if it is next, and says which. OpLiteral is
+// none.
+func (p *parser) operator(among ...Op) (op Op, pos int) {
+	pos = p.tok.pos
 	for _, op := range among {
-		if p.tok.is(op.String()) || op == OpNe && p.tok.is("!=") {
-			return op, p.tok.pos
+		if p.take(op.String()) || op == OpNe && p.take("!=") {
+			return op, pos
 		}
 	}
-	return OpLiteral, 0
+	return OpLiteral, pos
 }
 
 func (p *parser) not() (*Expr, error) {
 	pos := p.tok.pos
-	if not, err := p.take("NOT"); !not || err != nil {
-		if err != nil {
-			return nil, err
-		}
+	if !p.take("NOT") {
 		return p.test()
 	}
 	e, err := p.nested(p.not)
@@ -75,15 +80,6 @@ func (p *parser) not() (*Expr, error) {
 	return p.node(OpNot, pos, e), nil
 }
 
-// nested reads what recursion alone would let nest without end.
-func (p *parser) nested(f func() (*Expr, error)) (*Expr, error) {
-	if p.depth++; p.depth > maxDepth {
-		return nil, queryErrorf(p.tok.pos, "the expression is nested more than %d deep", maxDepth)
-	}
-	defer func() { p.depth-- }()
-	return f()
-}
-
 // test is a sum, or a question about sums.
 func (p *parser) test() (*Expr, error) {
 	left, err := p.sum()
@@ -91,50 +87,35 @@ func (p *parser) test() (*Expr, error) {
 		return nil, err
 	}
 	if op, pos := p.operator(OpEq, OpNe, OpLt, OpLe, OpGt, OpGe); op != OpLiteral {
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
 		right, err := p.sum()
-		if err != nil {
-			return nil, err
-		}
-		return p.node(op, pos, left, right), nil
+		return p.node(op, pos, left, right), err
 	}
 	pos := p.tok.pos
-	is, err := p.take("IS")
-	if err != nil {
-		return nil, err
-	}
-	not, err := p.take("NOT")
-	if err != nil {
-		return nil, err
-	}
+	is := p.take("IS")
+	not := p.take("NOT")
 	var e *Expr
 	switch {
 	case is:
 		e, err = p.node(OpIsNull, pos, left), p.want("NULL")
-	case p.tok.is("IN"):
-		e, err = p.in(left)
-	case p.tok.is("LIKE"):
-		e, err = p.like(left)
-	case p.tok.is("BETWEEN"):
-		e, err = p.between(left)
+	case p.take("IN"):
+		e, err = p.in(left, pos)
+	case p.take("LIKE"):
+		e, err = p.like(left, pos)
+	case p.take("BETWEEN"):
+		e, err = p.between(left, pos)
 	case not:
 		err = p.unexpected("IN, LIKE or BETWEEN")
 	default:
 		return left, nil
 	}
-	if err == nil && not {
+	if not {
 		e = p.node(OpNot, pos, e)
 	}
 	return e, err
 }
 
-func (p *parser) in(left *Expr) (*Expr, error) {
-	e := p.node(OpIn, p.tok.pos, left)
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
+func (p *parser) in(left *Expr, pos int) (*Expr, error) {
+	e := p.node(OpIn, pos, left)
 	if err := p.want("("); err != nil {
 		return nil, err
 	}
@@ -156,23 +137,16 @@ func (p *parser) in(left *Expr) (*Expr, error) {
 	return e, p.want(")")
 }
 
-func (p *parser) like(left *Expr) (*Expr, error) {
-	e := p.node(OpLike, p.tok.pos, left)
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
-	if p.tok.kind != tokString {
+func (p *parser) like(left *Expr, pos int) (*Expr, error) {
+	t := p.tok
+	if t.kind != tokString {
 		return nil, p.unexpected("a pattern in quotes, such as 'ab%'")
 	}
-	e.Args = append(e.Args, &Expr{Op: OpLiteral, Value: StringValue(p.tok.text), Pos: p.tok.pos})
-	return e, p.advance()
+	p.advance()
+	return p.node(OpLike, pos, left, &Expr{Op: OpLiteral, Value: StringValue(t.text), Pos: t.pos}), nil
 }
 
-func (p *parser) between(x *Expr) (*Expr, error) {
-	pos := p.tok.pos
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
+func (p *parser) between(x *Expr, pos int) (*Expr, error) {
 	lo, err := p.sum()
 	if err != nil {
 		return nil, err
@@ -195,28 +169,17 @@ func (p *parser) between(x *Expr) (*Expr, error) {
 func (p *parser) unary() (*Expr, error) {
 	pos := p.tok.pos
 	v, ok, err := p.literal()
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if ok {
+	case ok:
 		e := p.node(OpLiteral, pos)
 		e.Value = v
 		return e, nil
-	}
-	switch {
-	case p.tok.is("-"):
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
+	case p.take("-"):
 		e, err := p.nested(p.unary)
-		if err != nil {
-			return nil, err
-		}
-		return p.node(OpNeg, pos, e), nil
-	case p.tok.is("("):
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
+		return p.node(OpNeg, pos, e), err
+	case p.take("("):
 		if p.tok.is("SELECT") {
 			return nil, queryErrorf(p.tok.pos, "a query within a query is not supported; %s", supported)
 		}
@@ -247,14 +210,9 @@ func (p *parser) nameOrCall() (*Expr, error) {
 	if op > OpMax {
 		return nil, queryErrorf(t.pos, "there is no function %s; there are count, sum, avg, min and max", name)
 	}
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
+	p.advance()
 	e := p.node(op, t.pos)
-	if op == OpCount && p.tok.is("*") {
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
+	if op == OpCount && p.take("*") {
 		return e, p.want(")")
 	}
 	arg, err := p.or()
@@ -267,36 +225,37 @@ func (p *parser) nameOrCall() (*Expr, error) {
 
 // literal reads a literal if one is next. A minus right before a number is part of it,
 // as the least int has no other way to be written.
-func (p *parser) literal() (_ Value, ok bool, err error) {
+func (p *parser) literal() (v Value, ok bool, err error) {
 	t := p.tok
 	text := t.text
+	if t.is("-") {
+		ahead := p.lex
+		if t = ahead.next(); t.kind != tokNumber {
+			return Value{}, false, nil
+		}
+		text, p.lex = "-"+t.text, ahead
+	}
 	switch {
 	case t.is("NULL"):
-		return Value{}, true, p.advance()
 	case t.is("TRUE"), t.is("FALSE"):
-		return BoolValue(t.is("TRUE")), true, p.advance()
+		v = BoolValue(t.is("TRUE"))
 	case t.kind == tokString:
-		return StringValue(text), true, p.advance()
-	case t.is("-"):
-		ahead := p.lex
-		if t, err = ahead.next(); err != nil || t.kind != tokNumber {
-			return Value{}, false, err
-		}
-		text = "-" + t.text
-		p.lex = ahead
+		v = StringValue(text)
 	case t.kind != tokNumber:
 		return Value{}, false, nil
-	}
-	if !strings.ContainsAny(text, ".eE") {
+	case strings.ContainsAny(text, ".eE"):
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return Value{}, false, queryErrorf(t.pos, "%s is not a float of 64 bits", text)
+		}
+		v = FloatValue(f)
+	default:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
 			return Value{}, false, queryErrorf(t.pos, "%s is not an int: they are 64 bits", text)
 		}
-		return IntValue(n), true, p.advance()
+		v = IntValue(n)
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return Value{}, false, queryErrorf(t.pos, "%s is not a float of 64 bits", text)
-	}
-	return FloatValue(f), true, p.advance()
+	p.advance()
+	return v, true, nil
 }

@@ -56,6 +56,16 @@ func (p *Plan) NeedsValues() bool {
 	return slices.ContainsFunc(p.columns, func(i int) bool { return !p.Table.slots[i].inKey })
 }
 
+// NeedsKeys reports whether a region needs the keys of rows: to read a column, to order
+// by, or to say where a page ends.
+func (p *Plan) NeedsKeys() bool {
+	return !p.grouped() || slices.ContainsFunc(p.columns, func(i int) bool { return p.Table.slots[i].inKey })
+}
+
+// Pages reports whether the result of a region may come in pages, which then are to be
+// given to Merge in the order of keys: the plan has neither groups nor OrderBy.
+func (p *Plan) Pages() bool { return !p.grouped() && len(p.OrderBy) == 0 }
+
 // String is the text that makes this plan.
 func (p *Plan) String() string { return p.query.String() }
 
@@ -232,11 +242,14 @@ func (p *Plan) Explain() string {
 	for _, i := range p.columns {
 		names = append(names, quoteName(p.Table.Columns[i].Name))
 	}
-	scan := "TableScan " + quoteName(p.Table.Name) + ", columns " + strings.Join(names, ", ")
-	if len(names) == 0 {
-		scan = "TableScan " + quoteName(p.Table.Name) + ", no columns"
+	scan := "TableScan " + quoteName(p.Table.Name)
+	if _, _, used := p.keyRange(); len(used) > 0 {
+		scan += ", keys by " + exprsText(used, " AND ")
 	}
-	line(region, scan)
+	if len(names) == 0 {
+		names = []string{"none"}
+	}
+	line(region, scan+", columns "+strings.Join(names, ", "))
 	return b.String()
 }
 
@@ -253,18 +266,19 @@ func (p *Plan) orderLine() string {
 }
 
 func (p *Plan) aggregationLine() string {
-	text := func(es []*Expr) string {
-		var s []string
-		for _, e := range es {
-			s = append(s, e.String())
-		}
-		return strings.Join(s, ", ")
-	}
 	switch {
 	case len(p.Groups) == 0:
-		return text(p.Calls)
+		return exprsText(p.Calls, ", ")
 	case len(p.Calls) == 0:
-		return "BY " + text(p.Groups)
+		return "BY " + exprsText(p.Groups, ", ")
 	}
-	return text(p.Calls) + " BY " + text(p.Groups)
+	return exprsText(p.Calls, ", ") + " BY " + exprsText(p.Groups, ", ")
+}
+
+func exprsText(es []*Expr, between string) string {
+	var s []string
+	for _, e := range es {
+		s = append(s, e.String())
+	}
+	return strings.Join(s, between)
 }

@@ -49,7 +49,7 @@ func answer(p *Plan, rows Rows, size int) string {
 	var sources []Source
 	for part := range slices.Chunk(upTo(nil, len(rows.Keys)), size) {
 		from, to := part[0], int(part[len(part)-1])+1
-		sources = append(sources, NewSource(Rows{rows.Keys[from:to], rows.Values[from:to]}))
+		sources = append(sources, NewSource(Rows{Keys: rows.Keys[from:to], Values: rows.Values[from:to]}))
 	}
 	var b strings.Builder
 	for row, err := range p.Select(context.Background(), nil, sources...) {
@@ -186,7 +186,7 @@ func TestTiesAreInTheOrderOfKeys(t *testing.T) {
 	p := plan(t, table, "SELECT n FROM t ORDER BY a LIMIT 3")
 	var parts []*Partial
 	for _, cut := range [][2]int{{2000, 3000}, {1, 2000}, {0, 1}} {
-		part, err := p.Run(context.Background(), NewSource(Rows{rows.Keys[cut[0]:cut[1]], rows.Values[cut[0]:cut[1]]}), nil)
+		part, err := p.Run(context.Background(), NewSource(Rows{Keys: rows.Keys[cut[0]:cut[1]], Values: rows.Values[cut[0]:cut[1]]}), nil)
 		require.NoError(t, err)
 		require.LessOrEqual(t, part.Returned, 3)
 		parts = append(parts, part)
@@ -205,6 +205,29 @@ func TestGroupsOfSeveralKeys(t *testing.T) {
 	p := plan(t, table, "SELECT count(*) FROM t GROUP BY a, b")
 	for size := 1; size <= 5; size++ {
 		require.Equal(t, "1; 1; 2; 1", answer(p, rows, size))
+	}
+}
+
+// TestRangeIsNoLargerThanItMustBe: the example in keyrange.go, and some more.
+func TestRangeIsNoLargerThanItMustBe(t *testing.T) {
+	table := mustTable(t, Schema{Name: "t", Prefix: []byte("p"), Key: []string{"a", "b", "c"}, Columns: []Column{
+		{Name: "a", Type: Bool}, {Name: "b", Type: Bool}, {Name: "c", Type: Bool},
+	}})
+	for where, want := range map[string]string{
+		"a = TRUE AND b > FALSE AND c = TRUE":  `"p\x01\x01" "p\x02"`,
+		"c = TRUE AND b = FALSE AND TRUE = a":  `"p\x01\x00\x01" "p\x01\x00\x02"`,
+		"a >= FALSE AND a < TRUE AND b = TRUE": `"p\x00" "p\x01"`,
+		"TRUE > a":                             `"p" "p\x01"`,
+		"TRUE <= a":                            `"p\x01" "q"`,
+		"a <= TRUE":                            `"p" "p\x02"`,
+		"b = TRUE OR a = TRUE":                 `"p" "q"`,
+		"a <> TRUE":                            `"p" "q"`,
+		"a = NULL":                             `"p" "q"`,
+		"a = b":                                `"p" "q"`,
+		"a = FALSE AND a = TRUE AND b = TRUE":  `"p\x01" "p\x01"`,
+	} {
+		start, end := plan(t, table, "SELECT a FROM t WHERE "+where).Range()
+		require.Equal(t, want, fmt.Sprintf("%q %q", start, end), where)
 	}
 }
 

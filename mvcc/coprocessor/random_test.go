@@ -244,7 +244,7 @@ func (g *ragged) Next(_ context.Context, most int) (Rows, error) {
 		out.Keys = append(out.Keys, bytes.Clone(g.rest.Keys[i]))
 		out.Values = append(out.Values, bytes.Clone(g.rest.Values[i]))
 	}
-	g.rest = Rows{g.rest.Keys[n:], g.rest.Values[n:]}
+	g.rest = Rows{Keys: g.rest.Keys[n:], Values: g.rest.Values[n:]}
 	g.last = slices.Concat(out.Keys, out.Values)
 	return out, nil
 }
@@ -257,7 +257,7 @@ func (r random) regions(p *Plan, rows Rows) (parts []*Partial, err error) {
 		if left > 0 {
 			to = from + r.IntN(to-from+1)
 		}
-		region := Rows{rows.Keys[from:to], rows.Values[from:to]}
+		region := Rows{Keys: rows.Keys[from:to], Values: rows.Values[from:to]}
 		from = to
 		for {
 			part, err := p.Run(context.Background(), &ragged{r: r, rest: region}, o)
@@ -272,7 +272,7 @@ func (r random) regions(p *Plan, rows Rows) (parts []*Partial, err error) {
 				return nil, fmt.Errorf("a page ends at %q and goes on at %q", last, part.Resume)
 			}
 			i, _ := slices.BinarySearchFunc(region.Keys, part.Resume, bytes.Compare)
-			region = Rows{region.Keys[i:], region.Values[i:]}
+			region = Rows{Keys: region.Keys[i:], Values: region.Values[i:]}
 		}
 	}
 	if p.grouped() || len(p.OrderBy) > 0 {
@@ -321,6 +321,7 @@ func TestRegionsAddUpToTheWhole(t *testing.T) {
 			continue
 		}
 		values, rows := r.rows(table, pick(r, 0, 1, 5, 60, 400))
+		values, rows = inRange(t, p, values, rows)
 		want, slowErr := slowSelect(p, values)
 		var got [][]Value
 		parts, err := r.regions(p, rows)
@@ -351,6 +352,63 @@ func TestRegionsAddUpToTheWhole(t *testing.T) {
 		require.Greater(t, outcomes["rows false error true"], *many/100, outcomes)
 		require.Less(t, outcomes["bad query"], *many/2, outcomes)
 	}
+}
+
+// inRange leaves out the rows that are not in the plan's range, none of which it wants.
+func inRange(t *testing.T, p *Plan, values [][]Value, rows Rows) ([][]Value, Rows) {
+	start, end := p.Range()
+	from, _ := slices.BinarySearchFunc(rows.Keys, start, bytes.Compare)
+	to := len(rows.Keys)
+	if end != nil {
+		to, _ = slices.BinarySearchFunc(rows.Keys, end, bytes.Compare)
+	}
+	to = max(from, to)
+	for _, row := range slices.Concat(values[:from], values[to:]) {
+		kept, err := slowFilter(conjuncts(p.Where), [][]Value{row})
+		if err == nil {
+			require.Empty(t, kept, "RULE C11: %v: a row is not in the range", p)
+		}
+	}
+	return values[from:to], Rows{Keys: rows.Keys[from:to], Values: rows.Values[from:to]}
+}
+
+// TestRangeOfAKey: what the key has to be, and no more than that.
+func TestRangeOfAKey(t *testing.T) {
+	rule(t, "C11 a range has all rows that are wanted")
+	r := random{rand.New(rand.NewPCG(1, 13))}
+	narrow := 0
+	for i := range *many {
+		table := r.table()
+		q := &Query{From: "t", Items: []Item{{}}}
+		for range 1 + r.IntN(4) {
+			c := table.Columns[r.IntN(len(table.Columns))]
+			if len(table.key) > 0 && r.IntN(4) > 0 {
+				c = table.Columns[table.key[r.IntN(len(table.key))]]
+			}
+			args := []*Expr{Col(c.Name), Lit(r.value(c.Type))}
+			if r.IntN(3) == 0 {
+				slices.Reverse(args)
+			}
+			e := Do(pick(r, OpEq, OpEq, OpLt, OpLe, OpGt, OpGe, OpNe), args...)
+			if q.Where != nil {
+				e = Do(OpAnd, q.Where, e)
+			}
+			q.Where = e
+		}
+		p, err := q.Plan(table)
+		require.NoError(t, err)
+		values, rows := r.rows(table, 40)
+		left, _ := inRange(t, p, values, rows)
+		if len(left) < len(values) {
+			narrow++
+		}
+		if _, _, used := p.keyRange(); len(used) == len(conjuncts(p.Where)) && used[0].Op == OpEq && len(table.key) == 1 {
+			kept, err := slowFilter(conjuncts(p.Where), left)
+			require.NoError(t, err)
+			require.Len(t, kept, len(left), "%d: %v: a row in the range is not wanted", i, p)
+		}
+	}
+	require.Greater(t, narrow, *many/3)
 }
 
 // TestTextIsTheQuery: what is printed is parsed as the same query.

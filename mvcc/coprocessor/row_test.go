@@ -184,6 +184,62 @@ func TestMalformedRowIsNamed(t *testing.T) {
 	}
 }
 
+// TestMalformedKeyIsNamed: keys with strings in them have no fixed length.
+func TestMalformedKeyIsNamed(t *testing.T) {
+	rule(t, "C7 a malformed key is named")
+	table := mustTable(t, Schema{Name: "t", Key: []string{"a", "s", "f", "b"}, Columns: []Column{
+		{Name: "b", Type: Bool}, {Name: "f", Type: Float}, {Name: "s", Type: String}, {Name: "a", Type: Int}, {Name: "v", Type: Int},
+	}})
+	row := []Value{BoolValue(true), FloatValue(-1.5), StringValue("more than 8"), IntValue(-7), {}}
+	key, err := table.AppendKey(nil, row)
+	require.NoError(t, err)
+	value, err := table.AppendValue(nil, row)
+	require.NoError(t, err)
+	got, err := table.DecodeRow(nil, key, value)
+	require.NoError(t, err)
+	require.Equal(t, row, got)
+	_, err = table.ID(key)
+	require.ErrorContains(t, err, "a key, not an id")
+	for want, damage := range map[string]func(k []byte) []byte{
+		"column b: the key goes on for 1 bytes":           func(k []byte) []byte { return append(k, 0) },
+		"column b: the key ends within the column":        func(k []byte) []byte { return k[:len(k)-1] },
+		"column b: 3 is neither true nor false":           func(k []byte) []byte { k[len(k)-1] = 3; return k },
+		"column b: the key ends within column f":          func(k []byte) []byte { return k[:len(k)-5] },
+		"column f: the key ends within the column":        func(k []byte) []byte { return k[:len(k)-5] },
+		"column f: NaN is not a finite number":            func(k []byte) []byte { copy(k[len(k)-9:], "\xff\xff\xff"); return k },
+		"column s: the key ends within the column, or":    func(k []byte) []byte { return k[:20] },
+		"column s: the key ends within the column, or is": func(k []byte) []byte { k[8+9+8] = 9; return k },
+		"column s: the key ends within column a":          func(k []byte) []byte { return k[:3] },
+		"column b: the key ends within column s":          func(k []byte) []byte { return k[:20] },
+	} {
+		k := damage(bytes.Clone(key))
+		column, _, _ := strings.Cut(strings.TrimPrefix(want, "column "), ":")
+		b := newBatch(table)
+		b.load(Rows{Keys: [][]byte{k}, Values: [][]byte{value}})
+		_, err := b.column(table.column(column))
+		require.ErrorIs(t, err, ErrRow)
+		require.ErrorContains(t, err, want)
+		_, err = table.DecodeRow(nil, k, value)
+		require.ErrorIs(t, err, ErrRow)
+	}
+}
+
+func TestValueAsGoHasIt(t *testing.T) {
+	for _, c := range []struct {
+		v    Value
+		want any
+		text string
+	}{
+		{Value{}, nil, "NULL"}, {IntValue(-1), int64(-1), "-1"}, {FloatValue(2), 2.0, "2.0"}, {FloatValue(1e30), 1e30, "1e+30"},
+		{StringValue("it's"), "it's", "'it''s'"}, {BoolValue(true), true, "TRUE"}, {BoolValue(false), false, "FALSE"},
+	} {
+		require.Equal(t, c.want, c.v.Any())
+		require.Equal(t, c.text, c.v.String())
+		require.Equal(t, c.want == nil, c.v.IsNull())
+	}
+	require.Equal(t, FloatValue(0), FloatValue(math.Copysign(0, -1)), "there is one zero")
+}
+
 // FuzzRow: bytes are a row or an error, the same when they are read a column at a time.
 func FuzzRow(f *testing.F) {
 	for i := range uint64(4) {

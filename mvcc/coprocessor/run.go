@@ -67,13 +67,14 @@ func (p *Plan) Run(ctx context.Context, src Source, o *Options) (*Partial, error
 		if err != nil {
 			return nil, err
 		}
-		if len(rows.Keys) == 0 {
+		n := rows.len()
+		if n == 0 {
 			break
 		}
-		if len(rows.Values) != len(rows.Keys) && p.NeedsValues() {
+		if p.NeedsKeys() && len(rows.Keys) != n || p.NeedsValues() && len(rows.Values) != n {
 			return nil, fmt.Errorf("coprocessor: table %s: the source gave %d keys and %d values", p.Table.Name, len(rows.Keys), len(rows.Values))
 		}
-		r.part.Scanned += len(rows.Keys)
+		r.part.Scanned += n
 		r.batch.load(rows)
 		if err := r.add(); err != nil {
 			return nil, err

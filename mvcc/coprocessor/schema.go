@@ -28,9 +28,9 @@ type Schema struct {
 // It does not change, and is safe for concurrent use.
 type Table struct {
 	Schema
-	slots []slot // by column
-	key   []int  // columns of the key, in order
-	byKey bool   // all columns of the key have a fixed width
+	slots  []slot // by column
+	key    []int  // columns of the key, in order
+	keyLen int    // of every key; -1 if there are strings in it
 	// fixed is the width of what comes before the strings; last is where the end of
 	// the last string is written, 0 if there are no strings.
 	fixed, last int
@@ -104,7 +104,10 @@ func (t *Table) layKey() error {
 			off += t.Columns[i].Type.width()
 		}
 	}
-	t.byKey = off >= 0
+	if len(t.key) == 0 {
+		off += Int.width()
+	}
+	t.keyLen = off
 	return nil
 }
 
@@ -138,13 +141,5 @@ func (t *Table) column(name string) int {
 // Range is where the rows are: start <= key < end. A nil end is no bound. The slices
 // are the caller's.
 func (t *Table) Range() (start, end []byte) {
-	start, end = slices.Clone(t.Prefix), slices.Clone(t.Prefix)
-	for len(end) > 0 && end[len(end)-1] == 0xff {
-		end = end[:len(end)-1]
-	}
-	if len(end) == 0 {
-		return start, nil
-	}
-	end[len(end)-1]++
-	return start, end
+	return slices.Clone(t.Prefix), after(t.Prefix)
 }

@@ -97,7 +97,9 @@ func (t *topN) add(keys, carried []*vector, sel []int32) {
 			t.heapify()
 		}
 	}
-	for _, r := range sel {
+	// From the last row back: if the rows come in the order that is asked for or against it,
+	// the best of a batch are at its end, and few of the others get in.
+	for _, r := range slices.Backward(sel) {
 		w := t.heap[0]
 		if t.compare(keys, r, t.stored, w) < 0 {
 			t.keys.set(w, keys, r)

@@ -154,10 +154,12 @@ func Check(h *History, o *Options) (*Result, error) {
 	if err := c.index(); err != nil {
 		return nil, err
 	}
+	c.reads = make([]read, 0, len(c.key)-len(c.writes))
 	c.follow()
 	c.orderLists()
 	c.readRegisters()
 	// From here on it is known who is committed.
+	c.edges.grow(2*len(c.reads) + len(c.writes))
 	c.linkLists()
 	c.linkRegisters()
 	c.lostUpdates()

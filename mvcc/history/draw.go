@@ -11,11 +11,11 @@ import (
 //
 //	G-single: read skew
 //
-//	+-> T0  append x 1; append y 1
-//	|   |   wr x: T0 appended 1, and T1 read [1]
-//	|   v
-//	|   T1  read x [1]; read y []
+//	+-> T1  read x [1]; read y []
 //	|   |   rw y: T1 read [], and T0 appended 1 behind it
+//	|   v
+//	|   T0  append x 1; append y 1
+//	|   |   wr x: T0 appended 1, and T1 read [1]
 //	+---+
 func (c *checker) draw(a *Anomaly) string {
 	var b strings.Builder

@@ -1,5 +1,7 @@
 package history
 
+import "slices"
+
 // edgeKind is why one transaction is before another.
 type edgeKind uint8
 
@@ -59,6 +61,11 @@ func (e *edges) add(from, to int32, kind edgeKind, key int32) {
 		e.from = append(e.from, from)
 		e.arcs = append(e.arcs, arc{to, key, kind})
 	}
+}
+
+// grow makes room for n edges.
+func (e *edges) grow(n int) {
+	e.from, e.arcs = slices.Grow(e.from, n), slices.Grow(e.arcs, n)
 }
 
 // graph sorts the edges by where they begin.

@@ -28,7 +28,8 @@ type Op struct {
 	Scan bool
 	Key  int
 	// Value is what is appended or written, which is never 0 and never the same twice
-	// for a key; or what a read of a register found, 0 for nothing.
+	// for a key; or what a read of a register found, 0 for nothing: that is before all
+	// writes, so who deletes writes a value of his own for it.
 	Value int
 	// List is what a read of a list found. The checker reads it only.
 	List []int

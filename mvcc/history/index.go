@@ -4,6 +4,7 @@
 package history
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -63,21 +64,11 @@ func (c *checker) writesOf(k int32) []write { return c.writes[c.start[k]:c.start
 
 // find returns which of a key's writes has a value, or -1.
 func (c *checker) find(k int32, value int) int32 {
-	i, ok := slices.BinarySearchFunc(c.writesOf(k), value, func(w write, v int) int { return compare(w.value, v) })
+	i, ok := slices.BinarySearchFunc(c.writesOf(k), value, func(w write, v int) int { return cmp.Compare(w.value, v) })
 	if !ok {
 		return -1
 	}
 	return c.start[k] + int32(i)
-}
-
-func compare(a, b int) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // index numbers the keys and sorts the writes. It fails for a history that cannot be one.
@@ -204,7 +195,7 @@ func (c *checker) sortWrites() error {
 	}
 	for k := range c.names {
 		of := c.writesOf(int32(k))
-		byValue := func(a, b write) int { return compare(a.value, b.value) }
+		byValue := func(a, b write) int { return cmp.Compare(a.value, b.value) }
 		if !slices.IsSortedFunc(of, byValue) {
 			slices.SortFunc(of, byValue)
 		}

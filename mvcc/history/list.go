@@ -94,7 +94,9 @@ func (c *checker) orderList(k int32, used []bool) {
 		default:
 			used[w] = true
 			c.seen[c.writes[w].txn] = true
-			c.aborted(c.writes[w].txn, reader, k, v, showList(list))
+			if by := c.writes[w].txn; c.h.Txns[by].Status == Failed {
+				c.aborted(by, reader, k, v, showList(list))
+			}
 		}
 		o.writer[i] = w
 	}
@@ -102,9 +104,6 @@ func (c *checker) orderList(k int32, used []bool) {
 
 // aborted reports a read of what a failed transaction wrote.
 func (c *checker) aborted(writer, reader int32, k int32, v int, shown string) {
-	if c.h.Txns[writer].Status != Failed {
-		return
-	}
 	c.report(Anomaly{Name: G1a, Steps: []Step{
 		{Txn: int(writer), Edge: wr.String(), Key: c.keyName(k), Why: fmt.Sprintf("T%d failed, and T%d read its %d: %s", writer, reader, v, shown)},
 		{Txn: int(reader)},

@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -268,4 +269,68 @@ func TestVerdictIsThatOfTryingAllOrders(t *testing.T) {
 	}
 	require.Greater(t, verdicts[true], 500)
 	require.Greater(t, verdicts[false], 500)
+}
+
+// someSchedule tries all ways to run transactions with snapshot isolation: each reads at
+// once when it begins, and commits later, unless a key that it writes was written since.
+// last is, of each key, the number of the commit that wrote it last.
+func someSchedule(h *History, s *store, left []int, running map[int]int, last map[int]int, commits int) bool {
+	if len(left) == 0 && len(running) == 0 {
+		return true
+	}
+	for i, t := range left { // begins
+		if !runs(&h.Txns[t], s.clone()) {
+			continue
+		}
+		running[t] = commits
+		ok := someSchedule(h, s, slices.Concat(left[:i], left[i+1:]), running, last, commits)
+		delete(running, t)
+		if ok {
+			return true
+		}
+	}
+	for _, t := range slices.Sorted(maps.Keys(running)) { // commits
+		began, after, wrote, free := running[t], s.clone(), maps.Clone(last), true
+		for _, op := range h.Txns[t].Ops {
+			if op.Kind != Read {
+				free = free && last[op.Key] <= began
+				after.do(&op)
+				wrote[op.Key] = commits + 1
+			}
+		}
+		if !free {
+			continue
+		}
+		delete(running, t)
+		ok := someSchedule(h, after, left, running, wrote, commits+1)
+		running[t] = began
+		if ok {
+			return true
+		}
+	}
+	return false
+}
+
+// TestSnapshotVerdictIsThatOfTryingAllSchedules is the same for snapshot isolation.
+func TestSnapshotVerdictIsThatOfTryingAllSchedules(t *testing.T) {
+	verdicts := map[bool]int{}
+	for seed := range uint64(3000) {
+		rng := rand.New(rand.NewPCG(seed, 4))
+		h := jumbled(rng, 1+rng.IntN(4), 1+rng.IntN(2))
+		var all []int
+		for i := range h.Txns {
+			all = append(all, i)
+		}
+		want := someSchedule(h, newStore(), all, map[int]int{}, map[int]int{}, 0)
+		r, err := Check(h, nil)
+		require.NoError(t, err)
+		if want {
+			require.Empty(t, r.Breaks(SnapshotIsolation), "RULE sound: seed %d: there is a schedule\n%s", seed, show(h))
+		} else {
+			require.NotEmpty(t, r.Breaks(SnapshotIsolation), "RULE complete: seed %d: there is no schedule\n%s", seed, show(h))
+		}
+		verdicts[want]++
+	}
+	require.Greater(t, verdicts[true], 300)
+	require.Greater(t, verdicts[false], 300)
 }

@@ -12,7 +12,10 @@
 
 package history
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // linkTime adds the posts, as nodes behind the transactions, and returns how many nodes
 // there are then.
@@ -24,7 +27,7 @@ func (c *checker) linkTime() int {
 			ends = append(ends, int32(t))
 		}
 	}
-	slices.SortFunc(ends, func(a, b int32) int { return compare(txns[a].End, txns[b].End) })
+	slices.SortFunc(ends, func(a, b int32) int { return cmp.Compare(txns[a].End, txns[b].End) })
 	post := func(i int) int32 { return int32(len(txns) + i) }
 	for i, t := range ends {
 		c.edges.add(t, post(i), rt, -1)
@@ -36,7 +39,7 @@ func (c *checker) linkTime() int {
 		if !c.live(int32(t)) {
 			continue
 		}
-		i, _ := slices.BinarySearchFunc(ends, txns[t].Start, func(e int32, at int) int { return compare(txns[e].End, at) })
+		i, _ := slices.BinarySearchFunc(ends, txns[t].Start, func(e int32, at int) int { return cmp.Compare(txns[e].End, at) })
 		if i > 0 {
 			c.edges.add(post(i-1), int32(t), rt, -1)
 		}

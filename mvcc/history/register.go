@@ -6,6 +6,7 @@
 package history
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -31,7 +32,9 @@ func (c *checker) readRegisters() {
 		r.n = w
 		by := c.writes[w]
 		c.seen[by.txn] = true
-		c.aborted(by.txn, r.txn, r.key, v, fmt.Sprint(v))
+		if c.h.Txns[by.txn].Status == Failed {
+			c.aborted(by.txn, r.txn, r.key, v, fmt.Sprint(v))
+		}
 		if by.txn == r.txn {
 			c.early(r, v)
 		} else if !by.final {
@@ -93,7 +96,7 @@ func (c *checker) timeVersions(k int32, v *versions) {
 		}
 	}
 	txn := func(w int32) *Txn { return &c.h.Txns[c.writes[w].txn] }
-	slices.SortFunc(order, func(a, b int32) int { return compare(txn(a).Start, txn(b).Start) })
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(txn(a).Start, txn(b).Start) })
 	earliest := slices.Clone(order) // of those from here on, the first to end
 	for i := len(order) - 2; i >= 0; i-- {
 		if txn(earliest[i+1]).End < txn(earliest[i]).End {
@@ -101,7 +104,12 @@ func (c *checker) timeVersions(k int32, v *versions) {
 		}
 	}
 	for _, w := range order {
-		i, _ := slices.BinarySearchFunc(order, txn(w).End+1, func(x int32, at int) int { return compare(txn(x).Start, at) })
+		i, _ := slices.BinarySearchFunc(order, txn(w).End, func(x int32, end int) int {
+			if txn(x).Start > end {
+				return 1
+			}
+			return -1
+		})
 		if i < len(order) {
 			v.after[w] = append(v.after[w], earliest[i])
 		}

@@ -19,8 +19,13 @@ type searcher struct {
 }
 
 // searchBudget is how many edges are followed, in a component, to find a cycle that is
-// shorter, or of another kind. Above it the first one found is shown.
-const searchBudget = 20_000_000
+// shorter, or of another kind; nearby is how many from one node at first, for short
+// cycles are near. Above the budget the best one found so far is shown.
+const (
+	searchBudget = 20_000_000
+	nearby       = 2_000
+	anywhere     = math.MaxInt
+)
 
 // judge reports the worst cycle of a component: the first in the order of names. Those
 // that need real time are worse than none, so they come second.
@@ -91,22 +96,33 @@ type step struct {
 // every node. Nil: there is none.
 func (s *searcher) shortest(g *graph) []step {
 	var best []step
+	components := g.components()
 	b := newBreadth(g)
-	for _, component := range g.components() {
-		for i, n := range component {
-			if i > 0 && (s.budget < 0 || len(best) == 2) {
+	for _, component := range components {
+		for _, n := range component {
+			if s.budget < 0 || len(best) == 2 {
 				break
 			}
-			most := math.MaxInt
-			if best != nil {
-				most = len(best) - 1
-			}
-			if cycle := b.path(n, n, most, &s.budget); cycle != nil {
+			if cycle := s.try(b, n, n, len(best)-1, nearby); cycle != nil {
 				best = cycle
 			}
 		}
 	}
+	if best == nil && len(components) > 0 {
+		n := components[0][0]
+		best = s.try(b, n, n, -1, anywhere)
+	}
 	return best
+}
+
+// try looks for a path of at most most edges, if that is not negative, and pays for it.
+func (s *searcher) try(b *breadth, from, to int32, most, edges int) []step {
+	if most < 0 {
+		most = math.MaxInt
+	}
+	path, left := b.path(from, to, most, edges)
+	s.budget -= edges - left
+	return path
 }
 
 // nonadjacent returns a cycle in which no two anti-dependencies follow one another; if
@@ -147,31 +163,31 @@ func (s *searcher) nonadjacent(g *graph) []step {
 }
 
 // single returns a short cycle with one anti-dependency: that edge, and from its end a
-// path of dependencies back.
-func (s *searcher) single(g, double *graph, components [][]int32) []step {
+// path of dependencies back. It looks at those that are in a component of double.
+func (s *searcher) single(g, double *graph, components [][]int32) (best []step) {
 	b := newBreadth(g.only(deps | realTime))
-	var best []step
-	for _, component := range components {
-		for _, n := range component {
-			if n%2 != 0 {
-				continue
-			}
-			for _, a := range double.from(n) {
-				if a.to%2 == 0 {
+	for _, edges := range []int{nearby, anywhere} {
+		for _, component := range components {
+			for _, n := range component {
+				if n%2 != 0 {
 					continue
 				}
-				if s.budget < 0 || len(best) == 2 {
-					return best
-				}
-				most := math.MaxInt
-				if best != nil {
-					most = len(best) - 2
-				}
-				if back := b.path(a.to/2, n/2, most, &s.budget); back != nil {
-					a.to /= 2
-					best = append([]step{{n / 2, a}}, back...)
+				for _, a := range double.from(n) {
+					if a.to%2 == 0 {
+						continue
+					}
+					if s.budget < 0 || len(best) == 2 {
+						return best
+					}
+					if back := s.try(b, a.to/2, n/2, len(best)-2, edges); back != nil {
+						a.to /= 2
+						best = append([]step{{n / 2, a}}, back...)
+					}
 				}
 			}
+		}
+		if best != nil {
+			break
 		}
 	}
 	return best
@@ -193,33 +209,36 @@ func newBreadth(g *graph) *breadth {
 }
 
 // path returns a shortest path of at least one edge and at most most, or nil. It follows
-// no more edges than are left in budget.
-func (b *breadth) path(from, to int32, most int, budget *int) []step {
+// no more than so many edges, and returns how many were left.
+func (b *breadth) path(from, to int32, most, edges int) (path []step, left int) {
 	b.round++
 	b.queue = append(b.queue[:0], from)
 	depth, end := 0, 1 // end of the nodes of this depth
-	for at := 0; at < len(b.queue) && depth < most; at++ {
+	for at := 0; at < len(b.queue); at++ {
 		if at == end {
 			depth, end = depth+1, len(b.queue)
-			if depth >= most {
-				return nil
-			}
+		}
+		if depth >= most {
+			return nil, edges
 		}
 		n := b.queue[at]
 		for i := b.g.head[n]; i < b.g.head[n+1]; i++ {
-			*budget--
+			if edges == 0 {
+				return nil, 0
+			}
+			edges--
 			next := b.g.arcs[i].to
 			if b.seen[next] == b.round {
 				continue
 			}
 			b.seen[next], b.by[next], b.arc[next] = b.round, n, i
 			if next == to {
-				return b.back(from, to)
+				return b.back(from, to), edges
 			}
 			b.queue = append(b.queue, next)
 		}
 	}
-	return nil
+	return nil, edges
 }
 
 func (b *breadth) back(from, to int32) []step {
@@ -259,6 +278,9 @@ func (s *searcher) report(component []int32, cycle []step, name Name, real bool)
 		a, b := cycle[0], cycle[1]
 		if c.pairs[[2]int32{a.node, b.node}] || c.pairs[[2]int32{b.node, a.node}] {
 			return // a lost update, which is reported
+		}
+		if count > 0 && a.arc.key == b.arc.key && a.arc.kind != wr && b.arc.kind != wr {
+			name = LostUpdate
 		}
 	}
 	a := Anomaly{Name: name, RealTime: real, Cycle: true}

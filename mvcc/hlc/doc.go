@@ -21,8 +21,8 @@
 //	                        \ message with 110.0
 //	                         v
 //	b, shows     70      80      85      111
-//	gives out    70.0   110.1   110.2    111.0
-//	                    ^ above the cause, though b shows 80
+//	gives out    70.0   110.8   110.9    111.0
+//	                    ^ above the cause, though b shows 80 (stride in hlc.go says why 8)
 //
 // Without the message b cannot know: at 80 a reader of b would not see what a has
 // committed at 110.0, although that was before. So a reader treats what is between

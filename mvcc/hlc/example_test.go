@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/flagship-go/flagship/mvcc"
 	"github.com/flagship-go/flagship/mvcc/clock"
 	"github.com/flagship-go/flagship/mvcc/hlc"
 )
+
+var _ mvcc.Clock = (*hlc.Clock)(nil)
 
 // Node b is 30 ms late, and learns of the time by a message.
 func Example() {
@@ -27,6 +30,6 @@ func Example() {
 	fmt.Println(b.Observe(commit.Add(time.Hour)))
 	// Output:
 	// 2026-03-01T12:00:00.000Z+0 2026-03-01T11:59:59.970Z+0
-	// 2026-03-01T12:00:00.000Z+1
+	// 2026-03-01T12:00:00.000Z+8
 	// hlc: timestamp 2026-03-01T13:00:00.000Z+0 is 1h0m0.03s ahead of the clock, and clocks may differ by 500ms: look at both nodes' time
 }

@@ -5,8 +5,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/flagship-go/flagship/mvcc"
 	"github.com/flagship-go/flagship/mvcc/clock"
 	"github.com/flagship-go/flagship/mvcc/oracle"
+)
+
+var (
+	_ mvcc.Clock = (*oracle.Oracle)(nil)
+	_ mvcc.Clock = (*oracle.Batch)(nil)
 )
 
 // After a crash timestamps go on above what was given out, even if the time of day does
