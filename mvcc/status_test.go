@@ -39,7 +39,7 @@ func TestWhoAsksForAMissingTransactionPreventsIt(t *testing.T) {
 	require.Equal(t, TxnUnknown, s.status("a", 5, 0, 9, false).State)
 	require.NoError(t, s.prewrite(4, "a=1"))
 	require.Equal(t, TxnRolledBack, s.status("a", 5, 0, 9, true).State)
-	require.Equal(t, TxnRolledBack, s.status("a", 5, 0, 9, false).State)
+	require.Equal(t, TxnRolledBack, s.status("a", 5, 0, 9, false).State, "RULE V6: it left no record (tikv#5673)")
 	require.NoError(t, s.commit(4, 6, "a"))
 	require.ErrorIs(t, s.prewrite(5, "a=1"), ErrRolledBack, "RULE V6: tikv#5673")
 	require.Equal(t, &TxnStatus{State: TxnCommitted, CommitTS: 6}, s.status("a", 4, 0, 9, true))
