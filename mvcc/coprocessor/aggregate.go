@@ -3,7 +3,8 @@
 // What is kept is what can be merged. The average of two averages is nothing; so avg
 // keeps sum and count, and divides at the root. A sum of ints is kept in 128 bits, so
 // that it does not depend on the order whether it fits: 2^63-1, 1 and -1 add up, also
-// if the region of -1 comes last.
+// if the region of -1 comes last. A sum of floats is rounded at each step, so its last digits
+// are those of the regions' cuts, and of the order in which parts are merged.
 
 package coprocessor
 
