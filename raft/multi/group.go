@@ -229,6 +229,9 @@ func (c *Core) Remove(g GroupID) error {
 		return c.absent(g)
 	}
 	r := c.replicas[i]
+	if r.led {
+		c.out.leads = append(c.out.leads, Lead{g, r.status().Term, false})
+	}
 	c.replicas = append(c.replicas[:i], c.replicas[i+1:]...)
 	if r.core != nil {
 		c.unrouse(r)

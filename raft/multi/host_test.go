@@ -3,6 +3,7 @@ package multi
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,7 +118,15 @@ func TestLeadershipMovesAndReadsFollow(t *testing.T) {
 
 func TestARemovedGroupIsGoneForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newParty(t, 3, nil)
+		var mu sync.Mutex
+		leads := map[Lead]bool{}
+		p := newParty(t, 3, func(o *Options) {
+			o.OnLeader = func(g GroupID, term uint64, led bool) {
+				mu.Lock()
+				defer mu.Unlock()
+				leads[Lead{g, term, led}] = true
+			}
+		})
 		p.create(1)
 		p.create(2)
 		p.put(1, "a", "1")
@@ -126,6 +135,10 @@ func TestARemovedGroupIsGoneForEver(t *testing.T) {
 		}
 		_, err := p.hosts[1].Propose(context.Background(), 1, []byte("a=2"))
 		require.ErrorIs(t, err, ErrRemoved)
+		synctest.Wait()
+		mu.Lock()
+		require.True(t, leads[Lead{1, 1, true}] && leads[Lead{1, 1, false}], "the lead of a group ends with the group: %v", leads)
+		mu.Unlock()
 		require.ErrorIs(t, p.hosts[1].Create(context.Background(), 1, p.ids), ErrRemoved)
 		p.put(2, "a", "2")
 		p.stop(1)
@@ -151,6 +164,34 @@ func TestANewMemberGetsTheGroup(t *testing.T) {
 		p.put(1, "b", "2")
 		require.True(t, p.asleep(1))
 		require.Equal(t, map[string]string{"a": "1", "b": "2"}, p.tables[4][1].all())
+	})
+}
+
+func TestAReadWaitsForWhatItMustSee(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParty(t, 3, func(o *Options) { o.Raft.Lease = 8 })
+		p.create(1)
+		p.put(1, "a", "1")
+		h := p.leader(1)
+		block := make(chan struct{})
+		p.tables[h.opts.ID][1].block = block
+		go h.Propose(context.Background(), 1, []byte("a=2"))
+		time.Sleep(time.Second) // it is committed, and not applied here
+		got := make(chan string, 1)
+		go func() {
+			if h.Read(context.Background(), 1) == nil {
+				got <- p.tables[h.opts.ID][1].get("a")
+			}
+		}()
+		synctest.Wait()
+		select {
+		case v := <-got:
+			broken(t, "M13", "a read finds %s; what it must see is not applied yet", v)
+			close(block)
+		default:
+			close(block)
+			require.Equal(t, "2", <-got)
+		}
 	})
 }
 

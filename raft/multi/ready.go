@@ -1,6 +1,8 @@
 package multi
 
 import (
+	"slices"
+
 	"github.com/flagship-go/flagship/raft"
 )
 
@@ -80,6 +82,7 @@ type outbox struct {
 	seq     uint64
 	writes  []Write // that no group's core asked for
 	joining []GroupID
+	leads   []Lead // lost with their group
 	parts   []part
 	send    []Envelope // reused
 	spare   []*replica
@@ -112,8 +115,8 @@ func (c *Core) HasReady() bool {
 // Ready takes what there is to do. Each thing is handed out once.
 func (c *Core) Ready() Ready {
 	o := &c.out
-	rd := Ready{Writes: o.writes, MustSync: len(o.writes) > 0, Joining: o.joining}
-	o.writes, o.joining = nil, nil
+	rd := Ready{Writes: o.writes, MustSync: len(o.writes) > 0, Joining: o.joining, Leads: o.leads}
+	o.writes, o.joining, o.leads = nil, nil, nil
 	changed := c.changed
 	c.changed, o.spare = o.spare[:0], changed
 	for i, r := range changed {
@@ -246,7 +249,5 @@ func (c *Core) Synced(seq uint64) {
 			}
 		}
 	}
-	if done > 0 {
-		c.inflight = append(c.inflight[:0], c.inflight[done:]...)
-	}
+	c.inflight = slices.Delete(c.inflight, 0, done)
 }

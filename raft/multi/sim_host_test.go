@@ -58,7 +58,7 @@ const simTick = 100 * time.Millisecond
 // boot starts a life.
 func (s *simulation) boot(p *sim.Process) sim.Handler {
 	id := raft.NodeID(p.ID())
-	s.hosts[id] = nil
+	s.hosts[id], s.lives[p.ID()] = nil, p.Life()
 	h := &simHost{s: s, p: p, id: id, groups: map[GroupID]*simGroup{}, reads: map[uint64]simRead{}, readID: uint64(p.Life()) << 32}
 	var err error
 	h.disk, err = OpenDisk("d", DiskOptions{Node: id, FS: p.Disk(), SegmentSize: 4 << 10, MaxSegments: 3})
@@ -138,13 +138,24 @@ func (h *simHost) die(err error) sim.Handler {
 	if !errors.Is(err, vfs.ErrPowerCut) && !errors.Is(err, vfs.ErrIO) {
 		h.s.fail("M2", "%s stops on an error that its disk did not make: %v", h.id, err)
 	}
-	w := h.s.world
+	h.s.supervise(h.p)
+	return nil
+}
+
+// supervise starts a host again whose life p has ended. A stall of the disk may
+// keep it from ending for a while.
+func (s *simulation) supervise(p *sim.Process) {
+	w := s.world
 	w.At(w.Now()+time.Second, func() {
-		if !w.Running(h.p.ID()) {
-			w.Restart(h.p.ID())
+		switch {
+		case s.lives[p.ID()] != p.Life():
+			// Somebody else has started it.
+		case w.Running(p.ID()):
+			s.supervise(p)
+		default:
+			w.Restart(p.ID())
 		}
 	})
-	return nil
 }
 
 func (h *simHost) trace(e Event) {

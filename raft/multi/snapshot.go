@@ -38,7 +38,10 @@ func (h *Host) onCaptured(c *captured) error {
 		return nil // removed meanwhile
 	}
 	if c.cut {
-		g.cutting, g.cutAt = false, max(g.cutAt, c.index)
+		// A state machine that has not made its state durable is asked again, but
+		// not at once.
+		applied := g.applied.Load()
+		g.cutting, g.cutAt = false, max(c.index, applied-min(applied, h.opts.SnapshotEvery/2))
 	}
 	if c.err != nil {
 		h.opts.Logger.Warn("raft/multi: no snapshot", "host", h.opts.ID, "group", uint64(g.id), "index", c.index, "err", c.err)
