@@ -287,11 +287,14 @@ func TestTidb24384AsyncCommitFallsBackAsAWhole(t *testing.T) {
 }
 
 // fixedClock counts from some time on, which goes by in sleep only.
-type fixedClock struct{ now mvcc.TS }
+type fixedClock struct {
+	now    mvcc.TS
+	offset time.Duration
+}
 
 func (c *fixedClock) Now(context.Context) (mvcc.TS, error) { c.now++; return c.now, nil }
 func (c *fixedClock) Observe(ts mvcc.TS) error             { c.now = max(c.now, ts); return nil }
-func (c *fixedClock) MaxOffset() time.Duration             { return 0 }
+func (c *fixedClock) MaxOffset() time.Duration             { return c.offset }
 func (c *fixedClock) sleep(_ context.Context, d time.Duration) error {
 	c.now = c.now.Add(d + time.Millisecond)
 	return nil

@@ -2,6 +2,7 @@ package mvcctest
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -152,4 +153,46 @@ func TestOldTransactionsAreRefused(t *testing.T) {
 	r.must("a", prewriteOf("a", at(25, 0)))
 	_, err := r.send("a", &mvcc.GCRequest{End: []byte("m"), SafePoint: at(30, 0), Limit: 100})
 	r.expect("V16", errors.Is(err, mvcc.ErrLocked), "what a lock is about is collected")
+}
+
+// An async commit is decided when its locks are there, and its client may have said so. A
+// reader who begins then, with a clock that is 2 s behind, may not pass them.
+func TestAReaderBehindSeesWhatWasCommittedBefore(t *testing.T) {
+	r := newRequests(t)
+	for _, key := range []string{"a", "z"} {
+		q := async(prewriteOf(key, at(10, 0)))
+		q.MinCommitTS = at(14, 0)
+		r.must(key, q)
+	}
+	clock := &fixedClock{now: at(12, 0), offset: 5 * time.Second}
+	db, err := mvcc.Open(&mvcc.Options{Transport: r.local, Clock: clock, Serial: true, Sleep: clock.sleep})
+	require.NoError(t, err)
+	defer db.Close()
+	tx, err := db.Begin(t.Context(), mvcc.TxnOptions{})
+	require.NoError(t, err)
+	for _, key := range []string{"a", "z"} {
+		v, err := tx.Get(t.Context(), []byte(key))
+		r.expect("V12", err == nil && string(v) == string(prewriteOf(key, at(10, 0)).Mutations[0].Value), fmt.Sprintf("a reader with a slow clock finds %q, %v, and not what was committed before it began", v, err))
+	}
+	require.NoError(t, tx.Rollback(t.Context()))
+}
+
+// The other way about: what is not decided yet, the reader pushes above its own time, and not
+// above its uncertainty, which no clock has reached: the writer could not commit there.
+func TestAReaderPushesIntoNobodysFuture(t *testing.T) {
+	r := newRequests(t)
+	for _, key := range []string{"a", "z"} {
+		r.must(key, prewriteOf(key, at(10, 0)))
+	}
+	clock := &fixedClock{now: at(12, 0), offset: 5 * time.Second}
+	db, err := mvcc.Open(&mvcc.Options{Transport: r.local, Clock: clock, Serial: true, Sleep: clock.sleep})
+	require.NoError(t, err)
+	defer db.Close()
+	tx, err := db.Begin(t.Context(), mvcc.TxnOptions{})
+	require.NoError(t, err)
+	_, err = tx.Get(t.Context(), []byte("z"))
+	require.ErrorIs(t, err, mvcc.ErrNotFound)
+	require.NoError(t, tx.Rollback(t.Context()))
+	_, err = r.send("a", &mvcc.CommitRequest{Keys: keysOf("a"), StartTS: at(10, 0), CommitTS: at(12, 9)})
+	r.expect("V12", err == nil, fmt.Sprintf("who was read at 12 s cannot commit just after: %v", err))
 }

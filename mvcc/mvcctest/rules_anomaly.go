@@ -246,8 +246,8 @@ func rangeRules() []Rule {
 				init a=10 b=20
 				t1: begin
 				t2: begin
-				t1: scan c z
-				t2: scan c z
+				t1: scan bb z
+				t2: scan bb z
 				t1: put c 30
 				t2: put d 42
 				t1: commit ?

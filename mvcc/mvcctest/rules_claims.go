@@ -50,7 +50,7 @@ func reverseVersions(s *stage) error {
 	for i, t := range txns {
 		r, ok := t.(Reverser)
 		if !ok {
-			return errors.New("Reverse is claimed, and not there")
+			return notThere("Reverse")
 		}
 		keys, values, err := collect(r.ScanReverse(ctx, nil, nil))
 		if want := fmt.Sprint([]int{i, i}); err != nil || fmt.Sprint(asStrings(values)) != want || !slices.Equal(asStrings(keys), []string{"b", "a"}) {
@@ -113,7 +113,7 @@ func insertExists(s *stage) error {
 	}
 	i, ok := t.(Inserter)
 	if !ok {
-		return errors.New("Insert is claimed, and not there")
+		return notThere("Insert")
 	}
 	if err := t.Put([]byte("b"), []byte("2")); err != nil {
 		return err
@@ -279,7 +279,7 @@ func timeTravel(s *stage) error {
 	}
 	traveller, ok := db.(Traveller)
 	if !ok {
-		return errors.New("TimeTravel is claimed, and not there")
+		return notThere("TimeTravel")
 	}
 	var stamps []uint64
 	for i := range 20 {
@@ -296,7 +296,7 @@ func timeTravel(s *stage) error {
 		}
 		stamped, ok := t.(Stamped)
 		if !ok {
-			return errors.New("TimeTravel is claimed, and no transaction has a Stamp")
+			return notThere("TimeTravel")
 		}
 		stamps = append(stamps, stamped.Stamp())
 	}
