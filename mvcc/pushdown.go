@@ -78,7 +78,7 @@ func (t *Txn) Select(ctx context.Context, plan *coprocessor.Plan, o *coprocessor
 	own := cursor{b: &t.buf, lo: lo, hi: hi}
 	switch {
 	case own.peek() != nil:
-		return t.SelectShipped(ctx, plan, o)
+		return t.selectFetched(ctx, plan, o)
 	case len(plan.Groups)+len(plan.Calls) == 0 && len(plan.OrderBy) == 0:
 		// Rows pass through, in the order of keys.
 		return plan.Merge(ctx, func(yield func(*coprocessor.Partial, error) bool) { t.selectInOrder(ctx, lo, hi, plan, o, yield) }, o)
@@ -99,9 +99,9 @@ func (t *Txn) Select(ctx context.Context, plan *coprocessor.Plan, o *coprocessor
 	}
 }
 
-// SelectShipped is Select that fetches all rows of the table and does the work here: for
-// comparison, and for rows that are in no region yet.
-func (t *Txn) SelectShipped(ctx context.Context, plan *coprocessor.Plan, o *coprocessor.Options) iter.Seq2[[]coprocessor.Value, error] {
+// selectFetched fetches all rows of the table and does the work here: some are in no
+// region yet.
+func (t *Txn) selectFetched(ctx context.Context, plan *coprocessor.Plan, o *coprocessor.Options) iter.Seq2[[]coprocessor.Value, error] {
 	return func(yield func([]coprocessor.Value, error) bool) {
 		lo, hi := plan.Table.Range()
 		next, stop := iter.Pull2(t.Scan(ctx, lo, hi, ScanOptions{KeysOnly: !plan.NeedsValues()}))

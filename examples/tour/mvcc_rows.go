@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/flagship-go/flagship/examples/txnkv/service"
 	"github.com/flagship-go/flagship/mvcc"
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
 )
@@ -185,7 +186,7 @@ func (a *mvccActs) askAll(table *coprocessor.Table, rows []codeLine) error {
 		if err != nil {
 			return err
 		}
-		shipped, shipTime, err := collect(t.SelectShipped(a.ctx, plan, nil))
+		shipped, shipTime, err := collect(service.SelectShipped(a.ctx, t, plan, nil))
 		if err != nil {
 			return err
 		}

@@ -63,11 +63,12 @@ func (s *Service) run(ctx context.Context, t *mvcc.Txn, p *coprocessor.Plan, q Q
 	if err := columns(columnNames(p)); err != nil {
 		return err
 	}
-	run := t.Select
+	o := &coprocessor.Options{MemoryLimit: s.o.MemoryLimit}
+	result := t.Select(ctx, p, o)
 	if q.Ship {
-		run = t.SelectShipped
+		result = SelectShipped(ctx, t, p, o)
 	}
-	for values, err := range run(ctx, p, &coprocessor.Options{MemoryLimit: s.o.MemoryLimit}) {
+	for values, err := range result {
 		if err != nil {
 			return err
 		}
