@@ -10,7 +10,6 @@ import (
 	"github.com/flagship-go/flagship/lsm"
 	"github.com/flagship-go/flagship/mvcc"
 	"github.com/flagship-go/flagship/raft"
-	"github.com/flagship-go/flagship/raft/multi"
 )
 
 // Descriptor is what a range is, as of its log.
@@ -29,8 +28,6 @@ type Lease struct {
 	Holder raft.NodeID // raft.None: nobody
 	Seq    uint64
 }
-
-func (d *Descriptor) group() multi.GroupID { return multi.GroupID(d.ID) }
 
 // info is the range as clients know it.
 func (d *Descriptor) info() mvcc.RegionInfo {
@@ -53,17 +50,13 @@ func (d *Descriptor) String() string {
 // so that nothing it holds can meet what an older state of a neighbour left.
 //
 //	'v'                            the version of this layout, and whose store it is
-//	'n'                            the next space
 //	'r' range                      where it is: descriptor and space
 //	'a' range                      how far its log is applied, and about how large it is
 //	'l' range family key           what it keeps beside records: safepoint, clock, numbers
 //	'd' space family key           its records, as package mvcc has them (lsmengine)
 const layout = 1
 
-var (
-	versionKey = []byte{'v'}
-	spaceKey   = []byte{'n'}
-)
+var versionKey = []byte{'v'}
 
 func numbered(letter byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{letter}, n)
