@@ -99,6 +99,9 @@ func (s *state) check(q Request) error {
 	case *ScanRequest:
 		return s.sanity("ReadTS", q.ReadTS)
 	case *CoprocessorRequest:
+		if q.Plan == nil {
+			return fmt.Errorf("%w: a CoprocessorRequest without a plan", ErrKey)
+		}
 		return s.sanity("ReadTS", q.ReadTS)
 	case *RefreshRequest:
 		return first(s.sanity("From", q.From), s.sanity("To", q.To))

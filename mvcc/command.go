@@ -3,7 +3,11 @@
 
 package mvcc
 
-import "time"
+import (
+	"time"
+
+	"github.com/flagship-go/flagship/mvcc/coprocessor"
+)
 
 // MutationKind is what a transaction does to a key.
 type MutationKind uint8
@@ -101,6 +105,16 @@ type ScanResponse struct {
 	Pairs  []KV
 	More   bool
 	Resume []byte
+}
+
+// CoprocessorRequest does a region's part of a plan over the rows of Start <= key < End.
+// The answer is a [*coprocessor.Partial]; if it has More, the next request begins at
+// Resume. A request is not sent over a wire as it is: a plan has a text, its String.
+type CoprocessorRequest struct {
+	ReadOptions
+	Start, End []byte
+	Plan       *coprocessor.Plan
+	Options    *coprocessor.Options // nil: the defaults
 }
 
 // PrewriteRequest is the first phase (Percolator, figure 6): it locks the keys, and

@@ -4,12 +4,14 @@ package mvcc
 
 import (
 	"bytes"
+	"context"
 	"slices"
 )
 
 // run is one request being answered: the snapshot that it sees and the batch that it
 // fills. Requests are functions of it (V2): no clock, no map of what goes on elsewhere.
 type run struct {
+	ctx   context.Context // of the request
 	snap  Snapshot
 	batch Batch
 	// leastCommitTS is above every timestamp at which the region was read, if the

@@ -253,6 +253,28 @@ func (r *resolver) resolveKeys(ctx context.Context, startTS, commitTS TS, keys [
 	}})
 }
 
+// pass does what can be done about locks that stop a reader, and waits a while if it
+// cannot pass one. It returns nil if the read may be tried again, with what is in o then; an error that is about
+// no lock is returned as it is.
+func (r *resolver) pass(ctx context.Context, err error, o *ReadOptions, p *patience) error {
+	locked, ok := errors.AsType[*LockedError](err)
+	if !ok {
+		return err
+	}
+	m, err := r.meet(ctx, locked.Locks, o.ReadTS, o.UncertainUntil, p)
+	if err != nil {
+		return err
+	}
+	o.Past = append(slices.Clip(o.Past), m.past...)
+	switch {
+	case m.alive == nil:
+		return nil
+	case p.over():
+		return &LockedError{Locks: []LockInfo{*m.alive}}
+	}
+	return p.wait(ctx)
+}
+
 // await does what can be done about locks that stop a writer, and waits a while if
 // somebody is at work there. It fails with a [*LockedError] after Options.LockWait.
 func (r *resolver) await(ctx context.Context, e *LockedError, p *patience) error {

@@ -141,7 +141,7 @@ func (s *scan) fetch(ctx context.Context) error {
 			continue
 		}
 		if err != nil {
-			if err := t.clear(ctx, err, &t.past, &s.p); err != nil {
+			if err := t.clear(ctx, err, &s.p); err != nil {
 				return err
 			}
 			continue

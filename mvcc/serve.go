@@ -140,6 +140,7 @@ func (s *state) query(ctx context.Context, q query, o *ReadOptions) (any, error)
 
 // begin gives a run its snapshot.
 func (s *state) begin(ctx context.Context, w *run) (err error) {
+	w.ctx = ctx
 	w.snap, err = s.engine.Snapshot(ctx)
 	w.safePoint, w.maxSecondaries = TS(s.safePoint.Load()), s.o.MaxSecondaries
 	return err

@@ -485,8 +485,9 @@ func TestOptimisticCommitsDoNotWaitInACircle(t *testing.T) {
 		}
 		clientWrite(t, first, "a=2", "m=2")
 		before := w.clock.peek()
-		require.NoError(t, first.Commit(context.Background()))
-		require.ErrorIs(t, inner, ErrConflict, "RULE V9: it is not so")
+		if err := first.Commit(context.Background()); err != nil || !errors.Is(inner, ErrConflict) {
+			t.Fatalf("RULE V9: the older one says %v, and the younger one %v", err, inner)
+		}
 		if took := w.clock.peek().Since(before); took > 100*time.Millisecond {
 			t.Errorf("RULE V9: it took %v", took)
 		}
@@ -606,4 +607,29 @@ func TestRefusedPrewriteDoesNotCommitLater(t *testing.T) {
 		w.clock.pass(time.Minute)
 		require.Empty(t, w.state(other), "RULE V15: %s", name)
 	}
+}
+
+// V17: a commit in one phase is of the whole transaction, also when its region turns out
+// to be two, and the client is gone after the first.
+func TestOnePhaseCommitIsOfTheWhole(t *testing.T) {
+	w := newClientWorld(t, RegionOptions{})
+	db, wire := w.client()
+	wire.fault = func(n int, q Request) clientFault {
+		switch {
+		case n == 0:
+			require.NoError(t, w.local.Split([]byte("b")))
+		case n > 1:
+			return clientGone
+		}
+		return clientFine
+	}
+	tx := clientBegin(t, db, SnapshotIsolation)
+	clientWrite(t, tx, "a=1", "b=1")
+	err := tx.Commit(context.Background())
+	other, _ := w.client()
+	w.clock.pass(time.Minute)
+	if got := w.state(other); got != "" {
+		t.Errorf("RULE V17: half of it is committed: %s; Commit said %v", got, err)
+	}
+	w.settled("V17")
 }

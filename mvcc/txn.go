@@ -144,38 +144,22 @@ func (t *Txn) read(ctx context.Context, key []byte) ([]byte, error) {
 		if err == errAgain {
 			continue
 		}
-		if err := t.clear(ctx, err, &t.past, &p); err != nil {
+		if err := t.clear(ctx, err, &p); err != nil {
 			return nil, err
 		}
 	}
 }
 
 // clear does what can be done about the error of a read: it returns nil if it may be
-// tried again, passing the locks of past.
-func (t *Txn) clear(ctx context.Context, err error, past *[]TS, p *patience) error {
+// tried again.
+func (t *Txn) clear(ctx context.Context, err error, p *patience) error {
 	if uncertain, ok := errors.AsType[*UncertainError](err); ok {
 		return t.moveUp(ctx, uncertain)
 	}
-	return t.clearLocks(ctx, err, past, p)
-}
-
-func (t *Txn) clearLocks(ctx context.Context, err error, past *[]TS, p *patience) error {
-	locked, ok := errors.AsType[*LockedError](err)
-	if !ok {
-		return err
-	}
-	m, err := t.db.resolver.meet(ctx, locked.Locks, t.readTS, t.uncertainUntil, p)
-	if err != nil {
-		return err
-	}
-	*past = append(slices.Clip(*past), m.past...)
-	switch {
-	case m.alive == nil:
-		return nil
-	case p.over():
-		return &LockedError{Locks: []LockInfo{*m.alive}}
-	}
-	return p.wait(ctx)
+	o := t.readOptions()
+	err = t.db.resolver.pass(ctx, err, &o, p)
+	t.past = o.Past
+	return err
 }
 
 // BatchGet returns the values of keys, nil for those that have none; a value that is
@@ -252,7 +236,7 @@ func (t *Txn) readOnce(ctx context.Context, keys [][]byte) ([][]byte, error) {
 				return nil
 			},
 			met: func(err error) error {
-				err = t.clearLocks(ctx, err, &options.Past, &p)
+				err = t.db.resolver.pass(ctx, err, &options, &p)
 				pasts[i] = options.Past
 				return err
 			},

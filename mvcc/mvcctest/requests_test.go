@@ -155,6 +155,18 @@ func TestOldTransactionsAreRefused(t *testing.T) {
 	r.expect("V16", errors.Is(err, mvcc.ErrLocked), "what a lock is about is collected")
 }
 
+// What was validated at a CommitTS stays so: who commits later does so above it.
+func TestWhatWasRefreshedStaysSo(t *testing.T) {
+	r := newRequests(t)
+	r.must("a", &mvcc.RefreshRequest{Keys: keysOf("a"), Spans: []mvcc.Span{{Start: []byte("b"), End: []byte("c")}}, StartTS: at(9, 0), From: at(9, 0), To: at(20, 0)})
+	for _, key := range []string{"a", "b"} {
+		q := prewriteOf(key, at(10, 0))
+		q.Primary, q.OnePC, q.MinCommitTS = []byte(key), true, at(11, 0)
+		a := r.must(key, q).(*mvcc.PrewriteResponse)
+		r.expect("V13", a.CommitTS > at(20, 0), "what somebody has validated at 20 s is changed before that: "+key)
+	}
+}
+
 // An async commit is decided when its locks are there, and its client may have said so. A
 // reader who begins then, with a clock that is 2 s behind, may not pass them.
 func TestAReaderBehindSeesWhatWasCommittedBefore(t *testing.T) {
@@ -195,4 +207,27 @@ func TestAReaderPushesIntoNobodysFuture(t *testing.T) {
 	require.NoError(t, tx.Rollback(t.Context()))
 	_, err = r.send("a", &mvcc.CommitRequest{Keys: keysOf("a"), StartTS: at(10, 0), CommitTS: at(12, 9)})
 	r.expect("V12", err == nil, fmt.Sprintf("who was read at 12 s cannot commit just after: %v", err))
+}
+
+// A transaction that locks and writes nothing has its locks until it is over, or is told that
+// they have expired: else what it read was never there together.
+func TestWhoOnlyLocksHearsThatItsLocksAreGone(t *testing.T) {
+	r := newRequests(t)
+	r.put("a", at(1, 0), at(2, 0))
+	clock := &fixedClock{now: at(10, 0)}
+	db, err := mvcc.Open(&mvcc.Options{Transport: r.local, Clock: clock, Serial: true, Sleep: clock.sleep})
+	require.NoError(t, err)
+	defer db.Close()
+	for _, late := range []bool{false, true} {
+		tx, err := db.Begin(t.Context(), mvcc.TxnOptions{Mode: mvcc.Pessimistic})
+		require.NoError(t, err)
+		_, err = tx.GetForUpdate(t.Context(), []byte("a"), []byte("z"))
+		require.NoError(t, err)
+		if late {
+			clock.now = clock.now.Add(time.Minute) // and nobody has prolonged them
+			require.NoError(t, db.Run(t.Context(), mvcc.TxnOptions{}, func(t *mvcc.Txn) error { return t.Put([]byte("a"), []byte("other")) }))
+		}
+		err = tx.Commit(t.Context())
+		r.expect("V8", (err != nil) == late, fmt.Sprintf("who only locks commits with %v; its locks have expired: %v", err, late))
+	}
 }

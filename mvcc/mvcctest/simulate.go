@@ -11,6 +11,7 @@ import (
 	"github.com/flagship-go/flagship/mvcc"
 	"github.com/flagship-go/flagship/mvcc/clock"
 	"github.com/flagship-go/flagship/mvcc/history"
+	"github.com/flagship-go/flagship/mvcc/hlc"
 	"github.com/flagship-go/flagship/mvcc/timestamp"
 )
 
@@ -240,14 +241,15 @@ func expected(err error) bool {
 			return true
 		}
 	}
-	return false
+	_, jumped := errors.AsType[*hlc.JumpError](err)
+	return jumped
 }
 
 // lookBack reads all keys as of an earlier commit. It is at no time of the wall.
 func (s *simulation) lookBack(c *client) {
 	ctx := context.Background()
 	at := s.stamps[s.r.IntN(len(s.stamps))]
-	rec := history.Txn{Start: 0, End: 1 << 40, Status: history.Failed}
+	rec := history.Txn{Start: 0, End: 1 << 30, Status: history.Failed}
 	c.txn = fmt.Sprintf("T%d", len(s.hist.Txns))
 	t, err := c.db.Begin(ctx, mvcc.TxnOptions{Mode: mvcc.ReadOnly, ReadTS: at})
 	if err == nil {
@@ -280,10 +282,19 @@ func (s *simulation) collect(c *client) {
 
 func (s *simulation) tick() int { s.events++; return s.events }
 
+// wrongHour is how far a clock jumps that somebody has set wrong.
+const wrongHour = time.Hour
+
 // mischief is what happens to machines.
 func (s *simulation) mischief() {
 	if s.o.NoFaults {
 		return
+	}
+	for _, c := range s.clients {
+		if c.wild != 0 && c.wild <= s.now {
+			c.source.Step(-wrongHour)
+			c.wild = 0
+		}
 	}
 	switch n := s.r.IntN(3000); {
 	case n == 0 && len(s.regions) < 6:
@@ -294,6 +305,12 @@ func (s *simulation) mischief() {
 		s.tell("the oracle starts anew")
 		if err := s.startOracle(); err != nil {
 			s.failure = err
+		}
+	case n == 14 && s.oracle == nil && len(s.clients) > 0:
+		if c := s.clients[s.r.IntN(len(s.clients))]; c.wild == 0 {
+			c.source.Step(wrongHour)
+			c.wild = s.now + time.Millisecond
+			s.tell("the clock of client %d shows a wrong hour, for a while", c.id)
 		}
 	case n < 14 && s.oracle == nil && len(s.clients) > 0:
 		c := s.clients[s.r.IntN(len(s.clients))]

@@ -38,6 +38,11 @@ func (s *simulation) finish() error {
 // last reads and writes all keys, and collects all that is old.
 func (s *simulation) last(c *client) error {
 	ctx := context.Background()
+	if s.o.Seed/6%2 == 0 { // with the locks of all who are gone
+		if err := s.collectAll(ctx, c); err != nil {
+			return err
+		}
+	}
 	t, err := c.db.Begin(ctx, mvcc.TxnOptions{Mode: s.o.Mode})
 	if err != nil {
 		return err
@@ -53,12 +58,12 @@ func (s *simulation) last(c *client) error {
 	}
 	rec.End = s.tick()
 	s.hist.Txns = append(s.hist.Txns, rec)
+	if err := s.collectAll(ctx, c); err != nil {
+		return err
+	}
 	now, err := c.clock.Now(ctx)
 	if err != nil {
 		return err
-	}
-	if _, err := c.db.Collect(ctx, now); err != nil {
-		return fmt.Errorf("RULE V16: in the end not all can be collected: %w", err)
 	}
 	for _, r := range s.regions {
 		i := r.Info()
@@ -69,6 +74,18 @@ func (s *simulation) last(c *client) error {
 		if locks := a.(*mvcc.ScanLocksResponse).Locks; len(locks) > 0 {
 			return fmt.Errorf("RULE V5: %w, for ever", &mvcc.LockedError{Locks: locks})
 		}
+	}
+	return nil
+}
+
+// collectAll collects all that is old.
+func (s *simulation) collectAll(ctx context.Context, c *client) error {
+	now, err := c.clock.Now(ctx)
+	if err == nil {
+		_, err = c.db.Collect(ctx, now)
+	}
+	if err != nil {
+		return fmt.Errorf("RULE V16: in the end not all can be collected: %w", err)
 	}
 	return nil
 }

@@ -134,6 +134,7 @@ func (w *world) split(key []byte) {
 // moveLeader makes a region anew, as another machine does that now leads it: all that the
 // old one had in memory is lost. The new one begins above what the old one can have served.
 func (w *world) moveLeader(i int) {
+	w.engine.settle()
 	old := w.regions[i]
 	w.regions[i] = w.newRegion(old.Info())
 	old.Close()
@@ -147,10 +148,12 @@ func (w *world) moveLeader(i int) {
 
 // slowEngine lets others go on within a request: before its snapshot is taken, if it only
 // reads, and before its batch is written. Latches are held there, so that only those who
-// read may then come to a region.
+// read may then come to a region. Now and then nobody knows whether a write was made: it
+// comes to be before the next one, or never.
 type slowEngine struct {
 	mvcc.Engine
-	w *world
+	w       *world
+	unknown *mvcc.Batch
 }
 
 func (e *slowEngine) Snapshot(ctx context.Context) (mvcc.Snapshot, error) {
@@ -168,7 +171,32 @@ func (e *slowEngine) Write(ctx context.Context, b *mvcc.Batch) error {
 		}
 		e.w.writer = nil
 	}
+	e.settle()
+	if !e.w.calm && !e.w.o.NoFaults && len(b.Ops) > 0 && e.w.r.IntN(300) == 0 {
+		e.unknown = copyBatch(b)
+		e.w.tell("nobody knows whether the next is written")
+		return mvcc.ErrUndetermined
+	}
 	return e.Engine.Write(ctx, b)
+}
+
+// settle decides about the write of which nobody knows.
+func (e *slowEngine) settle() {
+	b := e.unknown
+	e.unknown = nil
+	if b != nil && e.w.r.IntN(2) == 0 {
+		_ = e.Engine.Write(context.Background(), b)
+		e.w.tell("what nobody knew of is written")
+	}
+}
+
+func copyBatch(b *mvcc.Batch) *mvcc.Batch {
+	out := new(mvcc.Batch)
+	for _, op := range b.Ops {
+		op.Key, op.Value = slices.Clone(op.Key), slices.Clone(op.Value)
+		out.Ops = append(out.Ops, op)
+	}
+	return out
 }
 
 // client is a coroutine with a DB of its own, on a machine with a clock.
@@ -179,6 +207,7 @@ type client struct {
 	clock   mvcc.Clock
 	source  *clock.Manual // of a hybrid clock
 	ahead   time.Duration // of it, before the world's time
+	wild    time.Duration // until then it shows a wrong hour; 0 if it does not
 	cache   []mvcc.RegionInfo
 	resume  func() (struct{}, bool)
 	yield   func(struct{}) bool
@@ -194,7 +223,7 @@ func (w *world) newClient(id int, kept *clock.Memory, life func(c *client)) (*cl
 	if w.o.Hybrid {
 		c.ahead = w.skew()
 		c.source = clock.NewManual(epoch.Add(w.now + c.ahead))
-		c.clock = hlc.New(&hlc.Options{Node: id, Nodes: w.o.Clients + 1, MaxOffset: maxOffset, MaxJump: -1, Store: kept, Window: 5 * time.Millisecond, Source: c.source, Sleep: c.sleep})
+		c.clock = hlc.New(&hlc.Options{Node: id, Nodes: w.o.Clients + 1, MaxOffset: maxOffset, MaxJump: 2 * maxOffset, Store: kept, Window: 5 * time.Millisecond, Source: c.source, Sleep: c.sleep})
 	}
 	db, err := mvcc.Open(&mvcc.Options{
 		Transport: c, Clock: (*clientClock)(c), LockTTL: lockTTL, LockWait: lockWait, MaxLifetime: time.Minute, Serial: true, Sleep: c.sleep,
