@@ -2,6 +2,8 @@ package mvcctest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
 
 	"github.com/flagship-go/flagship/mvcc"
@@ -117,6 +119,16 @@ func (f *flagship) BeginAt(ctx context.Context, stamp uint64) (Txn, error) {
 }
 
 type flagshipTxn struct{ *mvcc.Txn }
+
+// Commit says of a transaction that was slow, and is rolled back by somebody who met its
+// locks, that there was a conflict: it may be run again.
+func (t flagshipTxn) Commit(ctx context.Context) error {
+	err := t.Txn.Commit(ctx)
+	if errors.Is(err, mvcc.ErrRolledBack) {
+		err = fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	return err
+}
 
 func (t flagshipTxn) Scan(ctx context.Context, lo, hi []byte) iter.Seq2[KV, error] {
 	return t.Txn.Scan(ctx, lo, hi, mvcc.ScanOptions{})
