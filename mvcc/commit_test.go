@@ -17,7 +17,7 @@ func TestAKeyIsLockedOnlyIfNothingCameBetween(t *testing.T) {
 	require.Positive(t, e.Age)
 	require.NoError(t, s.prewrite(9, "a=2"))
 	var l *LockedError
-	require.ErrorAs(t, s.prewrite(10, "a=3", "b=3"), &l, "RULE V4:")
+	require.ErrorAs(t, s.prewrite(10, "a=3", "b=3"), &l, "RULE V4: it is not so")
 	require.Equal(t, TS(9), l.Locks[0].StartTS)
 	require.Equal(t, 3*time.Second, l.Locks[0].TTL)
 	require.NoError(t, s.rollback(9, "a"))
@@ -38,9 +38,9 @@ func TestInsertFailsWhereAValueIs(t *testing.T) {
 	s := newSrv(t)
 	s.put(1, 2, "a=1", "b=1")
 	s.put(3, 4, "b-")
-	require.ErrorIs(t, s.prewrite(5, "a+2"), ErrExists, "RULE V4:")
+	require.ErrorIs(t, s.prewrite(5, "a+2"), ErrExists, "RULE V4: it is not so")
 	require.ErrorContains(t, s.prewrite(5, "a+2"), `"a"`)
-	require.ErrorIs(t, s.prewrite(5, "a?"), ErrExists, "RULE V4:")
+	require.ErrorIs(t, s.prewrite(5, "a?"), ErrExists, "RULE V4: it is not so")
 	require.NoError(t, s.prewrite(5, "b+2", "c?", "d+2"))
 	require.Equal(t, "-", s.get(9, "c"), "a check leaves no lock")
 	require.NoError(t, s.commit(5, 6, "b", "d"))
@@ -69,7 +69,7 @@ func TestWhatComesTwiceOrLateChangesNothing(t *testing.T) {
 	}
 	require.NoError(t, s.commit(5, 8, "a", "b"), "RULE V3: committed twice")
 	same("committed twice")
-	require.NoError(t, s.prewrite(5, "a=1", "b=1"), "RULE V3:")
+	require.NoError(t, s.prewrite(5, "a=1", "b=1"), "RULE V3: it is not so")
 	same("prewritten after the commit (tikv#11187)")
 	var already *AlreadyCommittedError
 	require.ErrorAs(t, s.rollback(5, "a"), &already, "RULE V5: rolled back after the commit")
@@ -82,10 +82,10 @@ func TestWhatComesTwiceOrLateChangesNothing(t *testing.T) {
 	require.NoError(t, s.prewrite(11, "a=2"))
 	require.NoError(t, s.rollback(11, "a", "b"))
 	state = s.state()
-	require.NoError(t, s.rollback(11, "a", "b"), "RULE V3:")
+	require.NoError(t, s.rollback(11, "a", "b"), "RULE V3: it is not so")
 	require.ErrorIs(t, s.commit(11, 12, "a"), ErrRolledBack, "RULE V5: committed after the rollback")
-	require.ErrorIs(t, s.prewrite(11, "a=2"), ErrRolledBack, "RULE V6:")
-	require.ErrorIs(t, s.lock(11, 11, "b"), ErrRolledBack, "RULE V6:")
+	require.ErrorIs(t, s.prewrite(11, "a=2"), ErrRolledBack, "RULE V6: it is not so")
+	require.ErrorIs(t, s.lock(11, 11, "b"), ErrRolledBack, "RULE V6: it is not so")
 	same("after the rollback")
 	require.ErrorIs(t, s.commit(50, 51, "a"), ErrRolledBack, "a transaction that nobody knows")
 	same("a transaction that nobody knows")
@@ -122,7 +122,7 @@ func TestLatePrewriteFindsTheRollback(t *testing.T) {
 	require.ErrorIs(t, s.prewrite(6, "c=1"), ErrRolledBack, "RULE V6: also where a lock was (tikv#921)")
 	require.NoError(t, s.rollback(7, "c"))
 	require.ErrorIs(t, s.prewrite(6, "c=1"), ErrRolledBack, "RULE V6: a later rollback has taken this one's record")
-	require.NotContains(t, s.state(), "lock", "RULE V6:")
+	require.NotContains(t, s.state(), "lock", "RULE V6: it is not so")
 }
 
 // TestACommitAtAnothersStartTSIsNotTakenForIt: one key, one timestamp, two transactions:
@@ -185,7 +185,7 @@ func TestOnePhaseIsAsGoodAsTwo(t *testing.T) {
 	a, err := one.onePC(5, muts...)
 	require.NoError(t, err)
 	require.Equal(t, &PrewriteResponse{MinCommitTS: 6, CommitTS: 6}, a)
-	require.Equal(t, two.state(), one.state(), "RULE V11:")
+	require.Equal(t, two.state(), one.state(), "RULE V11: it is not so")
 }
 
 func TestOnePhaseTakesPessimisticLocksAlong(t *testing.T) {
@@ -196,7 +196,7 @@ func TestOnePhaseTakesPessimisticLocksAlong(t *testing.T) {
 	a, err := s.do(q)
 	require.NoError(t, err)
 	require.Equal(t, TS(8), a.(*PrewriteResponse).CommitTS, "RULE V8: above ForUpdateTS")
-	require.NotContains(t, s.state(), "lock", "RULE V8:")
+	require.NotContains(t, s.state(), "lock", "RULE V8: it is not so")
 }
 
 func TestOnePhaseIsGivenUpWhereLocksAre(t *testing.T) {

@@ -97,6 +97,7 @@ type DB struct {
 	offset    time.Duration // Clock.MaxOffset
 	owned     func() error  // closes what Open has made
 	resolver  resolver
+	nothing   work // of transactions that only read
 	count     counters
 
 	mu     sync.Mutex
@@ -247,7 +248,7 @@ func (d *DB) Begin(ctx context.Context, o TxnOptions) (*Txn, error) {
 	case o.ReadTS != 0 && o.Mode != ReadOnly:
 		return nil, fmt.Errorf("mvcc: a %v transaction cannot read at %v: only a read-only one reads in the past", o.Mode, o.ReadTS)
 	}
-	t := &Txn{db: d, mode: o.Mode}
+	t := &Txn{db: d, mode: o.Mode, work: &d.nothing}
 	if !d.enter(t) {
 		return nil, ErrClosed
 	}
@@ -267,6 +268,9 @@ func (d *DB) Begin(ctx context.Context, o TxnOptions) (*Txn, error) {
 		t.uncertainUntil = now.Add(d.offset)
 	}
 	t.tracks = o.Mode == Serializable || t.uncertainUntil != 0
+	if t.tracks || o.Mode != ReadOnly {
+		t.work = new(work)
+	}
 	t.oldest.Store(uint64(t.readTS))
 	d.count.begun.Add(1)
 	return t, nil

@@ -37,8 +37,9 @@ type Engine interface {
 	Snapshot(ctx context.Context) (Snapshot, error)
 	// Write makes all changes of a batch, or none. When it returns without error
 	// they are as durable as the engine promises; when the error is an
-	// [ErrUndetermined] they may come to be. The engine keeps neither the batch nor
-	// its slices.
+	// [ErrUndetermined] they may come to be: before a Write that begins after that
+	// returns, also one of an empty batch, or never. The engine keeps neither the batch
+	// nor its slices.
 	Write(ctx context.Context, b *Batch) error
 }
 

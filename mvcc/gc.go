@@ -2,7 +2,10 @@
 
 package mvcc
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // apply answers a GCRequest: V16. Of each key, what comes at or below the safepoint:
 //
@@ -43,6 +46,7 @@ type collector struct {
 	w         *run
 	safePoint TS
 	limit     int
+	old       []TS // versions of the key that go, newest first
 }
 
 // key collects one key. Where it is cut short by the limit its tombstone stays until the
@@ -66,11 +70,11 @@ func (c *collector) key() (bool, error) {
 			return true, w.iter.Err()
 		}
 	}
+	enc := w.cur // in the arena, once something of it goes
 	var tombstone TS
-	var enc []byte // the key, once something of it goes
-	covered := false
-	ok, err := w.load(w.cur)
-	for ; ok; ok, err = w.next(w.cur) {
+	covered, cut := false, false
+	ok, err := w.parse(w.cur)
+	for ; ok && !cut; ok, err = w.next(w.cur) {
 		c.Scanned++
 		change := w.rec.kind == recPut || w.rec.kind == recDelete
 		if change && !covered { // what is visible at the safepoint
@@ -80,25 +84,46 @@ func (c *collector) key() (bool, error) {
 			}
 			continue
 		}
-		if enc == nil {
+		if c.Removed++; len(c.old) == 0 {
 			enc = w.keepEncoded(w.cur)
 		}
-		c.remove(enc, w.at)
+		if c.old = append(c.old, w.at); !covered {
+			c.flush(enc) // what is kept lies between these and the older ones
+		}
 		if w.rec.kind == recPut && !w.rec.short() {
 			w.batch.Delete(Default, w.keepAt(enc, w.rec.startTS))
 		}
-		if c.Scanned >= c.limit {
-			c.Resume = bytes.Clone(plain(w.cur))
-			return false, nil
+		cut = c.Scanned >= c.limit
+	}
+	if err != nil {
+		return false, err
+	}
+	if cut {
+		c.Resume = bytes.Clone(plain(w.cur))
+	} else if tombstone != 0 {
+		c.Removed++
+		if len(c.old) == 0 {
+			enc = w.keepEncoded(w.cur)
 		}
+		c.old = slices.Insert(c.old, 0, tombstone)
 	}
-	if err == nil && tombstone != 0 {
-		c.remove(w.keepEncoded(w.cur), tombstone)
-	}
-	return true, err
+	c.flush(enc)
+	return !cut, nil
 }
 
-func (c *collector) remove(enc []byte, at TS) {
-	c.w.batch.Delete(WriteCF, c.w.keepAt(enc, at))
-	c.Removed++
+// manyVersions is how many versions in a row are deleted as a range. Some engines
+// remember each range, so that few versions are better deleted one by one.
+const manyVersions = 16
+
+// flush deletes the versions in c.old, between which there is none that is kept.
+func (c *collector) flush(enc []byte) {
+	w := c.w
+	if n := len(c.old); n >= manyVersions {
+		w.batch.DeleteRange(WriteCF, w.keepAt(enc, c.old[0]), w.keepAt(enc, c.old[n-1]-1))
+	} else {
+		for _, at := range c.old {
+			w.batch.Delete(WriteCF, w.keepAt(enc, at))
+		}
+	}
+	c.old = c.old[:0]
 }

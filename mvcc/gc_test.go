@@ -40,9 +40,9 @@ b@12 P start 10 "3" overlapped false
 c@3 P start 2 "1" overlapped false
 d@9 R start 9 "" overlapped false
 d@3 P start 2 "1" overlapped false
-`, state, "RULE V16:")
-	require.Equal(t, "a=2 c=1 d=1", s.scan(9, false), "RULE V16:")
-	require.Equal(t, "a=3 b=3 c=1 d=1", s.scan(12, false), "RULE V16:")
+`, state, "RULE V16: it is not so")
+	require.Equal(t, "a=2 c=1 d=1", s.scan(9, false), "RULE V16: it is not so")
+	require.Equal(t, "a=3 b=3 c=1 d=1", s.scan(12, false), "RULE V16: it is not so")
 }
 
 func TestCollectionChangesNothingAboveTheSafepoint(t *testing.T) {
@@ -97,7 +97,7 @@ func TestALongHistoryIsCollectedInPiecesWithoutShowingIt(t *testing.T) {
 			break
 		}
 	}
-	require.NotContains(t, s.state(), "a@", "RULE V16:")
+	require.NotContains(t, s.state(), "a@", "RULE V16: it is not so")
 }
 
 func TestNothingIsCollectedUnderALock(t *testing.T) {
@@ -160,7 +160,7 @@ func TestWhatIsAsOldAsTheSafepointIsRefused(t *testing.T) {
 		require.ErrorIs(t, err, ErrTooOld, "RULE V3: %s", what)
 	}
 	require.Equal(t, TxnRolledBack, s.status("unknown", 5, 0, 9, true).State)
-	require.Equal(t, state, s.state(), "RULE V3:")
+	require.Equal(t, state, s.state(), "RULE V3: it is not so")
 	require.NoError(t, s.prewrite(9, "a=2"))
 
 	// It is durable: the region made anew knows it.
@@ -205,7 +205,7 @@ func TestASafepointWaitsForWhatIsUnderWay(t *testing.T) {
 		require.False(t, ok, "RULE V16: it has not seen what is under way")
 		close(open)
 		require.NoError(t, s.must(prewrite, "V16"))
-		require.ErrorIs(t, s.must(collect, "V16"), ErrLocked, "RULE V16:")
+		require.ErrorIs(t, s.must(collect, "V16"), ErrLocked, "RULE V16: it is not so")
 		require.NoError(t, s.must(locks, "V16"))
 	})
 }

@@ -15,7 +15,7 @@ func TestPessimisticLocksAreTakenAllOrNone(t *testing.T) {
 	s.put(1, 2, "a=1", "b=1")
 	require.NoError(t, s.prewrite(4, "b=2"))
 	state := s.state()
-	require.ErrorIs(t, s.lock(5, 5, "a", "b", "c"), ErrLocked, "RULE V8:")
+	require.ErrorIs(t, s.lock(5, 5, "a", "b", "c"), ErrLocked, "RULE V8: it is not so")
 	require.Equal(t, state, s.state(), "RULE V8: some were taken")
 	require.NoError(t, s.rollback(4, "b"))
 	a, err := s.do(s.lockRequest(5, 5, "a", "b", "c"))
@@ -86,20 +86,20 @@ func TestPrewriteFindsItsPessimisticLocksOrFails(t *testing.T) {
 	_, err := s.do(late)
 	require.NoError(t, err)
 	require.ErrorIs(t, prewrite(s, 5), ErrConflict, "RULE V8: it is not the lock that the client has")
-	require.NoError(t, prewrite(s, 9), "RULE V8:")
+	require.NoError(t, prewrite(s, 9), "RULE V8: it is not so")
 
 	s = newSrv(t)
 	require.NoError(t, s.lock(5, 5, "a"))
 	lose(s)
 	require.NoError(t, s.prewrite(8, "a=other"))
-	require.ErrorIs(t, prewrite(s, 5), ErrLocked, "RULE V8:")
+	require.ErrorIs(t, prewrite(s, 5), ErrLocked, "RULE V8: it is not so")
 }
 
 func TestPessimisticRequestsThatComeTwiceOrLate(t *testing.T) {
 	s := newSrv(t)
 	require.NoError(t, s.lock(5, 9, "a"))
 	state := s.state()
-	require.NoError(t, s.lock(5, 6, "a"), "RULE V3:")
+	require.NoError(t, s.lock(5, 6, "a"), "RULE V3: it is not so")
 	_, err := s.do(&PessimisticRollbackRequest{Keys: srvKeys("a", "b"), StartTS: 5, ForUpdateTS: 8})
 	require.NoError(t, err)
 	require.Equal(t, state, s.state(), "RULE V3: a late rollback takes a lock that was taken since")
@@ -111,7 +111,7 @@ func TestPessimisticRequestsThatComeTwiceOrLate(t *testing.T) {
 	_, err = s.do(q)
 	require.NoError(t, err)
 	state = s.state()
-	require.NoError(t, s.lock(5, 20, "a"), "RULE V3:")
+	require.NoError(t, s.lock(5, 20, "a"), "RULE V3: it is not so")
 	_, err = s.do(&PessimisticRollbackRequest{Keys: srvKeys("a"), StartTS: 5, ForUpdateTS: 30})
 	require.NoError(t, err)
 	require.Equal(t, state, s.state(), "RULE V3: what was prewritten is not only locked any more")
@@ -293,13 +293,13 @@ func TestWhoWaitsInACircleIsTold(t *testing.T) {
 				err := srvEnd(all[0].wait(last, time.Hour, "k"))
 				var e *DeadlockError
 				require.ErrorAs(t, err, &e, "RULE V9: a circle of %d", n)
-				require.Equal(t, last, e.Victim, "RULE V9:")
-				require.Len(t, e.Circle, n, "RULE V9:")
+				require.Equal(t, last, e.Victim, "RULE V9: it is not so")
+				require.Len(t, e.Circle, n, "RULE V9: it is not so")
 				require.Equal(t, []TS{last, 10}, e.Circle[:2], "RULE V9: each waits for the next")
 				require.Equal(t, "k", string(e.Key))
 				for i := n - 2; i >= 0; i-- { // the victim gives way, and all others get on
 					require.NoError(t, all[i+1].rollback(TS(10+i+1), "k"))
-					require.NoError(t, srvEnd(waits[i]), "RULE V9:")
+					require.NoError(t, srvEnd(waits[i]), "RULE V9: it is not so")
 				}
 				require.Empty(t, d.Edges(), "RULE V9: a stale edge")
 			})
@@ -328,8 +328,8 @@ func TestANewHolderClosesACircle(t *testing.T) {
 		require.NoError(t, s.rollback(5, "a")) // to 6, which waits for 7 already
 		require.NoError(t, s.must(six, "V9"))
 		var e *DeadlockError
-		require.ErrorAs(t, s.must(seven, "V9"), &e, "RULE V9:")
-		require.Equal(t, []TS{7, 6}, e.Circle, "RULE V9:")
+		require.ErrorAs(t, s.must(seven, "V9"), &e, "RULE V9: it is not so")
+		require.Equal(t, []TS{7, 6}, e.Circle, "RULE V9: it is not so")
 		require.NoError(t, s.rollback(7, "b"))
 		require.NoError(t, s.must(sixB, "V9"))
 		require.Empty(t, s.r.state.o.Detector.Edges(), "RULE V9: a stale edge")

@@ -32,10 +32,10 @@ func TestReadersPassAnyNumberOfRollbacksAndLocks(t *testing.T) {
 		require.NoError(t, s.rollback(ts, "a"))
 		s.put(ts, ts+1, "b!")
 	}
-	require.Equal(t, "one", s.get(99, "a"), "RULE V1:")
-	require.Equal(t, "two", s.get(99, "b"), "RULE V1:")
-	require.Equal(t, "a=one b=two", s.scan(99, false), "RULE V1:")
-	require.Equal(t, "b=two a=one", s.scan(99, true), "RULE V1:")
+	require.Equal(t, "one", s.get(99, "a"), "RULE V1: it is not so")
+	require.Equal(t, "two", s.get(99, "b"), "RULE V1: it is not so")
+	require.Equal(t, "a=one b=two", s.scan(99, false), "RULE V1: it is not so")
+	require.Equal(t, "b=two a=one", s.scan(99, true), "RULE V1: it is not so")
 }
 
 func TestLocksStopReadersThatTheyMayCommitBefore(t *testing.T) {
@@ -47,8 +47,8 @@ func TestLocksStopReadersThatTheyMayCommitBefore(t *testing.T) {
 	}
 	require.Equal(t, "1", s.get(99, "a"))
 	for _, reverse := range []bool{false, true} {
-		require.Equal(t, "locked by 5", s.scan(99, reverse), "RULE V1:")
-		require.NotContains(t, s.scan(4, reverse), "locked", "RULE V1:")
+		require.Equal(t, "locked by 5", s.scan(99, reverse), "RULE V1: it is not so")
+		require.NotContains(t, s.scan(4, reverse), "locked", "RULE V1: it is not so")
 	}
 	require.NoError(t, s.prewrite(6, "d=new"))
 	require.NoError(t, s.rollback(5, "b"))
@@ -69,9 +69,9 @@ func TestLocksThatChangeNothingStopNobody(t *testing.T) {
 	s.put(1, 2, "a=1", "b=1")
 	require.NoError(t, s.prewrite(5, "a!"))
 	require.NoError(t, s.lock(6, 6, "b"))
-	require.Equal(t, "1", s.get(99, "a"), "RULE V1:")
+	require.Equal(t, "1", s.get(99, "a"), "RULE V1: it is not so")
 	require.Equal(t, "1", s.get(99, "b"), "RULE V8: pessimistic locks hold no reader up (tikv#7291)")
-	require.Equal(t, "a=1 b=1", s.scan(99, false), "RULE V8:")
+	require.Equal(t, "a=1 b=1", s.scan(99, false), "RULE V8: it is not so")
 }
 
 func TestScansTellOfManyLocksAtOnce(t *testing.T) {
@@ -98,14 +98,14 @@ func TestValuesThatMayBeOlderAreNotPassedOver(t *testing.T) {
 		get := srvShow(s.do(&GetRequest{o, srvKeys("a")}))
 		for _, reverse := range []bool{false, true} {
 			scan := srvShow(s.do(&ScanRequest{ReadOptions: o, Reverse: reverse}))
-			require.Equal(t, get, strings.TrimPrefix(scan, "a="), "RULE V12:")
+			require.Equal(t, get, strings.TrimPrefix(scan, "a="), "RULE V12: it is not so")
 		}
 		return get
 	}
 	require.Equal(t, "old", read(9, 11), "RULE V12: beyond doubt")
-	require.Equal(t, "uncertain 12", read(9, 12), "RULE V12:")
-	require.Equal(t, "uncertain 12", read(11, 20), "RULE V12:")
-	require.Equal(t, "new", read(12, 20), "RULE V12:")
+	require.Equal(t, "uncertain 12", read(9, 12), "RULE V12: it is not so")
+	require.Equal(t, "uncertain 12", read(11, 20), "RULE V12: it is not so")
+	require.Equal(t, "new", read(12, 20), "RULE V12: it is not so")
 	require.NoError(t, s.prewrite(14, "a=newer"))
 	require.Equal(t, "new", read(13, 14), "RULE V12: it cannot commit by then")
 	require.Equal(t, "locked by 14", read(13, 15), "RULE V12: it may have committed before the reader began")
@@ -259,8 +259,8 @@ func TestRefreshFindsWhatChangedBetween(t *testing.T) {
 	}
 	all := Span{}
 	require.NoError(t, refresh(3, 9, []string{"a", "absent"}), "RULE V13: what only locked has changed nothing, nor has what comes later")
-	require.NoError(t, refresh(6, 9, nil, all), "RULE V13:")
-	require.NoError(t, refresh(3, 9, nil, Span{nil, []byte("b")}, Span{[]byte("bb"), nil}), "RULE V13:")
+	require.NoError(t, refresh(6, 9, nil, all), "RULE V13: it is not so")
+	require.NoError(t, refresh(3, 9, nil, Span{nil, []byte("b")}, Span{[]byte("bb"), nil}), "RULE V13: it is not so")
 	for name, err := range map[string]error{"key": refresh(3, 9, []string{"b"}), "range": refresh(3, 9, nil, all)} {
 		var e *ConflictError
 		require.ErrorAs(t, err, &e, "RULE V13: "+name)

@@ -15,7 +15,7 @@ func TestEncodedKeysKeepTheirOrderWhateverFollows(t *testing.T) {
 		got, rest, err := decodeKey(nil, appendTS(enc, 7))
 		require.NoError(t, err, "RULE V1: %q cannot be read again", a)
 		require.Equal(t, a, string(got), "RULE V1: it is read as another key")
-		require.Len(t, rest, tsSize, "RULE V1:")
+		require.Len(t, rest, tsSize, "RULE V1: it is not so")
 		for _, b := range keys[i+1:] {
 			for _, ts := range []TS{0, 1, maxTS} {
 				lower, higher := appendTS(appendKey(nil, []byte(a)), ts), appendTS(appendKey(nil, []byte(b)), maxTS-ts)

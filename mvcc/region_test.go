@@ -87,7 +87,7 @@ func TestCommitsComeAboveWhatWasRead(t *testing.T) {
 			ans, err := s.do(srvPrewrite(5, "d=1"))
 			require.NoError(t, err)
 			require.Equal(t, TS(51), ans.(*PrewriteResponse).MinCommitTS, "RULE V11: hybrid clocks always need it")
-			require.ErrorAs(t, s.commit(5, 50, "d"), new(*CommitTooEarlyError), "RULE V11:")
+			require.ErrorAs(t, s.commit(5, 50, "d"), new(*CommitTooEarlyError), "RULE V11: it is not so")
 		})
 	}
 	s := newSrv(t)
@@ -121,8 +121,8 @@ func TestNoReadSlipsUnderAPrewrite(t *testing.T) {
 				writes++
 				require.Equal(t, "1", s.get(20, "a"))
 				require.Equal(t, "locked by 5", s.get(21, "a"), "RULE V11: a read under the prewrite's MinCommitTS (tikv#10570)")
-				require.Equal(t, "locked by 5", s.scan(21, false), "RULE V11:")
-				require.Equal(t, "locked by 5", srvShow(s.do(&RefreshRequest{Spans: []Span{{}}, From: 3, To: 30})), "RULE V11:")
+				require.Equal(t, "locked by 5", s.scan(21, false), "RULE V11: it is not so")
+				require.Equal(t, "locked by 5", srvShow(s.do(&RefreshRequest{Spans: []Span{{}}, From: 3, To: 30})), "RULE V11: it is not so")
 				require.Equal(t, "-", s.get(40, "c"), "others' keys are in nobody's way")
 				return nil
 			}
@@ -176,10 +176,10 @@ func TestAWriteOfUnknownOutcomeChangesNothingBehindAReader(t *testing.T) {
 		return nil
 	}
 	_, err := s.onePC(5, "a=2")
-	require.ErrorIs(t, err, ErrUndetermined, "RULE V15:")
+	require.ErrorIs(t, err, ErrUndetermined, "RULE V15: it is not so")
 	require.ErrorContains(t, err, "no answer")
 	require.Equal(t, "2", s.get(30, "a"), "RULE V11: it reads what will be overwritten below it")
-	require.NoError(t, s.commit(5, 6, "a"), "RULE V3:")
+	require.NoError(t, s.commit(5, 6, "a"), "RULE V3: it is not so")
 }
 
 func TestRequestsThatShareAKeyRunOneAfterTheOther(t *testing.T) {
@@ -200,7 +200,7 @@ func TestRequestsThatShareAKeyRunOneAfterTheOther(t *testing.T) {
 		require.False(t, ok, "RULE V2: both have seen that b is free")
 		close(open)
 		require.NoError(t, s.must(first, "V2"))
-		require.ErrorIs(t, s.must(second, "V2"), ErrLocked, "RULE V2:")
+		require.ErrorIs(t, s.must(second, "V2"), ErrLocked, "RULE V2: it is not so")
 	})
 }
 
@@ -249,10 +249,10 @@ func TestWhoGivesUpOnALatchLeavesItToTheNext(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, <-second, context.Canceled)
 		l.release([]uint16{3})
-		require.NoError(t, <-third, "RULE V2:")
+		require.NoError(t, <-third, "RULE V2: it is not so")
 		l.release([]uint16{1, 3, 5})
 		for i := range l.slots {
-			require.False(t, l.slots[i].held, "RULE V2:")
+			require.False(t, l.slots[i].held, "RULE V2: it is not so")
 		}
 	})
 }
@@ -268,7 +268,7 @@ func TestOldEpochsAreRefused(t *testing.T) {
 	require.Equal(t, RegionInfo{RegionRef{2, 2}, []byte("m"), nil}, right.Info())
 	_, err = s.r.Do(t.Context(), old.RegionRef, &GetRequest{ReadOptions{ReadTS: 60}, srvKeys("a")})
 	var e *RegionError
-	require.ErrorAs(t, err, &e, "RULE V17:")
+	require.ErrorAs(t, err, &e, "RULE V17: it is not so")
 	require.Equal(t, []RegionInfo{s.r.Info()}, e.Current)
 	for _, q := range []Request{
 		&GetRequest{ReadOptions{ReadTS: 60}, srvKeys("a", "m")},
@@ -320,7 +320,7 @@ func TestANewLeaderStartsAboveTheOldLease(t *testing.T) {
 	require.Equal(t, TS(70), next.r.ReadBound(), "RULE V11: it does not know what the old one has served")
 	a, err := next.onePC(5, "a=1")
 	require.NoError(t, err)
-	require.Equal(t, TS(71), a.CommitTS, "RULE V11:")
+	require.Equal(t, TS(71), a.CommitTS, "RULE V11: it is not so")
 }
 
 func TestWhoWaitedThroughASplitLooksAgain(t *testing.T) {
@@ -335,7 +335,7 @@ func TestWhoWaitedThroughASplitLooksAgain(t *testing.T) {
 		for _, done := range []chan error{first, second} {
 			require.ErrorAs(t, s.must(done, "V17"), new(*RegionError), "RULE V17: it was sent to what is now two")
 		}
-		require.NoError(t, s.must(third, "V17"), "RULE V17:")
+		require.NoError(t, s.must(third, "V17"), "RULE V17: it is not so")
 	})
 }
 
@@ -431,9 +431,9 @@ func TestLocalFindsRegions(t *testing.T) {
 	_, err := l.Send(ctx, RegionRef{2, 2}, srvPrewrite(5, "h=1"))
 	require.NoError(t, err)
 	_, err = l.Send(ctx, RegionRef{2, 1}, srvPrewrite(6, "h=1"))
-	require.ErrorAs(t, err, new(*RegionError), "RULE V17:")
+	require.ErrorAs(t, err, new(*RegionError), "RULE V17: it is not so")
 	_, err = l.Send(ctx, RegionRef{9, 1}, srvPrewrite(6, "h=1"))
-	require.ErrorAs(t, err, new(*RegionError), "RULE V17:")
+	require.ErrorAs(t, err, new(*RegionError), "RULE V17: it is not so")
 	l.RaiseReadBound(30)
 	require.NoError(t, l.SetSafePoint(ctx, 4))
 	for _, r := range l.Regions() {
@@ -489,7 +489,7 @@ func TestSplitsUnderLoad(t *testing.T) {
 	wg.Wait()
 	close(errs)
 	for err := range errs {
-		require.NoError(t, err, "RULE V17:")
+		require.NoError(t, err, "RULE V17: it is not so")
 	}
 	require.Len(t, l.Regions(), 26)
 }

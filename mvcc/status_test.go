@@ -15,7 +15,7 @@ func TestALockExpiresByTheTimeOfDay(t *testing.T) {
 	start := timestamp.Make(1000, 9)
 	require.NoError(t, s.prewrite(start, "a=1", "b=1"))
 	require.Equal(t, TxnAlive, s.status("a", start, 0, timestamp.Make(1000, timestamp.MaxLogical), true).State, "RULE V7: the counter is no time")
-	require.Equal(t, TxnAlive, s.status("a", start, 0, timestamp.Make(4000, 0), true).State, "RULE V7:")
+	require.Equal(t, TxnAlive, s.status("a", start, 0, timestamp.Make(4000, 0), true).State, "RULE V7: it is not so")
 	a, err := s.do(&HeartbeatRequest{Primary: []byte("a"), StartTS: start, TTL: 5 * time.Second})
 	require.NoError(t, err)
 	require.Equal(t, 5*time.Second, a.(*HeartbeatResponse).TTL)
@@ -23,9 +23,9 @@ func TestALockExpiresByTheTimeOfDay(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 5*time.Second, a.(*HeartbeatResponse).TTL, "RULE V3: a late heartbeat shortens nothing")
 	require.Equal(t, TxnAlive, s.status("a", start, 0, timestamp.Make(6000, 0), true).State, "RULE V7: it was prolonged")
-	require.Equal(t, TxnRolledBack, s.status("a", start, 0, timestamp.Make(6001, 0), true).State, "RULE V7:")
+	require.Equal(t, TxnRolledBack, s.status("a", start, 0, timestamp.Make(6001, 0), true).State, "RULE V7: it is not so")
 	require.ErrorIs(t, s.commit(start, start+9, "a"), ErrRolledBack)
-	require.ErrorIs(t, s.prewrite(start, "a=1", "b=1"), ErrRolledBack, "RULE V6:")
+	require.ErrorIs(t, s.prewrite(start, "a=1", "b=1"), ErrRolledBack, "RULE V6: it is not so")
 	_, err = s.do(&HeartbeatRequest{Primary: []byte("a"), StartTS: start, TTL: 9 * time.Second})
 	require.ErrorIs(t, err, ErrRolledBack)
 	s.put(start+20, start+21, "a=2")
@@ -174,7 +174,7 @@ func TestAnAsyncCommitFallsBackAsAWhole(t *testing.T) {
 	p, err := s.async(9, "g=1", "h=1")
 	require.NoError(t, err)
 	require.False(t, p.Async, "RULE V10: one of its locks is not of an async commit")
-	require.NotContains(t, s.state(), "lock h P start 9 min 10 async true", "RULE V10:")
+	require.NotContains(t, s.state(), "lock h P start 9 min 10 async true", "RULE V10: it is not so")
 }
 
 func TestOnlyThePrimaryAnswersForATransaction(t *testing.T) {
@@ -202,5 +202,5 @@ func TestResolveGoesThroughARange(t *testing.T) {
 	require.NoError(t, s.rollback(6, "other"))
 	require.Len(t, srvPages(t, s, 9, 0, false, true), 600, "what was only locked was not written")
 	_, err = s.do(&ResolveLockRequest{StartTS: 5, CommitTS: 8})
-	require.NoError(t, err, "RULE V3:")
+	require.NoError(t, err, "RULE V3: it is not so")
 }

@@ -45,18 +45,23 @@ type Txn struct {
 	startTS, readTS, commitTS TS
 	uncertainUntil            TS
 	past                      []TS // transactions whose locks do not stop a read at readTS
-	reads                     readSet
-	buf                       buffer
 	point                     pointGet
+	*work
 
+	oldest     atomic.Uint64 // no read of it is below
+	prev, next *Txn          // in DB.active
+}
+
+// work is what a transaction keeps that does more than read. Those that only read share
+// an empty one, which stays so.
+type work struct {
+	reads readSet
+	buf   buffer
 	// Of GetForUpdate: the primary of the locks, keys that may be locked, and the
 	// highest timestamp at which one was.
 	primary     []byte
 	attempted   [][]byte
 	forUpdateTS TS
-
-	oldest     atomic.Uint64 // no read of it is below
-	prev, next *Txn          // in DB.active
 }
 
 // pointGet is a GetRequest of one key.
@@ -294,13 +299,18 @@ func (t *Txn) Delete(key []byte) error {
 
 // Savepoint is a place to go back to. It costs next to nothing; writes after it
 // remember what they replace.
-func (t *Txn) Savepoint() Savepoint { return t.buf.savepoint() }
+func (t *Txn) Savepoint() Savepoint {
+	if t.mode == ReadOnly {
+		return Savepoint{}
+	}
+	return t.buf.savepoint()
+}
 
 // RollbackTo takes back all writes that came after a savepoint, which stays good, while
 // later ones do not. Locks stay, and so does what a serializable transaction
 // has read.
 func (t *Txn) RollbackTo(s Savepoint) error {
-	if err := t.open(); err != nil {
+	if err := t.open(); err != nil || t.mode == ReadOnly {
 		return err
 	}
 	return t.buf.rollbackTo(s)

@@ -479,7 +479,9 @@ func TestRegionsAreAskedAtTheSameTime(t *testing.T) {
 		}))
 		require.Equal(t, 2*time.Second, time.Since(start), "6 prewrites of 1 s, 3 at a time")
 		time.Sleep(time.Minute) // for the second phase
+		slow.mu.Lock()
 		slow.most = 0
+		slow.mu.Unlock()
 		start = time.Now()
 		tx := clientBegin(t, db, ReadOnly)
 		values, err := tx.BatchGet(ctx, keys...)
