@@ -32,8 +32,8 @@ func (c *committer) prewrite(ctx context.Context, lo, hi int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.doubt = c.doubt || p.doubt
-	if p.doubt && errors.Is(err, ErrTooOld) {
-		c.lapsed = true // a copy that had no answer was not too old, perhaps
+	if (p.doubt || p.tries > 0) && errors.Is(err, ErrTooOld) {
+		c.lapsed = true // an earlier copy was not too old, perhaps
 	} else {
 		c.refused = c.refused || !p.sent || forGood(err)
 	}

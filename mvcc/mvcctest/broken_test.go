@@ -56,6 +56,7 @@ var brokenRules = map[string]string{
 	"g2-item-circle":         "",
 	"read-only":              "",
 	"reads-alone":            "everybody-conflicts",
+	"reads-are-remembered":   "",
 	"g2":                     "",
 	"g2-two-edges":           "",
 	"g2-changed":             "",

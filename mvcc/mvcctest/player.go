@@ -222,6 +222,9 @@ func (p *player) do(line string) string {
 		}
 		return strings.Join(p.woken(), "; ")
 	}
+	if a.busy != "" {
+		return "error: it is still waiting: " + a.busy
+	}
 	if a.failed {
 		if verb == "commit" || verb == "rollback" {
 			a.over = true

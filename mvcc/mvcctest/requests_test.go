@@ -231,3 +231,20 @@ func TestWhoOnlyLocksHearsThatItsLocksAreGone(t *testing.T) {
 		r.expect("V8", (err != nil) == late, fmt.Sprintf("who only locks commits with %v; its locks have expired: %v", err, late))
 	}
 }
+
+// What the dead have locked is decided before the records are collected that tell how.
+func TestCollectionDecidesAboutOldLocks(t *testing.T) {
+	r := newRequests(t)
+	for _, key := range []string{"a", "z"} {
+		r.put(key, at(1, 0), at(2, 0))
+		r.must(key, prewriteOf(key, at(10, 0)))
+	}
+	r.must("a", commitOf("a", at(10, 0), at(11, 0))) // and then it died
+	clock := &fixedClock{now: at(20, 0)}
+	db, err := mvcc.Open(&mvcc.Options{Transport: r.local, Clock: clock, Serial: true, Sleep: clock.sleep})
+	require.NoError(t, err)
+	defer db.Close()
+	c, err := db.Collect(t.Context(), at(15, 0))
+	r.expect("V16", err == nil && c.Locks == 1 && r.locks() == 0, fmt.Sprintf("collection leaves %d locks, and says %v", r.locks(), err))
+	r.expect("V16", r.get("z", at(30, 0)) == string(prewriteOf("z", at(10, 0)).Mutations[0].Value), "what was committed is gone with its lock")
+}

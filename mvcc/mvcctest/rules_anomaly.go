@@ -1,6 +1,10 @@
 package mvcctest
 
-import "fmt"
+import (
+	"context"
+	"errors"
+	"fmt"
+)
 
 // The anomalies of Martin Kleppmann's Hermitage, as interleavings alone: what must not come
 // of them is for package history to say, by what the mode forbids. Where a transaction
@@ -236,6 +240,7 @@ func serializableRules() []Rule {
 				t1: commit
 				t3: begin
 				t3: get a = 3`},
+		{ID: "reads-are-remembered", V: "V13", Source: "pitfall 30", Claim: "Serializable", Text: "What was read is remembered, also when the caller uses his buffer again.", tell: readsRemembered},
 	}
 }
 
@@ -340,4 +345,44 @@ func dirtyWrite(s *stage) error {
 		return fmt.Errorf("in the end there is %s", got)
 	}
 	return p.end()
+}
+
+func readsRemembered(s *stage) error {
+	ctx := context.Background()
+	db, err := s.db()
+	if err != nil {
+		return err
+	}
+	if err := write(db, []byte("ka"), []byte("1"), []byte("kb"), []byte("2")); err != nil {
+		return err
+	}
+	t, err := db.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	key := []byte("ka")
+	if _, err := t.Get(ctx, key); err != nil {
+		return err
+	}
+	copy(key, "zz")
+	if err := write(db, []byte("ka"), []byte("3")); err != nil {
+		return err
+	}
+	if err := errors.Join(t.Put([]byte("kb"), []byte("4")), write(db, []byte("zz"), nil)); err != nil {
+		return err
+	}
+	// Somebody sees ka as it is and kb as it was: t cannot come before him, nor after.
+	reader, err := db.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	ka, erra := reader.Get(ctx, []byte("ka"))
+	kb, errb := reader.Get(ctx, []byte("kb"))
+	if err := errors.Join(erra, errb, reader.Commit(ctx)); err != nil || string(ka) != "3" || string(kb) != "2" {
+		return fmt.Errorf("ka is %q, kb is %q, %v", ka, kb, err)
+	}
+	if err := t.Commit(ctx); !errors.Is(err, ErrConflict) {
+		return fmt.Errorf("what was read was written since, and commit comes to %v", err)
+	}
+	return nil
 }

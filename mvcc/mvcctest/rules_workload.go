@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/flagship-go/flagship/mvcc/history"
 )
@@ -102,7 +103,9 @@ func setUp(ctx context.Context, db DB, w *workload) error {
 
 func goroutines(s *stage) error {
 	const workers, each = 6, 40
-	ctx := context.Background()
+	// Who waits for ever shall say so.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	db, err := s.db()
 	if err != nil {
 		return err

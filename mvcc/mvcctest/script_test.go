@@ -35,6 +35,7 @@ var update = flag.Bool("update", false, "write what comes of the scripts in test
 // Where modes differ the line says which. Words beside those of stories, where NAME
 // is a transaction, whose client is alone with it:
 //
+//	NAME: begin at OTHER   only reads, as of the other's commit
 //	grid                   the three column families, as in the essay of package mvcc; the
 //	                       counts of timestamps alone are shown
 //	sleep 5s               time goes by
@@ -224,7 +225,7 @@ func newScriptWorld(t *testing.T, s *section, m mvcc.Mode) *scriptWorld {
 	w.player.begin = func(ctx context.Context, name string, args []string) (Txn, error) {
 		o := mvcc.TxnOptions{Mode: m}
 		if len(args) > 0 {
-			o.Mode = mvcc.ReadOnly
+			o.Mode, o.ReadTS = mvcc.ReadOnly, mvcc.TS(w.player.actors[args[1]].txn.(Stamped).Stamp())
 		}
 		t, err := w.client(name).Begin(ctx, o)
 		return flagshipTxn{t}, err

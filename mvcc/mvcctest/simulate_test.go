@@ -65,6 +65,17 @@ func about(story, failure string) string {
 	return strings.Join(lines, "")
 }
 
+// Worlds in which something was wrong once.
+func TestSimulationsThatFailed(t *testing.T) {
+	for _, seed := range []uint64{
+		3,    // two hybrid clocks with one timestamp; a lock pushed into the future
+		14,   // a pessimistic transaction whose locks had expired
+		4948, // a prewrite that came twice, and the safepoint between
+	} {
+		runSeed(t, simulationOf(seed))
+	}
+}
+
 func TestSimulation(t *testing.T) {
 	if *seed != 0 {
 		o := simulationOf(*seed)
