@@ -84,9 +84,9 @@ func (s *server) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// listen serves a listener.
+// listen serves a listener. Queries give each write a deadline of its own.
 func (s *server) listen(l net.Listener, handler http.Handler) {
-	h := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	h := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	s.servers = append(s.servers, h)
 	go func() {
