@@ -23,7 +23,11 @@ func (c *committer) prewrite(ctx context.Context, lo, hi int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.doubt = c.doubt || p.doubt
-	c.refused = c.refused || !p.sent || forGood(err)
+	if p.doubt && errors.Is(err, ErrTooOld) {
+		c.lapsed = true // a copy that had no answer was not too old, perhaps
+	} else {
+		c.refused = c.refused || !p.sent || forGood(err)
+	}
 	return err
 }
 
@@ -105,7 +109,7 @@ func (c *committer) prewritten(a *PrewriteResponse) {
 // pessimistic one, whose waits are looked after elsewhere (V9). Who holds nothing
 // while it waits is in no circle.
 func (c *committer) blocked(ctx context.Context, e *LockedError, p *patience) error {
-	m, err := c.db.resolver.meet(ctx, e.Locks, 0, p)
+	m, err := c.db.resolver.meet(ctx, e.Locks, 0, 0, p)
 	if err != nil || m.alive == nil {
 		return err
 	}
@@ -128,7 +132,7 @@ func (c *committer) failed(ctx context.Context, err error) error {
 		c.undo(ctx)
 		return err
 	}
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && !c.lapsed {
 		p := patience{db: c.db, seed: uint64(c.t.startTS)}
 		commitTS, all, async, serr := c.db.resolver.checkSecondaries(ctx, c.t.startTS, c.locked(), &p)
 		switch {

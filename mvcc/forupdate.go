@@ -133,6 +133,19 @@ func (t *Txn) lockNow(ctx context.Context, keys [][]byte) error {
 	return err
 }
 
+// stillLocked fails if the locks of a transaction that writes nothing have expired, and
+// others may have written since: then its values were never there together. While the
+// primary is locked all others are, too (V7).
+func (t *Txn) stillLocked(ctx context.Context) error {
+	if t.primary == nil {
+		return nil
+	}
+	p := patience{db: t.db, seed: uint64(t.startTS)}
+	return t.db.each(ctx, [][]byte{t.primary}, &p, exchange{ask: func([][]byte) Request {
+		return &HeartbeatRequest{Primary: t.primary, StartTS: t.startTS}
+	}})
+}
+
 // giveBack gives up pessimistic locks, those too that may have been taken.
 func (t *Txn) giveBack(ctx context.Context) error {
 	if t.primary == nil && len(t.attempted) == 0 {

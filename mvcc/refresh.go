@@ -182,7 +182,7 @@ func (t *Txn) refresh(ctx context.Context, keys [][]byte, from, to TS) error {
 			keys, spans = restKeys, restSpans
 		case err == errAgain:
 		case isLock:
-			m, err := t.db.resolver.meet(ctx, locked.Locks, to, &p)
+			m, err := t.db.resolver.meet(ctx, locked.Locks, to, to, &p)
 			if err != nil {
 				return err
 			}

@@ -79,7 +79,13 @@ type meeting struct {
 
 // meet does what can be done about locks. A callerTS that is not 0 is that of a
 // reader, who passes what will not be visible there.
-func (r *resolver) meet(ctx context.Context, locks []LockInfo, callerTS TS, p *patience) (m meeting, err error) {
+//
+// Where clocks differ, the reader may also not pass what was committed before it
+// began, up to until (V12). A transaction that is not decided yet was not: to push it above
+// callerTS is enough. It is not pushed above until, which is in no clock's past: then it
+// would commit in the future, and who begins after that would miss it.
+func (r *resolver) meet(ctx context.Context, locks []LockInfo, callerTS, until TS, p *patience) (m meeting, err error) {
+	until = max(until, callerTS)
 	r.db.count.locksMet.Add(int64(len(locks)))
 	for i := range locks {
 		l := &locks[i]
@@ -102,7 +108,8 @@ func (r *resolver) meet(ctx context.Context, locks []LockInfo, callerTS TS, p *p
 				return m, err
 			}
 		default:
-			if s.State == TxnAlive && s.Pushed && callerTS != 0 {
+			// The locks of an async commit may be all there: then it is decided.
+			if s.State == TxnAlive && s.Pushed && callerTS != 0 && !(s.Lock.AsyncCommit && s.Lock.MinCommitTS <= until) {
 				r.db.count.pushed.Add(1)
 				m.past = append(m.past, l.StartTS)
 			} else if m.alive == nil || l.Pessimistic || l.StartTS < m.alive.StartTS && !m.alive.Pessimistic {
@@ -249,7 +256,7 @@ func (r *resolver) resolveKeys(ctx context.Context, startTS, commitTS TS, keys [
 // await does what can be done about locks that stop a writer, and waits a while if
 // somebody is at work there. It fails with a [*LockedError] after Options.LockWait.
 func (r *resolver) await(ctx context.Context, e *LockedError, p *patience) error {
-	m, err := r.meet(ctx, e.Locks, 0, p)
+	m, err := r.meet(ctx, e.Locks, 0, 0, p)
 	switch {
 	case err != nil || m.alive == nil:
 		return err

@@ -47,7 +47,8 @@ type Transport interface {
 // package oracle, and a hybrid clock, in package hlc.
 type Clock interface {
 	// Now returns a timestamp above every one that this clock has returned or
-	// observed, also before a restart.
+	// observed, also before a restart; and which no other clock of the store returns:
+	// it is the name of a transaction.
 	Now(ctx context.Context) (TS, error)
 	// Observe tells of a timestamp in a message: whoever has seen it must not be given
 	// one below it. It fails if ts is from too far in the future.

@@ -57,6 +57,7 @@ type committer struct {
 	prewrote bool       // some part is there
 	refused  bool       // some part is not, and never will be
 	doubt    bool       // some prewrite had no answer
+	lapsed   bool       // the safepoint has passed since: the keys do not tell any more
 }
 
 // Commit makes all writes visible at once, at CommitTS, or none of them. Whatever it
@@ -74,6 +75,10 @@ func (t *Txn) Commit(ctx context.Context) error {
 	}
 	c := committer{t: t, db: t.db}
 	if c.gather(); len(c.muts) == 0 || !c.writes && t.primary != nil {
+		if err := t.stillLocked(ctx); err != nil {
+			t.finish(txnRolledBack)
+			return errors.Join(err, t.giveBack(ctx))
+		}
 		t.finish(txnCommitted)
 		return t.giveBack(ctx)
 	}

@@ -164,7 +164,7 @@ func (t *Txn) clearLocks(ctx context.Context, err error, past *[]TS, p *patience
 	if !ok {
 		return err
 	}
-	m, err := t.db.resolver.meet(ctx, locked.Locks, max(t.readTS, t.uncertainUntil), p)
+	m, err := t.db.resolver.meet(ctx, locked.Locks, t.readTS, t.uncertainUntil, p)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,12 @@ type Options struct {
 	// MaxJump is how far time of day may jump ahead before Now fails. Default MaxOffset/2;
 	// negative: it may jump at will.
 	MaxJump time.Duration
+	// Node is this clock's number among the Nodes of the store, from 0 on: what it gives out
+	// is Node modulo Nodes, so that no two clocks give out the same timestamp, by which
+	// transactions are told apart. All nodes have the same Nodes, which may be more than there
+	// are; each costs a count of a millisecond's 262,144. Default 0 of 1: clocks of one
+	// process, or timestamps that need not differ.
+	Node, Nodes int
 	// Store keeps a bound of what was given out over restarts. Default: none; then a
 	// computer whose clock was set back while the process was down gives
 	// timestamps out again.
@@ -36,6 +42,9 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// maxNodes leaves each of them some timestamps in a millisecond.
+const maxNodes = 1 << 12
+
 // Clock is a hybrid logical clock. It is safe for concurrent use, and has no lock: its
 // state is one word.
 type Clock struct {
@@ -47,6 +56,7 @@ type Clock struct {
 	limit  atomic.Uint64
 	offset timestamp.TS // MaxOffset
 
+	node, nodes       timestamp.TS
 	maxOffset, window time.Duration
 	sleep             func(context.Context, time.Duration) error
 }
@@ -69,7 +79,14 @@ func New(o *Options) *Clock {
 	if opts.Sleep == nil {
 		opts.Sleep = sleep
 	}
+	if opts.Nodes == 0 {
+		opts.Nodes = 1
+	}
+	if opts.Node < 0 || opts.Node >= opts.Nodes || opts.Nodes > maxNodes {
+		panic(fmt.Sprintf("hlc: Options.Node is %d, of %d: it must be below Nodes, of which there are %d at most", opts.Node, opts.Nodes, maxNodes))
+	}
 	c := &Clock{
+		node: timestamp.TS(opts.Node), nodes: timestamp.TS(opts.Nodes),
 		// A tenth of the offset, for a step back, is CockroachDB's tolerance; half, for
 		// one ahead, too.
 		wall:      clock.NewWall(opts.Source, opts.MaxOffset/10, opts.MaxJump, opts.Logger),
@@ -97,7 +114,10 @@ func (c *Clock) Now(ctx context.Context) (timestamp.TS, error) {
 	if err != nil {
 		return 0, err
 	}
-	ts := c.last.Take(now, 1)
+	ts := c.last.Take(now, uint64(c.nodes))
+	if c.nodes > 1 { // one of so many in a row is ours
+		ts += (c.node + c.nodes - ts%c.nodes) % c.nodes
+	}
 	if !c.bound.Covers(ts) {
 		if err := c.bound.Cover(ctx, ts); err != nil {
 			return 0, err

@@ -305,3 +305,33 @@ func TestNowAllocatesNothing(t *testing.T) {
 		_ = c.Observe(ts + 1)
 	}))
 }
+
+// Two clocks that show the same time, and hear of each other, never give out the same
+// timestamp: package mvcc tells transactions apart by it.
+func TestClocksOfTwoNodesGiveOutDifferentTimestamps(t *testing.T) {
+	const nodes = 3
+	seen := map[timestamp.TS]int{}
+	source := clock.NewManual(time.UnixMilli(1_000_000))
+	var clocks []*Clock
+	for i := range nodes {
+		clocks = append(clocks, New(&Options{Source: source, Node: i, Nodes: nodes}))
+	}
+	last := make([]timestamp.TS, nodes)
+	for n := range 1000 {
+		i := n * n % 7 % nodes
+		ts, err := clocks[i].Now(context.Background())
+		require.NoError(t, err)
+		require.Greater(t, ts, last[i])
+		last[i] = ts
+		if other, again := seen[ts]; again {
+			t.Fatalf("RULE C1: clock %d gives out %v, as clock %d has", i, ts, other)
+		}
+		seen[ts] = i
+		if n%5 == 0 {
+			require.NoError(t, clocks[(i+1)%nodes].Observe(ts))
+		}
+		if n%50 == 0 {
+			source.Advance(time.Millisecond)
+		}
+	}
+}

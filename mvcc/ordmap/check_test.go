@@ -30,15 +30,15 @@ func (m *Map) check(t testing.TB) (c counts) {
 func (b *block) check(t testing.TB, c *counts, level, leafLevel int) int {
 	for i := range b.slots {
 		key := b.slots[i].rec.key()
-		require.True(t, b.has(key, false), "O1: key %q is in the block of others", key)
-		require.Equal(t, headOf(key, b.prefix), b.slots[i].head, "O7: head of %q", key)
+		require.True(t, b.has(key, false), "RULE O1: key %q is in the block of others", key)
+		require.Equal(t, headOf(key, b.prefix), b.slots[i].head, "RULE O7: head of %q", key)
 		if i > 0 {
-			require.LessOrEqual(t, b.slots[i-1].head, b.slots[i].head, "O7: heads are in order")
-			require.Equal(t, b.slots[0].rec.key()[:b.prefix], key[:b.prefix], "O7: what all keys begin with")
+			require.LessOrEqual(t, b.slots[i-1].head, b.slots[i].head, "RULE O7: heads are in order")
+			require.Equal(t, b.slots[0].rec.key()[:b.prefix], key[:b.prefix], "RULE O7: what all keys begin with")
 		}
 	}
 	if b.sure {
-		require.Equal(t, b.prefix, commonPrefix(b.low.key(), b.high.key()), "O7: what all keys of the range begin with")
+		require.Equal(t, b.prefix, commonPrefix(b.low.key(), b.high.key()), "RULE O7: what all keys of the range begin with")
 	}
 	if b.kids == nil {
 		b.checkLeaf(t, c)
@@ -53,13 +53,13 @@ func (b *block) check(t testing.TB, c *counts, level, leafLevel int) int {
 		low, high := b.low, b.high
 		if i > 0 {
 			low = b.slots[i-1].rec
-			require.True(t, i == 1 || bytes.Compare(b.slots[i-2].rec.key(), low.key()) < 0, "O1: separators ascend")
+			require.True(t, i == 1 || bytes.Compare(b.slots[i-2].rec.key(), low.key()) < 0, "RULE O1: separators ascend")
 		}
 		if i < len(b.slots) {
 			high = b.slots[i].rec
 		}
-		require.Same(t, low, kid.low, "O4: the low end of a child")
-		require.Same(t, high, kid.high, "O4: the high end of a child")
+		require.Same(t, low, kid.low, "RULE O4: the low end of a child")
+		require.Same(t, high, kid.high, "RULE O4: the high end of a child")
 		leafLevel = kid.check(t, c, level+1, leafLevel)
 	}
 	return leafLevel
@@ -85,13 +85,13 @@ func (b *block) checkLeaf(t testing.TB, c *counts) {
 		before := b.slots[i-1].rec
 		switch bytes.Compare(before.key(), r.key()) {
 		case 0:
-			require.Greater(t, before.seq, r.seq, "O1: versions of %q are newest first", r.key())
+			require.Greater(t, before.seq, r.seq, "RULE O1: versions of %q are newest first", r.key())
 			stale = true
 		case 1:
-			require.Fail(t, "O1: keys ascend", "%q before %q", before.key(), r.key())
+			require.Fail(t, "RULE O1: keys ascend", "%q before %q", before.key(), r.key())
 		}
 	}
-	require.True(t, b.stale || !stale, "a leaf with old versions is known as such")
+	require.True(t, b.stale || !stale, "RULE O5: a leaf with old versions is known as such")
 	if b.stale {
 		c.stale++
 	}

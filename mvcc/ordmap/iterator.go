@@ -22,7 +22,6 @@ type Iterator struct {
 	// first and last: what the snapshot has below, or above, the leaf is not within
 	// the bounds, and what is in the leaf may not be.
 	first, last bool
-	fetched     uint32 // means nothing
 }
 
 // Iter ranges over lo <= key < hi; nil is no bound. It keeps the bounds.
@@ -88,13 +87,7 @@ func (it *Iterator) Prev() bool {
 	if !it.on {
 		return false
 	}
-	i := it.slot
-	if !it.plain {
-		for i > 0 && it.leaf.same(i-1, i) {
-			i--
-		}
-	}
-	return it.backward(i)
+	return it.backward(it.slot)
 }
 
 func (it *Iterator) nowhere() bool {
@@ -124,7 +117,8 @@ func (it *Iterator) forward(i int) bool {
 	}
 }
 
-// backward moves to what it sees last before slot i, where a key begins.
+// backward moves to what it sees last before slot i, where a key begins, or what it
+// sees of one: what is newer it does not see.
 func (it *Iterator) backward(i int) bool {
 	for {
 		if i--; !it.plain {
@@ -163,8 +157,8 @@ func (b *block) firstSeen(i int, seq uint64) int {
 	return i
 }
 
-// lastSeen returns the last slot up to i that a reader at seq sees, or -1; i is the
-// last version of its key.
+// lastSeen returns the last slot up to i that a reader at seq sees, or -1. What comes
+// after i of the same key it does not look at.
 func (b *block) lastSeen(i int, seq uint64) int {
 	for i >= 0 {
 		begin := i
@@ -197,7 +191,6 @@ func (it *Iterator) step(by int) {
 	if it.up != nil {
 		if kid := it.kid + by; kid >= 0 && kid < len(it.up.kids) {
 			it.enter(it.up.kidAt(kid))
-			it.fetch()
 			return
 		}
 	}
@@ -206,16 +199,6 @@ func (it *Iterator) step(by int) {
 	} else {
 		it.enter(it.tree.find(it.leaf.low.key(), true))
 	}
-}
-
-// fetch has the processor load all records of a leaf: side by side, and not each when the
-// iterator comes to it. Who goes from leaf to leaf will want them.
-func (it *Iterator) fetch() {
-	n := it.fetched
-	for i := range it.leaf.slots {
-		n += it.leaf.slots[i].rec.keyLen
-	}
-	it.fetched = n
 }
 
 // seek goes to the leaf of a key, or of those before it. Readers often seek forward by

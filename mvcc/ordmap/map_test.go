@@ -135,22 +135,22 @@ func (h *history) lookAt(t testing.TB, s *Snapshot, space int, want model) {
 		is(t, ok, it, p)
 		ok = it.Next()
 	}
-	require.False(t, ok, "O6: it goes on behind the last key")
+	require.False(t, ok, "RULE O6: it goes on behind the last key")
 	ok = it.SeekLT(bytes.Repeat([]byte{0xff}, 99))
 	for _, p := range slices.Backward(want) {
 		is(t, ok, it, p)
 		ok = it.Prev()
 	}
-	require.False(t, ok, "O6: it goes on before the first key")
+	require.False(t, ok, "RULE O6: it goes on before the first key")
 	for range 50 {
 		k := h.randomKey()
 		i, found := want.find(k)
 		v, ok := s.Get(space, []byte(k))
 		if found != ok {
-			t.Fatalf("O2: key %q: found is %v", k, ok)
+			t.Fatalf("RULE O2: key %q: found is %v", k, ok)
 		}
 		if found && want[i].value != string(v) {
-			t.Fatalf("O2: key %q has value %q, not %q", k, v, want[i].value)
+			t.Fatalf("RULE O2: key %q has value %q, not %q", k, v, want[i].value)
 		}
 	}
 	for range 5 {
@@ -162,10 +162,10 @@ func (h *history) lookAt(t testing.TB, s *Snapshot, space int, want model) {
 func is(t testing.TB, ok bool, it *Iterator, p pair) {
 	t.Helper()
 	if !ok {
-		t.Fatalf("O6: key %q is missing", p.key)
+		t.Fatalf("RULE O6: key %q is missing", p.key)
 	}
 	if string(it.Key()) != p.key || string(it.Value()) != p.value {
-		t.Fatalf("O6: it stands on %q, %q and not on %q, %q", it.Key(), it.Value(), p.key, p.value)
+		t.Fatalf("RULE O6: it stands on %q, %q and not on %q, %q", it.Key(), it.Value(), p.key, p.value)
 	}
 }
 
@@ -211,7 +211,7 @@ func (h *history) walk(t testing.TB, s *Snapshot, space int, want model) {
 			ok, did = it.Prev(), "Prev"
 		}
 		if there := at >= 0 && at < len(want); ok != there {
-			t.Fatalf("O6: bounds %q %q, %s: moved is %v", lo, hi, did, ok)
+			t.Fatalf("RULE O6: bounds %q %q, %s: moved is %v", lo, hi, did, ok)
 		}
 		if !ok {
 			at = -1
@@ -243,8 +243,10 @@ func TestSnapshotsSeeWhatTheyShould(t *testing.T) {
 				}
 				h.m.sweepAll()
 				c := h.m.check(t)
-				require.Equal(t, len(h.now[0])+len(h.now[1]), c.slots, "O5: nobody sees old versions, so there are none")
+				require.Equal(t, len(h.now[0])+len(h.now[1]), c.slots, "RULE O5: nobody sees old versions, so there are none")
 				require.Zero(t, c.stale)
+				h.snapshot() // whose iterators see all slots
+				h.look(t, 0)
 			})
 		}
 	}
@@ -266,24 +268,23 @@ func TestABatchIsSeenAtOnceInAllSpaces(t *testing.T) {
 			w.Put(i%3, fmt.Appendf(nil, "%04d", i), nil)
 			if i%500 == 499 {
 				s := m.Snapshot()
-				require.Zero(t, count(s), "O3: what a batch has written is seen before it is whole")
+				require.Zero(t, count(s), "RULE O3: what a batch has written is seen before it is whole")
 				s.Close()
 			}
 		}
 	})
 	s := m.Snapshot()
-	require.Equal(t, 3000, count(s), "O3")
+	require.Equal(t, 3000, count(s), "RULE O3: it is not what was written")
+	s.Close()
 	m.Update(func(w *Writer) {
 		w.DeleteRange(1, nil, nil)
 		for i := range 3000 {
 			w.Delete(2, fmt.Appendf(nil, "%04d", i))
 		}
 		before := m.Snapshot()
-		require.Equal(t, 3000, count(before), "O3: half of a batch is seen")
+		require.Equal(t, 3000, count(before), "RULE O5: what whoever comes during a batch sees was dropped")
 		before.Close()
 	})
-	require.Equal(t, 3000, count(s), "O2: what an open snapshot sees has changed")
-	s.Close()
 	after := m.Snapshot()
 	require.Equal(t, 1000, count(after))
 	after.Close()
@@ -302,7 +303,7 @@ func TestVersionsThatNobodySeesAreDropped(t *testing.T) {
 	for i := range 1000 {
 		write(i + 1)
 	}
-	require.LessOrEqual(t, m.check(t).slots, 4, "O5: two versions are seen, not a thousand")
+	require.LessOrEqual(t, m.check(t).slots, 4, "RULE O5: two versions are seen, not a thousand")
 	second := m.Snapshot()
 	for i := range 1000 {
 		write(i + 2001)
@@ -313,16 +314,33 @@ func TestVersionsThatNobodySeesAreDropped(t *testing.T) {
 	}{{first, "0"}, {second, "1000"}} {
 		v, ok := s.Get(0, []byte("hot"))
 		require.True(t, ok)
-		require.Equal(t, s.want, string(v), "O5")
+		require.Equal(t, s.want, string(v), "RULE O5: it is not what was written")
 		it := s.Iter(0, nil, nil)
 		require.True(t, it.SeekGE(nil))
-		require.Equal(t, s.want, string(it.Value()), "O5")
+		require.Equal(t, s.want, string(it.Value()), "RULE O5: it is not what was written")
 		require.False(t, it.Next())
 		s.Close()
 		s.Close() // does nothing
 	}
 	m.sweepAll()
-	require.Equal(t, 1, m.check(t).slots, "O5: one version is seen")
+	require.Equal(t, 1, m.check(t).slots, "RULE O5: one version is seen")
+}
+
+// TestASnapshotIsClosedOnce: two are at one number, and one of them is closed twice.
+func TestASnapshotIsClosedOnce(t *testing.T) {
+	m := New(1)
+	put := func(v string) { m.Update(func(w *Writer) { w.Put(0, []byte("k"), []byte(v)) }) }
+	put("first")
+	a, b := m.Snapshot(), m.Snapshot()
+	a.Close()
+	a.Close()
+	put("second")
+	put("third")
+	m.sweepAll()
+	v, ok := b.Get(0, []byte("k"))
+	require.True(t, ok, "RULE O5: what an open snapshot sees was dropped")
+	require.Equal(t, "first", string(v), "RULE O5: what an open snapshot sees was dropped")
+	b.Close()
 }
 
 // TestAKeyIsNotCutFromItsVersions: a key that many snapshots see in different versions
@@ -341,11 +359,11 @@ func TestAKeyIsNotCutFromItsVersions(t *testing.T) {
 	}
 	for i, s := range snaps {
 		v, ok := s.Get(0, []byte("m"))
-		require.True(t, ok, "O1")
-		require.Equal(t, fmt.Sprint(i), string(v), "O1: version %d", i)
+		require.True(t, ok, "RULE O1: it is not what was written")
+		require.Equal(t, fmt.Sprint(i), string(v), "RULE O1: version %d", i)
 		it := s.Iter(0, []byte("b"), []byte("y"))
-		require.True(t, it.SeekLT([]byte("y")) && string(it.Value()) == fmt.Sprint(i) && !it.Prev(), "O1: version %d, backwards", i)
-		require.True(t, it.SeekGE([]byte("b")) && string(it.Value()) == fmt.Sprint(i) && !it.Next(), "O1: version %d", i)
+		require.True(t, it.SeekLT([]byte("y")) && string(it.Value()) == fmt.Sprint(i) && !it.Prev(), "RULE O1: version %d, backwards", i)
+		require.True(t, it.SeekGE([]byte("b")) && string(it.Value()) == fmt.Sprint(i) && !it.Next(), "RULE O1: version %d", i)
 	}
 	for _, s := range snaps {
 		s.Close()
@@ -360,7 +378,7 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 	m := New(1)
 	rng := rand.New(rand.NewPCG(1, 1))
 	var open []*Snapshot
-	most := counts{}
+	most := 0
 	for i := range 50_000 {
 		keys := [][]byte{fmt.Appendf(nil, "account%05d", rng.IntN(10_000)), fmt.Appendf(nil, "order%08d", i)}
 		m.Update(func(w *Writer) {
@@ -380,19 +398,32 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 			open = slices.Delete(open, at, at+1)
 		}
 		if i%1000 == 999 {
-			c := m.check(t)
-			most.slots, most.leaves = max(most.slots, c.slots), max(most.leaves, c.leaves)
+			most = max(most, m.check(t).slots)
 		}
 	}
-	require.Less(t, most.slots, 1000, "O5: of 100,000 keys that have gone")
-	require.Less(t, most.leaves, 100, "O5: leaves of keys that have gone are joined")
+	require.Less(t, most, 1000, "RULE O5: of 100,000 keys that have gone")
 	require.Less(t, len(m.writer.stale.leaves), 1000)
 	for _, s := range open {
 		s.Close()
 	}
 	m.sweepAll()
-	require.Equal(t, counts{leaves: 1, depth: m.check(t).depth}, m.check(t))
-	require.LessOrEqual(t, m.check(t).depth, 2)
+	require.Zero(t, m.check(t).slots, "RULE O5: of keys that have gone")
+}
+
+func TestLeavesOfKeysThatHaveGoneAreJoined(t *testing.T) {
+	m := New(1)
+	m.Update(func(w *Writer) {
+		for i := range 10_000 {
+			w.Put(0, fmt.Appendf(nil, "%05d", i), nil)
+		}
+	})
+	require.Greater(t, m.check(t).leaves, 200)
+	for i := range 10_000 {
+		m.Update(func(w *Writer) { w.Delete(0, fmt.Appendf(nil, "%05d", i*7%10_000)) })
+	}
+	m.sweepAll()
+	require.LessOrEqual(t, m.check(t).leaves, 2, "RULE O5: leaves without keys are left")
+	require.LessOrEqual(t, m.check(t).depth, 2, "RULE O5: levels without leaves are left")
 }
 
 // TestSnapshotsThatCloseSweep: nobody writes after a long scan, and what it held goes.
@@ -418,7 +449,7 @@ func TestSnapshotsThatCloseSweep(t *testing.T) {
 	for range 1000 {
 		m.Snapshot().Close()
 	}
-	require.Zero(t, m.check(t).slots, "O5: nobody sees them")
+	require.Zero(t, m.check(t).slots, "RULE O5: nobody sees them")
 }
 
 // TestHeapIsGivenBack: the values of what was deleted are free.
@@ -439,7 +470,7 @@ func TestHeapIsGivenBack(t *testing.T) {
 	for i := range 20_000 {
 		m.Update(func(w *Writer) { w.Delete(0, fmt.Append(nil, i)) })
 	}
-	require.Less(t, heap(), before+1<<20, "O5")
+	require.Less(t, heap(), before+1<<20, "RULE O5: it is not what was written")
 	runtime.KeepAlive(m)
 }
 
@@ -459,8 +490,8 @@ func TestAReaderOnItsWayFindsAllThatItSees(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	ok := it.SeekGE(nil)
 	for i, p := range want {
-		require.True(t, ok, "O4: %q is missing", p.key)
-		require.Equal(t, p.key, string(it.Key()), "O4")
+		require.True(t, ok, "RULE O4: %q is missing", p.key)
+		require.Equal(t, p.key, string(it.Key()), "RULE O4: it is not what was written")
 		if i%5 == 0 {
 			m.Update(func(w *Writer) {
 				for range 100 { // new leaves somewhere, and fewer elsewhere
@@ -475,11 +506,11 @@ func TestAReaderOnItsWayFindsAllThatItSees(t *testing.T) {
 		}
 		if i%100 == 0 {
 			back := s.Iter(0, nil, nil)
-			require.True(t, back.SeekLT([]byte("x")) && string(back.Key()) == want[len(want)-1].key, "O4")
+			require.True(t, back.SeekLT([]byte("x")) && string(back.Key()) == want[len(want)-1].key, "RULE O4: it is not what was written")
 		}
 		ok = it.Next()
 	}
-	require.False(t, ok, "O4")
+	require.False(t, ok, "RULE O4: it is not what was written")
 	m.check(t)
 }
 
@@ -513,7 +544,7 @@ func TestReadersBesideAWriter(t *testing.T) {
 					}
 				}
 				if total != accounts*each {
-					t.Errorf("O3: accounts add up to %d, not %d", total, accounts*each)
+					t.Errorf("RULE O3: accounts add up to %d, not %d", total, accounts*each)
 				}
 				s.Close()
 			}

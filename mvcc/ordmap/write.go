@@ -48,10 +48,6 @@ func (w *Writer) write(t *tree, r *record) {
 	b.maxSeq = w.seq
 	i, found := b.search(r.key())
 	b.stale = b.stale || found
-	if found && b.slots[i].rec.seq == w.seq {
-		b.slots[i].rec = r // of this batch too: nobody has seen it
-		return
-	}
 	b.insert(i, r)
 }
 
