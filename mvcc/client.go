@@ -205,6 +205,10 @@ func (d *DB) parallel(ctx context.Context, n int, f func(ctx context.Context, i 
 		}
 		return nil
 	}
+	return d.together(ctx, n, f)
+}
+
+func (d *DB) together(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(d.opts.Concurrency)
 	for i := range n {

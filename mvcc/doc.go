@@ -74,7 +74,7 @@
 //	     not by one above. (§2.2)                                     reader.go
 //	V2   A request is a function of a snapshot and its own fields to a batch and an
 //	     answer. Requests that share a key run one after the other, by latches taken
-//	     in order, and those that share none at once.                 region.go
+//	     in order, and those that share none at once.                  latch.go
 //	V3   A request that comes twice, late, or after a later one of its transaction
 //	     changes nothing that was decided, while its StartTS is above the safepoint;
 //	     at or below, it is refused.                                  all commands
@@ -101,7 +101,7 @@
 //	V11  A CommitTS that was not taken from the oracle after the last prewrite is
 //	     above every timestamp at which the region was read: with async and one-phase
 //	     commit, and with hybrid clocks always. The bound survives a change of leader
-//	     and a split. (tikv#10570)                                    region.go
+//	     and a split. (tikv#10570)                          latch.go, serve.go
 //	V12  Where clocks differ, a value between a reader's time and that plus the offset
 //	     may be older than the reader, and is not passed over: the reader moves up,
 //	     if what it has read so far is the same there, or fails.      txn.go, refresh.go
@@ -115,16 +115,17 @@
 //	     it. No active transaction is older than the safepoint; no lock is left at or
 //	     below it.                                                    gc.go
 //	V17  A request that comes to a region which has split or moved is refused by
-//	     its epoch; the client looks again and sends the parts.       region.go, client.go
+//	     its epoch; the client looks again and sends the parts.       admit.go, client.go
 //
 // # Reading order
 //
 // Vocabulary: engine.go, command.go, errors.go, transport.go, record.go (what lies in
 // the three families, byte by byte), memory.go (the engine that is the default).
 //
-// The region, which is a server's half: reader.go, prewrite.go, commit.go, status.go,
-// pessimistic.go with deadlock.go, gc.go, pushdown.go; region.go runs them; local.go has several in
-// one process.
+// The region, which is a server's half. What requests do, as functions of a snapshot:
+// reader.go with scanner.go and unchanged.go, prewrite.go, commit.go, status.go,
+// pessimistic.go with deadlock.go, gc.go, pushdown.go. How they get to do it: region.go, admit.go,
+// serve.go, latch.go. local.go has several regions in one process.
 //
 // The client's half: db.go, txn.go with buffer.go and scan.go, select.go, forupdate.go, twophase.go
 // with firstphase.go, refresh.go, resolve.go, client.go (regions found, requests split and

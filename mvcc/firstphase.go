@@ -13,6 +13,15 @@ import (
 // for it.
 const yieldAfter = 4
 
+func (c *committer) prewriteAll(ctx context.Context) error {
+	if len(c.parts) == 1 {
+		return c.prewrite(ctx, 0, len(c.muts))
+	}
+	return c.db.parallel(ctx, len(c.parts), func(ctx context.Context, i int) error {
+		return c.prewrite(ctx, c.parts[i][0], c.parts[i][1])
+	})
+}
+
 // prewrite prewrites muts[lo:hi], region by region.
 func (c *committer) prewrite(ctx context.Context, lo, hi int) error {
 	p := patience{db: c.db, seed: uint64(c.t.startTS) + uint64(lo)}

@@ -43,7 +43,8 @@ type netTxn struct {
 	open      int // prewrites that are not answered
 	minCommit TS
 	failed    bool
-	told      TS // committed, as far as the client was told
+	told      TS   // committed, as far as the client was told
+	gone      bool // or rolled back
 }
 
 type netRead struct {
@@ -209,6 +210,7 @@ func (x *netTxn) giveUp() {
 }
 
 func (x *netTxn) rollback() {
+	x.gone = true
 	for _, part := range x.w.parts(x.keys) {
 		x.w.send(&RollbackRequest{Keys: srvKeys(part...), StartTS: x.start}, nil)
 	}
@@ -314,6 +316,7 @@ func (w *netWorld) check(q Request) {
 			commit = max(commit, at)
 		}
 		told := w.txns[start].told
+		require.False(w.t, w.txns[start].gone && commit != 0, "RULE V5: %v was told that it is rolled back, and is committed at %v: %s", start, commit, what)
 		require.True(w.t, told == 0 || commit == 0 || told == commit, "RULE V5: %v was told %v, and is committed at %v: %s", start, told, commit, what)
 		for key, at := range keys {
 			require.Equal(w.t, cmp.Or(told, commit), at, "RULE V5: %v is committed at %v, but not on %s: %s", start, cmp.Or(told, commit), key, what)

@@ -431,7 +431,7 @@ func TestUncertainRead(t *testing.T) {
 					t.Fatalf("RULE V12: a value that may be older than the reader is passed over: %q, %v", v, err)
 				}
 				require.GreaterOrEqual(t, tx.ReadTS(), at, "RULE V12: it is not so")
-				require.Equal(t, tx.ReadTS(), tx.StartTS())
+				require.Equal(t, m != Pessimistic || tx.primary == nil, tx.ReadTS() == tx.StartTS(), "RULE V12: it has no lock, and keeps its StartTS")
 				if m == SnapshotIsolation || m == Serializable {
 					clientWrite(t, tx, "z=3")
 					require.NoError(t, tx.Commit(ctx), "RULE V12: having moved up it may write what it has read")

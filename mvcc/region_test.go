@@ -317,7 +317,7 @@ func TestANewLeaderStartsAboveTheOldLease(t *testing.T) {
 	next := &srv{t: t, e: s.e, r: NewRegion(s.r.Info(), s.e, RegionOptions{})}
 	next.r.RaiseReadBound(70)
 	next.r.RaiseReadBound(60)
-	require.Equal(t, TS(70), next.r.ReadBound())
+	require.Equal(t, TS(70), next.r.ReadBound(), "RULE V11: it does not know what the old one has served")
 	a, err := next.onePC(5, "a=1")
 	require.NoError(t, err)
 	require.Equal(t, TS(71), a.CommitTS, "RULE V11:")

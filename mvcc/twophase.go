@@ -47,6 +47,7 @@ type committer struct {
 	ttl     time.Duration
 	reads   bool     // there are reads to be validated
 	parts   [][2]int // of muts, by region and size
+	one     [1][2]int
 	onePC   bool
 	async   bool
 
@@ -122,10 +123,7 @@ func (c *committer) run(ctx context.Context) error {
 		c.undo(ctx)
 		return err
 	}
-	err := c.db.parallel(ctx, len(c.parts), func(ctx context.Context, i int) error {
-		return c.prewrite(ctx, c.parts[i][0], c.parts[i][1])
-	})
-	if err != nil {
+	if err := c.prewriteAll(ctx); err != nil {
 		return c.failed(ctx, err)
 	}
 	switch {
@@ -158,6 +156,7 @@ func (c *committer) plan(ctx context.Context) (err error) {
 	}
 	c.ttl = c.db.ttl(t.startTS, c.now, c.bytes)
 	p := patience{db: c.db, seed: uint64(t.startTS)}
+	c.parts = c.one[:0]
 	for lo := 0; lo < len(c.keys); {
 		info, err := c.db.region(ctx, c.keys[lo], &p)
 		if err != nil {
