@@ -65,7 +65,7 @@ func (p *pool) put(g *group, b batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g.batches = append(g.batches, b)
-	if !g.queued && g.machine != nil {
+	if !g.queued {
 		p.enqueue(g)
 	}
 }
@@ -74,18 +74,6 @@ func (p *pool) enqueue(g *group) {
 	g.queued = true
 	p.queue = append(p.queue, g)
 	p.wake.Signal()
-}
-
-// give gives a group the state machine that its work waits for.
-func (p *pool) give(g *group, machine raft.StateMachine) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if g.machine == nil {
-		g.machine = machine
-		if len(g.batches) > 0 {
-			p.enqueue(g)
-		}
-	}
 }
 
 // take waits for a group that has work, and takes its next piece.
@@ -237,20 +225,20 @@ func (h *Host) photograph(g *group, b *batch) error {
 		if at := d.Applied(); at < g.command {
 			c.index = at
 		}
-	} else if c.data, c.err = state(g.machine); c.err == nil && c.data == nil {
-		c.data = []byte{}
+	} else {
+		c.data, c.err = state(g.machine)
 	}
 	return h.inbox.put(func(m *mail) { m.captured = append(m.captured, c) })
 }
 
-// state is what a state machine writes of itself.
+// state is what a state machine writes of itself; it is not nil.
 func state(machine raft.StateMachine) ([]byte, error) {
 	w, err := machine.Snapshot()
 	if err != nil {
 		return nil, err
 	}
-	var buf bytes.Buffer
-	if _, err := w.WriteTo(&buf); err != nil {
+	buf := bytes.NewBuffer([]byte{})
+	if _, err := w.WriteTo(buf); err != nil {
 		return nil, err
 	}
 	return buf.Bytes(), nil

@@ -253,3 +253,38 @@ func BenchmarkPropose(b *testing.B) {
 		})
 	}
 }
+
+// Reads by the lease of a leader that is awake: no message, no disk.
+func BenchmarkLeaseRead(b *testing.B) {
+	for _, clients := range []int{1, 64} {
+		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+			h, err := Start(Options{ID: 1, Raft: raft.Config{Lease: 8}, TickInterval: 10 * time.Millisecond,
+				StateMachine: func(GroupID) (raft.StateMachine, error) { return nothing{}, nil }})
+			require.NoError(b, err)
+			defer h.Close()
+			ctx := context.Background()
+			require.NoError(b, h.Create(ctx, 1, []raft.NodeID{1}))
+			for {
+				if st, err := h.Status(ctx, 1); err == nil && st.Lease {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			var next atomic.Int64
+			var wg sync.WaitGroup
+			for range clients {
+				wg.Go(func() {
+					for next.Add(1) <= int64(b.N) {
+						if err := h.Read(ctx, 1); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}

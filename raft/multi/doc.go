@@ -115,6 +115,7 @@
 //	awake it takes 1,070 B in a core, with a lease 1,120 B
 //	64 clients, commands of 64 B, three hosts with a synced log each, in one
 //	process: 30 commands share a sync, be they of 1 group or of 1,000
+//	reads by a lease: 6.5 µs alone, 1.5 µs each for 64 clients
 //
 // # What is not here
 //

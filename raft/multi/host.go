@@ -49,11 +49,11 @@ type Host struct {
 // group is the shell around one group's replica.
 type group struct {
 	id      GroupID
-	machine raft.StateMachine // nil while it is to come from a split
-	waiting []*proposal       // in the log, by index
-	reads   []readyRead       // waiting for the state machine
-	reading *groupRead        // asked in this turn
-	cutAt   uint64            // applied at the last cut
+	machine raft.StateMachine
+	waiting []*proposal // in the log, by index
+	reads   []readyRead // waiting for the state machine
+	reading *groupRead  // asked in this turn
+	cutAt   uint64      // applied at the last cut
 	cutting bool
 	line    // its work for the state machine: see apply.go
 }
@@ -121,11 +121,17 @@ func newHost(o Options) (*Host, error) {
 	for _, g := range stored.Removed {
 		h.core.Forget(g)
 	}
+	var lost []birth
 	for i := range stored.Groups {
-		if err := h.restore(&stored.Groups[i]); err != nil {
+		births, err := h.restore(&stored.Groups[i])
+		if err != nil {
 			return nil, err
 		}
+		lost = append(lost, births...)
 		stored.Groups[i] = StoredGroup{} // the state machine has it now
+	}
+	if err := h.redo(lost); err != nil {
+		return nil, err
 	}
 	if err := opts.Transport.Start(h.inbox.deliver); err != nil {
 		return nil, fmt.Errorf("raft/multi: start the transport of %s: %w", opts.ID, err)
@@ -141,30 +147,34 @@ func newHost(o Options) (*Host, error) {
 }
 
 // restore brings a stored group and its state machine to life.
-func (h *Host) restore(s *StoredGroup) error {
+func (h *Host) restore(s *StoredGroup) (lost []birth, err error) {
 	machine, err := h.opts.StateMachine(s.ID)
 	if err != nil {
-		return fmt.Errorf("raft/multi: the state machine of %s: %w", s.ID, err)
+		return nil, fmt.Errorf("raft/multi: the state machine of %s: %w", s.ID, err)
+	}
+	if machine == nil {
+		return nil, fmt.Errorf("%w: %s is stored on %s, and Options.StateMachine has no state machine for it", raft.ErrCorrupt, s.ID, h.opts.ID)
 	}
 	var applied uint64
 	durable, keeps := machine.(Durable)
 	if keeps {
 		applied = durable.Applied()
 	}
-	if snap := s.State.Snapshot; snap != nil && snap.Index > applied && machine != nil {
+	if snap := s.State.Snapshot; snap != nil && snap.Index > applied {
 		if snap.Data != nil {
 			if err := machine.Restore(bytes.NewReader(snap.Data)); err != nil {
-				return fmt.Errorf("raft/multi: restore the snapshot of %s at %d: %w", s.ID, snap.Index, err)
+				return nil, fmt.Errorf("raft/multi: restore the snapshot of %s at %d: %w", s.ID, snap.Index, err)
 			}
 		}
 		applied = snap.Index
 		snap.Data = nil
 	}
+	lost = lostBirths(s, applied)
 	if err := h.core.Restore(s.ID, s.State, applied); err != nil {
-		return err
+		return nil, err
 	}
 	h.adopt(s.ID, machine, max(applied, firstIndex))
-	return nil
+	return lost, nil
 }
 
 // adopt makes the shell of a group that the core has.

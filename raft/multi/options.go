@@ -15,8 +15,9 @@ type Durable interface {
 	raft.StateMachine
 	// Applied returns the index of the last Apply, Split or Restore whose effect
 	// survives a power cut, with all before it. It may be called beside the
-	// other methods. After Restore it must say the index of the last command in
-	// the snapshot, or a later one.
+	// other methods, and may take the time to make more durable: right behind a
+	// Split it must return the split's index. After Restore it must say the index
+	// of the last command in the snapshot, or a later one.
 	Applied() uint64
 }
 
@@ -41,9 +42,9 @@ type Options struct {
 	ID raft.NodeID
 	// StateMachine makes the state machine of a group: at start for every group
 	// that is stored, and for every group that is made here. A [Durable] one
-	// finds the state it had. It may be nil, without an error, for a group whose
-	// state is to come from the split of another, which has not been applied
-	// yet: then it is what that Split returns.
+	// finds the state it had; where there is none, because a split was refused or
+	// is not applied here yet, it may be nil without an error, and the group is
+	// not made.
 	StateMachine func(GroupID) (raft.StateMachine, error)
 	// Raft is the configuration of every group; see Config.Raft. Seed 0 draws a
 	// random one.

@@ -20,8 +20,16 @@ import (
 // What if power fails between the two? A state machine in memory comes back as
 // of the left group's last snapshot. Before the split, the log is replayed and
 // the split with it; after, the right group's snapshot is in front of it in the
-// same log, and so cannot be missing. A durable state machine may remember the
-// split; so the right group's record is on the disk before it is asked to.
+// same log, and so cannot be missing. A durable one makes the split durable before
+// the right group's record is written, so that a right group that has promised
+// anything has its state. If the record is missing then, the left group's log,
+// which is cut only behind the record, still says that it should be there, and it
+// is made at the next start.
+//
+//	              split applied     durable in the engine     record of the right
+//	-------------------|----------------------|------------------------|--------->
+//	power fails here:      it is replayed, or      it is made from the     all is there
+//	                       comes with a snapshot   left group's log
 
 // The commands of a group's log: a kind, and then
 //
@@ -95,55 +103,73 @@ func (h *Host) split(g *group, index uint64, c command) (refused, fatal error) {
 	if err := machine.CanSplit(c.data); err != nil {
 		return err, nil
 	}
-	birth := birth{left: g.id, right: c.right, index: index}
-	if _, durable := g.machine.(Durable); durable {
-		if err := h.deliver(&birth, true); err != nil {
-			return nil, err
+	b := birth{left: g.id, right: c.right, index: index, machine: machine.Split(index, c.right, c.data)}
+	if d, durable := g.machine.(Durable); durable {
+		if at := d.Applied(); at < index {
+			return nil, fmt.Errorf("%w: the state machine says that it is durable up to %d, right behind a split at %d; "+
+				"its Applied must make a split durable", raft.ErrInvalid, at, index)
 		}
-		birth.machine = machine.Split(index, c.right, c.data)
-		return nil, h.deliver(&birth, false)
+	} else if b.data, fatal = state(b.machine); fatal != nil {
+		return nil, fmt.Errorf("the state of %s, split off: %w", c.right, fatal)
 	}
-	birth.machine = machine.Split(index, c.right, c.data)
-	var err error
-	if birth.data, err = state(birth.machine); err != nil {
-		return nil, fmt.Errorf("the state of %s, split off: %w", c.right, err)
-	}
-	if birth.data == nil {
-		birth.data = []byte{}
-	}
-	return nil, h.deliver(&birth, false)
+	return nil, h.ask(context.Background(), &request{start: func() error { return h.onBirth(&b) }})
 }
 
 // birth is a group that is being made by a split.
 type birth struct {
 	left, right GroupID
 	index       uint64
-	machine     raft.StateMachine // nil: not yet
-	data        []byte
-	made        bool // the core has the group
+	machine     raft.StateMachine
+	data        []byte // nil: the state machine keeps it itself
 }
 
-// deliver has the loop take note of a birth; with stored it waits for the disk.
-func (h *Host) deliver(b *birth, stored bool) error {
-	return h.ask(context.Background(), &request{stored: stored, start: func() error { return h.onBirth(b) }})
-}
-
-// onBirth makes the right group, unless it is there already: then the split is
-// being replayed after a restart, and all that may be missing is the state
-// machine.
+// onBirth makes the right group, unless it is there already, because the split is
+// being replayed after a restart or its leader brought it, or cannot be there.
 func (h *Host) onBirth(b *birth) error {
-	if !b.made {
-		b.made = true
-		made, err := h.core.Split(b.left, b.right, b.index, b.data)
-		if made {
-			h.counters.splits.Add(1)
-			h.adopt(b.right, nil, firstIndex)
-		} else if err != nil && !errors.Is(err, ErrExists) && !errors.Is(err, ErrRemoved) {
-			return err
+	made, err := h.core.Split(b.left, b.right, b.index, b.data)
+	if made {
+		h.counters.splits.Add(1)
+		h.adopt(b.right, b.machine, firstIndex)
+	}
+	if errors.Is(err, ErrExists) || errors.Is(err, ErrRemoved) {
+		return nil
+	}
+	return err
+}
+
+// lostBirths returns the splits that a stored group's state machine remembers and
+// whose entries are still in its log.
+func lostBirths(s *StoredGroup, applied uint64) (lost []birth) {
+	for i := range s.State.Entries {
+		e := &s.State.Entries[i]
+		if e.Index > applied || e.Type != raft.EntryCommand {
+			continue
+		}
+		if c, err := decodeCommand(e.Data); err == nil && c.right != 0 {
+			lost = append(lost, birth{left: s.ID, right: c.right, index: e.Index})
 		}
 	}
-	if g := h.groups[b.right]; g != nil && b.machine != nil {
-		h.pool.give(g, b.machine)
+	return lost
+}
+
+// redo makes the right groups that are missing, at start. A split that was
+// refused has left no state machine.
+func (h *Host) redo(lost []birth) error {
+	for i := range lost {
+		b := &lost[i]
+		if h.groups[b.right] != nil || errors.Is(h.core.absent(b.right), ErrRemoved) {
+			continue
+		}
+		var err error
+		if b.machine, err = h.opts.StateMachine(b.right); err != nil {
+			return fmt.Errorf("raft/multi: the state machine of %s, split off %s: %w", b.right, b.left, err)
+		}
+		if b.machine == nil {
+			continue
+		}
+		if err := h.onBirth(b); err != nil {
+			return err
+		}
 	}
 	return nil
 }
