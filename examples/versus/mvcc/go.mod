@@ -8,6 +8,7 @@ require (
 	github.com/flagship-go/flagship v0.0.0
 	github.com/google/btree v1.1.3
 	github.com/hashicorp/go-memdb v1.3.5
+	github.com/pingcap/log v1.1.1-0.20221015072633-39906604fb81
 	github.com/stretchr/testify v1.12.1
 	github.com/tikv/client-go/v2 v2.0.4
 	go.etcd.io/etcd/pkg/v3 v3.7.3
@@ -65,7 +66,6 @@ require (
 	github.com/pingcap/failpoint v0.0.0-20210918120811-547c13e3eb00 // indirect
 	github.com/pingcap/goleveldb v0.0.0-20191226122134-f82aafb29989 // indirect
 	github.com/pingcap/kvproto v0.0.0-20221129023506-621ec37aac7a // indirect
-	github.com/pingcap/log v1.1.1-0.20221015072633-39906604fb81 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/pmezard/go-difflib v1.0.1-0.20181226105442-5d4384ee4fb2 // indirect
 	github.com/prometheus/client_golang v1.23.2 // indirect

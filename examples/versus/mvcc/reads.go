@@ -123,14 +123,14 @@ func (r *readRunner) Close() error { return nil }
 
 func (r *readRunner) gets(w *versus.Work) error {
 	c, ctx := w.NewClient(), context.Background()
-	want := int64(r.versions)
-	if w.Cell.Get("at") == "middle" {
+	want, latest := int64(r.versions), w.Cell.Get("at") == "latest"
+	if !latest {
 		want = int64(r.versions+1) / 2
 	}
 	for c.Next() {
 		key := accountKey(c.Rand.IntN(r.keys))
 		snap := r.middle
-		if w.Cell.Get("at") == "latest" {
+		if latest {
 			var err error
 			if snap, err = r.Snapshot(ctx); err != nil {
 				return err
@@ -143,7 +143,7 @@ func (r *readRunner) gets(w *versus.Work) error {
 		if n, err := amountOf(v); err != nil || n != want {
 			return fmt.Errorf("key %s has version %d, not %d: %w", key, n, want, err)
 		}
-		if w.Cell.Get("at") == "latest" {
+		if latest {
 			if err := snap.Close(); err != nil {
 				return err
 			}

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 
+	"github.com/pingcap/log"
 	tikverr "github.com/tikv/client-go/v2/error"
 	"github.com/tikv/client-go/v2/testutils"
 	"github.com/tikv/client-go/v2/tikv"
 	"github.com/tikv/client-go/v2/txnkv/transaction"
+	"go.uber.org/zap"
 )
 
 // tikvStore is TiKV's client on the store that it is tested with, in one process. The
@@ -15,6 +17,8 @@ import (
 type tikvStore struct{ kv *tikv.KVStore }
 
 func openTiKV(string) (store, error) {
+	// It logs each conflict to the standard output.
+	log.ReplaceGlobals(zap.NewNop(), &log.ZapProperties{})
 	client, cluster, pd, err := testutils.NewMockTiKV("", nil)
 	if err != nil {
 		return nil, err
