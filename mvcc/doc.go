@@ -120,19 +120,21 @@
 // # Reading order
 //
 // Vocabulary: engine.go, command.go, errors.go, transport.go, record.go (what lies in
-// the three families, byte by byte), memory.go (the engine that is the default).
+// the three families, byte by byte) with enginekey.go, memory.go (the engine that is the
+// default).
 //
 // The region, which is a server's half. What requests do, as functions of a snapshot:
 // reader.go with scanner.go and unchanged.go, prewrite.go, commit.go, status.go,
 // pessimistic.go with deadlock.go, gc.go, pushdown.go. How they get to do it: region.go, admit.go,
 // serve.go, latch.go. local.go has several regions in one process.
 //
-// The client's half: db.go, txn.go with buffer.go and scan.go, forupdate.go, twophase.go
-// with firstphase.go, refresh.go, resolve.go, client.go (regions found, requests split and
+// The client's half: db.go, txn.go with buffer.go and scan.go, select.go, forupdate.go,
+// twophase.go with firstphase.go, refresh.go, resolve.go, client.go (regions found, requests split and
 // sent again), collect.go (what drives collection), export.go, metrics.go. grid.go draws the
 // picture above of any state.
 //
 // Packages below: timestamp, clock (what clocks are made of), oracle and hlc (the two
-// clocks), ordmap (the map under the engine in memory), coprocessor (plans that are pushed to the regions), history
-// (finds anomalies in what clients saw), mvcctest (the kit).
+// clocks), ordmap (the map under the engine in memory), coprocessor (plans that are pushed
+// to the regions), history (finds anomalies in what clients saw), enginetest (what an
+// engine has to pass), mvcctest (the kit).
 package mvcc
