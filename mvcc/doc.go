@@ -120,7 +120,8 @@
 // # Reading order
 //
 // Vocabulary: engine.go, command.go, errors.go, transport.go, record.go (what lies in
-// the three families, byte by byte), memory.go (the engine that is the default).
+// the three families, byte by byte) with enginekey.go, memory.go (the engine that is the
+// default).
 //
 // The region, which is a server's half. What requests do, as functions of a snapshot:
 // reader.go with scanner.go and unchanged.go, prewrite.go, commit.go, status.go,
@@ -133,6 +134,7 @@
 // drives collection), export.go, metrics.go. grid.go draws the picture above of any state.
 //
 // Packages below: timestamp, clock (what clocks are made of), oracle and hlc (the two
-// clocks), ordmap (the map under the engine in memory), coprocessor (plans that are pushed to the regions), history
-// (finds anomalies in what clients saw), mvcctest (the kit).
+// clocks), ordmap (the map under the engine in memory), coprocessor (plans that are pushed
+// to the regions), history (finds anomalies in what clients saw), enginetest (what an
+// engine has to pass), mvcctest (the kit).
 package mvcc
