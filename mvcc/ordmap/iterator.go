@@ -28,7 +28,12 @@ type Iterator struct {
 
 // Iter ranges over lo <= key < hi; nil is no bound. It keeps the bounds.
 func (s *Snapshot) Iter(space int, lo, hi []byte) *Iterator {
-	return &Iterator{tree: &s.m.spaces[space], seq: s.seq, lo: lo, hi: hi}
+	it := &s.first
+	if s.lent.Swap(true) {
+		it = new(Iterator)
+	}
+	it.tree, it.seq, it.lo, it.hi = &s.m.spaces[space], s.seq, lo, hi
+	return it
 }
 
 // Key returns the key that it stands on.

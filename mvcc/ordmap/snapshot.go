@@ -12,6 +12,9 @@ type Snapshot struct {
 	pin    *pin
 	seq    uint64
 	closed atomic.Bool
+	// The first iterator that somebody asks for is within; most need no other.
+	first Iterator
+	lent  atomic.Bool
 }
 
 // Snapshot opens one. Writers do not wait for it, but what it sees takes memory until
@@ -64,6 +67,7 @@ func (s *Snapshot) Get(space int, key []byte) (value []byte, ok bool) {
 type pins struct {
 	mu             sync.Mutex
 	oldest, newest *pin
+	spare          *pin // one that was given back, for the next
 }
 
 // pin is a sequence number with open snapshots.
@@ -82,7 +86,11 @@ func (p *pins) acquire(visible *atomic.Uint64) *pin {
 		last.refs++
 		return last
 	}
-	n := &pin{seq: seq, refs: 1, older: last}
+	n := p.spare
+	if p.spare = nil; n == nil {
+		n = new(pin)
+	}
+	*n = pin{seq: seq, refs: 1, older: last}
 	if last == nil {
 		p.oldest = n
 	} else {
@@ -110,6 +118,7 @@ func (p *pins) release(n *pin) (oldest bool) {
 	} else {
 		n.newer.older = n.older
 	}
+	p.spare = n
 	return oldest
 }
 
