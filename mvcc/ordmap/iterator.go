@@ -15,10 +15,12 @@ type Iterator struct {
 	lo, hi []byte
 
 	place
-	slot int  // it stands on, if on is set
-	on   bool // it stands on a key
-	// plain: it sees all slots of the block.
+	at   *record // it stands on; nil is nowhere
+	slot int     // which that is
+	// It sees all slots of a plain leaf. Up to end it may go on without a look at
+	// anything else; that is 0 if it must not.
 	plain bool
+	end   int
 	// first and last: what the snapshot has below, or above, the leaf is not within
 	// the bounds, and what is in the leaf may not be.
 	first, last bool
@@ -30,17 +32,18 @@ func (s *Snapshot) Iter(space int, lo, hi []byte) *Iterator {
 }
 
 // Key returns the key that it stands on.
-func (it *Iterator) Key() []byte { return it.leaf.slots[it.slot].rec.key() }
+func (it *Iterator) Key() []byte { return it.at.key() }
 
 // Value returns the value of the key that it stands on.
-func (it *Iterator) Value() []byte { return it.leaf.slots[it.slot].rec.value() }
+func (it *Iterator) Value() []byte { return it.at.value() }
 
 // Err returns nil: memory does not fail.
 func (it *Iterator) Err() error { return nil }
 
 // Close gives up what it holds.
 func (it *Iterator) Close() error {
-	it.place, it.on = place{}, false
+	it.place = place{}
+	it.nowhere()
 	return nil
 }
 
@@ -66,13 +69,13 @@ func (it *Iterator) SeekLT(key []byte) bool {
 
 // Next moves to the next key; from nowhere, nowhere.
 func (it *Iterator) Next() bool {
-	if !it.on {
-		return false
-	}
 	i := it.slot + 1
-	if it.plain && !it.last && i < len(it.leaf.slots) {
-		it.slot = i
+	if i < it.end {
+		it.slot, it.at = i, it.leaf.slots[i].rec
 		return true
+	}
+	if it.at == nil {
+		return false
 	}
 	if !it.plain {
 		for i < len(it.leaf.slots) && it.leaf.same(i-1, i) {
@@ -84,15 +87,23 @@ func (it *Iterator) Next() bool {
 
 // Prev moves to the key before; from nowhere, nowhere.
 func (it *Iterator) Prev() bool {
-	if !it.on {
+	if it.at == nil {
 		return false
 	}
 	return it.backward(it.slot)
 }
 
 func (it *Iterator) nowhere() bool {
-	it.on = false
+	it.at, it.end = nil, 0
 	return false
+}
+
+// stand makes it stand on a slot.
+func (it *Iterator) stand(i int) {
+	it.slot, it.at, it.end = i, it.leaf.slots[i].rec, 0
+	if it.plain && !it.last {
+		it.end = len(it.leaf.slots)
+	}
 }
 
 // forward moves to what it sees first at or after slot i, which is not in the middle
@@ -103,7 +114,7 @@ func (it *Iterator) forward(i int) bool {
 			i = it.leaf.firstSeen(i, it.seq)
 		}
 		if i < len(it.leaf.slots) {
-			it.slot, it.on = i, true
+			it.stand(i)
 			if it.last && bytes.Compare(it.Key(), it.hi) >= 0 {
 				return it.nowhere()
 			}
@@ -125,7 +136,7 @@ func (it *Iterator) backward(i int) bool {
 			i = it.leaf.lastSeen(i, it.seq)
 		}
 		if i >= 0 {
-			it.slot, it.on = i, true
+			it.stand(i)
 			if it.first && bytes.Compare(it.Key(), it.lo) < 0 {
 				return it.nowhere()
 			}
