@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/flagship-go/flagship/mvcc/coprocessor"
 )
 
 // errAgain says that the request was not answered: look for its region again, which
@@ -122,6 +124,7 @@ func answered(err error) bool {
 	for _, known := range [...]error{
 		ErrNotFound, ErrConflict, ErrExists, ErrDeadlock, ErrLocked, ErrRolledBack,
 		ErrTooOld, ErrFuture, ErrTooLarge, ErrKey, ErrCorrupt,
+		coprocessor.ErrRow, coprocessor.ErrArithmetic, coprocessor.ErrMemory,
 	} {
 		if errors.Is(err, known) {
 			return true

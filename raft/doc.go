@@ -138,6 +138,7 @@
 //	lease.go        and without a round of messages, by the clock
 //	membership.go   who takes part, and changing that
 //	transfer.go     giving leadership away
+//	sleep.go        a core without work, put away and built again
 //	quorum/         majorities
 //	event.go        what happened, as data
 //	invariant.go    the five properties
@@ -150,4 +151,5 @@
 //	rafttest/       the conformance kit and the simulator
 //	disk/           the durable storage
 //	tcp/            the transport between processes
+//	multi/          many groups in one process
 package raft

@@ -65,6 +65,23 @@ func (c *Core) Entries(lo, hi uint64) ([]Entry, error) {
 	return c.log.entries.slice(int(lo-c.log.first()), int(hi-c.log.offset)), nil
 }
 
+// TermAt returns the term of the entry at index, which the log or the last
+// snapshot must know.
+func (c *Core) TermAt(index uint64) (term uint64, known bool) {
+	if index == c.lastIncludedIndex {
+		return c.lastIncludedTerm, true
+	}
+	return c.log.term(index)
+}
+
+// HasLease says whether a read would be answered now, without a message.
+func (c *Core) HasLease() bool {
+	return c.role == Leader && c.lease.holds(c.cfg.Lease) && c.termCommitted()
+}
+
+// Transferee is whom leadership is being given to; None but during a transfer.
+func (c *Core) Transferee() NodeID { return c.transferee }
+
 // Metrics are counts since the node started.
 type Metrics struct {
 	Committed        uint64 // entries given to the state machine

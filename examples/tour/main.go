@@ -51,6 +51,7 @@ func cli(ctx context.Context, all []Chapter, args []string, stdout, stderr io.Wr
 	list := flags.Bool("list", false, "list the chapters, run nothing")
 	check := flags.Bool("check", false, "only run and judge: one line a chapter")
 	asJSON := flags.Bool("json", false, "print every event as a line of JSON")
+	short := flags.Bool("short", false, "less of what takes long: a tenth of the rows of chapter mvcc")
 	src := flags.String("src", "", "the input: a `DIR` with Go code, such as the src folder of a Go installation")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -82,6 +83,7 @@ func cli(ctx context.Context, all []Chapter, args []string, stdout, stderr io.Wr
 	if ctx.Err() == nil && err != nil {
 		return fail(2, err)
 	}
+	input.Short = *short
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out := &audience{stdout, cancel}

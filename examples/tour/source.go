@@ -27,6 +27,8 @@ type Source struct {
 	// Root is the folder that package net is in: a chapter that wants more
 	// than Files reads it.
 	Root string
+	// Short asks chapters for less of what takes long.
+	Short bool
 }
 
 // loadSource reads every .go file of package net and below. dir is the -src
@@ -51,7 +53,7 @@ func loadSource(ctx context.Context, dir string) (Source, error) {
 			if net != dir {
 				root = filepath.Dir(net)
 			}
-			return Source{files, root}, err
+			return Source{Files: files, Root: root}, err
 		}
 	}
 	return Source{}, fmt.Errorf("-src: no .go files in %s; name a folder with Go code, such as the src folder of a Go installation", dir)
@@ -68,7 +70,7 @@ func loadInstalled(ctx context.Context) (Source, error) {
 		net := filepath.Join(root, "src", "net")
 		files, err := readGo(net)
 		if err == nil && len(files) > 0 {
-			return Source{files, filepath.Dir(net)}, nil
+			return Source{Files: files, Root: filepath.Dir(net)}, nil
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return Source{}, err

@@ -61,6 +61,8 @@ type Stage struct {
 	Root string
 	// Dir is a temporary folder of the chapter's own, removed after it.
 	Dir string
+	// Short asks for less of what takes long.
+	Short bool
 
 	chapter string
 	start   time.Time

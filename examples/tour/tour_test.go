@@ -321,24 +321,24 @@ func TestSourceIsPackageNetOrWhatThereIs(t *testing.T) {
 	src := goTree(t)
 	got, err := loadSource(t.Context(), src)
 	require.NoError(t, err)
-	require.Equal(t, Source{want, src}, got, "a GOROOT/src")
+	require.Equal(t, Source{Files: want, Root: src}, got, "a GOROOT/src")
 
 	root := t.TempDir()
 	require.NoError(t, os.Rename(src, filepath.Join(root, "src")))
 	src = filepath.Join(root, "src")
 	got, err = loadSource(t.Context(), root)
 	require.NoError(t, err)
-	require.Equal(t, Source{want, src}, got, "a GOROOT")
+	require.Equal(t, Source{Files: want, Root: src}, got, "a GOROOT")
 
 	got, err = loadSource(t.Context(), filepath.Join(src, "other"))
 	require.NoError(t, err)
-	require.Equal(t, Source{[]File{{"other/o.go", []byte("package other")}}, filepath.Join(src, "other")}, got, "a folder of Go code")
+	require.Equal(t, Source{Files: []File{{"other/o.go", []byte("package other")}}, Root: filepath.Join(src, "other")}, got, "a folder of Go code")
 
 	require.NoError(t, os.RemoveAll(filepath.Join(src, "net")))
 	require.NoError(t, os.Mkdir(filepath.Join(src, "net"), 0o755))
 	got, err = loadSource(t.Context(), src)
 	require.NoError(t, err)
-	require.Equal(t, Source{[]File{{"src/other/o.go", []byte("package other")}}, src}, got, "an empty net is passed over")
+	require.Equal(t, Source{Files: []File{{"src/other/o.go", []byte("package other")}}, Root: src}, got, "an empty net is passed over")
 }
 
 func TestSourceErrorsNameTheRemedy(t *testing.T) {

@@ -90,17 +90,18 @@ func (e *Engine) Close() error { return e.db.Close() }
 
 func letter(cf mvcc.CF) byte { return "dlw"[cf] }
 
-// appendKey makes the store's key of a family's.
-func appendKey(to []byte, cf mvcc.CF, key []byte) []byte {
-	return append(append(to[:0], letter(cf)), key...)
+// AppendKey makes the store's key of a family's, in a part of the store whose keys have
+// a prefix. An [Engine] has none.
+func AppendKey(to, prefix []byte, cf mvcc.CF, key []byte) []byte {
+	return append(append(append(to, prefix...), letter(cf)), key...)
 }
 
-// appendEnd makes the store's key of an upper bound, where nil is the end.
-func appendEnd(to []byte, cf mvcc.CF, hi []byte) []byte {
+// AppendEnd makes the store's key of an upper bound, where nil is the end.
+func AppendEnd(to, prefix []byte, cf mvcc.CF, hi []byte) []byte {
 	if hi == nil {
-		return append(to[:0], letter(cf)+1)
+		return append(append(to, prefix...), letter(cf)+1)
 	}
-	return appendKey(to, cf, hi)
+	return AppendKey(to, prefix, cf, hi)
 }
 
 // writer is what Write needs, kept for the next one.
@@ -127,13 +128,13 @@ func (e *Engine) Write(ctx context.Context, b *mvcc.Batch) error {
 		case len(op.Key) > longestKey:
 			return fmt.Errorf("engine: write: %w: key of %d bytes, at most %d", mvcc.ErrTooLarge, len(op.Key), longestKey)
 		case op.Kind == mvcc.OpPut:
-			w.key = appendKey(w.key, op.CF, op.Key)
+			w.key = AppendKey(w.key[:0], nil, op.CF, op.Key)
 			w.batch.Put(w.key, op.Value)
 		case op.Kind == mvcc.OpDelete:
-			w.key = appendKey(w.key, op.CF, op.Key)
+			w.key = AppendKey(w.key[:0], nil, op.CF, op.Key)
 			w.batch.Delete(w.key)
 		default:
-			w.key, w.end = appendKey(w.key, op.CF, op.Key), appendEnd(w.end, op.CF, op.Value)
+			w.key, w.end = AppendKey(w.key[:0], nil, op.CF, op.Key), AppendEnd(w.end[:0], nil, op.CF, op.Value)
 			w.batch.DeleteRange(w.key, w.end)
 		}
 	}
@@ -161,17 +162,21 @@ func (e *Engine) Snapshot(ctx context.Context) (mvcc.Snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return &snapshot{e: e, s: e.db.Snapshot()}, nil
+	return NewSnapshot(e.db.Snapshot(), nil), nil
 }
 
+// NewSnapshot is the part of a snapshot of a store whose keys have a prefix. It closes
+// the store's.
+func NewSnapshot(s *lsm.Snapshot, prefix []byte) mvcc.Snapshot { return &snapshot{s, prefix} }
+
 type snapshot struct {
-	e *Engine
-	s *lsm.Snapshot
+	s      *lsm.Snapshot
+	prefix []byte
 }
 
 func (s *snapshot) Get(cf mvcc.CF, key []byte) (value []byte, ok bool, err error) {
 	var buf [64]byte
-	value, err = s.s.Get(appendKey(buf[:0], cf, key))
+	value, err = s.s.Get(AppendKey(buf[:0], s.prefix, cf, key))
 	switch {
 	case errors.Is(err, lsm.ErrNotFound):
 		return nil, false, nil

@@ -10,16 +10,17 @@ import (
 // iterator is one of the store within a family. The store's goes from nowhere to the
 // first key or the last; this one stays there.
 type iterator struct {
-	it   *lsm.Iterator
-	cf   mvcc.CF
-	on   bool
-	seek []byte
-	err  error
+	it     *lsm.Iterator
+	prefix []byte
+	cf     mvcc.CF
+	on     bool
+	seek   []byte
+	err    error
 }
 
 func (s *snapshot) Iter(cf mvcc.CF, lo, hi []byte) mvcc.Iterator {
-	it := &iterator{cf: cf}
-	it.it, it.err = s.s.NewIter(&lsm.IterOptions{Lower: appendKey(nil, cf, lo), Upper: appendEnd(nil, cf, hi)})
+	it := &iterator{prefix: s.prefix, cf: cf}
+	it.it, it.err = s.s.NewIter(&lsm.IterOptions{Lower: AppendKey(nil, s.prefix, cf, lo), Upper: AppendEnd(nil, s.prefix, cf, hi)})
 	return it
 }
 
@@ -27,7 +28,7 @@ func (it *iterator) SeekGE(key []byte) bool {
 	if it.it == nil {
 		return false
 	}
-	it.seek = appendKey(it.seek, it.cf, key)
+	it.seek = AppendKey(it.seek[:0], it.prefix, it.cf, key)
 	it.on = it.it.SeekGE(it.seek)
 	return it.on
 }
@@ -36,7 +37,7 @@ func (it *iterator) SeekLT(key []byte) bool {
 	if it.it == nil {
 		return false
 	}
-	it.seek = appendKey(it.seek, it.cf, key)
+	it.seek = AppendKey(it.seek[:0], it.prefix, it.cf, key)
 	it.on = it.it.SeekLT(it.seek)
 	return it.on
 }
@@ -51,7 +52,7 @@ func (it *iterator) Prev() bool {
 	return it.on
 }
 
-func (it *iterator) Key() []byte { return it.it.Key()[1:] }
+func (it *iterator) Key() []byte { return it.it.Key()[len(it.prefix)+1:] }
 
 // Value may fail: then it is nil, and Err says why.
 func (it *iterator) Value() []byte {

@@ -1,0 +1,212 @@
+package multi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/flagship-go/flagship/raft"
+	"github.com/stretchr/testify/require"
+)
+
+// counter notices when two workers are in it, and when commands come out of
+// order.
+type counter struct {
+	nothing
+	inside atomic.Int32
+	twice  atomic.Bool
+	last   atomic.Uint64
+	gaps   atomic.Bool
+}
+
+func (c *counter) Apply(index uint64, _ []byte) []byte {
+	if c.inside.Add(1) > 1 {
+		c.twice.Store(true)
+	}
+	if index <= c.last.Swap(index) {
+		c.gaps.Store(true)
+	}
+	time.Sleep(time.Millisecond) // in the bubble: lets another worker in
+	c.inside.Add(-1)
+	return nil
+}
+
+func TestAGroupIsAppliedByOneWorkerAtATimeInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &counter{}
+		p := newParty(t, 1, func(o *Options) {
+			o.StateMachine = func(GroupID) (raft.StateMachine, error) { return c, nil }
+		})
+		p.create(1)
+		p.leader(1)
+		for i := range 20 {
+			go p.hosts[1].Propose(context.Background(), 1, []byte("x"))
+			if i%3 == 0 {
+				synctest.Wait()
+			}
+		}
+		time.Sleep(time.Second)
+		if c.twice.Load() || c.gaps.Load() {
+			broken(t, "M10", "two workers are in one state machine: %v, out of order: %v", c.twice.Load(), c.gaps.Load())
+		}
+		require.NotZero(t, c.last.Load())
+	})
+}
+
+// slowDisk is a storage whose Save can be made to wait, or to fail.
+type slowDisk struct {
+	MemStorage
+	block atomic.Pointer[chan struct{}]
+	fail  atomic.Bool
+}
+
+var errDisk = errors.New("the disk is broken")
+
+func (d *slowDisk) Save(writes []Write, sync bool) error {
+	if block := d.block.Load(); block != nil {
+		<-*block
+	}
+	if d.fail.Load() {
+		return errDisk
+	}
+	return d.MemStorage.Save(writes, sync)
+}
+
+func slowParty(t *testing.T) (*party, map[raft.NodeID]*slowDisk) {
+	p := newParty(t, 0, func(o *Options) { o.Raft.Lease = 8 })
+	disks := map[raft.NodeID]*slowDisk{}
+	for id := raft.NodeID(1); id <= 3; id++ {
+		disks[id] = &slowDisk{}
+		p.ids = append(p.ids, id)
+		p.storages[id] = func() Storage { return disks[id] }
+		p.start(id)
+	}
+	p.create(1)
+	p.put(1, "a", "1")
+	return p, disks
+}
+
+func TestAHostWhoseDiskStallsFallsSilentAndIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, disks := slowParty(t)
+		old := p.leader(1)
+		block := make(chan struct{})
+		disks[old.opts.ID].block.Store(&block)
+		go old.Propose(context.Background(), 1, []byte("a=2"))
+		time.Sleep(5 * time.Second)
+		var now raft.NodeID
+		for _, id := range p.ids {
+			if st, err := p.hosts[id].Status(context.Background(), 1); err == nil && id != old.opts.ID && st.Role == raft.Leader {
+				now = id
+			}
+		}
+		if now == raft.None {
+			broken(t, "M11", "a leader whose disk has not answered for 5 s is not replaced")
+		}
+		disks[old.opts.ID].block.Store(nil)
+		close(block)
+		time.Sleep(5 * time.Second)
+		p.put(1, "a", "3")
+	})
+}
+
+func TestLeasesEndWhenTheClockStoodStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1, func(c *Config) { c.Raft.Lease = 8 })
+		core := l.cores[0]
+		const interval = 100 * time.Millisecond
+		h := &Host{core: core, due: time.Now().Add(interval), opts: Options{TickInterval: interval}}
+		h.opts.Raft.ElectionTicks = 10
+		lease := func() bool {
+			st, err := core.GroupStatus(1)
+			require.NoError(t, err)
+			return st.Lease
+		}
+		for range 5 {
+			time.Sleep(interval)
+			h.passTime()
+			l.settle()
+			l.cores[1].Tick()
+			l.cores[2].Tick()
+			l.settle()
+		}
+		require.True(t, lease(), "a leader that is heard has a lease")
+		time.Sleep(10 * interval)
+		before := core.now
+		h.passTime()
+		require.Equal(t, before+1, core.now, "one tick, no burst")
+		if lease() {
+			broken(t, "M11", "a lease outlives a clock that stood still")
+		}
+	})
+}
+
+func TestAHostWhoseDiskFailsStopsAndSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, disks := slowParty(t)
+		h := p.leader(1)
+		disks[h.opts.ID].fail.Store(true)
+		_, err := h.Propose(context.Background(), 1, []byte("a=2"))
+		require.ErrorIs(t, err, raft.ErrOutcomeUnknown)
+		<-h.Done()
+		require.ErrorIs(t, h.Err(), raft.ErrStorage)
+		require.ErrorIs(t, h.Err(), errDisk)
+		_, err = h.Propose(context.Background(), 1, []byte("a=2"))
+		require.ErrorIs(t, err, raft.ErrStopped)
+		require.ErrorIs(t, h.Read(context.Background(), 1), raft.ErrStopped)
+		_, err = h.Groups(context.Background())
+		require.ErrorIs(t, err, raft.ErrStopped)
+		disks[h.opts.ID].fail.Store(false)
+		p.stop(h.opts.ID)
+		p.put(1, "a", "4") // the others go on
+	})
+}
+
+func TestWhoeverWaitsIsToldWhenTheHostCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParty(t, 3, nil)
+		p.create(1)
+		h := p.leader(1)
+		p.network.Cut([]raft.NodeID{h.opts.ID}, p.ids)
+		errs := make(chan error, 3)
+		go func() {
+			_, err := h.Propose(context.Background(), 1, []byte("a=1"))
+			errs <- err
+		}()
+		go func() { errs <- h.Read(context.Background(), 1) }()
+		go func() {
+			errs <- h.ChangeMembership(context.Background(), 1, raft.Membership{Voters: []raft.NodeID{1, 2}})
+		}()
+		synctest.Wait()
+		p.stop(h.opts.ID)
+		for range 3 {
+			require.ErrorIs(t, <-errs, raft.ErrStopped)
+		}
+		require.NoError(t, h.Close())
+	})
+}
+
+func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
+	machine := func(GroupID) (raft.StateMachine, error) { return newTable(), nil }
+	for _, o := range []Options{
+		{}, {ID: 1}, {StateMachine: machine}, {ID: 1, StateMachine: machine, TickInterval: -1}, {ID: 1, StateMachine: machine, Workers: -1},
+		{ID: 1, StateMachine: machine, Raft: raft.Config{Lease: 20}},
+	} {
+		_, err := Start(o)
+		require.ErrorIs(t, err, raft.ErrInvalid)
+	}
+	network := NewNetwork()
+	h, err := Start(Options{ID: 1, StateMachine: machine, Transport: network.Join(1)})
+	require.NoError(t, err)
+	defer h.Close()
+	_, err = Start(Options{ID: 1, StateMachine: machine, Transport: network.Join(1)})
+	require.ErrorIs(t, err, raft.ErrInvalid)
+	require.ErrorContains(t, err, "already")
+	require.ErrorContains(t, fmt.Errorf("%w", h.Split(context.Background(), 1, 0, nil)), "cannot be split into")
+	_, err = h.Status(context.Background(), 7)
+	require.ErrorIs(t, err, ErrNoGroup)
+}
