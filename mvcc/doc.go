@@ -128,10 +128,10 @@
 // pessimistic.go with deadlock.go, gc.go, pushdown.go. How they get to do it: region.go, admit.go,
 // serve.go, latch.go. local.go has several regions in one process.
 //
-// The client's half: db.go, txn.go with buffer.go and scan.go, select.go, forupdate.go,
-// twophase.go with firstphase.go, refresh.go, resolve.go, client.go (regions found, requests split and
-// sent again), collect.go (what drives collection), export.go, metrics.go. grid.go draws the
-// picture above of any state.
+// The client's half: db.go, txn.go with buffer.go and scan.go, forupdate.go, twophase.go
+// with firstphase.go, refresh.go, resolve.go, client.go (regions found, requests split and
+// sent again), select.go (queries; pushdown.go is the region's part), collect.go (what
+// drives collection), export.go, metrics.go. grid.go draws the picture above of any state.
 //
 // Packages below: timestamp, clock (what clocks are made of), oracle and hlc (the two
 // clocks), ordmap (the map under the engine in memory), coprocessor (plans that are pushed

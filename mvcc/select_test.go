@@ -214,3 +214,40 @@ func TestSelectMovesUp(t *testing.T) {
 		require.NoError(t, tx.Rollback(ctx))
 	}
 }
+
+// A query meets the locks of a client that has gone, as any read does: what it had decided
+// is in the result, what it had not is not.
+func TestSelectResolvesLocks(t *testing.T) {
+	ctx := context.Background()
+	table := clientTable(t)
+	k1, v1 := clientRow(t, table, 1, "a", 5)
+	k2, v2 := clientRow(t, table, 2, "a", 5)
+	pairs := []string{string(k1) + "=" + string(v1), string(k2) + "=" + string(v2)}
+	for text, wants := range map[string][2]string{
+		"SELECT count(*) FROM t":             {"[[0]]", "[[2]]"},
+		"SELECT sum(1) FROM t GROUP BY kind": {"[]", "[[2]]"},
+		"SELECT id FROM t":                   {"[]", "[[1] [2]]"},
+	} {
+		for i, want := range wants {
+			w := newClientWorld(t, RegionOptions{}, string(k2))
+			db, _ := w.client()
+			if decided := i == 1; decided {
+				gone, wire := w.client(clientTwoPhase)
+				wire.fault = func(n int, _ Request) clientFault {
+					if n == 3 {
+						return clientGone
+					}
+					return clientFine
+				}
+				w.put(gone, pairs...)
+			} else {
+				clientVanishes(w, 2, clientTwoPhase, pairs...)
+			}
+			tx := clientBegin(t, db, SnapshotIsolation)
+			rows, err := clientSelect(tx, clientPlan(t, table, text), nil)
+			require.NoError(t, err, text)
+			require.Equal(t, want, fmt.Sprint(rows), "RULE V1: %s, decided %t", text, i == 1)
+			require.NoError(t, tx.Rollback(ctx))
+		}
+	}
+}

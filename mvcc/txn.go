@@ -16,7 +16,7 @@ const (
 	// MaxTxnSize is the most that the keys and values of a transaction may have, in
 	// bytes; they wait in memory until Commit.
 	MaxTxnSize = 512 << 20
-	// scanned is about how many bytes of keys and values a scan has in memory.
+	// scanBytes is about how many bytes of keys and values a scan has in memory.
 	scanBytes = 1 << 20
 )
 
@@ -333,5 +333,5 @@ func (t *Txn) finish(s txnState) {
 	t.db.leave(t)
 }
 
-// LogValue shows the transaction in a log.
+// String names the transaction by its mode and StartTS.
 func (t *Txn) String() string { return fmt.Sprintf("%v transaction %v", t.mode, t.startTS) }

@@ -413,8 +413,9 @@ func damageFile(p *player, s Step) {
 	}
 	if err == nil || p.dark() {
 		p.stats.Damaged++
-		p.l.rotten[name] |= oneDrive(s.Drive)
 	}
+	// A fault that waits for this drive may have struck after the file was changed.
+	p.l.rotten[name] |= oneDrive(s.Drive)
 }
 
 // objectOf is the object that a file belongs to.

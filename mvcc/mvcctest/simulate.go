@@ -163,7 +163,7 @@ func (s *simulation) transact(c *client) {
 	}
 	rec := history.Txn{Start: s.tick(), Status: history.Failed}
 	c.txn = fmt.Sprintf("T%d", len(s.hist.Txns))
-	at := len(s.hist.Txns)
+	place := len(s.hist.Txns)
 	s.hist.Txns = append(s.hist.Txns, history.Txn{Status: history.Failed})
 	t, err := c.db.Begin(ctx, mvcc.TxnOptions{Mode: mode})
 	if err == nil {
@@ -171,7 +171,7 @@ func (s *simulation) transact(c *client) {
 		err = s.operate(c, t, &p, &rec)
 	}
 	rec.End = s.tick()
-	s.hist.Txns[at] = rec
+	s.hist.Txns[place] = rec
 	s.done.Txns++
 	switch rec.Status {
 	case history.OK:
@@ -250,7 +250,9 @@ func (s *simulation) lookBack(c *client) {
 	ctx := context.Background()
 	at := s.stamps[s.r.IntN(len(s.stamps))]
 	rec := history.Txn{Start: 0, End: 1 << 30, Status: history.Failed}
-	c.txn = fmt.Sprintf("T%d", len(s.hist.Txns))
+	place := len(s.hist.Txns)
+	c.txn = fmt.Sprintf("T%d", place)
+	s.hist.Txns = append(s.hist.Txns, rec)
 	t, err := c.db.Begin(ctx, mvcc.TxnOptions{Mode: mvcc.ReadOnly, ReadTS: at})
 	if err == nil {
 		p := program{ops: []operation{{scan: true, end: len(s.load.keys)}}}
@@ -260,9 +262,7 @@ func (s *simulation) lookBack(c *client) {
 		}
 		_ = t.Rollback(ctx)
 	}
-	if rec.Status == history.OK && s.rules.Serializable || s.load.name == "bank" {
-		s.hist.Txns = append(s.hist.Txns, rec)
-	}
+	s.hist.Txns[place] = rec
 	if err != nil && !c.gone && !expected(err) && !errors.Is(err, mvcc.ErrFuture) {
 		s.failure = fmt.Errorf("RULE V1: a read of the past, at %v, fails: %w", at, err)
 	}

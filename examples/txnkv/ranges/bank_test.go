@@ -36,6 +36,7 @@ func money(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)
 // written down beside the accounts is there at the end.
 func TestBankTotalsNeverChange(t *testing.T) {
 	forClocks(t, func(t *testing.T, o Options) {
+		o.SnapshotEvery, o.KeepEntries = 50, 5 // nodes that were away get snapshots
 		w := start(t, o)
 		b := &bank{w: w, ctx: within(t, 3*time.Minute)}
 		w.run(func(_ context.Context, t *mvcc.Txn) error {
@@ -58,6 +59,7 @@ func TestBankTotalsNeverChange(t *testing.T) {
 		clients.Wait()
 		b.audit()
 		b.receipts()
+		w.agree(b.ctx)
 		if !t.Failed() {
 			t.Logf("%d transfers acknowledged, %d audits, %d ranges", b.moved.Load(), b.audited.Load(), len(w.Status(b.ctx).Ranges))
 		}

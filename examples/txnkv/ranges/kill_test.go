@@ -62,6 +62,8 @@ func killBetween(t *testing.T, clock string, async bool, victim string, gone boo
 	require.NoError(t, w.Split(ctx, []byte("q")))
 	w.put("a", "old", "m", "old", "z", "old")
 
+	commitCtx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	var once sync.Once
 	armed, dead := false, false
 	var mu sync.Mutex
@@ -72,7 +74,9 @@ func killBetween(t *testing.T, clock string, async bool, victim string, gone boo
 			if _, commit := q.(*mvcc.CommitRequest); commit && armed {
 				once.Do(func() {
 					w.killTwice(victim)
-					dead = gone
+					if dead = gone; dead && !async {
+						cancel() // an async commit has been answered
+					}
 				})
 			}
 			if dead {
@@ -88,12 +92,6 @@ func killBetween(t *testing.T, clock string, async bool, victim string, gone boo
 		require.NoError(t, txn.Put([]byte(k), []byte("new")))
 	}
 	armed = true
-	commitCtx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if gone && !async {
-		commitCtx, cancel = context.WithTimeout(ctx, 3*time.Second)
-		defer cancel()
-	}
 	err = txn.Commit(commitCtx)
 	switch {
 	case async || !gone:
