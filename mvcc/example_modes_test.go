@@ -9,8 +9,9 @@ import (
 )
 
 // Two doctors are on call, and one has to be. Each looks whether the other is, and
-// goes home. Under snapshot isolation both may: neither has written what the other has
-// read. In each of the other modes one of them stays.
+// goes home. Under snapshot isolation both may: neither writes what the other
+// writes. A serializable transaction fails if what it has read was written since, so one
+// of them stays. (So it is in the other modes if they read by GetForUpdate.)
 func ExampleMode() {
 	ctx := context.Background()
 	for _, mode := range []mvcc.Mode{mvcc.SnapshotIsolation, mvcc.Serializable} {
