@@ -22,7 +22,8 @@ const (
 	// Snapshot isolation: reads at StartTS; fails if a key it writes was written
 	// since. Write skew is possible.
 	SnapshotIsolation Mode = iota
-	// Serializable: as if alone, at CommitTS.
+	// Serializable: as if alone, at CommitTS, among transactions that are serializable
+	// too. One beside it that is not keeps the promises of its own mode only.
 	Serializable
 	// Pessimistic is snapshot isolation for transactions that lock keys before
 	// they decide ([Txn.GetForUpdate]); they wait where others fail.
@@ -43,12 +44,13 @@ type Options struct {
 	// SplitKeys.
 	Transport Transport
 	// Engine is where the regions of the default Transport keep their records.
-	// Default: NewMemory().
+	// Default: NewMemory(). One that outlives the process needs a Clock that does too.
 	Engine Engine
 	// SplitKeys are where the regions of the default Transport begin, but for the
 	// first one; in order.
 	SplitKeys [][]byte
-	// Clock gives out timestamps. Default: oracle.New(nil).
+	// Clock gives out timestamps. Default: oracle.New(nil), which starts at the time of
+	// day and remembers nothing; one with a Store never gives out a timestamp twice.
 	Clock Clock
 
 	// LockTTL is how long a lock lives without a heartbeat. Short ones make others
