@@ -77,6 +77,17 @@ func (h *healer) left(in *set, place int, name string) {
 	}
 }
 
+// undecided keeps drives that are being rebuilt from becoming ordinary ones. They may
+// have held the version before, and lack it now; for the judge that must not be a word
+// against it: with the next drive that says so it would be purged.
+func (h *healer) undecided(c *census) {
+	for i, a := range c.answers {
+		if a.rebuilding {
+			h.left(c.set, i, c.name)
+		}
+	}
+}
+
 // all heals the objects with the prefix, from a name on, and, when that is
 // everything, the uploads.
 func (h *healer) all(ctx context.Context, prefix, from string) error {
@@ -172,6 +183,7 @@ func (h *healer) survey(ctx context.Context, name string) (c *census, versions [
 		case t.verdict == unknown:
 			h.report.Versions++
 			h.report.Unreadable++
+			h.undecided(c)
 			continue
 		}
 		h.store.pins.add(t.ID)

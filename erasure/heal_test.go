@@ -404,3 +404,25 @@ func TestHealTellsHowFarItIsAndStops(t *testing.T) {
 	_, err = r.Heal(t.Context(), &HealOptions{Name: "../x"}, nil)
 	require.ErrorIs(t, err, ErrName)
 }
+
+// Of three drives that have a version one is replaced, while another is away, and the
+// fourth never had it. Nobody knows then, and the new drive's silence stays silence,
+// however often it is healed: when the other is back, so is the object.
+func TestHealKeepsWhatItCannotJudge(t *testing.T) {
+	r := newCabinet(t, 4, 2)
+	r.reopen(2)
+	r.put("a", 3000, nil)
+	r.disks[1] = vfs.NewMem()
+	r.reopen() // it gets its place
+	r.reopen(0)
+	for range 3 {
+		report := r.heal(&HealOptions{Deep: true})
+		require.Equal(t, 1, report.Unreadable, "RULE E13: nobody knows about it")
+		require.Zero(t, report.Purged, "RULE E13: what may have been acknowledged is purged")
+	}
+	r.reopen()
+	r.requireReads("a", 3000, "E1")
+	r.heal(nil)
+	r.reopen(0, 3)
+	r.requireReads("a", 3000, "E13")
+}
