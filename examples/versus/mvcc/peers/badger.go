@@ -8,6 +8,7 @@ import (
 	"iter"
 
 	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
 
 	"github.com/flagship-go/flagship/mvcc/mvcctest"
 )
@@ -16,16 +17,16 @@ import (
 // have read keys, and scans in both directions. What is not set it has not:
 //
 //	Ranges      a scan remembers the keys that it found, not those between them
-//	Insert      get and set do it, since what a get has missed is remembered too
+//	Insert      it is a get and a set: that nothing was there is remembered
 //	Savepoints  a transaction's writes are one map
 //	Locks       conflicts are found at commit alone
-//	TimeTravel  timestamps are badger's own, unless a caller manages all of them
+//	TimeTravel  a caller has timestamps only where he makes all of them himself
 var BadgerClaims = mvcctest.Mode{Name: "badger", Serializable: true, RealTime: true, Reverse: true}
 
 // OpenBadger opens badger in memory, for the kit.
 func OpenBadger() (mvcctest.DB, error) {
 	db, err := badger.Open(badger.DefaultOptions("").WithInMemory(true).WithLogger(nil).WithMetricsEnabled(false).
-		WithMemTableSize(4 << 20).WithNumMemtables(2).WithBlockCacheSize(0))
+		WithMemTableSize(8 << 20).WithNumMemtables(2).WithCompression(options.None).WithBlockCacheSize(0))
 	if err != nil {
 		return nil, err
 	}
