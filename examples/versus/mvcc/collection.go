@@ -5,45 +5,89 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/flagship-go/flagship/internal/versus"
 	"github.com/flagship-go/flagship/mvcc"
 )
 
-// gcTable collects all versions but the last one of each key, by call. badger does it
-// in compactions, and go-memdb and SQLite have nothing to collect: there a state is gone with
-// its last reader.
+// Old versions are collected, by call. badger does it in compactions, and go-memdb and SQLite
+// have nothing to collect: there a state is gone with its last reader.
+//
+//	gc             all versions but the last one of each key; an operation is a version
+//	gc-foreground  keys are read and written, while collection begins again whenever it
+//	               has ended, and while there is none; an operation is an update
+
+const gcVersions = 20 // of each key, in the beginning
+
+func (o *session) gcKeys() int { return max(10, o.accounts/10) }
+
 func gcTable(o *session) *versus.Table {
-	const versions = 20
-	t := &versus.Table{Ours: ours, Name: "gc", Title: "Collecting old versions, a version", Cells: []versus.Cell{versus.Cell(fmt.Sprint("versions=", versions))}}
-	keys := max(10, o.accounts/10)
-	t.Ops = int64(keys * (versions - 1))
-	for _, c := range append([]contender{oursAs(ours, mvcc.SnapshotIsolation, mvcc.Options{})}, without(peers(), badgerMem, badgerDisk, memdbName, sqliteName, tikvName)...) {
+	t := &versus.Table{Ours: ours, Name: "gc", Title: "Collecting old versions, a version", Cells: []versus.Cell{versus.Cell(fmt.Sprint("versions=", gcVersions))}}
+	t.Ops = int64(o.gcKeys() * (gcVersions - 1))
+	for _, c := range collectors() {
 		t.Contenders = append(t.Contenders, versus.Contender{Name: c.name, Module: c.module,
 			Setup: func(ctx context.Context, _ versus.Cell) (versus.Runner, error) {
-				s, dir, err := openFresh(c, o.Dir)
-				if err != nil {
-					return nil, err
-				}
-				for v := range versions {
-					if err := fill(ctx, s, keys, amount(int64(v))); err != nil {
-						return nil, errors.Join(err, s.Close(), os.RemoveAll(dir))
-					}
-				}
-				return &gcRunner{s, dir}, nil
+				h, err := o.openHistory(ctx, c)
+				return gcRunner{h}, err
 			}})
 	}
 	return t
 }
 
-type gcRunner struct {
+func gcForegroundTable(o *session) *versus.Table {
+	t := &versus.Table{Ours: ours, Reference: ours + quiet, Name: "gc-foreground", Title: fmt.Sprintf("Read, modify and write one key of %d, beside collection and without", o.gcKeys()),
+		Cells: []versus.Cell{"clients=1", "clients=16"}, Stretch: 2}
+	t.Goals = []versus.Goal{{Metric: versus.P99, AtMost: 2, Of: ours + quiet, Cells: t.Cells}}
+	for _, c := range collectors() {
+		for _, name := range []string{c.name, c.name + quiet} {
+			t.Contenders = append(t.Contenders, versus.Contender{Name: name, Module: c.module,
+				Setup: func(ctx context.Context, _ versus.Cell) (versus.Runner, error) {
+					h, err := o.openHistory(ctx, c)
+					return &foreground{history: h, keys: o.gcKeys(), collects: !strings.HasSuffix(name, quiet)}, err
+				}})
+		}
+	}
+	return t
+}
+
+// quiet is what is added to a contender's name where nothing is collected.
+const quiet = "-quiet"
+
+// collectors are the contenders that can be asked to collect.
+func collectors() []contender {
+	return append([]contender{oursAs(ours, mvcc.SnapshotIsolation, mvcc.Options{})}, without(peers(), badgerMem, badgerDisk, memdbName, sqliteName, tikvName)...)
+}
+
+// history is a store with old versions.
+type history struct {
 	store
 	dir string
 }
 
-func (r *gcRunner) Run(ctx context.Context, w *versus.Work) error {
+func (o *session) openHistory(ctx context.Context, c contender) (history, error) {
+	s, dir, err := openFresh(c, o.Dir)
+	if err != nil {
+		return history{}, err
+	}
+	for v := range gcVersions {
+		if err := fill(ctx, s, o.gcKeys(), amount(int64(v))); err != nil {
+			return history{}, errors.Join(err, s.Close(), os.RemoveAll(dir))
+		}
+	}
+	return history{s, dir}, nil
+}
+
+func (h history) collect(ctx context.Context) error { return h.store.(collector).Collect(ctx) }
+
+func (h history) Close() error { return errors.Join(h.store.Close(), os.RemoveAll(h.dir)) }
+
+type gcRunner struct{ history }
+
+func (r gcRunner) Run(ctx context.Context, w *versus.Work) error {
 	c := w.NewClient()
-	if err := r.store.(collector).Collect(ctx); err != nil {
+	if err := r.collect(ctx); err != nil {
 		return err
 	}
 	for c.Next() { // each version is an operation
@@ -51,4 +95,33 @@ func (r *gcRunner) Run(ctx context.Context, w *versus.Work) error {
 	return nil
 }
 
-func (r *gcRunner) Close() error { return errors.Join(r.store.Close(), os.RemoveAll(r.dir)) }
+type foreground struct {
+	history
+	keys     int
+	collects bool
+}
+
+// Run updates keys until the work is done, and collects until then, or until something is
+// wrong. Collection is there at any time: latencies are those of who meets it.
+func (r *foreground) Run(ctx context.Context, w *versus.Work) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	background := make(chan error, 1)
+	go func() {
+		defer close(background)
+		for r.collects && ctx.Err() == nil {
+			if err := r.collect(ctx); err != nil && ctx.Err() == nil {
+				background <- fmt.Errorf("collecting: %w", err)
+				stop()
+			}
+		}
+	}()
+	err := w.Each(ctx, w.Cell.Int("clients", 1), func(ctx context.Context, c *versus.Client) error {
+		start := time.Now()
+		_, err := addTo(ctx, r.store, accountKey(c.Rand.IntN(r.keys)), 1)
+		c.Record(time.Since(start))
+		return err
+	})
+	stop()
+	return errors.Join(<-background, err)
+}

@@ -12,7 +12,7 @@
 //	update, update-2pc, mixed   one key is read and written            transactions.go
 //	bank, serializable,         an amount goes from one account to
 //	contended                   another, of many or of few             transactions.go
-//	gc                          old versions are removed               collection.go
+//	gc, gc-foreground           old versions are removed               collection.go
 //	pushdown                    queries over a million rows            pushdown.go
 //	clock                       hybrid logical clocks                  clocks.go
 //
@@ -68,7 +68,7 @@ func program() *versus.Program {
 func (o *session) measure(ctx context.Context) error {
 	for _, make := range []func(*session) *versus.Table{
 		getTable, getShortTable, scanTable, updateTable, update2Table, mixedTable, bankTable, serialTable, contendedTable,
-		gcTable, pushdownTable, func(*session) *versus.Table { return clockTable() },
+		gcTable, gcForegroundTable, pushdownTable, func(*session) *versus.Table { return clockTable() },
 	} {
 		t := make(o)
 		report, err := o.Measure(ctx, t)

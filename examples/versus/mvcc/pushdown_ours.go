@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/flagship-go/flagship/mvcc"
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
@@ -93,3 +94,44 @@ func (r *rows) ask(ctx context.Context, q query) (string, error) {
 }
 
 func (r *rows) close() error { return r.db.Close() }
+
+// pushed is rows whose regions answer the query.
+type pushed struct{ *rows }
+
+func openPushed(ctx context.Context, n int, dir string) (asked, error) {
+	r, err := openRows(ctx, n, dir)
+	if err != nil {
+		return nil, err
+	}
+	return pushed{r.(*rows)}, nil
+}
+
+func (p pushed) ask(ctx context.Context, q query) (string, error) {
+	parsed, err := coprocessor.Parse(q.text)
+	if err != nil {
+		return "", err
+	}
+	plan, err := parsed.Plan(p.table)
+	if err != nil {
+		return "", err
+	}
+	txn, err := p.db.Begin(ctx, mvcc.TxnOptions{Mode: mvcc.ReadOnly})
+	if err != nil {
+		return "", err
+	}
+	defer txn.Rollback(ctx)
+	var b strings.Builder
+	for row, err := range txn.Select(ctx, plan, nil) {
+		if err != nil {
+			return "", err
+		}
+		for i, v := range row {
+			if i > 0 {
+				b.WriteByte(' ')
+			}
+			fmt.Fprint(&b, v.Int)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String(), nil
+}

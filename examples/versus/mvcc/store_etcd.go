@@ -43,6 +43,9 @@ func (s etcdStore) Collect(context.Context) error {
 	if err == nil {
 		<-done
 	}
+	if errors.Is(err, mvcc.ErrCompacted) {
+		return nil // nothing was written since
+	}
 	return err
 }
 

@@ -220,8 +220,14 @@ func (r *runner) update(ctx context.Context, fn func(tx) error) error {
 }
 
 func (r *runner) add(ctx context.Context, n int, by int64) error {
-	key := accountKey(n)
-	return r.update(ctx, func(tx tx) error {
+	conflicts, err := addTo(ctx, r.store, accountKey(n), by)
+	r.conflicts.Add(int64(conflicts))
+	return err
+}
+
+// addTo reads the amount of a key, and writes another.
+func addTo(ctx context.Context, s store, key []byte, by int64) (conflicts int, err error) {
+	return s.Update(ctx, func(tx tx) error {
 		v, err := tx.Get(key)
 		if err != nil {
 			return err
