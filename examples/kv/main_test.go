@@ -12,81 +12,43 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/examples/internal/child"
 )
 
 var kills = flag.Int("kills", 3, "how often TestAcknowledgedWritesSurviveKills kills its child, on either storage")
 
-// childEnv makes this test binary the command itself.
-const childEnv = "FLAGSHIP_KV_CHILD"
-
 func TestMain(m *testing.M) {
 	roomForSyncs()
-	if os.Getenv(childEnv) != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		os.Exit(cli(ctx, os.Args[1:], os.Stdout, os.Stderr))
-	}
+	child.Main(cli)
 	os.Exit(m.Run())
 }
 
-// child is a process that runs the command.
-type child struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	url    string
-	stderr bytes.Buffer
+// process is the command, running.
+type process struct {
+	*child.Process
+	url string
 }
 
-// launch starts a child and waits until it listens.
-func launch(t *testing.T, args ...string) *child {
-	c := &child{t: t, cmd: exec.Command(os.Args[0], append(args, "-heartbeat-interval=20", "-election-timeout=200")...)}
-	c.cmd.Env = append(os.Environ(), childEnv+"=1")
-	c.cmd.Stderr = &c.stderr
-	out, err := c.cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, c.cmd.Start())
-	t.Cleanup(func() { c.kill() })
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if u, ok := strings.CutPrefix(lines.Text(), "listening for clients on "); ok {
+// launch starts a process and waits until it listens.
+func launch(t *testing.T, args ...string) *process {
+	t.Helper()
+	c := &process{Process: child.Start(t, child.Command(append(args, "-heartbeat-interval=20", "-election-timeout=200")...))}
+	c.Until(func(line string) bool {
+		if u, ok := strings.CutPrefix(line, "listening for clients on "); ok {
 			c.url = u
 		}
-		if strings.Contains(lines.Text(), "/v3/watch") { // the last line
-			return c
-		}
-	}
-	c.cmd.Wait()
-	require.Fail(t, "the child did not start", "%s", c.stderr.String())
-	return nil
-}
-
-func (c *child) kill() {
-	if c.cmd.ProcessState == nil {
-		c.cmd.Process.Kill()
-		c.cmd.Wait()
-	}
-}
-
-// term asks the child to end, and returns its exit code.
-func (c *child) term() int {
-	if runtime.GOOS == "windows" { // knows no SIGTERM
-		c.kill()
-		return 0
-	}
-	require.NoError(c.t, c.cmd.Process.Signal(syscall.SIGTERM))
-	c.cmd.Wait()
-	return c.cmd.ProcessState.ExitCode()
+		return strings.Contains(line, "/v3/watch") // the last line
+	})
+	return c
 }
 
 // rule reports a broken rule in the form that the kill matrix reads.
@@ -162,19 +124,19 @@ func surviveKills(t *testing.T, storage string) {
 					mu.Lock()
 					acked[key] = true
 					if n++; n == last {
-						c.cmd.Process.Kill()
+						c.Cmd.Process.Kill()
 					}
 					mu.Unlock()
 				}
 			})
 		}
 		writers.Wait()
-		c.kill()
+		c.Kill()
 	}
 	c := launch(t, "-data-dir", dir, "-listen-client-urls", "http://127.0.0.1:0")
 	requireKeys(t, c.url, acked)
 	t.Logf("%d kills, %d writes acknowledged, all there", *kills, len(acked))
-	require.Zero(t, c.term(), c.stderr.String())
+	require.Zero(t, c.Term(), c.Stderr.String())
 }
 
 func requireKeys(t *testing.T, url string, acked map[string]bool) {
@@ -195,7 +157,7 @@ func TestSecondInstanceOnADirectoryIsRefusedByName(t *testing.T) {
 	dir := t.TempDir()
 	c := launch(t, "-data-dir", dir, "-listen-client-urls", "http://127.0.0.1:0")
 	refused(t, []string{"-data-dir", dir, "-listen-client-urls", "http://127.0.0.1:0"}, "data directory "+dir+" is in use by another process")
-	require.Zero(t, c.term(), c.stderr.String())
+	require.Zero(t, c.Term(), c.Stderr.String())
 }
 
 // refused starts a server that must not start.
@@ -217,7 +179,7 @@ func TestDirectoryOfANewerBuildOrAnotherMemberIsRefusedByName(t *testing.T) {
 	dir := t.TempDir()
 	c := launch(t, args(dir, "a")...)
 	ok(t, c.url, "/v3/kv/put", `{"key":"YQ=="}`)
-	require.Zero(t, c.term(), c.stderr.String())
+	require.Zero(t, c.Term(), c.Stderr.String())
 	refused(t, args(dir, "b"), `directory of member "a", not of "b"`)
 	file := filepath.Join(dir, identityFile)
 	b, err := os.ReadFile(file)
@@ -244,11 +206,11 @@ func TestDirectoryOfAnotherStorageIsRefusedByName(t *testing.T) {
 		}
 		c := launch(t, args("-storage", kinds[0])...)
 		ok(t, c.url, "/v3/kv/put", `{"key":"YQ=="}`)
-		require.Zero(t, c.term(), c.stderr.String())
+		require.Zero(t, c.Term(), c.Stderr.String())
 		refused(t, args("-storage", kinds[1]), "is of a member with --storage="+kinds[0])
 		c = launch(t, args()...)
 		require.Contains(t, ok(t, c.url, "/v3/kv/range", `{"key":"YQ=="}`), `"count":"1"`)
-		require.Zero(t, c.term(), c.stderr.String())
+		require.Zero(t, c.Term(), c.Stderr.String())
 		if kinds[0] == storageLSM {
 			file := filepath.Join(dir, "raft", storeDir, "STORE")
 			b, err := os.ReadFile(file)
@@ -273,8 +235,8 @@ func TestSignalEndsItWellAndTellsItsStreams(t *testing.T) {
 		t.Skip("Windows knows no SIGTERM")
 	}
 	began := time.Now()
-	code := c.term()
-	rule(t, "F4", code == 0, "exit %d: %s", code, c.stderr.String())
+	code := c.Term()
+	rule(t, "F4", code == 0, "exit %d: %s", code, c.Stderr.String())
 	rule(t, "F4", time.Since(began) < drainTimeout, "a watch held the end up")
 	answers.Scan()
 	rule(t, "F4", strings.Contains(answers.Text(), "etcdserver: server stopped"), "a watch is told %s", answers.Text())
@@ -294,10 +256,10 @@ func TestProcessThatLostItsDirectoryIsReplaced(t *testing.T) {
 		return []string{"-name", fmt.Sprintf("m%d", i), "-data-dir", dir,
 			"-listen-client-urls", fmt.Sprintf("http://%s:2379%d", ip, i), "-listen-peer-urls", peerURL(i), "-initial-cluster", cluster}
 	}
-	member := func(i int, cluster string, more ...string) *child {
+	member := func(i int, cluster string, more ...string) *process {
 		return launch(t, append(args(i, filepath.Join(dir, fmt.Sprint(i)), cluster), more...)...)
 	}
-	c := []*child{member(1, cluster), member(2, cluster), member(3, cluster)}
+	c := []*process{member(1, cluster), member(2, cluster), member(3, cluster)}
 	for i, m := range c {
 		ok(t, m.url, "/v3/kv/put", `{"key":"`+b64(fmt.Sprint(i))+`"}`)
 	}
@@ -319,7 +281,7 @@ func TestProcessThatLostItsDirectoryIsReplaced(t *testing.T) {
 	ok(t, c[2].url, "/v3/cluster/member/list", `{"linearizable":true}`) // it knows as well
 	require.NoError(t, json.Unmarshal([]byte(members), &list))
 	require.Len(t, list.Members, 3)
-	c[0].kill()
+	c[0].Kill()
 	// It cannot come back with an empty directory, under the ID that has voted.
 	var stderr bytes.Buffer
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -336,12 +298,12 @@ func TestProcessThatLostItsDirectoryIsReplaced(t *testing.T) {
 	ok(t, c[2].url, "/v3/cluster/member/promote", fmt.Sprintf(`{"ID":"%d"}`, list.Member.ID))
 	require.Contains(t, ok(t, fresh.url, "/v3/kv/range", `{"key":"AA==","range_end":"AA==","count_only":true}`), `"count":"3"`)
 	// It is one of three now: with another killed there is a majority still.
-	c[1].kill()
+	c[1].Kill()
 	ok(t, fresh.url, "/v3/kv/put", `{"key":"YQ=="}`)
 	// And it knows who it is when it comes again.
-	require.Zero(t, fresh.term(), fresh.stderr.String())
+	require.Zero(t, fresh.Term(), fresh.Stderr.String())
 	fresh = member(4, cluster+",m4="+peerURL(4), "-initial-cluster-state", "existing")
 	require.Contains(t, ok(t, fresh.url, "/v3/kv/range", `{"key":"YQ=="}`), `"count":"1"`)
-	require.Zero(t, c[2].term(), c[2].stderr.String())
-	require.Zero(t, fresh.term(), fresh.stderr.String())
+	require.Zero(t, c[2].Term(), c[2].Stderr.String())
+	require.Zero(t, fresh.Term(), fresh.Stderr.String())
 }

@@ -80,7 +80,7 @@ func TestClientsAreServedOverTLS(t *testing.T) {
 	status, _, err := post(strings.Replace(c.url, "https", "http", 1), "/v3/kv/put", "{}")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusBadRequest, status, "whoever forgets TLS is told so")
-	require.Zero(t, c.term(), c.stderr.String())
+	require.Zero(t, c.Term(), c.Stderr.String())
 }
 
 func TestOnlyClientsWithACertificateAreServedWhereThereIsAnAuthority(t *testing.T) {
@@ -91,5 +91,5 @@ func TestOnlyClientsWithACertificateAreServedWhereThereIsAnAuthority(t *testing.
 	r, err := s.put(c.url, true, s.pair)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, r.StatusCode)
-	require.Zero(t, c.term(), c.stderr.String())
+	require.Zero(t, c.Term(), c.Stderr.String())
 }

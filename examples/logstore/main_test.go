@@ -3,41 +3,30 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/flagship-go/flagship/examples/internal/child"
 	"github.com/flagship-go/flagship/lsm"
 )
 
 var kills = flag.Int("kills", 4, "how often the tests with kill -9 kill their child")
 
-// childEnv makes this test binary the command itself.
-const childEnv = "FLAGSHIP_LOGSTORE_CHILD"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := cli(ctx, os.Args[1:], os.Stdout, os.Stderr)
-		stop()
-		os.Exit(code)
-	}
+	child.Main(cli)
 	os.Exit(m.Run())
 }
 
@@ -49,34 +38,27 @@ func rule(t *testing.T, id string, kept bool, format string, args ...any) {
 	}
 }
 
-// child is a process that runs the command.
-type child struct {
+// process is the command, running.
+type process struct {
+	*child.Process
 	t      *testing.T
-	cmd    *exec.Cmd
 	url    string
-	stdout *bufio.Reader
 	stderr io.ReadCloser
 }
 
-// start starts a child; when it listens it is known where.
-func start(t *testing.T, args ...string) *child {
+// start starts a process; when it listens it is known where.
+func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	c := &child{t: t, cmd: exec.Command(os.Args[0], args...)}
-	c.cmd.Env = append(os.Environ(), childEnv+"=1")
-	out, err := c.cmd.StdoutPipe()
+	cmd := child.Command(args...)
+	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
-	c.stderr, err = c.cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, c.cmd.Start())
-	t.Cleanup(c.kill)
-	c.stdout = bufio.NewReader(out)
-	return c
+	return &process{Process: child.Start(t, cmd), t: t, stderr: stderr}
 }
 
-// listens waits until the child does.
-func (c *child) listens() *child {
+// listens waits until the process does.
+func (c *process) listens() *process {
 	c.t.Helper()
-	text, err := c.stdout.ReadString('\n')
+	text, err := c.Stdout.ReadString('\n')
 	if err != nil {
 		why, _ := io.ReadAll(c.stderr)
 		require.Fail(c.t, "the child does not listen", "%s", why)
@@ -84,26 +66,8 @@ func (c *child) listens() *child {
 	var ok bool
 	c.url, ok = strings.CutPrefix(strings.TrimSpace(text), "listening on ")
 	require.True(c.t, ok, text)
-	go io.Copy(io.Discard, c.stdout)
+	go io.Copy(io.Discard, c.Stdout)
 	return c
-}
-
-func (c *child) kill() {
-	if c.cmd.ProcessState == nil {
-		c.cmd.Process.Kill()
-		c.cmd.Wait()
-	}
-}
-
-// term asks the child to end, and returns its exit code.
-func (c *child) term() int {
-	if runtime.GOOS == "windows" { // knows no SIGTERM
-		c.kill()
-		return 0
-	}
-	require.NoError(c.t, c.cmd.Process.Signal(syscall.SIGTERM))
-	c.cmd.Wait()
-	return c.cmd.ProcessState.ExitCode()
 }
 
 // run runs the command in this process, and returns what it printed.
@@ -154,17 +118,17 @@ func TestEachLineIsStoredOnceThoughProcessesAreKilled(t *testing.T) {
 				require.NoError(t, err)
 				acked[m[1]] = max(acked[m[1]], position)
 				if seen++; seen == last {
-					c.cmd.Process.Kill()
+					c.Cmd.Process.Kill()
 					killed++
 				}
 			}
 		}
-		c.cmd.Wait()
+		c.Cmd.Wait()
 		requireOnce(t, dir, file, text.Bytes(), acked)
 	}
 	c := start(t, args...)
 	io.Copy(io.Discard, c.stderr)
-	require.NoError(t, c.cmd.Wait())
+	require.NoError(t, c.Cmd.Wait())
 	requireOnce(t, dir, file, text.Bytes(), map[string]uint64{file: uint64(text.Len()), "generated-0": 2000, "generated-1": 2000, "generated-2": 2000})
 	rule(t, "G2", len(stored(t, dir, file)) == n, "of %d lines of the file %d are there", n, len(stored(t, dir, file)))
 	t.Logf("%d kills", killed)
@@ -228,14 +192,14 @@ func TestLinesThatWereAnsweredForSurviveKills(t *testing.T) {
 					mu.Lock()
 					acked[line] = true
 					if last--; last == 0 {
-						c.cmd.Process.Kill()
+						c.Cmd.Process.Kill()
 					}
 					mu.Unlock()
 				}
 			})
 		}
 		writers.Wait()
-		c.kill()
+		c.Kill()
 		there := map[string]int{}
 		for _, text := range stored(t, dir, "web") {
 			there[text]++
@@ -252,7 +216,7 @@ func TestSecondInstanceOnADirectoryIsRefusedByName(t *testing.T) {
 	c := start(t, "serve", "-dir", dir, "-address", "127.0.0.1:0").listens()
 	go io.Copy(io.Discard, c.stderr)
 	refused(t, dir, "directory "+dir+" is in use by another process")
-	require.Zero(t, c.term())
+	require.Zero(t, c.Term())
 }
 
 // refused starts an ingestion that must not begin.
@@ -294,7 +258,7 @@ func TestSignalEndsItWellAndTellsItsStreams(t *testing.T) {
 	text, err := lines.ReadString('\n')
 	require.NoError(t, err)
 	require.Contains(t, text, "web first")
-	code := c.term()
+	code := c.Term()
 	rule(t, "G6", code == 0, "after SIGTERM the exit code is %d", code)
 	_, err = lines.ReadString('\n')
 	rule(t, "G6", err == io.EOF, "a stream was not ended, but cut: %v", err)
@@ -308,7 +272,7 @@ func TestSignalEndsItWellAndTellsItsStreams(t *testing.T) {
 	defer r.Body.Close()
 	_, err = bufio.NewReader(r.Body).ReadString('\n')
 	require.NoError(t, err)
-	code = c.term()
+	code = c.Term()
 	rule(t, "G6", code == 0, "after SIGTERM the exit code is %d", code)
 	require.NotEmpty(t, stored(t, dir, "generated-3"))
 }
@@ -330,16 +294,16 @@ func TestTailAsksTheProcessThatHasTheDirectory(t *testing.T) {
 	require.Contains(t, out, "stored by this process  3 lines")
 
 	follow := start(t, "tail", "-n", "1", "-f", "-dir", dir)
-	text, err := follow.stdout.ReadString('\n')
+	text, err := follow.Stdout.ReadString('\n')
 	require.NoError(t, err)
 	require.Contains(t, text, "web three")
 	_, err = post(c.url, "web", "four")
 	require.NoError(t, err)
-	text, err = follow.stdout.ReadString('\n')
+	text, err = follow.Stdout.ReadString('\n')
 	require.NoError(t, err)
 	require.Contains(t, text, "web four")
-	require.Zero(t, follow.term())
-	require.Zero(t, c.term())
+	require.Zero(t, follow.Term())
+	require.Zero(t, c.Term())
 
 	_, errs := run(t, 1, "tail", "-f", "-dir", dir)
 	require.Contains(t, errs, "start one with: logstore serve -dir "+dir)
@@ -382,7 +346,7 @@ func TestMetricsHealthAndPprofAreServed(t *testing.T) {
 	r.Body.Close()
 	require.Equal(t, http.StatusBadRequest, r.StatusCode)
 	require.Equal(t, "form: there is no such parameter\n", string(b))
-	require.Zero(t, c.term())
+	require.Zero(t, c.Term())
 }
 
 func TestDemonstrationIsBoundedAndStoresNothingTwice(t *testing.T) {

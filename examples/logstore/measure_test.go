@@ -114,14 +114,14 @@ func (r *measurement) once(t *testing.T, file string) (m measured) {
 		for range 2 { // stored before
 			first := start(t, append([]string{"ingest"}, args[1:]...)...)
 			go io.Copy(io.Discard, first.stderr)
-			io.Copy(io.Discard, first.stdout)
-			require.NoError(t, first.cmd.Wait())
+			io.Copy(io.Discard, first.Stdout)
+			require.NoError(t, first.Cmd.Wait())
 		}
 	}
 	c := start(t, args...)
 	go io.Copy(io.Discard, c.stderr)
 	for m.rate == 0 {
-		text, err := c.stdout.ReadString('\n')
+		text, err := c.Stdout.ReadString('\n')
 		require.NoError(t, err)
 		if found := storedRate.FindStringSubmatch(text); found != nil {
 			require.Equal(t, want, strings.ReplaceAll(found[1], ",", ""))
@@ -129,7 +129,7 @@ func (r *measurement) once(t *testing.T, file string) (m measured) {
 			require.NoError(t, err)
 		}
 	}
-	c.kill()
+	c.Kill()
 	lines, err := strconv.ParseFloat(want, 64)
 	require.NoError(t, err)
 	m.cpu = r.processors(c) * 1e6 / lines
@@ -138,8 +138,8 @@ func (r *measurement) once(t *testing.T, file string) (m measured) {
 	return m
 }
 
-func (r *measurement) processors(c *child) (seconds float64) {
-	return (c.cmd.ProcessState.UserTime() + c.cmd.ProcessState.SystemTime()).Seconds()
+func (r *measurement) processors(c *process) (seconds float64) {
+	return (c.Cmd.ProcessState.UserTime() + c.Cmd.ProcessState.SystemTime()).Seconds()
 }
 
 // reopen opens what a killed process has left: in another process, which does
@@ -151,7 +151,7 @@ func (r *measurement) reopen(t *testing.T, dir, want string, m *measured) {
 	c := start(t, append(args, nothing)...)
 	log, err := io.ReadAll(c.stderr)
 	require.NoError(t, err)
-	require.NoError(t, c.cmd.Wait())
+	require.NoError(t, c.Cmd.Wait())
 	m.recovery = r.processors(c) * 1e3
 	found := regexp.MustCompile(`msg=opened .* took=(\S+)`).FindSubmatch(log)
 	require.NotNil(t, found, string(log))

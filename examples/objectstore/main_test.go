@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -19,85 +18,53 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flagship-go/flagship/examples/objectstore/sigv4"
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/examples/internal/child"
+	"github.com/flagship-go/flagship/examples/objectstore/sigv4"
 )
 
-// childEnv makes this test binary the command itself.
-const childEnv = "FLAGSHIP_OBJECTSTORE_CHILD"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		os.Exit(cli(ctx, os.Args[1:], os.Stdout, os.Stderr))
-	}
+	child.Main(cli)
 	os.Exit(m.Run())
 }
 
 // command is a process of the command, with the default keys.
 func command(args ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), childEnv+"=1", "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=")
+	cmd := child.Command(args...)
+	cmd.Env = append(cmd.Env, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=")
 	return cmd
 }
 
-// child is a server.
-type child struct {
+// process is a server.
+type process struct {
+	*child.Process
 	t      *testing.T
-	cmd    *exec.Cmd
 	addr   string
 	greets string
-	stderr bytes.Buffer
 }
 
 // launch starts a server and waits until it listens.
-func launch(t *testing.T, args ...string) *child {
-	c := &child{t: t, cmd: command(append([]string{"--address", "127.0.0.1:0"}, args...)...)}
-	c.cmd.Stderr = &c.stderr
-	out, err := c.cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, c.cmd.Start())
-	t.Cleanup(c.kill)
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		c.greets += lines.Text() + "\n"
-		if addr, ok := strings.CutPrefix(lines.Text(), "listening for S3 on http://"); ok {
-			c.addr = addr
-			return c
-		}
-	}
-	c.cmd.Wait()
-	require.FailNow(t, "the child did not start", "%s", &c.stderr)
-	return nil
-}
-
-func (c *child) kill() {
-	if c.cmd.ProcessState == nil {
-		c.cmd.Process.Kill()
-		c.cmd.Wait()
-	}
-}
-
-// term asks the child to end, and returns its exit code.
-func (c *child) term() int {
-	if runtime.GOOS == "windows" { // knows no SIGTERM
-		c.kill()
-		return 0
-	}
-	require.NoError(c.t, c.cmd.Process.Signal(syscall.SIGTERM))
-	c.cmd.Wait()
-	return c.cmd.ProcessState.ExitCode()
+func launch(t *testing.T, args ...string) *process {
+	t.Helper()
+	c := &process{Process: child.Start(t, command(append([]string{"--address", "127.0.0.1:0"}, args...)...)), t: t}
+	c.Until(func(line string) (last bool) {
+		c.greets += line + "\n"
+		c.addr, last = strings.CutPrefix(line, "listening for S3 on http://")
+		return last
+	})
+	return c
 }
 
 var client = &http.Client{Timeout: 30 * time.Second}
 
-func (c *child) request(method, path string, body io.Reader) *http.Request {
+func (c *process) request(method, path string, body io.Reader) *http.Request {
 	r, err := http.NewRequest(method, "http://"+c.addr+path, body)
 	require.NoError(c.t, err)
 	return r
 }
 
-func (c *child) send(r *http.Request) (int, string) {
+func (c *process) send(r *http.Request) (int, string) {
 	answer, err := client.Do(r)
 	require.NoError(c.t, err)
 	defer answer.Body.Close()
@@ -107,7 +74,7 @@ func (c *child) send(r *http.Request) (int, string) {
 }
 
 // do sends a signed request.
-func (c *child) do(method, path, body string) (int, string) {
+func (c *process) do(method, path, body string) (int, string) {
 	c.t.Helper()
 	r := c.request(method, path, strings.NewReader(body))
 	signer := &sigv4.Signer{AccessKey: defaultKey, SecretKey: defaultKey}
@@ -115,7 +82,7 @@ func (c *child) do(method, path, body string) (int, string) {
 	return c.send(r)
 }
 
-func (c *child) ok(method, path, body string) string {
+func (c *process) ok(method, path, body string) string {
 	c.t.Helper()
 	status, text := c.do(method, path, body)
 	require.Less(c.t, status, 300, "%s %s: %s", method, path, text)
@@ -136,7 +103,7 @@ func TestAcknowledgedObjectsSurviveKillAndLoss(t *testing.T) {
 		c.ok("PUT", fmt.Sprintf("/pets/small%d", i), fmt.Sprint("body of ", i))
 	}
 	c.ok("PUT", "/pets/large", large)
-	c.kill()
+	c.Kill()
 
 	for _, gone := range []string{"", "drive1", "drive3"} {
 		if gone != "" {
@@ -154,7 +121,7 @@ func TestAcknowledgedObjectsSurviveKillAndLoss(t *testing.T) {
 		heal := command("heal", "--address", c.addr)
 		out, err := heal.CombinedOutput()
 		rule(t, "F7", err == nil && strings.Contains(string(out), "; done"), "heal: %v\n%s", err, out)
-		require.Zero(t, c.term(), "%s", &c.stderr)
+		require.Zero(t, c.Term(), "%s", &c.Stderr)
 	}
 }
 
@@ -164,7 +131,7 @@ func TestAcknowledgedObjectsSurviveKillAndLoss(t *testing.T) {
 func TestDriveIsReplacedWhileTheServerRuns(t *testing.T) {
 	dirs := drives(t)
 	root := filepath.Dir(dirs)
-	launch(t, dirs).kill() // all know their places
+	launch(t, dirs).Kill() // all know their places
 	away := filepath.Join(root, "away")
 	require.NoError(t, os.Rename(filepath.Join(root, "drive2"), away))
 	require.NoError(t, os.WriteFile(filepath.Join(root, "drive2"), nil, 0o600)) // cannot be opened
@@ -198,7 +165,7 @@ func TestDriveIsReplacedWhileTheServerRuns(t *testing.T) {
 		status, text := c.do("GET", "/pets/"+name, "")
 		rule(t, "F8", text == body, "%s: %d %s", name, status, text)
 	}
-	require.Zero(t, c.term(), "%s", &c.stderr)
+	require.Zero(t, c.Term(), "%s", &c.Stderr)
 }
 
 func TestDirectoryBelongsToOneProcess(t *testing.T) {
@@ -244,7 +211,7 @@ func TestSignalLetsRequestsEnd(t *testing.T) {
 	require.Equal(t, 100, answer.StatusCode) // it is under way
 	io.WriteString(conn, "half.")
 
-	require.NoError(t, c.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, c.Cmd.Process.Signal(syscall.SIGTERM))
 	for { // until it accepts nobody
 		other, err := net.Dial("tcp", c.addr)
 		if err != nil {
@@ -255,8 +222,8 @@ func TestSignalLetsRequestsEnd(t *testing.T) {
 	io.WriteString(conn, "whole")
 	answer, err = http.ReadResponse(in, nil)
 	rule(t, "F4", err == nil && answer.StatusCode == 200, "the request under way: %v", err)
-	c.cmd.Wait()
-	rule(t, "F4", c.cmd.ProcessState.ExitCode() == 0, "exit code %d: %s", c.cmd.ProcessState.ExitCode(), &c.stderr)
+	c.Cmd.Wait()
+	rule(t, "F4", c.Cmd.ProcessState.ExitCode() == 0, "exit code %d: %s", c.Cmd.ProcessState.ExitCode(), &c.Stderr)
 }
 
 func TestWhatAdministersIsSigned(t *testing.T) {
@@ -326,14 +293,14 @@ func TestCutUploadLeavesNoFiles(t *testing.T) {
 	}
 	status, _ := c.do("HEAD", "/pets/tom", "")
 	rule(t, "F3", status == 404, "half an object is there: %d", status)
-	require.Zero(t, c.term())
+	require.Zero(t, c.Term())
 	require.Equal(t, before, files(t, filepath.Dir(dirs)))
 }
 
 // With too few drives for a write, health says so.
 func TestHealthIsThatOfWrites(t *testing.T) {
 	dirs := drives(t)
-	launch(t, dirs).kill()
+	launch(t, dirs).Kill()
 	c := launch(t, filepath.Join(filepath.Dir(dirs), "drive{1...2}"))
 	status, text := c.send(c.request("GET", "/health", nil))
 	require.Equal(t, 503, status)

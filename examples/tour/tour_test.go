@@ -170,7 +170,7 @@ func TestAChapterThatHangsIsEnded(t *testing.T) {
 		})}, Source{}, func(e Event) { last = e })
 		require.NoError(t, err)
 		require.False(t, ok)
-		require.Equal(t, "not done after 2m0s", last.Text)
+		require.Equal(t, "not done after 5m0s", last.Text)
 		require.Equal(t, chapterLimit, last.At)
 	})
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -11,28 +10,21 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/examples/internal/child"
 )
 
 var kills = flag.Int("kills", 2, "how often TestAcknowledgedCommitsSurviveKills kills its child")
 
-// childEnv makes this test binary the command itself.
-const childEnv = "FLAGSHIP_TXNKV_CHILD"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		os.Exit(cli(ctx, os.Args[1:], os.Stdout, os.Stderr))
-	}
+	child.Main(cli)
 	os.Exit(m.Run())
 }
 
@@ -44,60 +36,29 @@ func rule(t *testing.T, id string, kept bool, format string, args ...any) {
 	}
 }
 
-// child is a process that runs the command.
-type child struct {
+// process is the command, running.
+type process struct {
+	*child.Process
 	t              *testing.T
-	cmd            *exec.Cmd
 	clients, pages string
-	stderr         bytes.Buffer
 }
 
 func command(dir string, args ...string) *exec.Cmd {
-	args = append([]string{"--store", dir, "--listen-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--tick", "20ms"}, args...)
-	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), childEnv+"=1")
-	return cmd
+	return child.Command(append([]string{"--store", dir, "--listen-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--tick", "20ms"}, args...)...)
 }
 
-// launch starts a child and waits until it listens.
-func launch(t *testing.T, dir string, args ...string) *child {
-	c := &child{t: t, cmd: command(dir, args...)}
-	c.cmd.Stderr = &c.stderr
-	out, err := c.cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, c.cmd.Start())
-	t.Cleanup(c.kill)
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if _, u, ok := strings.Cut(lines.Text(), "/debug/pprof on "); ok {
+// launch starts a process and waits until it listens.
+func launch(t *testing.T, dir string, args ...string) *process {
+	t.Helper()
+	c := &process{Process: child.Start(t, command(dir, args...)), t: t}
+	c.Until(func(line string) (last bool) {
+		if _, u, ok := strings.Cut(line, "/debug/pprof on "); ok {
 			c.pages = u
 		}
-		if u, ok := strings.CutPrefix(lines.Text(), "listening for clients on "); ok {
-			c.clients = u
-			return c
-		}
-	}
-	c.cmd.Wait()
-	require.Fail(t, "the child did not start", "%s", c.stderr.String())
-	return nil
-}
-
-func (c *child) kill() {
-	if c.cmd.ProcessState == nil {
-		c.cmd.Process.Kill()
-		c.cmd.Wait()
-	}
-}
-
-// term asks the child to end, and returns its exit code.
-func (c *child) term() int {
-	if runtime.GOOS == "windows" { // knows no SIGTERM
-		c.kill()
-		return 0
-	}
-	require.NoError(c.t, c.cmd.Process.Signal(syscall.SIGTERM))
-	c.cmd.Wait()
-	return c.cmd.ProcessState.ExitCode()
+		c.clients, last = strings.CutPrefix(line, "listening for clients on ")
+		return last
+	})
+	return c
 }
 
 var client = &http.Client{Timeout: time.Minute}
@@ -117,7 +78,7 @@ func do(method, url, body string) (int, string, error) {
 }
 
 // ok makes a call that must succeed, and returns its answer.
-func (c *child) ok(call, body string) map[string]any {
+func (c *process) ok(call, body string) map[string]any {
 	c.t.Helper()
 	status, text, err := do("POST", c.clients+"/v1/"+call, body)
 	require.NoError(c.t, err)
@@ -164,7 +125,7 @@ func TestAcknowledgedCommitsSurviveKills(t *testing.T) {
 				for range 30 {
 					<-progress
 				}
-				c.kill()
+				c.Kill()
 				clients.Wait()
 			}
 			c := launch(t, dir, "--clock", clock)
@@ -176,7 +137,7 @@ func TestAcknowledgedCommitsSurviveKills(t *testing.T) {
 			}
 			a, z := c.ok("scan", `{"start":"a/","end":"a0","limit":10000}`), c.ok("scan", `{"start":"z/","end":"z0","limit":10000}`)
 			rule(t, "P2", len(a["pairs"].([]any)) == len(z["pairs"].([]any)), "transactions are there in part: %v keys and %v", len(a["pairs"].([]any)), len(z["pairs"].([]any)))
-			rule(t, "P3", c.term() == 0, "exit code %d after SIGTERM", c.cmd.ProcessState.ExitCode())
+			rule(t, "P3", c.Term() == 0, "exit code %d after SIGTERM", c.Cmd.ProcessState.ExitCode())
 		})
 	}
 }
@@ -209,7 +170,7 @@ func TestASecondProcessIsRefusedAndASignalIsSuccess(t *testing.T) {
 	rule(t, "P2", err != nil, "a second process opened the directory")
 	require.Contains(t, string(out), "in use by another process")
 	c.ok("begin", `{}`) // and is left open
-	rule(t, "P3", c.term() == 0, "exit code %d after SIGTERM: %s", c.cmd.ProcessState.ExitCode(), c.stderr.String())
+	rule(t, "P3", c.Term() == 0, "exit code %d after SIGTERM: %s", c.Cmd.ProcessState.ExitCode(), c.Stderr.String())
 	out, err = command(dir, "--clock", "hlc").CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "neither can change")
