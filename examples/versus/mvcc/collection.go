@@ -101,21 +101,12 @@ type foreground struct {
 	collects bool
 }
 
-// Run updates keys until the work is done, and collects until then, or until something is
-// wrong. Collection is there at any time: latencies are those of who meets it.
+// Run updates keys, and collects all the time: latencies are those of who meets it.
 func (r *foreground) Run(ctx context.Context, w *versus.Work) error {
-	ctx, stop := context.WithCancel(ctx)
+	working, stop := context.WithCancel(ctx)
 	defer stop()
-	background := make(chan error, 1)
-	go func() {
-		defer close(background)
-		for r.collects && ctx.Err() == nil {
-			if err := r.collect(ctx); err != nil && ctx.Err() == nil {
-				background <- fmt.Errorf("collecting: %w", err)
-				stop()
-			}
-		}
-	}()
+	collected := make(chan error, 1)
+	go func() { collected <- r.keepCollecting(working) }()
 	err := w.Each(ctx, w.Cell.Int("clients", 1), func(ctx context.Context, c *versus.Client) error {
 		start := time.Now()
 		_, err := addTo(ctx, r.store, accountKey(c.Rand.IntN(r.keys)), 1)
@@ -123,5 +114,19 @@ func (r *foreground) Run(ctx context.Context, w *versus.Work) error {
 		return err
 	})
 	stop()
-	return errors.Join(<-background, err)
+	return errors.Join(err, <-collected)
+}
+
+// keepCollecting begins a collection whenever one has ended, until there is no more work;
+// the last one comes to its end.
+func (r *foreground) keepCollecting(working context.Context) error {
+	for r.collects {
+		if err := r.collect(context.WithoutCancel(working)); err != nil {
+			return fmt.Errorf("collecting: %w", err)
+		}
+		if working.Err() != nil {
+			break
+		}
+	}
+	return nil
 }

@@ -25,7 +25,8 @@ func TestEverythingRuns(t *testing.T) {
 		"| versions=1000/at=middle | flagship |", "| versions=1000/at=middle | etcd |", "| versions=1 | client-go-mock |",
 		"| clients=16 | badger-disk |", "| clients=16 | flagship-2pc |", "| clients=16 | sqlite |",
 		"| accounts=16/clients=64 | flagship-lock-each |", "| accounts=16/clients=64 | go-memdb |",
-		"| query=groupby | floor-loopback |", "| query=top10 | flagship-rows |", "| op=ahead/clients=1 | cockroach |",
+		"| query=groupby | floor-loopback |", "| query=top10 | flagship-rows |", "| query=sum | flagship |",
+		"| clients=16 | flagship-quiet |", "| clients=16 | etcd-quiet |", "| op=ahead/clients=1 | cockroach |",
 	} {
 		require.Contains(t, out.String(), want)
 	}

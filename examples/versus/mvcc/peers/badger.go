@@ -41,12 +41,12 @@ func (d badgerDB) Begin(context.Context) (mvcctest.Txn, error) {
 
 func (d badgerDB) Close() error { return d.db.Close() }
 
-// badgerTxn copies what comes in and goes out: badger keeps slices until commit, and
+// badgerTxn copies what is written and what is found: badger keeps slices until commit, and
 // gives its own.
 type badgerTxn struct{ txn *badger.Txn }
 
 func (t badgerTxn) Get(_ context.Context, key []byte) ([]byte, error) {
-	item, err := t.txn.Get(bytes.Clone(key))
+	item, err := t.txn.Get(key)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return nil, fmt.Errorf("%w: %w", mvcctest.ErrNotFound, err)
 	}
