@@ -181,7 +181,7 @@ func (c *committer) plan(ctx context.Context) (err error) {
 	}
 	c.onePC = !o.NoOnePC && !c.reads && len(c.parts) == 1
 	c.async = !o.NoAsyncCommit && !c.reads && !c.onePC && c.isSmall()
-	if !c.onePC {
+	if !c.onePC && !t.beating.Load() {
 		// Somebody may look for the primary from now on: it is kept alive (V7).
 		t.primary = c.primary
 		t.beating.Store(true)
