@@ -250,7 +250,7 @@ func (d *DB) Begin(ctx context.Context, o TxnOptions) (*Txn, error) {
 	case o.ReadTS != 0 && o.Mode != ReadOnly:
 		return nil, fmt.Errorf("mvcc: a %v transaction cannot read at %v: only a read-only one reads in the past", o.Mode, o.ReadTS)
 	}
-	t := &Txn{db: d, mode: o.Mode, work: &d.nothing}
+	t := d.newTxn(o.Mode)
 	if !d.enter(t) {
 		return nil, ErrClosed
 	}
@@ -270,12 +270,23 @@ func (d *DB) Begin(ctx context.Context, o TxnOptions) (*Txn, error) {
 		t.uncertainUntil = now.Add(d.offset)
 	}
 	t.tracks = o.Mode == Serializable || t.uncertainUntil != 0
-	if t.tracks || o.Mode != ReadOnly {
-		t.work = new(work)
-	}
 	t.oldest.Store(uint64(t.readTS))
 	d.count.begun.Add(1)
 	return t, nil
+}
+
+// newTxn makes a transaction, with its work in the same piece of memory, if it may do any:
+// it writes, or keeps what it reads because clocks differ.
+func (d *DB) newTxn(m Mode) *Txn {
+	if m == ReadOnly && d.offset == 0 {
+		return &Txn{db: d, mode: m, work: &d.nothing}
+	}
+	both := new(struct {
+		Txn
+		own work
+	})
+	both.db, both.mode, both.work = d, m, &both.own
+	return &both.Txn
 }
 
 // enter puts a transaction among the active ones before it has a timestamp, with one

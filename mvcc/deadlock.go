@@ -25,20 +25,48 @@ type Edge struct {
 
 // Wait adds an edge; or, if it would close a circle, does not, and returns a
 // [*DeadlockError], in which the waiter is the victim. Every circle has a last edge, so
-// none comes to be, however long (V9).
+// none comes to be, however long (V9). It keeps the key.
 func (d *Detector) Wait(waiter, holder TS, key []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if circle := d.path(holder, waiter, map[TS]bool{}); circle != nil {
-		circle = append(circle, waiter)
-		slices.Reverse(circle)
-		return &DeadlockError{Victim: waiter, Circle: circle, Key: bytes.Clone(key)}
+	if err := d.closes(waiter, holder, key); err != nil {
+		return err
 	}
 	if d.waits == nil {
 		d.waits = map[TS][]Edge{}
 	}
-	d.waits[waiter] = append(d.waits[waiter], Edge{waiter, holder, bytes.Clone(key)})
+	d.waits[waiter] = append(d.waits[waiter], Edge{waiter, holder, key})
 	return nil
+}
+
+// Turn turns an edge to who holds now what another one held; or, if it would close a circle,
+// leaves it as it was, and fails as Wait does.
+func (d *Detector) Turn(waiter, from, to TS, key []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.closes(waiter, to, key); err != nil {
+		return err
+	}
+	edges := d.waits[waiter]
+	if i := indexEdge(edges, from, key); i >= 0 {
+		edges[i].Holder = to
+	}
+	return nil
+}
+
+// closes fails if an edge would close a circle.
+func (d *Detector) closes(waiter, holder TS, key []byte) error {
+	circle := d.path(holder, waiter, map[TS]bool{})
+	if circle == nil {
+		return nil
+	}
+	circle = append(circle, waiter)
+	slices.Reverse(circle)
+	return &DeadlockError{Victim: waiter, Circle: circle, Key: bytes.Clone(key)}
+}
+
+func indexEdge(edges []Edge, holder TS, key []byte) int {
+	return slices.IndexFunc(edges, func(e Edge) bool { return e.Holder == holder && bytes.Equal(e.Key, key) })
 }
 
 // path returns the way from one transaction to another, the last step first and
@@ -64,7 +92,7 @@ func (d *Detector) Done(waiter, holder TS, key []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	edges := d.waits[waiter]
-	i := slices.IndexFunc(edges, func(e Edge) bool { return e.Holder == holder && bytes.Equal(e.Key, key) })
+	i := indexEdge(edges, holder, key)
 	if i < 0 {
 		return
 	}

@@ -264,19 +264,17 @@ func (t *waits) taken(enc []byte, holder TS) {
 		if o.holder == holder {
 			continue
 		}
-		t.remove(o)
 		if o.start == holder { // another request of the transaction that has it now
+			t.remove(o)
 			o.wake <- nil
 			continue
 		}
-		old := o.holder
-		o.holder = holder
-		if err := t.detector.Wait(o.start, holder, o.key); err != nil {
-			o.holder = old
+		if err := t.detector.Turn(o.start, o.holder, holder, o.key); err != nil {
+			t.remove(o)
 			o.wake <- err
 			continue
 		}
-		t.insert(o)
+		o.holder = holder
 	}
 }
 

@@ -74,14 +74,12 @@ func (t *Txn) Commit(ctx context.Context) error {
 	if err := t.open(); err != nil {
 		return errors.Join(err, t.Rollback(ctx))
 	}
-	c := committer{t: t, db: t.db}
-	if c.gather(); len(c.muts) == 0 || !c.writes && t.primary != nil {
-		if err := t.stillLocked(ctx); err != nil {
-			t.finish(txnRolledBack)
-			return errors.Join(err, t.giveBack(ctx))
-		}
-		t.finish(txnCommitted)
-		return t.giveBack(ctx)
+	if t.buf.n == 0 {
+		return t.commitNothing(ctx)
+	}
+	c := &committer{t: t, db: t.db}
+	if c.gather(); !c.writes && t.primary != nil {
+		return t.commitNothing(ctx)
 	}
 	err := c.run(ctx)
 	if t.state == txnOpen {
@@ -91,6 +89,16 @@ func (t *Txn) Commit(ctx context.Context) error {
 		t.db.count.conflicts.Add(1)
 	}
 	return err
+}
+
+// commitNothing ends a transaction that has changed nothing.
+func (t *Txn) commitNothing(ctx context.Context) error {
+	if err := t.stillLocked(ctx); err != nil {
+		t.finish(txnRolledBack)
+		return errors.Join(err, t.giveBack(ctx))
+	}
+	t.finish(txnCommitted)
+	return t.giveBack(ctx)
 }
 
 // gather makes mutations of the buffer.

@@ -56,7 +56,7 @@ func (b *block) kidAt(kid int) place { return place{b.kids[kid].Load(), b, kid} 
 // long is brought into order first.
 func (w *Writer) open(t *tree, key []byte) {
 	if t.leaf != nil {
-		if t.leaf.has(key, false) && len(t.leaf.slots) < 2*fan {
+		if t.leaf.has(key, false) && len(t.leaf.slots) < 3*fan {
 			return
 		}
 		w.publish(t)
@@ -94,11 +94,15 @@ func (w *Writer) publish(t *tree) {
 }
 
 // settle puts b into the place to which depth steps lead, and cuts or joins blocks so
-// that all but the root have between a fourth of a fan and a fan.
+// that all but the root have between a fourth of a fan and a fan. A leaf that is stale may
+// have twice as much: it is about to be pruned, and what was cut would be joined again.
 func (w *Writer) settle(t *tree, depth int, b *block) {
-	size, isRoot := b.size(), depth == 0
+	size, isRoot, limit := b.size(), depth == 0, fan
+	if b.stale {
+		limit = 2 * fan
+	}
 	switch {
-	case size > fan:
+	case size > limit:
 		// Who adds at the end will not come back: that leaves full blocks.
 		if parts := b.split(fan, b.high == nil); len(parts) > 1 {
 			w.replace(t, depth, 0, parts)

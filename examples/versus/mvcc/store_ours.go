@@ -33,26 +33,17 @@ func oursAs(name string, mode mvcc.Mode, o mvcc.Options) contender {
 // twoPhases commit in two, whatever is possible.
 var twoPhases = mvcc.Options{NoAsyncCommit: true, NoOnePC: true}
 
+// Update is DB.Run, which waits a little before it begins again.
 func (s oursStore) Update(ctx context.Context, fn func(tx) error) (int, error) {
-	return retry(ctx, func() error {
-		txn, err := s.db.Begin(ctx, mvcc.TxnOptions{Mode: s.mode})
-		if err != nil {
-			return err
-		}
-		var as tx = oursTxn{ctx, txn}
+	attempts := 0
+	err := s.db.Run(ctx, mvcc.TxnOptions{Mode: s.mode}, func(txn *mvcc.Txn) error {
+		attempts++
 		if s.mode == mvcc.Pessimistic {
-			as = oursLocker{oursTxn{ctx, txn}}
+			return fn(oursLocker{oursTxn{ctx, txn}})
 		}
-		if err = fn(as); err != nil {
-			err = errors.Join(err, txn.Rollback(ctx))
-		} else {
-			err = txn.Commit(ctx)
-		}
-		if errors.Is(err, mvcc.ErrConflict) || errors.Is(err, mvcc.ErrDeadlock) {
-			return errConflict
-		}
-		return err
+		return fn(oursTxn{ctx, txn})
 	})
+	return max(0, attempts-1), err
 }
 
 func (s oursStore) Snapshot(ctx context.Context) (snapshot, error) {
