@@ -19,14 +19,18 @@ type ahead struct {
 	keys, values [][]byte       // in hand
 	puts         [maxAhead]bool // those whose value is a put with a short value
 	at           int            // the one that is shown
+	most         int            // so many are taken at once
 	first        struct{ keys, values [firstAhead][]byte }
 }
 
 // begin goes on from where it stands.
 func (a *ahead) begin(it Iterator, on bool) {
-	a.it, a.on, a.at = it, on, -1
+	a.it, a.on, a.at, a.most = it, on, -1, firstAhead
 	a.bulk, _ = it.(BulkIterator)
-	a.keys, a.values = a.first.keys[:0], a.first.values[:0]
+	if a.keys == nil {
+		a.keys, a.values = a.first.keys[:], a.first.values[:]
+	}
+	a.keys, a.values = a.keys[:0], a.values[:0]
 }
 
 // stays reports whether what is shown is valid until the snapshot's Close, and not only
@@ -62,12 +66,13 @@ func (a *ahead) take() bool {
 }
 
 func (a *ahead) takeMany() {
-	n := cap(a.keys)
-	if len(a.keys) == n && n < maxAhead { // all were of use
-		n *= 2
-		a.keys, a.values = make([][]byte, n), make([][]byte, n)
+	if len(a.keys) == a.most && a.most < maxAhead { // all were of use
+		a.most *= 2
 	}
-	n = a.bulk.Take(a.keys[:n], a.values[:n])
+	if cap(a.keys) < a.most {
+		a.keys, a.values = make([][]byte, a.most), make([][]byte, a.most)
+	}
+	n := a.bulk.Take(a.keys[:a.most], a.values[:a.most])
 	a.keys, a.values = a.keys[:n], a.values[:n]
 }
 
