@@ -124,7 +124,7 @@
 // default).
 //
 // The region, which is a server's half. What requests do, as functions of a snapshot:
-// reader.go with scanner.go and unchanged.go, prewrite.go, commit.go, status.go,
+// reader.go with scanner.go, ahead.go and unchanged.go, prewrite.go, commit.go, status.go,
 // pessimistic.go with deadlock.go, gc.go, pushdown.go. How they get to do it: region.go, admit.go,
 // serve.go, latch.go. local.go has several regions in one process.
 //

@@ -72,6 +72,18 @@ type Iterator interface {
 	Close() error
 }
 
+// BulkIterator is an [Iterator] that can show many keys in one call, which is what a
+// scan is faster by. An engine need not have it: it is for one whose slices stay where
+// they are.
+type BulkIterator interface {
+	Iterator
+	// Take fills keys and values, which are of the same length, with what it stands on
+	// and what follows, and moves behind what it took. It returns how many that is: none
+	// if it stands nowhere, and perhaps fewer than there is room for. These slices are
+	// valid until the snapshot's Close.
+	Take(keys, values [][]byte) int
+}
+
 // OpKind is what an [Op] does.
 type OpKind uint8
 

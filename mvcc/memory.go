@@ -19,7 +19,10 @@ type Memory struct {
 	closed   atomic.Bool
 }
 
-var _ Engine = (*Memory)(nil)
+var (
+	_ Engine       = (*Memory)(nil)
+	_ BulkIterator = (*ordmap.Iterator)(nil)
+)
 
 // NewMemory returns an engine without keys.
 func NewMemory() *Memory { return &Memory{families: ordmap.New(int(numCFs))} }

@@ -16,7 +16,7 @@ func (q *CoprocessorRequest) covers(key []byte) bool { return Span{q.Start, q.En
 func (q *CoprocessorRequest) read(w *run) (any, error) {
 	s := w.scan(q.ReadOptions, q.Start, q.End, false)
 	defer s.close()
-	src := &rowSource{scanner: s, keys: q.Plan.NeedsKeys(), values: q.Plan.NeedsValues()}
+	src := &rowSource{scanner: s, stays: s.stays(), keys: q.Plan.NeedsKeys(), values: q.Plan.NeedsValues()}
 	part, err := q.Plan.Run(w.ctx, src, q.Options)
 	if err != nil {
 		return nil, err
@@ -24,10 +24,11 @@ func (q *CoprocessorRequest) read(w *run) (any, error) {
 	return part, nil
 }
 
-// rowSource gives the rows that a scan finds. What the scanner shows is gone when it
-// moves, so a batch is copied; the room is used again for the next.
+// rowSource gives the rows that a scan finds. Where what the scanner shows is gone when it
+// moves, a batch is copied; the room is used again for the next.
 type rowSource struct {
 	scanner      *scanner
+	stays        bool // what the scanner shows
 	keys, values bool // are wanted
 	rows         coprocessor.Rows
 	encoded      [][]byte // keys as they are in the engine
@@ -36,6 +37,9 @@ type rowSource struct {
 }
 
 func (s *rowSource) keep(b []byte) []byte {
+	if s.stays {
+		return b
+	}
 	from := len(s.room)
 	s.room = append(s.room, b...)
 	return s.room[from:len(s.room):len(s.room)]
@@ -69,18 +73,17 @@ func (s *rowSource) Next(_ context.Context, most int) (coprocessor.Rows, error) 
 	return rows, nil
 }
 
-// add copies the row that the scanner is on.
+// add adds the row that the scanner is on.
 func (s *rowSource) add() error {
-	w := s.scanner.w
 	if s.keys {
-		room, key, err := appendPlain(s.room, w.cur)
+		room, key, err := appendPlain(s.room, s.scanner.enc)
 		if err != nil {
 			return err
 		}
 		s.room = room
 		s.rows.Keys = append(s.rows.Keys, key)
 	} else {
-		s.encoded = append(s.encoded, s.keep(w.cur))
+		s.encoded = append(s.encoded, s.keep(s.scanner.enc))
 	}
 	if !s.values {
 		return nil

@@ -26,16 +26,35 @@ func TestReadersSeeWhatWasCommittedByTheirTime(t *testing.T) {
 }
 
 func TestReadersPassAnyNumberOfRollbacksAndLocks(t *testing.T) {
-	s := newSrv(t)
-	s.put(1, 2, "a=one", "b=two")
-	for ts := TS(10); ts < 60; ts += 2 {
-		require.NoError(t, s.rollback(ts, "a"))
-		s.put(ts, ts+1, "b!")
+	for name, e := range srvEngines() {
+		s := newSrvOn(t, e)
+		s.put(1, 2, "a=one", "b=two")
+		for ts := TS(10); ts < 60; ts += 2 {
+			require.NoError(t, s.rollback(ts, "a"))
+			s.put(ts, ts+1, "b!")
+		}
+		require.Equal(t, "one", s.get(99, "a"), "RULE V1: %s", name)
+		require.Equal(t, "two", s.get(99, "b"), "RULE V1: %s", name)
+		require.Equal(t, "a=one b=two", s.scan(99, false), "RULE V1: %s", name)
+		require.Equal(t, "b=two a=one", s.scan(99, true), "RULE V1: %s", name)
 	}
-	require.Equal(t, "one", s.get(99, "a"), "RULE V1: it is not so")
-	require.Equal(t, "two", s.get(99, "b"), "RULE V1: it is not so")
-	require.Equal(t, "a=one b=two", s.scan(99, false), "RULE V1: it is not so")
-	require.Equal(t, "b=two a=one", s.scan(99, true), "RULE V1: it is not so")
+}
+
+// Versions may be more than a scan steps over, above the reader and below what it sees.
+func TestScansPassAnyNumberOfVersions(t *testing.T) {
+	for name, e := range srvEngines() {
+		s := newSrvOn(t, e)
+		for ts := TS(10); ts < 400; ts += 2 {
+			for _, key := range []string{"a", "b", "c"} {
+				s.put(ts, ts+1, fmt.Sprint(key, "=", ts+1))
+			}
+		}
+		for _, ts := range []TS{11, 12, 13, 27, 201, 391, 392, 393, 397, 399, 999} {
+			seen := min(ts-(ts+1)%2, 399)
+			require.Equal(t, fmt.Sprintf("a=%d b=%[1]d c=%[1]d", seen), s.scan(ts, false), "RULE V1: %s, at %d", name, ts)
+		}
+		require.Empty(t, s.scan(10, false), "RULE V1: %s", name)
+	}
 }
 
 func TestLocksStopReadersThatTheyMayCommitBefore(t *testing.T) {
@@ -90,86 +109,93 @@ func TestScansTellOfManyLocksAtOnce(t *testing.T) {
 }
 
 func TestValuesThatMayBeOlderAreNotPassedOver(t *testing.T) {
-	s := newSrv(t)
-	s.put(1, 2, "a=old")
-	s.put(10, 12, "a=new")
-	read := func(ts, until TS) string {
-		o := ReadOptions{ReadTS: ts, UncertainUntil: until}
-		get := srvShow(s.do(&GetRequest{o, srvKeys("a")}))
-		for _, reverse := range []bool{false, true} {
-			scan := srvShow(s.do(&ScanRequest{ReadOptions: o, Reverse: reverse}))
-			require.Equal(t, get, strings.TrimPrefix(scan, "a="), "RULE V12: it is not so")
+	for _, e := range srvEngines() {
+		s := newSrvOn(t, e)
+		s.put(1, 2, "a=old")
+		s.put(10, 12, "a=new")
+		read := func(ts, until TS) string {
+			o := ReadOptions{ReadTS: ts, UncertainUntil: until}
+			get := srvShow(s.do(&GetRequest{o, srvKeys("a")}))
+			for _, reverse := range []bool{false, true} {
+				scan := srvShow(s.do(&ScanRequest{ReadOptions: o, Reverse: reverse}))
+				require.Equal(t, get, strings.TrimPrefix(scan, "a="), "RULE V12: it is not so")
+			}
+			return get
 		}
-		return get
+		require.Equal(t, "old", read(9, 11), "RULE V12: beyond doubt")
+		require.Equal(t, "uncertain 12", read(9, 12), "RULE V12: it is not so")
+		require.Equal(t, "uncertain 12", read(11, 20), "RULE V12: it is not so")
+		require.Equal(t, "new", read(12, 20), "RULE V12: it is not so")
+		require.NoError(t, s.prewrite(14, "a=newer"))
+		require.Equal(t, "new", read(13, 14), "RULE V12: it cannot commit by then")
+		require.Equal(t, "locked by 14", read(13, 15), "RULE V12: it may have committed before the reader began")
 	}
-	require.Equal(t, "old", read(9, 11), "RULE V12: beyond doubt")
-	require.Equal(t, "uncertain 12", read(9, 12), "RULE V12: it is not so")
-	require.Equal(t, "uncertain 12", read(11, 20), "RULE V12: it is not so")
-	require.Equal(t, "new", read(12, 20), "RULE V12: it is not so")
-	require.NoError(t, s.prewrite(14, "a=newer"))
-	require.Equal(t, "new", read(13, 14), "RULE V12: it cannot commit by then")
-	require.Equal(t, "locked by 14", read(13, 15), "RULE V12: it may have committed before the reader began")
 }
 
 // TestScansAgreeWithAModel makes a random history, and reads it in all ways: with limits,
 // from both ends, as of all times; and by single reads.
 func TestScansAgreeWithAModel(t *testing.T) {
 	for seed := range uint64(20) {
-		rnd := rand.New(rand.NewPCG(seed, 1))
-		s := newSrv(t)
-		type version struct {
-			at    TS
-			value string
+		for _, e := range srvEngines() {
+			srvRandomScans(t, newSrvOn(t, e), seed)
 		}
-		model := map[string][]version{}
-		ts := TS(1)
-		for range 150 {
-			key := string("abcdefg"[rnd.IntN(7)])
-			if rnd.IntN(2) == 0 {
-				key += "\x00x"
+	}
+}
+
+func srvRandomScans(t *testing.T, s *srv, seed uint64) {
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	type version struct {
+		at    TS
+		value string
+	}
+	model := map[string][]version{}
+	ts := TS(1)
+	for range 150 {
+		key := string("abcdefg"[rnd.IntN(7)])
+		if rnd.IntN(2) == 0 {
+			key += "\x00x"
+		}
+		start, commit := ts, ts+1
+		ts += 2
+		value := strings.Repeat("v", rnd.IntN(2)*300) + fmt.Sprint(commit)
+		switch rnd.IntN(6) {
+		case 0:
+			require.NoError(t, s.rollback(start, key))
+		case 1:
+			s.put(start, commit, key+"!")
+		case 2:
+			s.put(start, commit, key+"-")
+			model[key] = append(model[key], version{commit, ""})
+		default:
+			s.put(start, commit, key+"="+value)
+			model[key] = append(model[key], version{commit, value})
+		}
+	}
+	for read := TS(1); read < ts; read += 7 {
+		var want []string
+		for key, versions := range model {
+			i := len(versions) - 1
+			for i >= 0 && versions[i].at > read {
+				i--
 			}
-			start, commit := ts, ts+1
-			ts += 2
-			value := strings.Repeat("v", rnd.IntN(2)*300) + fmt.Sprint(commit)
-			switch rnd.IntN(6) {
-			case 0:
-				require.NoError(t, s.rollback(start, key))
-			case 1:
-				s.put(start, commit, key+"!")
-			case 2:
-				s.put(start, commit, key+"-")
-				model[key] = append(model[key], version{commit, ""})
-			default:
-				s.put(start, commit, key+"="+value)
-				model[key] = append(model[key], version{commit, value})
+			if i >= 0 && versions[i].value != "" {
+				want = append(want, key+"="+versions[i].value)
+				require.Equal(t, versions[i].value, s.get(read, key), "RULE V1: seed %d", seed)
+			} else {
+				require.Equal(t, "-", s.get(read, key), "RULE V1: seed %d", seed)
 			}
 		}
-		for read := TS(1); read < ts; read += 7 {
-			var want []string
-			for key, versions := range model {
-				i := len(versions) - 1
-				for i >= 0 && versions[i].at > read {
-					i--
-				}
-				if i >= 0 && versions[i].value != "" {
-					want = append(want, key+"="+versions[i].value)
-					require.Equal(t, versions[i].value, s.get(read, key), "RULE V1: seed %d", seed)
-				} else {
-					require.Equal(t, "-", s.get(read, key), "RULE V1: seed %d", seed)
-				}
-			}
-			slices.SortFunc(want, func(a, b string) int {
-				ka, _, _ := strings.Cut(a, "=")
-				kb, _, _ := strings.Cut(b, "=")
-				return strings.Compare(ka, kb)
-			})
-			for _, reverse := range []bool{false, true} {
-				require.Equal(t, want, srvPages(t, s, read, 1+rnd.IntN(5), reverse, false), "RULE V1: seed %d, at %v, reverse %v", seed, read, reverse)
-				require.Equal(t, want, srvPages(t, s, read, 0, reverse, false), "RULE V1: seed %d, at %v, reverse %v", seed, read, reverse)
-				slices.Reverse(want)
-			}
-			require.Len(t, srvPages(t, s, read, 3, false, true), len(want))
+		slices.SortFunc(want, func(a, b string) int {
+			ka, _, _ := strings.Cut(a, "=")
+			kb, _, _ := strings.Cut(b, "=")
+			return strings.Compare(ka, kb)
+		})
+		for _, reverse := range []bool{false, true} {
+			require.Equal(t, want, srvPages(t, s, read, 1+rnd.IntN(5), reverse, false), "RULE V1: seed %d, at %v, reverse %v", seed, read, reverse)
+			require.Equal(t, want, srvPages(t, s, read, 0, reverse, false), "RULE V1: seed %d, at %v, reverse %v", seed, read, reverse)
+			slices.Reverse(want)
 		}
+		require.Len(t, srvPages(t, s, read, 3, false, true), len(want))
 	}
 }
 

@@ -81,9 +81,13 @@ func allZero(b []byte) bool {
 func splitTS(k []byte) (enc []byte, ts TS, err error) {
 	n := len(k) - tsSize
 	if n < minEncoded {
-		return nil, 0, fmt.Errorf("%w: key %x is too short for a key with a timestamp", ErrCorrupt, k)
+		return nil, 0, tooShort(k)
 	}
 	return k[:n], TS(^binary.BigEndian.Uint64(k[n:])), nil
+}
+
+func tooShort(k []byte) error {
+	return fmt.Errorf("%w: key %x is too short for a key with a timestamp", ErrCorrupt, k)
 }
 
 // recordKind is the first byte of a record.
@@ -153,6 +157,12 @@ func parseWrite(v []byte) (w writeRecord, ok bool) {
 		ok = !w.short() && len(w.value) == 0
 	}
 	return w, ok && w.flags&^(flagShort|flagOverlapped) == 0
+}
+
+// isShortPut reports whether a record is one of the most frequent kind: a put with a short
+// value, which is v[writeHead:].
+func isShortPut(v []byte) bool {
+	return len(v) >= writeHead && recordKind(v[0]) == recPut && v[1]&^flagOverlapped == flagShort
 }
 
 // lockRecord is a record of the lock family.

@@ -159,72 +159,137 @@ type scanner struct {
 	o     ReadOptions
 	bound TS // the later of ReadTS and UncertainUntil
 	locks *lockCursor
-	rec   writeRecord // of the value that was found
-	best  []byte      // its value so far, in a scan back
+
+	enc   []byte      // the key that was found, encoded
+	rec   writeRecord // of its value
+	ahead ahead       // the versions, going up
+	known bool        // what enc has for the reader was seen: what follows of it is older
+	near  int         // versions of enc that were passed since the last seek
+	best  []byte      // the value so far, going back
 }
 
 // scan begins a scan. It ends with close.
 func (w *run) scan(o ReadOptions, start, end []byte, reverse bool) *scanner {
 	lo, hi := bounds(start, end)
 	w.keys(lo, hi, reverse)
-	return &scanner{w: w, o: o, bound: max(o.ReadTS, o.UncertainUntil), locks: w.locks(lo, hi, reverse)}
+	s := &scanner{w: w, o: o, bound: max(o.ReadTS, o.UncertainUntil), locks: w.locks(lo, hi, reverse)}
+	s.ahead.begin(w.iter, w.on)
+	return s
 }
 
 func (s *scanner) close() { s.locks.it.Close() }
 
-// next moves to the next key with a value: its encoding is w.cur, and value reads it.
+// stays reports whether a found key and its value are valid until the snapshot's Close,
+// and not only until the scanner moves.
+func (s *scanner) stays() bool { return !s.w.reverse && s.ahead.stays() }
+
+// next moves to the next key with a value: its encoding is enc, and value reads it.
 func (s *scanner) next() (bool, error) {
+	if s.w.reverse {
+		return s.nextBelow()
+	}
+	return s.nextAbove()
+}
+
+// value is the value of the key that was found.
+func (s *scanner) value() ([]byte, error) { return s.w.valueOf(s.enc, &s.rec) }
+
+// nextAbove goes through the versions, newest first within a key. The first that is
+// visible decides.
+func (s *scanner) nextAbove() (bool, error) {
+	a := &s.ahead
+	for a.next() {
+		enc, at, err := splitTS(a.keys[a.at])
+		if err != nil {
+			return false, err
+		}
+		if !bytes.Equal(enc, s.enc) {
+			if err := s.enter(enc); err != nil {
+				return false, err
+			}
+		}
+		switch {
+		case s.known:
+			s.pass(0)
+		case at > s.bound:
+			s.pass(s.bound)
+		case a.puts[a.at] && at <= s.o.ReadTS:
+			s.known, s.near = true, 0
+			s.rec.flags, s.rec.value = flagShort, a.values[a.at][writeHead:]
+			return true, nil
+		default:
+			if ok, err := s.look(a.values[a.at], at); ok || err != nil {
+				return ok, err
+			}
+		}
+	}
+	return false, s.end()
+}
+
+// look reads a version that is not too new, and reports whether it is a put.
+func (s *scanner) look(v []byte, at TS) (ok bool, err error) {
+	if s.rec, ok = parseWrite(v); !ok {
+		return false, corrupt(WriteCF, plain(s.enc))
+	}
+	if s.rec.kind == recRollback || s.rec.kind == recLock {
+		return false, nil // V1
+	}
+	if at > s.o.ReadTS {
+		return false, &UncertainError{Key: plain(s.enc), CommitTS: at}
+	}
+	s.known, s.near = true, 0
+	return s.rec.kind == recPut, nil
+}
+
+// enter comes to the first version of a key.
+func (s *scanner) enter(enc []byte) error {
+	if s.enc = enc; !s.ahead.stays() {
+		s.w.cur = append(s.w.cur[:0], enc...)
+		s.enc = s.w.cur
+	}
+	s.known, s.near = false, 0
+	if s.locks.on {
+		return s.locks.pass(s.enc, &s.o)
+	}
+	return nil
+}
+
+// pass passes over a version: what is of use has at most the timestamp ts. Where there are
+// many, it goes there at once.
+func (s *scanner) pass(ts TS) {
+	if s.near++; s.near > nearSeek {
+		s.w.buf = appendTS(append(s.w.buf[:0], s.enc...), ts)
+		s.ahead.seek(s.w.buf)
+		s.near = 0
+	}
+}
+
+// end is behind the last version: there may be locks.
+func (s *scanner) end() error {
+	if err := s.w.iter.Err(); err != nil {
+		return err
+	}
+	return s.locks.pass(nil, &s.o)
+}
+
+// nextBelow goes back from key to key.
+func (s *scanner) nextBelow() (bool, error) {
 	for {
 		ok, err := s.w.nextKey()
 		if err != nil {
 			return false, err
 		}
 		if !ok {
-			return false, s.locks.pass(nil, &s.o)
+			return false, s.end()
 		}
-		if err := s.locks.pass(s.w.cur, &s.o); err != nil {
+		s.enc = s.w.cur
+		if err := s.locks.pass(s.enc, &s.o); err != nil {
 			return false, err
 		}
-		if s.w.reverse {
-			ok, err = s.fromBelow()
-		} else {
-			ok, err = s.fromAbove()
-		}
-		if ok || err != nil {
+		if ok, err = s.fromBelow(); ok || err != nil {
 			return ok, err
 		}
 	}
-}
-
-// value is the snapshot's, or the scanner's: valid until it moves.
-func (s *scanner) value() ([]byte, error) { return s.w.valueOf(s.w.cur, &s.rec) }
-
-// fromAbove stands on the newest version of a key, and goes down to the visible one.
-func (s *scanner) fromAbove() (bool, error) {
-	w := s.w
-	for near := 0; w.at > s.bound; near++ {
-		if near < nearSeek {
-			w.on = w.iter.Next()
-		} else {
-			w.buf = appendTS(append(w.buf[:0], w.cur...), s.bound)
-			w.on = w.iter.SeekGE(w.buf)
-		}
-		if !w.stands(w.cur) {
-			return false, w.iter.Err()
-		}
-	}
-	ok, err := w.parse(w.cur)
-	for ; ok; ok, err = w.next(w.cur) {
-		if w.rec.kind == recRollback || w.rec.kind == recLock {
-			continue // V1
-		}
-		if w.at > s.o.ReadTS {
-			return false, &UncertainError{Key: plain(w.cur), CommitTS: w.at}
-		}
-		s.rec = w.rec
-		return w.rec.kind == recPut, nil
-	}
-	return false, err
 }
 
 // fromBelow stands on the oldest version of a key, and goes up to the visible one. Where
@@ -283,14 +348,14 @@ func (q *ScanRequest) read(w *run) (any, error) {
 				return nil, err
 			}
 		}
-		if need := len(w.cur) + len(value); cap(room)-len(room) < need {
+		if need := len(s.enc) + len(value); cap(room)-len(room) < need {
 			room = make([]byte, 0, max(need, min(64<<10, 512+2*cap(room))))
 		}
 		if n := len(a.Pairs); n == cap(a.Pairs) { // double, as append does only for short ones
 			a.Pairs = slices.Grow(a.Pairs, max(16, n))
 		}
 		p := KV{}
-		if room, p.Key, err = appendPlain(room, w.cur); err != nil {
+		if room, p.Key, err = appendPlain(room, s.enc); err != nil {
 			return nil, err
 		}
 		if !q.KeysOnly {

@@ -17,9 +17,15 @@ type srv struct {
 	r *Region
 }
 
-func newSrv(t testing.TB, o ...RegionOptions) *srv {
+func newSrv(t testing.TB, o ...RegionOptions) *srv { return newSrvOn(t, newSlow(), o...) }
+
+// srvEngines are one that shows a scan one key after the other, and one that shows many.
+func srvEngines() map[string]Engine {
+	return map[string]Engine{"one by one": newSlow(), "many at once": NewMemory()}
+}
+
+func newSrvOn(t testing.TB, e Engine, o ...RegionOptions) *srv {
 	o = append(o, RegionOptions{})
-	e := newSlow()
 	s := &srv{t: t, e: e, r: NewRegion(RegionInfo{RegionRef: RegionRef{ID: 1, Epoch: 1}}, e, o[0])}
 	t.Cleanup(s.r.Close) // and whoever waits still, because the test has failed
 	return s

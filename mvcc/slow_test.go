@@ -75,9 +75,12 @@ func (s *slowSnapshot) Iter(cf CF, lo, hi []byte) Iterator {
 	return &slowIterator{rows: rows[i:max(i, j)], at: -1}
 }
 
+// slowIterator writes over what it has shown when it shows another key: nobody may look
+// at it any more.
 type slowIterator struct {
-	rows []slowRow
-	at   int
+	rows       []slowRow
+	at         int
+	key, value []byte
 }
 
 func (it *slowIterator) on() bool {
@@ -105,7 +108,13 @@ func (it *slowIterator) Prev() bool {
 	}
 	return it.on()
 }
-func (it *slowIterator) Key() []byte   { return []byte(it.rows[it.at].key) }
-func (it *slowIterator) Value() []byte { return it.rows[it.at].value }
-func (it *slowIterator) Err() error    { return nil }
-func (it *slowIterator) Close() error  { return nil }
+func (it *slowIterator) Key() []byte {
+	it.key = append(it.key[:0], it.rows[it.at].key...)
+	return it.key
+}
+func (it *slowIterator) Value() []byte {
+	it.value = append(it.value[:0], it.rows[it.at].value...)
+	return it.value
+}
+func (it *slowIterator) Err() error   { return nil }
+func (it *slowIterator) Close() error { return nil }

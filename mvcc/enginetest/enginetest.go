@@ -297,7 +297,7 @@ func walk(t *testing.T, rng *rand.Rand, it mvcc.Iterator, want state, cf mvcc.CF
 	at, did := -1, "began"
 	for range 60 {
 		var ok bool
-		switch k := randomKey(rng, 300); rng.IntN(6) {
+		switch k := randomKey(rng, 300); rng.IntN(7) {
 		case 0:
 			at, _ = slices.BinarySearchFunc(keys, k, bytes.Compare)
 			ok, did = it.SeekGE(k), fmt.Sprintf("SeekGE(%q)", k)
@@ -310,6 +310,17 @@ func walk(t *testing.T, rng *rand.Rand, it mvcc.Iterator, want state, cf mvcc.CF
 				at++
 			}
 			ok, did = it.Next(), "Next"
+		case 4:
+			bulk, can := it.(mvcc.BulkIterator)
+			if !can || at < 0 {
+				continue
+			}
+			at += take(t, bulk, keys[at:], want[cf], rng.IntN(80))
+			if at == len(keys) {
+				at = -1
+				continue
+			}
+			ok, did = true, "Take"
 		default:
 			if at >= 0 && at < len(keys) {
 				at--
@@ -327,6 +338,18 @@ func walk(t *testing.T, rng *rand.Rand, it mvcc.Iterator, want state, cf mvcc.CF
 	}
 	noError(t, "E4", it.Err())
 	noError(t, "E4", it.Close())
+}
+
+// take takes at most so many of the keys that it should come to, and returns how many it
+// got.
+func take(t *testing.T, it mvcc.BulkIterator, keys [][]byte, values map[string]string, most int) int {
+	k, v := make([][]byte, most), make([][]byte, most)
+	n := it.Take(k, v)
+	must(t, n <= len(keys) && (n > 0 || most == 0), "E4", "%d taken, at most %d, of %d that are there", n, most, len(keys))
+	for i := range n {
+		must(t, bytes.Equal(k[i], keys[i]) && string(v[i]) == values[string(k[i])], "E4", "took key %q with %q, not %q", k[i], v[i], keys[i])
+	}
+	return n
 }
 
 func iteratorFromNowhere(t *testing.T, e mvcc.Engine) {
@@ -439,10 +462,23 @@ func slicesAreValid(t *testing.T, e mvcc.Engine) {
 		values[i], _, err = s.Get(mvcc.Default, fmt.Appendf(nil, "%03d", i))
 		noError(t, "E6", err)
 	}
+	var taken [n][]byte
+	it := s.Iter(mvcc.Default, nil, nil)
+	it.SeekGE(nil)
+	if bulk, ok := it.(mvcc.BulkIterator); ok {
+		keys := make([][]byte, n)
+		for got, more := 0, 1; more > 0; got += more {
+			more = bulk.Take(keys[got:], taken[got:])
+		}
+	}
+	noError(t, "E6", it.Close())
 	for generation := range 50 {
 		fill(generation + 1)
 	}
-	for i, v := range values {
+	for i, v := range append(values[:], taken[:]...) {
+		if i %= n; v == nil {
+			continue // it cannot be taken
+		}
 		must(t, string(v) == fmt.Sprintf("%d of generation 0", i), "E6", "a value has become %q, though its snapshot is open", v)
 	}
 	closeSnapshot(t, s, "E6")

@@ -90,6 +90,23 @@ func (it *Iterator) Next() bool {
 	return it.forward(i)
 }
 
+// Take fills keys and values, which are of the same length, with what it stands on and
+// what follows, moves behind that, and returns how many it is. The slices are those
+// that Key and Value return.
+func (it *Iterator) Take(keys, values [][]byte) (n int) {
+	for n < len(keys) && it.at != nil {
+		some := it.leaf.slots[it.slot:max(it.slot+1, it.end)]
+		some = some[:min(len(some), len(keys)-n)]
+		for i := range some {
+			keys[n+i], values[n+i] = some[i].rec.key(), some[i].rec.value()
+		}
+		n += len(some)
+		it.slot += len(some) - 1
+		it.Next()
+	}
+	return n
+}
+
 // Prev moves to the key before; from nowhere, nowhere.
 func (it *Iterator) Prev() bool {
 	if it.at == nil {

@@ -169,6 +169,20 @@ func is(t testing.TB, ok bool, it *Iterator, p pair) {
 	}
 }
 
+// take takes so many pairs, or what is left of those that it should come to, and returns
+// how many.
+func take(t testing.TB, it *Iterator, want model, most int) int {
+	keys, values := make([][]byte, most), make([][]byte, most)
+	n := it.Take(keys, values)
+	require.Equal(t, min(most, len(want)), n, "RULE O6: what Take has taken")
+	for i, p := range want[:n] {
+		if string(keys[i]) != p.key || string(values[i]) != p.value {
+			t.Fatalf("RULE O6: it takes %q, %q and not %q, %q", keys[i], values[i], p.key, p.value)
+		}
+	}
+	return n
+}
+
 // walk moves an iterator at random, and an index beside it.
 func (h *history) walk(t testing.TB, s *Snapshot, space int, want model) {
 	var lo, hi []byte
@@ -186,7 +200,7 @@ func (h *history) walk(t testing.TB, s *Snapshot, space int, want model) {
 	at, did := -1, ""
 	for range 60 {
 		var ok bool
-		switch h.rng.IntN(8) {
+		switch h.rng.IntN(9) {
 		case 0, 1:
 			k := h.randomKey()
 			if at >= 0 && h.rng.IntN(2) == 0 { // near by
@@ -204,6 +218,11 @@ func (h *history) walk(t testing.TB, s *Snapshot, space int, want model) {
 				at++
 			}
 			ok, did = it.Next(), "Next"
+		case 6:
+			if at >= 0 {
+				at += take(t, it, want[at:], h.rng.IntN(80))
+			}
+			ok, did = it.at != nil, "Take"
 		default:
 			if at >= 0 {
 				at--
