@@ -6,7 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// fan is how many slots a leaf has, and how many children another node, at most. More
+// fan is how many slots a leaf has, and how many children another node, at most; but for
+// a stale leaf, which may have twice as many slots (settle). More
 // make a tree of fewer levels, and more to copy for a write.
 const fan = 32
 
