@@ -83,7 +83,9 @@ func (t *Txn) lockNow(ctx context.Context, keys [][]byte) error {
 	if first {
 		t.primary = bytes.Clone(keys[0])
 	}
-	t.attempted = append(t.attempted, keys...)
+	for _, k := range keys {
+		t.attempted = append(t.attempted, bytes.Clone(k))
+	}
 	p := patience{db: t.db, seed: uint64(t.startTS)}
 	wait := firstLockWait
 	locked := 0
