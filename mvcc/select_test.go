@@ -89,9 +89,10 @@ func TestSelectOverRegions(t *testing.T) {
 	for _, serial := range []bool{true, false} {
 		local := NewLocal(NewMemory(), [][]byte{keys[40], keys[80]}, RegionOptions{})
 		wire := &clientWire{local: local}
-		db, err := Open(&Options{Transport: wire, Serial: serial})
+		// Nothing is left to be done in the background when the queries begin.
+		writer, err := Open(&Options{Transport: wire, Serial: true})
 		require.NoError(t, err)
-		require.NoError(t, db.Run(ctx, TxnOptions{}, func(tx *Txn) error {
+		require.NoError(t, writer.Run(ctx, TxnOptions{}, func(tx *Txn) error {
 			for i := range keys {
 				if err := tx.Put(keys[i], values[i]); err != nil {
 					return err
@@ -99,6 +100,9 @@ func TestSelectOverRegions(t *testing.T) {
 			}
 			return errors.Join(tx.Put([]byte("a"), []byte("not a row")), tx.Put([]byte("u"), []byte("nor this")))
 		}))
+		require.NoError(t, writer.Close())
+		db, err := Open(&Options{Transport: wire, Serial: serial})
+		require.NoError(t, err)
 		split := 5
 		for _, text := range clientQueries {
 			tx := clientBegin(t, db, SnapshotIsolation)

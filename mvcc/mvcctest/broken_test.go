@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -120,8 +121,10 @@ func TestEveryRuleHasABrokenStoreThatFailsIt(t *testing.T) {
 // broken is package mvcc with a bug.
 type broken struct {
 	*closing
-	bugs   string // one or more
-	stamps []uint64
+	bugs string // one or more
+
+	mu     sync.Mutex
+	stamps []uint64 // of commits
 }
 
 func (b *broken) has(bug string) bool { return strings.Contains(b.bugs, bug) }
@@ -164,12 +167,24 @@ func (t *brokenTxn) other(key []byte) (Txn, error) {
 	case t.db.has("reads-the-latest") && (key == nil || !t.wrote(key)):
 	case t.db.has("first-read-is-latest") && t.reads == 1 && !t.wrote(key):
 	case t.db.has("forgets") && t.db.Metrics().Active > 20:
-	case t.db.has("reads-the-past") && len(t.db.stamps) > 1 && len(t.puts) == 0:
-		now = t.db.stamps[len(t.db.stamps)-2]
+	case t.db.has("reads-the-past") && len(t.puts) == 0:
+		if now = t.db.past(); now == 0 {
+			return nil, nil
+		}
 	default:
 		return nil, nil
 	}
 	return t.db.closing.BeginAt(context.Background(), now)
+}
+
+// past is as of before the last commit; 0 if there were not two.
+func (b *broken) past() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.stamps) < 2 {
+		return 0
+	}
+	return b.stamps[len(b.stamps)-2]
 }
 
 func (b *broken) Metrics() mvcc.Metrics { return b.db.Metrics() }
@@ -307,7 +322,9 @@ func (t *brokenTxn) Commit(ctx context.Context) error {
 		return errors.Join(err, again.Commit(ctx))
 	}
 	if err == nil && t.CommitTS() != 0 {
+		t.db.mu.Lock()
 		t.db.stamps = append(t.db.stamps, t.Stamp())
+		t.db.mu.Unlock()
 	}
 	return err
 }
