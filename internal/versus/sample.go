@@ -52,7 +52,7 @@ func measure(ctx context.Context, cfg Config, c Contender, cell Cell) (s sample,
 	cpu, hasCPU := cpuTime()
 	start := time.Now()
 	if cfg.Ops == 0 {
-		timer := time.AfterFunc(cfg.Duration, func() { w.stop.Store(true) })
+		timer := time.AfterFunc(cfg.Duration, func() { w.up.Store(true) })
 		defer timer.Stop()
 	}
 	err = runner.Run(ctx, w)

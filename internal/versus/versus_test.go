@@ -188,6 +188,20 @@ func TestAFailureIsReportedByNameAndSpoilsNothing(t *testing.T) {
 	require.Equal(t, 7, closed, "each that was set up is closed, once, and not tried again")
 }
 
+// A sample that is over before its clients run has an operation of each.
+func TestEachClientDoesAnOperation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := contender("late", func(ctx context.Context, w *Work) error {
+			time.Sleep(time.Minute) // as if others had the machine
+			return w.Each(ctx, 3, func(context.Context, *Client) error { time.Sleep(time.Second); return nil })
+		})
+		r, err := Run(t.Context(), Config{Duration: time.Millisecond, Rounds: 1}, []Contender{late}, []Cell{"n=1"})
+		require.NoError(t, err)
+		require.Empty(t, r.Results[0].Err)
+		require.NotEmpty(t, r.Results[0].Figures)
+	})
+}
+
 func TestALimitEndsTheSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := contender("stuck", func(ctx context.Context, _ *Work) error { <-ctx.Done(); return ctx.Err() })

@@ -16,9 +16,10 @@ type Work struct {
 	// Cell is the combination of parameters under measurement.
 	Cell Cell
 
-	ops   int64 // to claim in all; 0 means until stop
-	timed bool  // Each records latencies
-	stop  atomic.Bool
+	ops   int64       // to claim in all; 0 means until stop
+	timed bool        // Each records latencies
+	up    atomic.Bool // the time
+	stop  atomic.Bool // all is to end
 
 	claimed atomic.Int64
 	mu      sync.Mutex
@@ -50,10 +51,11 @@ func (w *Work) NewClient() *Client {
 	return c
 }
 
-// Next reports whether to do one more operation, and counts it as done.
+// Next reports whether to do one more operation, and counts it as done. When the time is
+// up on a machine that did not let it begin, there is one all the same.
 func (c *Client) Next() bool {
 	w := c.work
-	if w.stop.Load() {
+	if w.stop.Load() || w.up.Load() && c.done > 0 {
 		return false
 	}
 	if w.ops > 0 {
