@@ -236,7 +236,7 @@ func TestScansKeepWithinTheirBytes(t *testing.T) {
 }
 
 func TestAnswersAreTheReceivers(t *testing.T) {
-	s := newSrv(t)
+	s := newSrvOn(t, NewMemory()) // which shows what it has, and no copies
 	s.put(1, 2, "a=1", "b=2")
 	spoil := func(a any, err error) {
 		require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
+	"github.com/flagship-go/flagship/mvcc/oracle"
 )
 
 func clientTable(t testing.TB) *coprocessor.Table {
@@ -90,7 +91,9 @@ func TestSelectOverRegions(t *testing.T) {
 		local := NewLocal(NewMemory(), [][]byte{keys[40], keys[80]}, RegionOptions{})
 		wire := &clientWire{local: local}
 		// Nothing is left to be done in the background when the queries begin.
-		writer, err := Open(&Options{Transport: wire, Serial: true})
+		clock, err := oracle.New(nil)
+		require.NoError(t, err)
+		writer, err := Open(&Options{Transport: wire, Clock: clock, Serial: true})
 		require.NoError(t, err)
 		require.NoError(t, writer.Run(ctx, TxnOptions{}, func(tx *Txn) error {
 			for i := range keys {
@@ -101,7 +104,7 @@ func TestSelectOverRegions(t *testing.T) {
 			return errors.Join(tx.Put([]byte("a"), []byte("not a row")), tx.Put([]byte("u"), []byte("nor this")))
 		}))
 		require.NoError(t, writer.Close())
-		db, err := Open(&Options{Transport: wire, Serial: serial})
+		db, err := Open(&Options{Transport: wire, Clock: clock, Serial: serial})
 		require.NoError(t, err)
 		split := 5
 		for _, text := range clientQueries {
