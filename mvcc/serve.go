@@ -163,6 +163,11 @@ func (s *state) answer(ctx context.Context, w *run, q command) (any, error) {
 		s.pending.add(w, p, &s.bound)
 		defer s.pending.remove(w)
 	}
+	return s.execute(ctx, w, q)
+}
+
+// execute answers a request by what the engine has now, and has its batch written.
+func (s *state) execute(ctx context.Context, w *run, q interface{ apply(w *run) (any, error) }) (any, error) {
 	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}
@@ -238,20 +243,9 @@ func (s *state) collect(ctx context.Context, q *GCRequest) (*GCResponse, error) 
 	}
 	w := s.take()
 	defer s.give(w)
-	if err := s.settle(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.begin(ctx, w); err != nil {
-		return nil, err
-	}
-	a, err := q.apply(w)
+	a, err := s.execute(ctx, w, q)
 	if err != nil {
 		return nil, err
-	}
-	if len(w.batch.Ops) > 0 {
-		if err := s.write(ctx, &w.batch); err != nil {
-			return nil, err
-		}
 	}
 	return a.(*GCResponse), nil
 }

@@ -90,36 +90,40 @@ func (s *Service) session(name string) (*session, error) {
 	return x, nil
 }
 
+// open takes a transaction that is open. Whoever has it gives it back.
+func (s *Service) open(ctx context.Context, name string) (*session, error) {
+	x, err := s.session(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.take(ctx); err != nil {
+		return nil, err
+	}
+	if x.over {
+		x.give()
+		return nil, fmt.Errorf("%w: %q", ErrNoTxn, name)
+	}
+	return x, nil
+}
+
 // in has f done in a transaction that is open.
 func (s *Service) in(ctx context.Context, name string, f func(t *mvcc.Txn) error) error {
-	x, err := s.session(name)
+	x, err := s.open(ctx, name)
 	if err != nil {
 		return err
 	}
-	if err := x.take(ctx); err != nil {
-		return err
-	}
 	defer x.give()
-	if x.over {
-		return fmt.Errorf("%w: %q", ErrNoTxn, name)
-	}
 	x.calls.Add(1)
 	return f(x.txn)
 }
 
 // end has f done as the last thing in a transaction.
 func (s *Service) end(ctx context.Context, name string, f func(t *mvcc.Txn) error) error {
-	x, err := s.session(name)
+	x, err := s.open(ctx, name)
 	if err != nil {
 		return err
 	}
-	if err := x.take(ctx); err != nil {
-		return err
-	}
 	defer x.give()
-	if x.over {
-		return fmt.Errorf("%w: %q", ErrNoTxn, name)
-	}
 	x.over = true
 	s.mu.Lock()
 	delete(s.sessions, name)
