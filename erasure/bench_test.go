@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/internal/cputime"
 )
 
 // benchDirs opens a store on eight directories of the operating system: 4 + 4, as
@@ -42,7 +44,8 @@ func perOp(b *testing.B, clients int, op func(i int64)) {
 	b.Helper()
 	var n atomic.Int64
 	b.SetParallelism(max(1, clients/2)) // of GOMAXPROCS 2
-	before, start := processorTime(), time.Now()
+	before, _ := cputime.Process()
+	start := time.Now()
 	if clients == 1 {
 		for b.Loop() {
 			op(n.Add(1))
@@ -55,8 +58,9 @@ func perOp(b *testing.B, clients int, op func(i int64)) {
 			}
 		})
 	}
+	after, _ := cputime.Process()
 	done := float64(n.Load())
-	b.ReportMetric(float64((processorTime()-before).Microseconds())/1e3/done, "cpu-ms/op")
+	b.ReportMetric(float64((after-before).Microseconds())/1e3/done, "cpu-ms/op")
 	b.ReportMetric(done/time.Since(start).Seconds(), "op/s")
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/internal/cputime"
 )
 
 func clientBench(b *testing.B, o *Options) *DB {
@@ -64,7 +66,7 @@ func BenchmarkGet(b *testing.B) {
 				}
 				i := 0
 				b.ReportAllocs()
-				stop := reportCPU(b)
+				stop := cputime.Report(b)
 				for b.Loop() {
 					tx, err := db.Begin(ctx, o)
 					if err != nil {
@@ -100,7 +102,7 @@ func BenchmarkUpdate(b *testing.B) {
 				const keys = 10000
 				clientFill(b, db, keys, 100)
 				b.ReportAllocs()
-				stop := reportCPU(b)
+				stop := cputime.Report(b)
 				clientParallel(b, clients, func(r *rand.Rand) {
 					key := clientAccount(r.IntN(keys))
 					err := db.Run(ctx, TxnOptions{}, func(tx *Txn) error {
@@ -156,7 +158,7 @@ func BenchmarkBank(b *testing.B) {
 						clientFill(b, db, accounts, 8)
 						before := db.Metrics()
 						b.ReportAllocs()
-						stop := reportCPU(b)
+						stop := cputime.Report(b)
 						clientParallel(b, clients, func(r *rand.Rand) {
 							from := r.IntN(accounts)
 							to := (from + 1 + r.IntN(accounts-1)) % accounts
@@ -207,7 +209,7 @@ func BenchmarkScan(b *testing.B) {
 			db := clientBench(b, nil)
 			clientFill(b, db, rows, 100)
 			b.ReportAllocs()
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			for b.Loop() {
 				tx, err := db.Begin(ctx, TxnOptions{Mode: ReadOnly})
 				if err != nil {
@@ -240,7 +242,7 @@ func BenchmarkMixed(b *testing.B) {
 			const keys = 10000
 			clientFill(b, db, keys, 100)
 			b.ReportAllocs()
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			clientParallel(b, clients, func(r *rand.Rand) {
 				key := clientAccount(r.IntN(keys))
 				o := TxnOptions{Mode: ReadOnly}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/flagship-go/flagship/internal/cputime"
 )
 
 // The region alone, on the engine in memory: what the client's benchmarks stand on.
@@ -52,7 +54,7 @@ func BenchmarkRegionGet(b *testing.B) {
 				q := &GetRequest{ReadOptions{ReadTS: ts}, names[:1]}
 				i := 0
 				b.ReportAllocs()
-				stop := reportCPU(b)
+				stop := cputime.Report(b)
 				for b.Loop() {
 					q.Keys = names[i%keys : i%keys+1]
 					if _, err := r.Do(context.Background(), ref, q); err != nil {
@@ -75,7 +77,7 @@ func BenchmarkRegionScan(b *testing.B) {
 				ts := benchFill(b, r, rows, versions)
 				q := &ScanRequest{ReadOptions: ReadOptions{ReadTS: ts}, Reverse: reverse}
 				b.ReportAllocs()
-				stop := reportCPU(b)
+				stop := cputime.Report(b)
 				for b.Loop() {
 					a, err := r.Do(context.Background(), ref, q)
 					if err != nil || len(a.(*ScanResponse).Pairs) != rows {
@@ -106,7 +108,7 @@ func BenchmarkRegionWrite(b *testing.B) {
 			}
 			i := 0
 			b.ReportAllocs()
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			for b.Loop() {
 				i += 7
 				key := benchKey(i % keys)
@@ -130,13 +132,13 @@ func BenchmarkRegionWrite(b *testing.B) {
 func BenchmarkCollect(b *testing.B) {
 	const keys, versions = 1000, 100
 	b.ReportAllocs()
-	removed, cpu := 0, int64(0)
+	removed, cpu := 0, time.Duration(0)
 	for b.Loop() {
 		b.StopTimer()
 		r, ref := benchRegion(b)
 		ts := benchFill(b, r, keys, versions)
 		b.StartTimer()
-		cpu -= cpuNanos()
+		begin, _ := cputime.Process()
 		q := &GCRequest{SafePoint: ts}
 		for {
 			a, err := r.Do(context.Background(), ref, q)
@@ -148,7 +150,8 @@ func BenchmarkCollect(b *testing.B) {
 				break
 			}
 		}
-		cpu += cpuNanos()
+		end, _ := cputime.Process()
+		cpu += end - begin
 	}
 	b.ReportMetric(float64(cpu)/float64(removed), "cpu-ns/version")
 }

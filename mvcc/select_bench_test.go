@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/flagship-go/flagship/internal/cputime"
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
 )
 
@@ -63,7 +64,7 @@ func BenchmarkSelect(b *testing.B) {
 			p, err := q.Plan(table)
 			require.NoError(b, err)
 			b.ReportAllocs()
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			for b.Loop() {
 				tx, err := db.Begin(ctx, TxnOptions{Mode: ReadOnly})
 				require.NoError(b, err)

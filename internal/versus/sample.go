@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/flagship-go/flagship/internal/cputime"
 )
 
 // A Metric is a kind of figure. Its text is used in tables, goals and JSON.
@@ -49,7 +51,7 @@ func measure(ctx context.Context, cfg Config, c Contender, cell Cell) (s sample,
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	cpu, hasCPU := cpuTime()
+	cpu, hasCPU := cputime.Process()
 	start := time.Now()
 	if cfg.Ops == 0 {
 		timer := time.AfterFunc(cfg.Duration, func() { w.up.Store(true) })
@@ -57,7 +59,7 @@ func measure(ctx context.Context, cfg Config, c Contender, cell Cell) (s sample,
 	}
 	err = runner.Run(ctx, w)
 	elapsed := time.Since(start)
-	cpuAfter, _ := cpuTime()
+	cpuAfter, _ := cputime.Process()
 	runtime.ReadMemStats(&after)
 	if err != nil {
 		return nil, fmt.Errorf("running: %w", err)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/internal/cputime"
 )
 
 // A fake is a contender made of functions.
@@ -239,7 +241,7 @@ func TestAllocationsAreThoseOfTheOperations(t *testing.T) {
 	require.InDelta(t, 1, s[AllocsPerOp], 0.2)
 	require.InDelta(t, 4096, s[BytesPerOp], 400)
 	require.NotContains(t, s, P50, "no latency without records")
-	if _, ok := cpuTime(); ok {
+	if _, ok := cputime.Process(); ok {
 		require.Contains(t, s, CPUPerOp)
 	} else {
 		require.NotContains(t, s, CPUPerOp)

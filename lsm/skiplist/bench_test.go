@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/flagship-go/flagship/internal/cputime"
 	"github.com/flagship-go/flagship/lsm/key"
 )
 
@@ -41,7 +42,7 @@ func BenchmarkAdd(b *testing.B) {
 		b.Run(fmt.Sprintf("digits=%v", digits), func(b *testing.B) {
 			b.ReportAllocs()
 			var l *List
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			for i := 0; b.Loop(); i++ {
 				if i%benchKeys == 0 {
 					l = New(arena, key.Plain)
@@ -68,7 +69,7 @@ func BenchmarkRead(b *testing.B) {
 		rng := rand.New(rand.NewPCG(1, 1))
 		b.Run(fmt.Sprintf("op=get/digits=%v", digits), func(b *testing.B) {
 			b.ReportAllocs()
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			for b.Loop() {
 				l.Get(keys[rng.IntN(benchKeys)], key.MaxSeq)
 			}
@@ -76,7 +77,7 @@ func BenchmarkRead(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("op=next/digits=%v", digits), func(b *testing.B) {
 			c := l.NewCursor()
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			for b.Loop() {
 				if c.Next() == nil {
 					c.First()
@@ -94,7 +95,7 @@ func BenchmarkAddInOrder(b *testing.B) {
 	var k [16]byte
 	var l *List
 	var ins *Inserter
-	stop := reportCPU(b)
+	stop := cputime.Report(b)
 	for i := 0; b.Loop(); i++ {
 		if i%benchKeys == 0 {
 			l, ins = New(arena, key.Plain), new(Inserter)
@@ -116,7 +117,7 @@ func BenchmarkAddSorted(b *testing.B) {
 			b.ReportAllocs()
 			var l *List
 			batch := make([]Entry, 1000)
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			for i := 0; b.Loop(); i++ {
 				j := i % benchKeys
 				if j == 0 {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/flagship-go/flagship/internal/cputime"
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/flagship-go/flagship/lsm/bloom"
 	"github.com/flagship-go/flagship/lsm/key"
@@ -62,7 +63,7 @@ func BenchmarkWrite(b *testing.B) {
 		b.Run("compression="+c.String(), func(b *testing.B) {
 			name := filepath.Join(b.TempDir(), "t.sst")
 			b.ReportAllocs()
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			p := benchWrite(b, name, WriterOptions{Compression: c}, b.N)
 			stop()
 			b.ReportMetric(float64(p.Size)/float64(b.N), "B/entry")
@@ -99,7 +100,7 @@ func BenchmarkGet(b *testing.B) {
 					seeks[i] = benchKey(nil, n, key.MaxSeq)
 				}
 				b.ReportAllocs()
-				stop := reportCPU(b)
+				stop := cputime.Report(b)
 				for i := 0; b.Loop(); i++ {
 					seek := seeks[i%len(seeks)]
 					_, _, ok, err := r.Get(seek, bloom.Hash(key.UserKey(seek)), nil)
@@ -125,7 +126,7 @@ func BenchmarkCursor(b *testing.B) {
 				defer c.Close()
 				var seek []byte
 				b.ReportAllocs()
-				stop := reportCPU(b)
+				stop := cputime.Report(b)
 				for b.Loop() {
 					switch op {
 					case "next", "scan":

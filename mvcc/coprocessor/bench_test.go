@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"testing"
+
+	"github.com/flagship-go/flagship/internal/cputime"
 )
 
 // million is 1,000,000 rows of about 100 bytes in 8 regions: id in the key; a number
@@ -40,7 +42,7 @@ func BenchmarkMillion(b *testing.B) {
 	table, regions := million(b)
 	b.Run("query=floor", func(b *testing.B) {
 		off := table.slots[1].off
-		defer reportCPU(b)()
+		defer cputime.Report(b)()
 		for b.Loop() {
 			var sum int64
 			for _, r := range regions {
@@ -69,7 +71,7 @@ func BenchmarkMillion(b *testing.B) {
 			p := plan(b, table, q.text)
 			o := &Options{MemoryLimit: 1 << 30}
 			b.ReportAllocs()
-			defer reportCPU(b)()
+			defer cputime.Report(b)()
 			for b.Loop() {
 				var sources []Source
 				for _, r := range regions {

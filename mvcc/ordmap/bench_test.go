@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/flagship-go/flagship/internal/cputime"
 )
 
 // benchKey is as package mvcc has them: a table's row, encoded in groups of eight,
@@ -44,7 +46,7 @@ func BenchmarkGet(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 1))
 			var k []byte
 			b.ReportAllocs()
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			for b.Loop() {
 				k = benchKey(k, rng.IntN(rows))
 				if _, ok := s.Get(0, k); !ok {
@@ -63,7 +65,7 @@ func BenchmarkSnapshotSeekNext(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 1))
 			var k []byte
 			b.ReportAllocs()
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			for b.Loop() {
 				k = benchKey(k, rng.IntN(rows))
 				s := m.Snapshot()
@@ -90,7 +92,7 @@ func BenchmarkScan(b *testing.B) {
 					defer s.Close()
 					it := s.Iter(0, nil, nil)
 					sum, ok := 0, false
-					stop := reportCPU(b)
+					stop := cputime.Report(b)
 					for b.Loop() {
 						if direction == "forward" {
 							if ok {
@@ -123,7 +125,7 @@ func BenchmarkWrite(b *testing.B) {
 			var k []byte
 			n := rows
 			b.ReportAllocs()
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			for b.Loop() {
 				k = benchKey(k, n)
 				n++
@@ -136,7 +138,7 @@ func BenchmarkWrite(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 1))
 			var k []byte
 			b.ReportAllocs()
-			stop := reportCPU(b)
+			stop := cputime.Report(b)
 			for b.Loop() {
 				k = benchKey(k, rng.IntN(rows))
 				s := m.Snapshot()
@@ -151,7 +153,7 @@ func BenchmarkWrite(b *testing.B) {
 		rng := rand.New(rand.NewPCG(1, 1))
 		var k []byte
 		b.ReportAllocs()
-		stop := reportCPU(b)
+		stop := cputime.Report(b)
 		for b.Loop() {
 			k = benchKey(k, rng.IntN(10_000))
 			s := m.Snapshot()

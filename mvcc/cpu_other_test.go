@@ -1,9 +1,0 @@
-//go:build !unix
-
-package mvcc
-
-import "testing"
-
-func reportCPU(*testing.B) (stop func()) { return func() {} }
-
-func cpuNanos() int64 { return 0 }
