@@ -1,0 +1,152 @@
+// Package gateway is an HTTP gateway: it takes requests, finds the route that each
+// belongs to by predicates, passes it through the route's filters, sends it to one of
+// several upstreams, and takes the answer back through the same filters in reverse.
+// Its language and its shapes are Skipper's; what it does about canaries is Kong's, and
+// about calls that fail Kratos's and Envoy's.
+//
+// # The problem
+//
+// A service is moved, split, tried out on a tenth of its users and rolled back, many
+// times a day, while requests are under way and WebSockets have been open for hours.
+// Whoever sits in front must know for every request where it goes now, and be able to
+// say why; must change its mind without dropping anything; must not let one slow
+// upstream take down the others; and must be all but free, since everything passes it.
+//
+// # The picture
+//
+//	                     table, one pointer, swapped whole
+//	                                  |
+//	client -> server -> canonical -> lookup -> filters in -> wrapped call -> pool -> upstream
+//	          (TLS,      path (M2)   (route)   (Request)      (retry,         (pick,
+//	          PROXY)                                           breaker,        health)
+//	                                                           timeout)
+//	client <- server <--------------------- filters out <----- answer  <----------- upstream
+//	                                        (Response, reversed)
+//
+// A configuration takes another way, and meets requests at one place, the pointer:
+//
+//	source -> parse -> validate -> build what changed -> swap -> let go of what was
+//	(file, directory,   (eskip)    (route, filters,
+//	HTTP, push)                     upstream)
+//
+// # A route
+//
+//	checkout: Path("/shop/:item") && Method("POST") && Header("X-Test", "b") // when
+//	  -> ratelimit(20, "1s") -> setRequestHeader("X-From", "gateway")         // what happens on the way
+//	  -> <powerOfRandomNChoices, "http://10.0.0.1:8080", "http://10.0.0.2:8080">; // where it goes
+//
+// Predicates are asked, filters act. Both are compiled in: a plugin is a Go value that
+// somebody put into the [Registry]. Their arguments are checked once, when the table is
+// built, and what a request meets is the finished instance.
+//
+// # The rules
+//
+// The code cites the rule where it obeys it; gatewaytest grades by the same ones, and
+// each has a planted bug that proves its test.
+//
+// Matching (gateway/route, gateway/predicates)
+//
+//	M1   The most specific path wins, segment by segment from the left: a name beats
+//	     :param, which beats the free wildcard. If no route behind it has all its
+//	     predicates true, the next less specific one is tried: backtracking.
+//	M2   What is matched is what is forwarded. The path is made canonical once, before
+//	     the table is asked: dot segments resolved, also percent-encoded ones, double slashes
+//	     merged, nothing else decoded. Parameters are decoded once, segment by segment:
+//	     %2F stays inside a segment, and + is a plus.
+//	M3   Among routes of one path the heavier wins: the number of predicates plus what
+//	     Weight and weighted predicates add. Ties are broken by what is written, never
+//	     by the order of a map or of files: two replicas route alike.
+//	M4   All TrafficSegments of a request see one number, so that segments that adjoin
+//	     share out all requests exactly.
+//	M5   A table never changes. A change makes another one that shares what is as before.
+//	M6   Explain and Lookup agree: they are one walk.
+//	M7   The report names each route that can never win, and each pair whose order only the tie-break decides.
+//
+// Filters (gateway/filters)
+//
+//	F1   Requests pass filters in the order written, answers in reverse, and only those filters
+//	     that the request has entered, also when one of them has answered itself.
+//	F2   A filter that panics costs its request: 500, a log entry, and nothing else.
+//	F3   Arguments are checked when the table is built: kind, number, range. The error has file, line
+//	     and column, and what is close to a name that nobody knows.
+//	F4   Only what can be repeated is: an idempotent method, a body that was kept whole or
+//	     never begun, no byte of an answer passed on, and a budget that has something
+//	     left: retries stay below a share of the requests (20 % by default), however bad things are.
+//	F5   A shadow request is bounded in number and bytes, and never waited for.
+//	F6   Who a client is comes from the connection and from proxies that are trusted, never from what
+//	     anybody can write into a header.
+//
+// Traffic (gateway/split)
+//
+//	T1   The side a user is on is a function of the key and the configuration alone.
+//	T2   A user moves from i to j only if w_j/w_i has grown; a ramp from 5 to 10 percent adds users and moves none back.
+//	T3   Different splits are independent: the name of the split is part of the hash.
+//
+// Upstreams (gateway/upstream), breakers and limits (gateway/breaker, gateway/limit)
+//
+//	U1   What is picked is given back exactly once: on success, error, cancellation, hijack and panic.
+//	U2   An endpoint that is down, ejected or full is passed over, as long as at least half are left
+//	     (panic threshold): below, all are asked again.
+//	U3   A call that never reached the backend (breaker open, limit, client gone) is no
+//	     failure of the backend, in metrics, ejection and breakers (kratos#2777).
+//	U4   Two choices are two different endpoints.
+//	U5   A consistent hash moves only the keys of what has come or gone, and no endpoint gets more than its bounded share.
+//	B1   A breaker opens on failures of its window, never on older ones. Open, it lets nobody through until its
+//	     time is over; then at most a given number of trials; one failure closes the door, enough successes open it.
+//	B2   The outcome of a call that began in an earlier state counts nothing (generation).
+//	B3   A trial always ends: panic, cancellation and a forgotten answer free its place.
+//	B4   The adaptive breaker rejects with p = max(0, (requests - K*accepts)/(requests+1)); what it rejects
+//	     itself counts as a request, which bounds both the load that leaks to a dead backend and the time to recover.
+//	L1   A bucket never gives more than burst + rate*time, in any interval; time that goes back gives nothing.
+//	L2   What is kept for each client is bounded, and who is forgotten has a full bucket then anyhow.
+//
+// Proxying (this package)
+//
+//	P1   Hop-by-hop fields stop here, both ways, with those that Connection names, also in 1xx and trailers; but what
+//	     the gateway sets itself cannot be taken away by naming it (golang/go#50580).
+//	P2   A request whose end two parsers could see in different places is refused with 400 and its connection closed.
+//	P3   Trailers, 1xx answers, and streams (SSE, gRPC, chunks) go through at once, unbuffered.
+//	P4   A client that goes away takes its upstream request with it, and is no failure of the upstream.
+//	P5   An upgrade (101) passes all bytes both ways, also those that came early, and closes both sides when one ends.
+//	P6   Every body is closed, every buffer returned, on every way out.
+//	P7   An answer that broke off is seen as broken off by the client too, never as a short one.
+//
+// Configuration (this package, gateway/push)
+//
+//	C1   A configuration is applied whole or not at all. One that is wrong leaves the last good one in
+//	     place, and says where it is wrong.
+//	C2   A request sees one table from its beginning to its end.
+//	C3   A reload drops no request, cuts no WebSocket, and leaves nothing running. State (breakers, limits, health)
+//	     of what did not change is kept.
+//	C4   Going down: readiness turns false, then, after a while, no new connections, then requests end or a deadline does.
+//	C5   A subscriber gets the newest version, not each of them; a slow one holds up nobody; a version
+//	     is encoded once; who refuses one (NACK) says why and keeps the last good.
+//
+// Transcoding (gateway/transcode)
+//
+//	X1   JSON is protobuf's JSON mapping: 64-bit integers as text, enums by name, unknown fields refused.
+//	X2   A path template is google.api.http's, with its precedence; a field is set by one source only: path, body or query.
+//	X3   A status is mapped as the gRPC-HTTP table says; an error in the middle of a stream is the stream's last message.
+//
+// # Reading order
+//
+//	eskip/       the language: text to routes and back
+//	route/       the table: tree, lookup, change, explanation, report
+//	predicates/  when: one predicate a file, or a family
+//	filters/     what happens on the way
+//	split/ limit/ breaker/   small deterministic values: who is on which side, how much, whether at all
+//	upstream/    where it goes: pools, balancing, health
+//	registry.go  which predicates and filters there are
+//	compile.go   a route of text becomes one that runs
+//	gateway.go   the table's pointer, and how it is swapped
+//	exchange.go  one request on its way (filters.Context)
+//	proxy.go     the call upstream and the answer; headers.go, upgrade.go beside it
+//	source.go    where configurations come from
+//	server.go    listeners, TLS, PROXY protocol, drain
+//	admin.go     what one can see: routes, explain, health, metrics
+//	transcode/ push/   HTTP/JSON to gRPC; one configuration to many
+//
+// Sources: Skipper's reference (opensource.zalando.com/skipper), RFC 9110, 9112, 9113 and 6455; Google's SRE book chapter
+// 21 (adaptive throttling); Mirrokni et al. 2018 (consistent hashing with bounded loads); Mitzenmacher 2001 (two
+// choices); Schindelhauer and Schomaker 2005 (weighted rendezvous); google/api/http.proto.
+package gateway
