@@ -1,6 +1,9 @@
 package route
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // ties looks for pairs among the leaves of one place of which only the name decides who is tried first:
 // those that order calls equal before it comes to the name. A pair of PathSubtrees meets at three places, and is
@@ -61,8 +64,8 @@ func (rep *reporter) alike(leaves []leaf, used []string) {
 			}
 		}
 	}
-	for _, part := range parts {
-		rep.alike(part, used)
+	for _, value := range slices.Sorted(maps.Keys(parts)) {
+		rep.alike(parts[value], used)
 	}
 	rep.alike(open, used)
 }
