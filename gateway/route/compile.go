@@ -82,7 +82,7 @@ func (r *Route) add(call eskip.Call, specs Specs) error {
 		if r.path != "" {
 			return errTwoPaths
 		}
-		r.path, r.subtree = callText(call), call.Name == pathSubtree
+		r.path, r.subtree = call.String(), call.Name == pathSubtree
 		if r.pattern, err = parsePattern(text, r.subtree); err != nil {
 			return fmt.Errorf("predicate %s: %w", r.path, err)
 		}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -53,7 +52,7 @@ func (s Specs) Names() iter.Seq[string] { return slices.Values(s.names) }
 // create is the predicate of a call: one for all that are written alike, so that a regular expression that
 // thousands of routes have is compiled once, and stays in the processor's cache.
 func (s Specs) create(call eskip.Call) (madePredicate, error) {
-	text := callText(call)
+	text := call.String()
 	if m, ok := s.made.get(text); ok {
 		return m, nil
 	}
@@ -110,28 +109,6 @@ func (m *made) put(p madePredicate) {
 		m.byText = map[string]madePredicate{}
 	}
 	m.byText[p.text] = p
-}
-
-// callText is a call as people write it, and the same for calls that are the same.
-func callText(c eskip.Call) string {
-	var b strings.Builder
-	b.WriteString(c.Name)
-	b.WriteByte('(')
-	for i, arg := range c.Args {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		switch arg := arg.(type) {
-		case string:
-			b.WriteString(strconv.Quote(arg))
-		case float64:
-			b.WriteString(strconv.FormatFloat(arg, 'g', -1, 64))
-		default:
-			fmt.Fprintf(&b, "%T(%v)", arg, arg)
-		}
-	}
-	b.WriteByte(')')
-	return b.String()
 }
 
 // pathRegexpSpec is PathRegexp(/expression/): the path, decoded but for %2F, matches.
