@@ -159,7 +159,7 @@ func TestAddressesOfBackends(t *testing.T) {
 		"http://[::1]x":            "has no port between 1 and 65535 after its host",
 		"http://[1]":               "has no IPv6 address in its brackets",
 		"http://[::1":              "has a host with '[' in it",
-		"http://::1":               "has no host",
+		"http://::1":               "has no port between 1 and 65535 after its host",
 	} {
 		if got := checkAddress(address); got != want {
 			t.Errorf("RULE E3: %q %q, want %q", address, got, want)
