@@ -156,7 +156,7 @@ func TestAddressesOfBackends(t *testing.T) {
 		"http://a:65536":           "has no port between 1 and 65535 after its host",
 		"http://a:+1":              "has no port between 1 and 65535 after its host",
 		"http://a:b":               "has no port between 1 and 65535 after its host",
-		"http://[::1]x":            "has no port between 1 and 65535 after its host",
+		"http://[::1]x":            "has a host with 'x' in it",
 		"http://[1]":               "has no IPv6 address in its brackets",
 		"http://[::1":              "has a host with '[' in it",
 		"http://::1":               "has no port between 1 and 65535 after its host",
