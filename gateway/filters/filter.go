@@ -76,7 +76,8 @@ type Upstream interface {
 type RoundTrip func(FilterContext) (*http.Response, error)
 
 // A Wrapper is a filter that also stands around the call to the upstream: retry, breaker,
-// timeout. Wrap is called once, when the table is built; the filter that is written first is outermost.
+// timeout. Wrap is called when the table is built; the filter that is written first is outermost. A filter
+// that a changed route keeps is wrapped around another next then, so it does not hold next itself: the RoundTrip does.
 type Wrapper interface {
 	Filter
 	Wrap(next RoundTrip) RoundTrip

@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/flagship-go/flagship/gateway/eskip"
+	"github.com/flagship-go/flagship/gateway/filters"
+	"github.com/flagship-go/flagship/gateway/route"
+	"github.com/flagship-go/flagship/gateway/upstream"
+)
+
+// A Gateway takes requests along routes: an [http.Handler]. It is safe for concurrent
+// use. Without routes it answers 404; [Gateway.Apply], [Gateway.Update] and
+// [Gateway.Run] give it some, at any time.
+type Gateway struct {
+	opts     Options
+	registry *Registry
+	env      filters.Env
+	log      *slog.Logger
+	specs    route.Specs
+	pools    *upstream.Registry
+
+	// table is what requests meet of the configuration, and all that they meet of it.
+	table atomic.Pointer[route.Table]
+
+	mu     sync.Mutex // one change of the configuration at a time
+	routes map[string]*route.Route
+	closed bool
+
+	history  history
+	events   events
+	unrouted *routeStats // requests that no route was found for
+	draining atomic.Bool
+	ready    atomic.Bool // a configuration was applied
+}
+
+// ErrClosed says that the gateway takes no configuration any more.
+var ErrClosed = errors.New("gateway: closed")
+
+// New makes a gateway without routes. It is to be closed.
+func New(o Options) (*Gateway, error) {
+	o = o.withDefaults()
+	env := o.Registry.Env()
+	g := &Gateway{
+		opts: o, registry: o.Registry, env: env, log: env.Log,
+		routes: map[string]*route.Route{}, unrouted: newRouteStats(),
+	}
+	if !o.Registry.owner.CompareAndSwap(nil, g) {
+		return nil, errors.New("gateway: the registry is another gateway's; make one for each with NewRegistry")
+	}
+	specs, err := route.NewSpecs(o.Registry.predicates...)
+	if err != nil {
+		return nil, err
+	}
+	g.specs = specs
+	g.pools = upstream.NewRegistry(upstream.RegistryOptions{Now: env.Now, Log: env.Log})
+	empty, err := route.Build(nil)
+	if err != nil {
+		return nil, err
+	}
+	g.table.Store(empty)
+	return g, nil
+}
+
+// ServeHTTP takes one request along its route.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// C2: the table is asked for once; loopbacks and everything else of this request use this one.
+	g.serve(w, r, g.table.Load())
+}
+
+// newUpstream makes a pool for a filter: filters.Env.NewUpstream.
+func (g *Gateway) newUpstream(addresses []string, algorithm string) (filters.Upstream, error) {
+	o := g.opts.Upstream
+	if algorithm != "" {
+		o.Algorithm = algorithm
+	}
+	pool, err := g.pools.Pool(addresses, o)
+	if err != nil {
+		return nil, err
+	}
+	return newPoolUpstream(pool), nil
+}
+
+// Close lets go of all routes: health checks end, idle connections are closed. Requests
+// go on being answered, with 404. A second Close does nothing.
+func (g *Gateway) Close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil
+	}
+	g.closed = true
+	g.ready.Store(false)
+	empty, err := route.Build(nil)
+	if err != nil {
+		return err
+	}
+	g.table.Store(empty)
+	for _, r := range g.routes {
+		g.release(payload(r))
+	}
+	clear(g.routes)
+	return g.pools.Close()
+}

@@ -1,0 +1,37 @@
+package gateway
+
+import (
+	"log/slog"
+	"net/netip"
+
+	"github.com/flagship-go/flagship/gateway/filters"
+	"github.com/flagship-go/flagship/gateway/upstream"
+)
+
+// Options of a gateway. The zero value works.
+type Options struct {
+	// Registry holds the predicates and filters, and the clocks and the log that they and
+	// the gateway use. Nil: those of this module, see [NewRegistry].
+	Registry *Registry
+	// Upstream is how pools are, where filters and backends do not say otherwise.
+	Upstream upstream.Options
+	// TrustedProxies are the networks of those whose X-Forwarded-For is believed (F6). None by default.
+	TrustedProxies []netip.Prefix
+	// MaxLoopbacks bounds how often one request may pass <loopback>. 0: 10.
+	MaxLoopbacks int
+	// AllowEmpty lets a source (or Apply) replace routes by none. By default that is an
+	// error, since it is what a truncated file looks like.
+	AllowEmpty bool
+	// AccessLog gets a record for each request. Nil: no access log, and no cost.
+	AccessLog *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Registry == nil {
+		o.Registry = NewRegistry(filters.Env{})
+	}
+	if o.MaxLoopbacks == 0 {
+		o.MaxLoopbacks = 10
+	}
+	return o
+}

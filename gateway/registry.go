@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/flagship-go/flagship/gateway/filters"
+	"github.com/flagship-go/flagship/gateway/predicates"
+	"github.com/flagship-go/flagship/gateway/route"
+)
+
+// A Registry says which predicates and filters there are, by name. It is where a plugin
+// is put: a Go value with a name, compiled in. Nothing is global; a registry belongs to
+// the one gateway that [New] makes of it, and is filled before that, by one goroutine.
+type Registry struct {
+	env        filters.Env
+	predicates []route.PredicateSpec
+	filters    map[string]filters.Spec
+	names      map[string]bool // of predicates
+	owner      atomic.Pointer[Gateway]
+}
+
+// NewRegistry has all predicates and filters of this module. What env leaves nil gets
+// its default; NewUpstream's is the pools of the gateway that the registry ends in.
+func NewRegistry(env filters.Env) *Registry {
+	r := &Registry{filters: map[string]filters.Spec{}, names: map[string]bool{}}
+	r.env = r.withDefaults(env)
+	for _, p := range predicates.All() {
+		must(r.AddPredicate(p))
+	}
+	for _, f := range filters.All(r.env) {
+		must(r.AddFilter(f))
+	}
+	return r
+}
+
+// must is for what only a mistake in this module can bring about.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// Env is what the registry's filters live in, for filters of one's own.
+func (r *Registry) Env() filters.Env { return r.env }
+
+// AddPredicate makes a predicate known. It fails if the name is taken.
+func (r *Registry) AddPredicate(p route.PredicateSpec) error {
+	if r.names[p.Name()] {
+		return fmt.Errorf("gateway: there is a predicate %s already; give this one another name", p.Name())
+	}
+	r.names[p.Name()] = true
+	r.predicates = append(r.predicates, p)
+	return nil
+}
+
+// AddFilter makes a filter known. It fails if the name is taken.
+func (r *Registry) AddFilter(f filters.Spec) error {
+	if r.filters[f.Name()] != nil {
+		return fmt.Errorf("gateway: there is a filter %s already; give this one another name", f.Name())
+	}
+	r.filters[f.Name()] = f
+	return nil
+}
+
+var errNoGateway = errors.New("gateway: the registry is in no gateway yet: pass it to New before its filters are made")
+
+func (r *Registry) withDefaults(env filters.Env) filters.Env {
+	if env.Now == nil {
+		env.Now = time.Now
+	}
+	if env.Elapsed == nil {
+		start := time.Now()
+		env.Elapsed = func() time.Duration { return time.Since(start) }
+	}
+	if env.Rand == nil {
+		env.Rand = rand.Float64
+	}
+	if env.Sleep == nil {
+		env.Sleep = sleep
+	}
+	if env.ReadFile == nil {
+		env.ReadFile = os.ReadFile
+	}
+	if env.Log == nil {
+		env.Log = slog.New(slog.DiscardHandler)
+	}
+	if env.NewUpstream == nil {
+		env.NewUpstream = func(addresses []string, algorithm string) (filters.Upstream, error) {
+			g := r.owner.Load()
+			if g == nil {
+				return nil, errNoGateway
+			}
+			return g.newUpstream(addresses, algorithm)
+		}
+	}
+	return env
+}
+
+// sleep waits, unless the request is over before.
+func sleep(r *http.Request, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-r.Context().Done():
+		return r.Context().Err()
+	}
+}
