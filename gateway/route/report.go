@@ -173,9 +173,9 @@ func (rep *reporter) coverOf(leaves []leaf, n int, r *Route) []*Route {
 	return nil
 }
 
-// covers tells whether each predicate of a is one of r's.
+// covers tells whether each predicate of a is one of r's, and holds for a whenever it holds for r.
 func covers(a, r *Route) bool {
-	if a == r || len(a.texts) > len(r.texts) {
+	if a == r || a.varies || len(a.texts) > len(r.texts) {
 		return false
 	}
 	for _, text := range a.texts {

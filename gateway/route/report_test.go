@@ -37,6 +37,7 @@ func TestTheReportNamesRoutesThatCanNeverWin(t *testing.T) {
 		{`a: Path("/x") -> <shunt>; b: Path("/x") -> <shunt>;`, "b<a"},
 		{`a: Path("/x") && Method("GET") && Header("X", "1") -> <shunt>; b: Path("/x") && Header("X", "1") && Method("GET") -> <shunt>;`, "b<a"},
 		{`a: Path("/x") -> <shunt>; b: Path("/x") && Method("GET") -> <shunt>;`, ""},
+		{`a: Path("/x") && Coin() -> <shunt>; b: Path("/x") && Coin() -> <shunt>;`, ""}, // a second coin
 		{`a: Path("/x") && Weight(1) -> <shunt>; b: Path("/x") && Method("GET") -> <shunt>;`, "b<a"},
 		{`a: Path("/x") && Weight(2) -> <shunt>; b: Path("/x") && Method("GET") -> <shunt>; c: Path("/x") && Heavy() -> <shunt>;`, "b<a"},
 		{`a: Path("/x") && Method("GET") -> <shunt>; b: Path("/x") && Method("POST") -> <shunt>;`, ""},
