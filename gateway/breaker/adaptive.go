@@ -37,14 +37,14 @@ type AdaptiveOptions struct {
 // a window: they grow exponentially, and it recovers in a time that grows with log(R).
 //
 // A call is counted when it ends, so that a backend which is slow but well is not taken for a dead one. And p is
-// looked at when an outcome comes: as long as none makes it positive, Allow is one load, and reads no clock.
+// looked at when a failure comes: as long as none makes it positive, Allow is one load, and reads no clock.
 type Adaptive struct {
 	o     AdaptiveOptions
 	start time.Duration
 	epoch atomic.Int64 // which bucket is now, counted from the start
 	// past is requests<<32 | accepts of the window without the bucket that is now.
 	past atomic.Uint64
-	// rejecting is set by the outcome that makes p positive, and taken back by the call that finds that it is not.
+	// rejecting is set by the failure that makes p positive, and taken back by the call that finds that it is not.
 	rejecting atomic.Bool
 	// buckets are the parts of the window, requests<<32 | accepts, in a ring. All that is counted is counted
 	// there, by one addition; those above change with the bucket only, and processors need not pass them on.
@@ -113,7 +113,7 @@ func (a *Adaptive) Allow() (Ticket, error) {
 	if p == 0 {
 		a.rejecting.Store(false)
 	} else if a.o.Rand() < p {
-		a.count(now, request)
+		a.buckets[now].Add(request)
 		a.rejected.Add(1)
 		return Ticket{}, ErrOpen
 	}
@@ -123,19 +123,14 @@ func (a *Adaptive) Allow() (Ticket, error) {
 func (a *Adaptive) end(_ uint64, o outcome) {
 	switch o {
 	case success:
-		a.count(a.move(), request+accept)
+		a.buckets[a.move()].Add(request + accept)
 	case failure:
-		a.count(a.move(), request)
+		now := a.buckets[a.move()].Add(request)
+		if !a.rejecting.Load() && a.probability(a.past.Load()+now) > 0 {
+			a.rejecting.Store(true)
+		}
 	case canceled:
 		a.canceled.Add(1)
-	}
-}
-
-// count adds to a bucket.
-func (a *Adaptive) count(bucket int64, what uint64) {
-	now := a.buckets[bucket].Add(what)
-	if !a.rejecting.Load() && a.probability(a.past.Load()+now) > 0 {
-		a.rejecting.Store(true)
 	}
 }
 
