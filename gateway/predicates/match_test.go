@@ -169,6 +169,15 @@ func TestClientsOfNoLookupAreTheConnections(t *testing.T) {
 	require.True(t, mustCreate(t, `Traffic(0, "g", "b")`).Match(request("GET /", "Cookie: g=b")))
 }
 
+func TestNobodySaysWhoItIsInAHeader(t *testing.T) {
+	r := request("GET /", "Peer: 192.0.2.1:5", "X-Forwarded-For: 10.0.0.1", "Forwarded: for=10.0.0.1", "X-Real-IP: 10.0.0.1")
+	for _, text := range []string{`Source("10.0.0.1")`, `SourceFromLast("10.0.0.1")`, `ClientIP("10.0.0.1")`} {
+		if p := mustCreate(t, text); p.Match(r) || ask(p, r, &route.Lookup{}) || ask(p, r, from("192.0.2.1")) {
+			t.Errorf("RULE F6: %s is true for whoever says so", text)
+		}
+	}
+}
+
 func TestContentLength(t *testing.T) {
 	for length, want := range map[int64]bool{-1: false, 9: false, 10: true, 19: true, 20: false} {
 		if got := mustCreate(t, `ContentLengthBetween(10, 20)`).Match(&http.Request{ContentLength: length}); got != want {
