@@ -24,6 +24,8 @@ type Options struct {
 	AllowEmpty bool
 	// AccessLog gets a record for each request. Nil: no access log, and no cost.
 	AccessLog *slog.Logger
+	// AccessLogOnDemand leaves out requests unless their route has enableAccessLog.
+	AccessLogOnDemand bool
 }
 
 func (o Options) withDefaults() Options {
