@@ -34,8 +34,9 @@ type Gateway struct {
 	history  history
 	events   events
 	unrouted *routeStats // requests that no route was found for
-	draining atomic.Bool
+	inFlight atomic.Int64
 	ready    atomic.Bool // a configuration was applied
+	draining atomic.Bool
 }
 
 // ErrClosed says that the gateway takes no configuration any more.
@@ -68,6 +69,8 @@ func New(o Options) (*Gateway, error) {
 
 // ServeHTTP takes one request along its route.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.inFlight.Add(1)
+	defer g.inFlight.Add(-1)
 	// C2: the table is asked for once; loopbacks and everything else of this request use this one.
 	g.serve(w, r, g.table.Load())
 }
