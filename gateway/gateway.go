@@ -32,7 +32,6 @@ type Gateway struct {
 	closed bool
 
 	history  history
-	events   events
 	unrouted *routeStats // requests that no route was found for
 	inFlight atomic.Int64
 	ready    atomic.Bool // a configuration was applied

@@ -94,7 +94,7 @@ func LatencyBounds() []time.Duration { return slices.Clone(latencyBounds[:]) }
 func (g *Gateway) Metrics() Metrics {
 	m := Metrics{
 		InFlight: g.inFlight.Load(), Unrouted: g.unrouted.metrics(""),
-		Events: g.events.list(), Endpoints: g.pools.Status(),
+		Endpoints: g.pools.Status(),
 	}
 	n := 0
 	for r := range g.table.Load().Routes() {
@@ -103,9 +103,11 @@ func (g *Gateway) Metrics() Metrics {
 		if s := c.stats.metrics(r.Def.ID); s.Requests() > 0 {
 			m.Routes = append(m.Routes, s)
 		}
+		m.Events = append(m.Events, c.stats.events.list(r.Def.ID)...)
 		m.Filters = append(m.Filters, c.reports()...)
 	}
 	slices.SortFunc(m.Routes, func(a, b RouteMetrics) int { return cmp.Compare(a.Route, b.Route) })
+	slices.SortStableFunc(m.Events, func(a, b EventCount) int { return cmp.Compare(a.Route, b.Route) })
 	slices.SortStableFunc(m.Filters, func(a, b FilterReport) int { return cmp.Compare(a.Route, b.Route) })
 	m.Config = g.history.metrics()
 	m.Config.Routes = n

@@ -17,6 +17,7 @@ type routeStats struct {
 	bytes    atomic.Uint64
 	micros   atomic.Uint64 // sum of durations
 	buckets  [len(latencyBounds) + 1]atomic.Uint64
+	events   events
 }
 
 type statusCount struct {
@@ -82,16 +83,16 @@ func (s *routeStats) metrics(route string) RouteMetrics {
 	return m
 }
 
-// events counts what filters did: FilterContext.Event.
+// events counts what a route's filters did: FilterContext.Event.
 type events struct {
 	mu sync.RWMutex
 	n  map[event]*atomic.Uint64
 }
 
-type event struct{ route, name, outcome string }
+type event struct{ name, outcome string }
 
-func (e *events) add(route, name, outcome string) {
-	key := event{route, name, outcome}
+func (e *events) add(name, outcome string) {
+	key := event{name, outcome}
 	e.mu.RLock()
 	n := e.n[key]
 	e.mu.RUnlock()
@@ -116,27 +117,16 @@ func (e *events) first(key event) *atomic.Uint64 {
 	return n
 }
 
-// forget drops a route's counters: it is gone.
-func (e *events) forget(routes map[string]bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for key := range e.n {
-		if routes[key.route] {
-			delete(e.n, key)
-		}
-	}
-}
-
 // list is a snapshot, sorted.
-func (e *events) list() []EventCount {
+func (e *events) list(route string) []EventCount {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	var all []EventCount
+	all := make([]EventCount, 0, len(e.n))
 	for key, n := range e.n {
-		all = append(all, EventCount{key.route, key.name, key.outcome, n.Load()})
+		all = append(all, EventCount{route, key.name, key.outcome, n.Load()})
 	}
 	slices.SortFunc(all, func(a, b EventCount) int {
-		return cmp.Or(cmp.Compare(a.Route, b.Route), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Outcome, b.Outcome))
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Outcome, b.Outcome))
 	})
 	return all
 }
