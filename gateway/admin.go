@@ -103,7 +103,7 @@ type overview struct {
 	Failures  uint64                    `json:"failures"`
 	Config    ConfigMetrics             `json:"config"`
 	Filters   []FilterReport            `json:"filters"`
-	Endpoints []upstream.EndpointStatus `json:"endpoints"`
+	Endpoints []upstream.Status `json:"endpoints"`
 	Versions  []Version                 `json:"versions"`
 }
 

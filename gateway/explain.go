@@ -16,7 +16,7 @@ func (g *Gateway) Explain(r *http.Request) (route.Explanation, error) {
 	if err := route.Canonical(r.URL); err != nil {
 		return route.Explanation{}, err
 	}
-	l := route.Lookup{Client: g.clientAddr(r), Draw: g.env.Rand(), Now: g.env.Now()}
+	l := route.Lookup{Client: peerOf(r, g.opts.TrustedProxies).client, Draw: g.env.Rand(), Now: g.env.Now()}
 	return g.table.Load().Explain(r, &l), nil
 }
 

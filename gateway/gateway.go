@@ -57,7 +57,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.specs = specs
-	g.pools = upstream.NewRegistry(upstream.RegistryOptions{Now: env.Now, Log: env.Log})
+	g.pools = upstream.NewRegistry(upstream.RegistryOptions{Elapsed: env.Elapsed, NewTransport: o.Transport, Log: env.Log})
 	empty, err := route.Build(nil)
 	if err != nil {
 		return nil, err

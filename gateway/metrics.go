@@ -17,7 +17,7 @@ type Metrics struct {
 	Unrouted  RouteMetrics              `json:"unrouted"` // requests that no route was found for
 	Events    []EventCount              `json:"events"`   // by route, name and outcome
 	Filters   []FilterReport            `json:"filters"`  // of filters that have something to show
-	Endpoints []upstream.EndpointStatus `json:"endpoints"`
+	Endpoints []upstream.Status `json:"endpoints"`
 	Config    ConfigMetrics             `json:"config"`
 }
 

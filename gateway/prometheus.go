@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/gateway/filters"
+	"github.com/flagship-go/flagship/gateway/upstream"
 )
 
 // WritePrometheus writes metrics in Prometheus's text format, version 0.0.4: each family
@@ -20,7 +21,7 @@ func (m Metrics) WritePrometheus(w io.Writer) error {
 	p.requests(m)
 	p.breakers(m.Filters)
 	p.filters(m)
-	p.upstreams(m)
+	p.upstreams(m.Endpoints)
 	p.config(m.Config)
 	return p.w.Flush()
 }
@@ -129,6 +130,30 @@ func (p *prometheus) filters(m Metrics) {
 	p.family("gateway_filter_events_total", "counter", "What filters did, by route, filter and outcome.")
 	for _, e := range m.Events {
 		p.sample("gateway_filter_events_total", float64(e.N), "route", e.Route, "filter", e.Name, "outcome", e.Outcome)
+	}
+}
+
+// endpointStates in the order of their values.
+var endpointStates = []string{"down", "up", "ejected"}
+
+func (p *prometheus) upstreams(all []upstream.Status) {
+	families := []struct {
+		name, kind, help string
+		value            func(upstream.Status) float64
+	}{
+		{"gateway_endpoint_state", "gauge", "0 down (active checks), 1 up, 2 ejected (passive checks).",
+			func(s upstream.Status) float64 { return float64(slices.Index(endpointStates, s.State)) }},
+		{"gateway_endpoint_requests_total", "counter", "Calls to an endpoint.", func(s upstream.Status) float64 { return float64(s.Requests) }},
+		{"gateway_endpoint_failures_total", "counter", "Calls that were the endpoint's failure.", func(s upstream.Status) float64 { return float64(s.Failures) }},
+		{"gateway_endpoint_ejections_total", "counter", "How often it was left alone for a while.", func(s upstream.Status) float64 { return float64(s.Ejections) }},
+		{"gateway_endpoint_in_flight", "gauge", "Calls under way.", func(s upstream.Status) float64 { return float64(s.InFlight) }},
+		{"gateway_endpoint_latency_seconds", "gauge", "Peak-sensitive average; 0: not known.", func(s upstream.Status) float64 { return s.Latency.Seconds() }},
+	}
+	for _, f := range families {
+		p.family(f.name, f.kind, f.help)
+		for _, s := range all {
+			p.sample(f.name, f.value(s), "endpoint", s.Address, "protocol", s.Protocol)
+		}
 	}
 }
 
