@@ -9,7 +9,7 @@ import (
 )
 
 // maxErrors is how many errors of one configuration are told.
-const maxErrors = 10
+const maxErrors = eskip.MaxErrors
 
 // ErrEmpty says that a configuration has no routes, and Options.AllowEmpty is not set.
 var ErrEmpty = errors.New("the configuration has no routes: the last one stays (AllowEmpty would apply it)")
@@ -28,7 +28,10 @@ func (g *Gateway) Update(set []*eskip.Route, remove []string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	started := g.env.Elapsed()
-	err := g.change(set, remove)
+	_, err := byID(set)
+	if err == nil {
+		err = g.change(set, remove)
+	}
 	g.record(Configuration{}, "Update", started, len(set), len(remove), err)
 	return err
 }
@@ -51,15 +54,11 @@ func (g *Gateway) difference(routes []*eskip.Route) (set []*eskip.Route, remove 
 	if len(routes) == 0 && !g.opts.AllowEmpty {
 		return nil, nil, ErrEmpty
 	}
-	var errs eskip.ErrorList
-	wanted := make(map[string]*eskip.Route, len(routes))
+	wanted, err := byID(routes)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, def := range routes {
-		if other := wanted[def.ID]; other != nil {
-			errs = append(errs, &eskip.Error{File: def.File, Pos: def.Pos, Msg: fmt.Sprintf(
-				"there is a route %s already, at %s:%s; ids are to be unique", def.ID, other.File, other.Pos)})
-			continue
-		}
-		wanted[def.ID] = def
 		if old := g.routes[def.ID]; old == nil || !eskip.Equal(old.Def, def) {
 			set = append(set, def)
 		}
@@ -69,10 +68,26 @@ func (g *Gateway) difference(routes []*eskip.Route) (set []*eskip.Route, remove 
 			remove = append(remove, id)
 		}
 	}
-	if len(errs) > 0 {
-		return nil, nil, errs[:min(len(errs), maxErrors)]
-	}
 	return set, remove, nil
+}
+
+// byID fails if two routes have one id, and names both places.
+func byID(routes []*eskip.Route) (map[string]*eskip.Route, error) {
+	var errs eskip.ErrorList
+	all := make(map[string]*eskip.Route, len(routes))
+	for _, def := range routes {
+		other := all[def.ID]
+		if other == nil {
+			all[def.ID] = def
+			continue
+		}
+		errs = append(errs, &eskip.Error{File: def.File, Pos: def.Pos, Msg: fmt.Sprintf(
+			"there is a route %s already, at %s:%s; ids are to be unique", def.ID, other.File, other.Pos)})
+	}
+	if len(errs) > 0 {
+		return nil, errs[:min(len(errs), maxErrors)]
+	}
+	return all, nil
 }
 
 // change builds, swaps, and lets go of what was. Nothing before the swap can be seen from
