@@ -63,6 +63,9 @@ func appendRoute(b []byte, r *Route, step string) []byte {
 	return appendBackend(b, &r.Backend)
 }
 
+// String is the call in the one way that Print writes it: calls that are the same have the same text.
+func (c Call) String() string { return string(appendCall(nil, &c)) }
+
 func appendCall(b []byte, c *Call) []byte {
 	b = append(append(b, c.Name...), '(')
 	for i, arg := range c.Args {
