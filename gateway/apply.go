@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
 	"github.com/flagship-go/flagship/gateway/route"
@@ -58,14 +59,15 @@ func (g *Gateway) difference(routes []*eskip.Route) (set []*eskip.Route, remove 
 	if err != nil {
 		return nil, nil, err
 	}
+	table := g.table.Load()
 	for _, def := range routes {
-		if old := g.routes[def.ID]; old == nil || !eskip.Equal(old.Def, def) {
+		if old := table.Get(def.ID); old == nil || !eskip.Equal(old.Def, def) {
 			set = append(set, def)
 		}
 	}
-	for id := range g.routes {
-		if wanted[id] == nil {
-			remove = append(remove, id)
+	for r := range table.Routes() {
+		if wanted[r.Def.ID] == nil {
+			remove = append(remove, r.Def.ID)
 		}
 	}
 	return set, remove, nil
@@ -96,42 +98,51 @@ func (g *Gateway) change(set []*eskip.Route, remove []string) error {
 	if g.closed {
 		return ErrClosed
 	}
-	built, err := g.build(set)
+	before := g.table.Load()
+	built, err := g.build(set, before)
 	if err != nil {
 		return err
 	}
-	table, err := g.tableWith(built, remove)
+	// M5: what stays is shared with the table before. If all changes, this is a whole build.
+	after, err := before.Update(built, remove)
 	if err != nil {
 		g.release(payloads(built)...)
 		return err
 	}
-	g.table.Store(table)
+	g.table.Store(after)
 	g.ready.Store(true)
 
 	// C3: what is closed here goes on working for requests that began with the table before.
-	var old []*compiled
-	for _, id := range remove {
-		if was := g.payloadOf(id); was != nil {
-			old = append(old, was)
-			delete(g.routes, id)
+	var gone []*compiled
+	for _, id := range changed(set, remove) {
+		if was := before.Get(id); was != nil {
+			gone = append(gone, payload(was))
 		}
 	}
-	for _, r := range built {
-		if was := g.payloadOf(r.Def.ID); was != nil {
-			old = append(old, was)
-		}
-		g.routes[r.Def.ID] = r
-	}
-	g.release(old...)
+	g.release(gone...)
 	return nil
 }
 
+// changed are all ids of a change, each once.
+func changed(set []*eskip.Route, remove []string) []string {
+	ids := slices.Clone(remove)
+	for _, def := range set {
+		ids = append(ids, def.ID)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
 // build compiles all routes or none. It gives up after maxErrors.
-func (g *Gateway) build(defs []*eskip.Route) ([]*route.Route, error) {
+func (g *Gateway) build(defs []*eskip.Route, before *route.Table) ([]*route.Route, error) {
 	var errs eskip.ErrorList
 	built := make([]*route.Route, 0, len(defs))
 	for _, def := range defs {
-		r, err := g.compile(def, g.payloadOf(def.ID))
+		var was *compiled
+		if r := before.Get(def.ID); r != nil {
+			was = payload(r)
+		}
+		r, err := g.compile(def, was)
 		if err == nil {
 			built = append(built, r)
 			continue
@@ -146,38 +157,6 @@ func (g *Gateway) build(defs []*eskip.Route) ([]*route.Route, error) {
 	}
 	return built, nil
 }
-
-// payloadOf is what a route has now, or nil.
-func (g *Gateway) payloadOf(id string) *compiled {
-	if r := g.routes[id]; r != nil {
-		return payload(r)
-	}
-	return nil
-}
-
-// tableWith makes the next table: of the present one if little changes, else from the beginning.
-func (g *Gateway) tableWith(set []*route.Route, remove []string) (*route.Table, error) {
-	if (len(set)+len(remove))*rebuildShare <= len(g.routes) {
-		return g.table.Load().Update(set, remove)
-	}
-	gone := make(map[string]bool, len(remove)+len(set))
-	for _, id := range remove {
-		gone[id] = true
-	}
-	for _, r := range set {
-		gone[r.Def.ID] = true
-	}
-	all := make([]*route.Route, 0, len(g.routes)+len(set))
-	for id, r := range g.routes {
-		if !gone[id] {
-			all = append(all, r)
-		}
-	}
-	return route.Build(append(all, set...))
-}
-
-// rebuildShare: a table is changed in place of built again if at most one of so many routes changes.
-const rebuildShare = 4
 
 func payloads(routes []*route.Route) []*compiled {
 	all := make([]*compiled, len(routes))

@@ -112,13 +112,13 @@ func TestRequestSeesOneTable(t *testing.T) {
 func TestUnchangedRouteIsKept(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.apply("a: Path(\"/a\") -> probe(\"a\") -> \"http://a\"; b: Path(\"/b\") -> probe(\"b\") -> <shunt>")
-	before := w.routes["a"]
+	before := w.table.Load().Get("a")
 	w.get("/a")
 	for range 3 { // written elsewhere and otherwise, meaning the same; b changes each time
 		w.apply("// a comment\n\na:\n  Path(\"/a\")\n  -> probe(\"a\")\n  -> \"http://a\";\nb: Path(\"/b\") -> status(201) -> <shunt>")
 		w.apply("b: Path(\"/b\") -> <shunt>;a: Path(`/a`) -> probe(`a`) -> \"http://a\"")
 	}
-	require.Same(t, before, w.routes["a"], "RULE C3: a route that did not change was built again")
+	require.Same(t, before, w.table.Load().Get("a"), "RULE C3: a route that did not change was built again")
 	require.Equal(t, []int{1, 0}, []int{w.made["a"], w.closed["a"]}, "RULE C3: a filter that did not change was built again")
 	require.Equal(t, uint64(1), w.Metrics().Routes[0].Requests())
 	require.Equal(t, 1, w.closed["b"], "RULE C3: a filter that is gone was left open")
@@ -128,9 +128,9 @@ func TestUnchangedRouteIsKept(t *testing.T) {
 func TestChangedRouteKeepsFiltersThatAreWrittenAsBefore(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.apply(`a: Path("/a") -> probe("x") -> probe("y") -> probe("x") -> status(201) -> <shunt>`)
-	first, second := w.routes["a"].Payload.(*compiled).filters[0], w.routes["a"].Payload.(*compiled).filters[2]
+	first, second := w.table.Load().Get("a").Payload.(*compiled).filters[0], w.table.Load().Get("a").Payload.(*compiled).filters[2]
 	w.apply(`a: Path("/a") -> probe("z") -> probe("x") -> status(202) -> probe("x") -> <shunt>`)
-	now := w.routes["a"].Payload.(*compiled).filters
+	now := w.table.Load().Get("a").Payload.(*compiled).filters
 	require.Same(t, first.Filter, now[1].Filter, "RULE C3: a filter that did not change was built again")
 	require.Same(t, second.Filter, now[3].Filter, "RULE C3: a filter that did not change was built again")
 	require.Equal(t, []int{2, 1, 1}, []int{w.made["x"], w.made["y"], w.made["z"]})
