@@ -32,10 +32,10 @@ type Gateway struct {
 	closed bool
 
 	history  history
-	events   events
 	unrouted *routeStats // requests that no route was found for
-	draining atomic.Bool
+	inFlight atomic.Int64
 	ready    atomic.Bool // a configuration was applied
+	draining atomic.Bool
 }
 
 // ErrClosed says that the gateway takes no configuration any more.
@@ -57,7 +57,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.specs = specs
-	g.pools = upstream.NewRegistry(upstream.RegistryOptions{Now: env.Now, Log: env.Log})
+	g.pools = upstream.NewRegistry(upstream.RegistryOptions{Elapsed: env.Elapsed, NewTransport: o.Transport, Log: env.Log})
 	empty, err := route.Build(nil)
 	if err != nil {
 		return nil, err
@@ -68,6 +68,8 @@ func New(o Options) (*Gateway, error) {
 
 // ServeHTTP takes one request along its route.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.inFlight.Add(1)
+	defer g.inFlight.Add(-1)
 	// C2: the table is asked for once; loopbacks and everything else of this request use this one.
 	g.serve(w, r, g.table.Load())
 }

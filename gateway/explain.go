@@ -1,0 +1,83 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/flagship-go/flagship/gateway/route"
+)
+
+// Explain says which route a request would take, why, and why not the others (M6). The
+// request is only read, and nothing is sent.
+func (g *Gateway) Explain(r *http.Request) (route.Explanation, error) {
+	r = r.Clone(r.Context())
+	if err := route.Canonical(r.URL); err != nil {
+		return route.Explanation{}, err
+	}
+	l := route.Lookup{Client: peerOf(r, g.opts.TrustedProxies).client, Draw: g.env.Rand(), Now: g.env.Now()}
+	return g.table.Load().Explain(r, &l), nil
+}
+
+// Report names routes that can never win, and those whose order only a tie-break decides (M7).
+func (g *Gateway) Report() route.Report { return g.table.Load().Report() }
+
+// explained is an explanation for the page.
+type explained struct {
+	Text        string            `json:"text"`
+	Explanation route.Explanation `json:"explanation"`
+}
+
+// explainQuery explains the request that a query describes.
+func (g *Gateway) explainQuery(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	asked, err := describedRequest(q)
+	if err != nil {
+		return nil, err
+	}
+	e, err := g.Explain(asked)
+	if err != nil {
+		return nil, err
+	}
+	return explained{e.String(), e}, nil
+}
+
+// describedRequest makes a request of method, url, header (several) and client.
+func describedRequest(q url.Values) (*http.Request, error) {
+	u, err := url.Parse(q.Get("url"))
+	if err != nil {
+		return nil, fmt.Errorf("url: %w", err)
+	}
+	if !strings.HasPrefix(u.Path, "/") {
+		return nil, fmt.Errorf("url=%q: expected a path, /a/b, or a URL, http://host/a/b", q.Get("url"))
+	}
+	r := &http.Request{
+		Method: q.Get("method"), URL: u, Host: u.Host, Header: http.Header{}, RemoteAddr: "127.0.0.1:0",
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	for _, h := range q["header"] {
+		name, value, found := strings.Cut(h, ":")
+		if !found {
+			return nil, fmt.Errorf("header=%q: expected Name: value", h)
+		}
+		r.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
+		r.Header.Del("Host")
+	}
+	if client := q.Get("client"); client != "" {
+		r.RemoteAddr = client
+		if !strings.Contains(client, "]") && strings.Count(client, ":") != 1 {
+			r.RemoteAddr = "[" + client + "]:0"
+			if !strings.Contains(client, ":") {
+				r.RemoteAddr = client + ":0"
+			}
+		}
+	}
+	return r, nil
+}
