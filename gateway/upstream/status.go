@@ -8,21 +8,21 @@ import (
 
 // A Status is an endpoint at one moment, for people and metrics.
 type Status struct {
-	Address  string
-	Protocol string // "", "http1", "h2", "h2c"
+	Address  string `json:"address"`
+	Protocol string `json:"protocol,omitempty"` // "", "http1", "h2", "h2c"
 	// State is "up", "down" (active checks) or "ejected" (passive ones). An endpoint that two pools check in
 	// different ways is down if it is for one of them.
-	State    string
-	InFlight int64
-	Requests uint64 // picked so far
-	Failures uint64 // given back as Failed so far
-	// Latency is the peak-sensitive average; 0: nothing is known.
-	Latency   time.Duration
-	Ejections uint64
+	State    string `json:"state"`
+	InFlight int64  `json:"inFlight"`
+	Requests uint64 `json:"requests"` // picked so far
+	Failures uint64 `json:"failures"` // given back as Failed so far
+	// Latency is the peak-sensitive average; 0: nothing is known. JSON has nanoseconds.
+	Latency   time.Duration `json:"latency"`
+	Ejections uint64        `json:"ejections"`
 	// Ejected is for how long it will still be.
-	Ejected time.Duration
+	Ejected time.Duration `json:"ejected,omitempty"`
 	// CheckError is why the last active check failed, or "".
-	CheckError string
+	CheckError string `json:"checkError,omitempty"`
 }
 
 // A PoolStatus is a pool at one moment.
