@@ -96,15 +96,15 @@ func answerJSON(ask func(*http.Request) (any, error)) http.HandlerFunc {
 
 // overview is what the page asks for every two seconds.
 type overview struct {
-	Now       time.Time                 `json:"now"`
-	State     string                    `json:"state"` // "ready", or why not
-	InFlight  int64                     `json:"inFlight"`
-	Requests  uint64                    `json:"requests"`
-	Failures  uint64                    `json:"failures"`
-	Config    ConfigMetrics             `json:"config"`
-	Filters   []FilterReport            `json:"filters"`
+	Now       time.Time         `json:"now"`
+	State     string            `json:"state"` // "ready", or why not
+	InFlight  int64             `json:"inFlight"`
+	Requests  uint64            `json:"requests"`
+	Failures  uint64            `json:"failures"`
+	Config    ConfigMetrics     `json:"config"`
+	Filters   []FilterReport    `json:"filters"`
 	Endpoints []upstream.Status `json:"endpoints"`
-	Versions  []Version                 `json:"versions"`
+	Versions  []Version         `json:"versions"`
 }
 
 func (g *Gateway) overview() overview {

@@ -31,6 +31,7 @@ type Gateway struct {
 	routes map[string]*route.Route
 	closed bool
 
+	path     dataPath // what serve uses again and again
 	history  history
 	unrouted *routeStats // requests that no route was found for
 	inFlight atomic.Int64
@@ -58,6 +59,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	g.specs = specs
 	g.pools = upstream.NewRegistry(upstream.RegistryOptions{Elapsed: env.Elapsed, NewTransport: o.Transport, Log: env.Log})
+	g.path.dynamic = dynamicTransport(o)
 	empty, err := route.Build(nil)
 	if err != nil {
 		return nil, err
@@ -106,5 +108,6 @@ func (g *Gateway) Close() error {
 		g.release(payload(r))
 	}
 	clear(g.routes)
+	g.path.closeIdle()
 	return g.pools.Close()
 }

@@ -12,13 +12,13 @@ import (
 
 // Metrics are what a gateway has counted, as plain data; counts begin with the gateway, or with the filter that counts.
 type Metrics struct {
-	InFlight  int64                     `json:"inFlight"` // requests being served, upgraded connections among them
-	Routes    []RouteMetrics            `json:"routes"`   // those that have had a request, by id
-	Unrouted  RouteMetrics              `json:"unrouted"` // requests that no route was found for
-	Events    []EventCount              `json:"events"`   // by route, name and outcome
-	Filters   []FilterReport            `json:"filters"`  // of filters that have something to show
+	InFlight  int64             `json:"inFlight"` // requests being served, upgraded connections among them
+	Routes    []RouteMetrics    `json:"routes"`   // those that have had a request, by id
+	Unrouted  RouteMetrics      `json:"unrouted"` // requests that no route was found for
+	Events    []EventCount      `json:"events"`   // by route, name and outcome
+	Filters   []FilterReport    `json:"filters"`  // of filters that have something to show
 	Endpoints []upstream.Status `json:"endpoints"`
-	Config    ConfigMetrics             `json:"config"`
+	Config    ConfigMetrics     `json:"config"`
 }
 
 // RouteMetrics are one route's.
