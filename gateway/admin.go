@@ -34,7 +34,7 @@ func (g *Gateway) Admin() http.Handler {
 	mux.HandleFunc("GET /api/overview", answerJSON(func(*http.Request) (any, error) { return g.overview(), nil }))
 	mux.HandleFunc("GET /api/routes", answerJSON(g.listRoutes))
 	mux.HandleFunc("GET /api/explain", answerJSON(g.explainQuery))
-	mux.HandleFunc("GET /api/report", answerJSON(func(*http.Request) (any, error) { return g.Report(), nil }))
+	mux.HandleFunc("GET /api/report", answerJSON(g.reportTable))
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		_ = g.Metrics().WritePrometheus(w) // the scraper has gone: nobody is left to tell

@@ -23,6 +23,35 @@ func (g *Gateway) Explain(r *http.Request) (route.Explanation, error) {
 // Report names routes that can never win, and those whose order only a tie-break decides (M7).
 func (g *Gateway) Report() route.Report { return g.table.Load().Report() }
 
+// report is the table's, for the page.
+type report struct {
+	Routes   int         `json:"routes"`
+	Shadowed []shadowed  `json:"shadowed"`
+	Ties     [][2]string `json:"ties"`
+	More     bool        `json:"more"` // there are more ties than are told
+}
+
+type shadowed struct {
+	Route string   `json:"route"`
+	By    []string `json:"by"`
+}
+
+func (g *Gateway) reportTable(*http.Request) (any, error) {
+	r := g.Report()
+	out := report{Routes: r.Routes, Shadowed: []shadowed{}, Ties: [][2]string{}, More: r.More}
+	for _, s := range r.Shadowed {
+		row := shadowed{Route: s.Route.Def.ID}
+		for _, by := range s.By {
+			row.By = append(row.By, by.Def.ID)
+		}
+		out.Shadowed = append(out.Shadowed, row)
+	}
+	for _, t := range r.Ties {
+		out.Ties = append(out.Ties, [2]string{t.First.Def.ID, t.Second.Def.ID})
+	}
+	return out, nil
+}
+
 // explained is an explanation for the page.
 type explained struct {
 	Text        string            `json:"text"`

@@ -28,7 +28,6 @@ type Gateway struct {
 	table atomic.Pointer[route.Table]
 
 	mu     sync.Mutex // one change of the configuration at a time
-	routes map[string]*route.Route
 	closed bool
 
 	path     dataPath // what serve uses again and again
@@ -48,7 +47,7 @@ func New(o Options) (*Gateway, error) {
 	env := o.Registry.Env()
 	g := &Gateway{
 		opts: o, registry: o.Registry, env: env, log: env.Log,
-		routes: map[string]*route.Route{}, unrouted: newRouteStats(),
+		unrouted: newRouteStats(),
 	}
 	if !o.Registry.owner.CompareAndSwap(nil, g) {
 		return nil, errors.New("gateway: the registry is another gateway's; make one for each with NewRegistry")
@@ -60,11 +59,7 @@ func New(o Options) (*Gateway, error) {
 	g.specs = specs
 	g.pools = upstream.NewRegistry(upstream.RegistryOptions{Elapsed: env.Elapsed, NewTransport: o.Transport, Log: env.Log})
 	g.path.dynamic = dynamicTransport(o)
-	empty, err := route.Build(nil)
-	if err != nil {
-		return nil, err
-	}
-	g.table.Store(empty)
+	g.table.Store(new(route.Table))
 	return g, nil
 }
 
@@ -99,15 +94,13 @@ func (g *Gateway) Close() error {
 	}
 	g.closed = true
 	g.ready.Store(false)
-	empty, err := route.Build(nil)
-	if err != nil {
-		return err
-	}
-	g.table.Store(empty)
-	for _, r := range g.routes {
+	for r := range g.table.Swap(new(route.Table)).Routes() {
 		g.release(payload(r))
 	}
+<<<<<<< HEAD
 	clear(g.routes)
 	g.path.closeIdle()
+=======
+>>>>>>> 72c6d5be4f61f328e957025a6d0198a485d00d3a
 	return g.pools.Close()
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -96,9 +95,8 @@ func (g *Gateway) Metrics() Metrics {
 		InFlight: g.inFlight.Load(), Unrouted: g.unrouted.metrics(""),
 		Endpoints: g.pools.Status(),
 	}
-	n := 0
-	for r := range g.table.Load().Routes() {
-		n++
+	t := g.table.Load()
+	for r := range t.Routes() { // by id
 		c := payload(r)
 		if s := c.stats.metrics(r.Def.ID); s.Requests() > 0 {
 			m.Routes = append(m.Routes, s)
@@ -106,11 +104,8 @@ func (g *Gateway) Metrics() Metrics {
 		m.Events = append(m.Events, c.stats.events.list(r.Def.ID)...)
 		m.Filters = append(m.Filters, c.reports()...)
 	}
-	slices.SortFunc(m.Routes, func(a, b RouteMetrics) int { return cmp.Compare(a.Route, b.Route) })
-	slices.SortStableFunc(m.Events, func(a, b EventCount) int { return cmp.Compare(a.Route, b.Route) })
-	slices.SortStableFunc(m.Filters, func(a, b FilterReport) int { return cmp.Compare(a.Route, b.Route) })
 	m.Config = g.history.metrics()
-	m.Config.Routes = n
+	m.Config.Routes = t.Len()
 	return m
 }
 

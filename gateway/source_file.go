@@ -23,8 +23,6 @@ type FileSource struct {
 	Path string
 	// Interval between two looks. 0: 500 ms.
 	Interval time.Duration
-	// Tick takes the place of Interval, for tests: one look for each value.
-	Tick <-chan time.Time
 
 	watch watcher
 }
@@ -34,7 +32,7 @@ func (s *FileSource) String() string { return "file " + s.Path }
 
 // Next waits until the file has other routes than before. The first look is at once.
 func (s *FileSource) Next(ctx context.Context) (Configuration, error) {
-	return s.watch.next(ctx, s.Interval, s.Tick, func() (look, error) {
+	return s.watch.next(ctx, s.Interval, func() (look, error) {
 		text, err := os.ReadFile(s.Path)
 		return look{{s.Path, string(text)}}, err
 	})
@@ -45,7 +43,6 @@ func (s *FileSource) Next(ctx context.Context) (Configuration, error) {
 type DirSource struct {
 	Path     string
 	Interval time.Duration
-	Tick     <-chan time.Time
 
 	watch watcher
 }
@@ -55,7 +52,7 @@ func (s *DirSource) String() string { return "directory " + s.Path }
 
 // Next waits until the files have other routes than before. The first look is at once.
 func (s *DirSource) Next(ctx context.Context) (Configuration, error) {
-	return s.watch.next(ctx, s.Interval, s.Tick, func() (look, error) {
+	return s.watch.next(ctx, s.Interval, func() (look, error) {
 		entries, err := os.ReadDir(s.Path) // sorted by name
 		if err != nil {
 			return nil, err
@@ -109,13 +106,13 @@ func (w *watcher) see(l look) bool {
 }
 
 // next looks until there is news, and parses it.
-func (w *watcher) next(ctx context.Context, every time.Duration, tick <-chan time.Time, read func() (look, error)) (Configuration, error) {
+func (w *watcher) next(ctx context.Context, every time.Duration, read func() (look, error)) (Configuration, error) {
 	if every == 0 {
 		every = 500 * time.Millisecond
 	}
 	for {
 		if w.looked {
-			if err := wait(ctx, every, tick); err != nil {
+			if err := wait(ctx, every); err != nil {
 				return Configuration{}, err
 			}
 		}
@@ -151,17 +148,14 @@ func parseFiles(l look) (Configuration, error) {
 	return c, nil
 }
 
-// wait waits for a tick, or for an interval if there are none.
-func wait(ctx context.Context, every time.Duration, tick <-chan time.Time) error {
-	if tick == nil {
-		t := time.NewTimer(every)
-		defer t.Stop()
-		tick = t.C
-	}
+// wait waits, and ends early with the context's error.
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-tick:
+	case <-t.C:
 		return nil
 	}
 }

@@ -16,8 +16,6 @@ type HTTPSource struct {
 	URL string
 	// Interval between two questions. 0: 5 s.
 	Interval time.Duration
-	// Tick takes the place of Interval, for tests.
-	Tick <-chan time.Time
 	// Client asks. Nil: one with a timeout of 10 s.
 	Client *http.Client
 	// MaxBytes bounds the text. 0: 64 MiB.
@@ -40,7 +38,7 @@ func (s *HTTPSource) Next(ctx context.Context) (Configuration, error) {
 	}
 	for {
 		if s.asked {
-			if err := wait(ctx, every, s.Tick); err != nil {
+			if err := wait(ctx, every); err != nil {
 				return Configuration{}, err
 			}
 		}

@@ -202,7 +202,7 @@ func (n *node) editChildren(at int, cs []change) {
 			child = n.children[old]
 			old++
 		}
-		if child = child.below(at, cs[:size]); !child.empty() {
+		if child = child.descend(at, cs[:size]); !child.empty() {
 			index, children = append(index, c), append(children, child)
 		}
 		cs = cs[size:]
@@ -211,10 +211,10 @@ func (n *node) editChildren(at int, cs []change) {
 	n.index, n.children = string(index), children
 }
 
-// below is a child with changes, whose keys all go on with the same byte behind at. Where they, or the
+// descend is a child with changes, whose keys all go on with the same byte behind at. Where they, or the
 // child's text, part, there must be a node: a child is split, one that has nothing of its own any more is joined
 // with its only child.
-func (n node) below(at int, cs []change) node {
+func (n node) descend(at int, cs []change) node {
 	first, last := cs[0].key[at:], cs[len(cs)-1].key[at:] // sorted: what these have in common, all have
 	size := common(first, last)
 	if i := strings.IndexByte(first[:size], param); i >= 0 {
