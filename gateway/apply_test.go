@@ -22,12 +22,12 @@ func TestGatewayWithoutRoutesAnswers404(t *testing.T) {
 
 // TestConfigurationIsAppliedWholeOrNotAtAll: C1. Every way to be wrong, beside changes that are right.
 func TestConfigurationIsAppliedWholeOrNotAtAll(t *testing.T) {
-	const good = "a: Path(\"/a\") -> probe(\"a\") -> status(201) -> <shunt>;\nb: Path(\"/b\") -> status(202) -> <shunt>;\n"
+	const good = "a: Path(\"/a\") -> probe(\"a\") -> say(201) -> <shunt>;\nb: Path(\"/b\") -> say(202) -> <shunt>;\n"
 	for name, c := range map[string]struct{ bad, place, message string }{
 		"unknown filter":    {`c: Path("/c") -> statuss(203) -> <shunt>;`, "3:18", "did you mean status?"},
 		"filter's argument": {`c: Path("/c") -> probe(1) -> <shunt>;`, "3:18", "expected a name"},
 		"unknown predicate": {`c: Paht("/c") -> <shunt>;`, "3:4", "did you mean Path?"},
-		"address":           {`c: Path("/c") -> "ftp://somewhere";`, "3:18", "ftp"},
+		"address":           {`c: Path("/c") -> "http://somewhere:99999";`, "3:18", "99999"},
 		"algorithm":         {`c: Path("/c") -> <bestOne, "http://a", "http://b">;`, "3:18", "bestOne"},
 		"the same id twice": {`a: Path("/c") -> <shunt>;`, "3:1", "routes.eskip:1:1"},
 	} {
@@ -59,13 +59,13 @@ func TestConfigurationIsAppliedWholeOrNotAtAll(t *testing.T) {
 
 func TestUpdateIsAppliedWholeOrNotAtAll(t *testing.T) {
 	w := newWorld(t, Options{})
-	w.apply(`a: Path("/a") -> status(201) -> <shunt>; b: Path("/b") -> status(202) -> <shunt>`)
-	err := w.Update(parsed(t, `a: Path("/a") -> probe("x") -> status(301) -> <shunt>; c: Path("/c") -> nothing() -> <shunt>`), []string{"b"})
+	w.apply(`a: Path("/a") -> say(201) -> <shunt>; b: Path("/b") -> say(202) -> <shunt>`)
+	err := w.Update(parsed(t, `a: Path("/a") -> probe("x") -> say(301) -> <shunt>; c: Path("/c") -> nothing() -> <shunt>`), []string{"b"})
 	require.Error(t, err)
 	require.Equal(t, []string{"201 ", "202 "}, []string{w.get("/a"), w.get("/b")}, "RULE C1: part of a wrong update is in force")
 	require.Equal(t, 1, w.closed["x"], "RULE C1: what was made for a wrong update is left open")
 
-	require.NoError(t, w.Update(parsed(t, `a: Path("/a") -> status(301) -> <shunt>; c: Path("/c") -> status(203) -> <shunt>`), []string{"b", "unknown"}))
+	require.NoError(t, w.Update(parsed(t, `a: Path("/a") -> say(301) -> <shunt>; c: Path("/c") -> say(203) -> <shunt>`), []string{"b", "unknown"}))
 	require.Equal(t, []string{"301 ", "404", "203 "}, []string{w.get("/a"), w.get("/b")[:3], w.get("/c")})
 
 	err = w.Update(parsed(t, `d: Path("/d") -> <shunt>; d: Path("/e") -> <shunt>`), nil)
@@ -87,12 +87,12 @@ func TestAllErrorsOfAConfigurationAreToldUpToTen(t *testing.T) {
 
 func TestEmptyConfigurationIsRefusedUnlessItIsAllowed(t *testing.T) {
 	w := newWorld(t, Options{})
-	w.apply(`a: * -> status(201) -> <shunt>`)
+	w.apply(`a: * -> say(201) -> <shunt>`)
 	require.ErrorIs(t, w.Apply(nil), ErrEmpty, "RULE C1: a truncated file took all routes away")
 	require.Equal(t, "201 ", w.get("/"), "RULE C1: a truncated file took all routes away")
 
 	w = newWorld(t, Options{AllowEmpty: true})
-	w.apply(`a: * -> status(201) -> <shunt>`)
+	w.apply(`a: * -> say(201) -> <shunt>`)
 	require.NoError(t, w.Apply(nil))
 	require.Equal(t, "404", w.get("/")[:3])
 }
@@ -100,9 +100,9 @@ func TestEmptyConfigurationIsRefusedUnlessItIsAllowed(t *testing.T) {
 // TestRequestSeesOneTable: C2. Between its first route and the one it loops back to, the configuration changes.
 func TestRequestSeesOneTable(t *testing.T) {
 	w := newWorld(t, Options{})
-	w.apply(`a: Path("/a") -> probe("change") -> setPath("/b") -> <loopback>; b: Path("/b") -> status(201) -> <shunt>`)
+	w.apply(`a: Path("/a") -> probe("change") -> setPath("/b") -> <loopback>; b: Path("/b") -> say(201) -> <shunt>`)
 	w.onProbe = func(string) {
-		w.apply(`a: Path("/a") -> setPath("/b") -> <loopback>; b: Path("/b") -> status(501) -> <shunt>`)
+		w.apply(`a: Path("/a") -> setPath("/b") -> <loopback>; b: Path("/b") -> say(501) -> <shunt>`)
 	}
 	require.Equal(t, "201 ", w.get("/a"), "RULE C2: a request saw two tables")
 	require.Equal(t, "501 ", w.get("/a"), "the next request sees the new one")
@@ -115,7 +115,7 @@ func TestUnchangedRouteIsKept(t *testing.T) {
 	before := w.table.Load().Get("a")
 	w.get("/a")
 	for range 3 { // written elsewhere and otherwise, meaning the same; b changes each time
-		w.apply("// a comment\n\na:\n  Path(\"/a\")\n  -> probe(\"a\")\n  -> \"http://a\";\nb: Path(\"/b\") -> status(201) -> <shunt>")
+		w.apply("// a comment\n\na:\n  Path(\"/a\")\n  -> probe(\"a\")\n  -> \"http://a\";\nb: Path(\"/b\") -> say(201) -> <shunt>")
 		w.apply("b: Path(\"/b\") -> <shunt>;a: Path(`/a`) -> probe(`a`) -> \"http://a\"")
 	}
 	require.Same(t, before, w.table.Load().Get("a"), "RULE C3: a route that did not change was built again")
@@ -127,9 +127,9 @@ func TestUnchangedRouteIsKept(t *testing.T) {
 // TestChangedRouteKeepsFiltersThatAreWrittenAsBefore: C3. A breaker is not closed because a header changes.
 func TestChangedRouteKeepsFiltersThatAreWrittenAsBefore(t *testing.T) {
 	w := newWorld(t, Options{})
-	w.apply(`a: Path("/a") -> probe("x") -> probe("y") -> probe("x") -> status(201) -> <shunt>`)
+	w.apply(`a: Path("/a") -> probe("x") -> probe("y") -> probe("x") -> say(201) -> <shunt>`)
 	first, second := w.table.Load().Get("a").Payload.(*compiled).filters[0], w.table.Load().Get("a").Payload.(*compiled).filters[2]
-	w.apply(`a: Path("/a") -> probe("z") -> probe("x") -> status(202) -> probe("x") -> <shunt>`)
+	w.apply(`a: Path("/a") -> probe("z") -> probe("x") -> say(202) -> probe("x") -> <shunt>`)
 	now := w.table.Load().Get("a").Payload.(*compiled).filters
 	require.Same(t, first.Filter, now[1].Filter, "RULE C3: a filter that did not change was built again")
 	require.Same(t, second.Filter, now[3].Filter, "RULE C3: a filter that did not change was built again")
@@ -165,10 +165,10 @@ func TestRequestUnderWayOutlivesItsRoute(t *testing.T) {
 // TestWhatIsReplacedIsClosedAfterTheSwap: C3. A filter that hears of its end must be out of the table.
 func TestWhatIsReplacedIsClosedAfterTheSwap(t *testing.T) {
 	w := newWorld(t, Options{})
-	w.apply(`a: Path("/a") -> probe("old") -> status(201) -> <shunt>`)
+	w.apply(`a: Path("/a") -> probe("old") -> say(201) -> <shunt>`)
 	seen := ""
 	w.onClose = func(string) { seen = w.get("/a") }
-	w.apply(`a: Path("/a") -> status(202) -> <shunt>`)
+	w.apply(`a: Path("/a") -> say(202) -> <shunt>`)
 	require.Equal(t, "202 ", seen, "RULE C3: a filter was closed while new requests could still find it")
 }
 
@@ -240,7 +240,7 @@ func (a aliased) CreateFilter([]any) (filters.Filter, error) { return nil, error
 
 func TestClosedGatewayAnswers404AndTakesNoConfiguration(t *testing.T) {
 	w := newWorld(t, Options{})
-	w.apply(`a: * -> status(201) -> <shunt>`)
+	w.apply(`a: * -> say(201) -> <shunt>`)
 	require.NoError(t, w.Close())
 	require.NoError(t, w.Close())
 	require.Equal(t, "404", w.get("/")[:3])

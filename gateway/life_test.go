@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A world is a gateway whose upstreams are a function, with one more filter: probe.
+// A world is a gateway whose upstreams are a function, with two more filters: probe and say.
 type world struct {
 	*Gateway
 	t *testing.T
@@ -34,6 +34,7 @@ func newWorld(t *testing.T, o Options) *world {
 		o.Registry = NewRegistry(filters.Env{})
 	}
 	require.NoError(t, o.Registry.AddFilter(probeSpec{w}))
+	require.NoError(t, o.Registry.AddFilter(saySpec{}))
 	if o.Transport == nil {
 		o.Transport = func(upstream.TransportOptions) http.RoundTripper { return roundTripper(w.roundTrip) }
 	}
@@ -141,3 +142,15 @@ func (p *probe) Report() filters.Report {
 	defer p.mu.Unlock()
 	return filters.Report{Kind: "probe", Name: p.name, Counts: []filters.Count{{Name: "requests", N: p.n}}}
 }
+
+// say(201) answers with a status and nothing else.
+type saySpec struct{}
+
+func (saySpec) Name() string { return "say" }
+
+func (saySpec) CreateFilter(args []any) (filters.Filter, error) { return say(args[0].(float64)), nil }
+
+type say int
+
+func (s say) Request(c filters.FilterContext) { c.Serve(&http.Response{StatusCode: int(s)}) }
+func (s say) Response(filters.FilterContext)  {}

@@ -165,7 +165,7 @@ func (p *prometheus) config(c ConfigMetrics) {
 	p.family("gateway_config_refused_total", "counter", "Configurations that were refused; the last good one stayed.")
 	p.sample("gateway_config_refused_total", float64(c.Refused))
 	p.family("gateway_config_last_successful", "gauge", "1 if the newest configuration is in force, 0 if it was refused.")
-	p.sample("gateway_config_last_successful", flag(c.Err == ""))
+	p.sample("gateway_config_last_successful", oneIf(c.Err == ""))
 	p.family("gateway_config_applied_timestamp_seconds", "gauge", "When a configuration was last applied.")
 	p.sample("gateway_config_applied_timestamp_seconds", seconds(c.Last))
 }
@@ -183,7 +183,7 @@ func (f FilterReport) count(name string) uint64 {
 	return f.Counts[i].N
 }
 
-func flag(b bool) float64 {
+func oneIf(b bool) float64 {
 	if b {
 		return 1
 	}

@@ -74,17 +74,17 @@ func write(t *testing.T, path, text string) {
 func TestFileIsFollowed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "routes.eskip")
 	synctest.Test(t, func(t *testing.T) {
-		write(t, path, `a: Path("/a") -> status(201) -> <shunt>;`)
+		write(t, path, `a: Path("/a") -> say(201) -> <shunt>;`)
 		f := follow(t, &FileSource{Path: path, Interval: interval})
 		require.Equal(t, "201 ", f.get("/a"))
 		f.quiet(3)
 
-		write(t, path, `a: Path("/a") -> status(202) -> <shunt>;`)
+		write(t, path, `a: Path("/a") -> say(202) -> <shunt>;`)
 		require.NoError(t, f.news())
 		require.Equal(t, "202 ", f.get("/a"))
 
 		// Replaced by a rename, as editors and Kubernetes do it.
-		write(t, path+".new", `a: Path("/a") -> status(203) -> <shunt>;`)
+		write(t, path+".new", `a: Path("/a") -> say(203) -> <shunt>;`)
 		require.NoError(t, os.Rename(path+".new", path))
 		require.NoError(t, f.news())
 		require.Equal(t, "203 ", f.get("/a"))
@@ -95,10 +95,10 @@ func TestFileIsFollowed(t *testing.T) {
 func TestHalfOfAFileIsNoConfiguration(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "routes.eskip")
 	synctest.Test(t, func(t *testing.T) {
-		write(t, path, `a: Path("/a") -> status(201) -> <shunt>; b: Path("/b") -> status(201) -> <shunt>;`)
+		write(t, path, `a: Path("/a") -> say(201) -> <shunt>; b: Path("/b") -> say(201) -> <shunt>;`)
 		f := follow(t, &FileSource{Path: path, Interval: interval})
 
-		const changed = `a: Path("/a") -> status(202) -> <shunt>; b: Path("/b") -> status(202) -> <shunt>;`
+		const changed = `a: Path("/a") -> say(202) -> <shunt>; b: Path("/b") -> say(202) -> <shunt>;`
 		for i := 0; i < len(changed); i += 7 { // a slow writer
 			write(t, path, changed[:i])
 			f.quiet(1)
@@ -123,7 +123,7 @@ func TestWrongFileKeepsTheLastGoodOne(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "routes.eskip")
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const good = `a: Path("/a") -> status(201) -> <shunt>;`
+				const good = `a: Path("/a") -> say(201) -> <shunt>;`
 				write(t, path, good)
 				f := follow(t, &FileSource{Path: path, Interval: interval})
 				write(t, path, text)
@@ -148,11 +148,11 @@ func TestFilesOfADirectoryAreOneConfiguration(t *testing.T) {
 	dir := t.TempDir()
 	one, two := filepath.Join(dir, "1.eskip"), filepath.Join(dir, "2.eskip")
 	synctest.Test(t, func(t *testing.T) {
-		write(t, one, `a: Path("/a") -> status(201) -> <shunt>;`)
+		write(t, one, `a: Path("/a") -> say(201) -> <shunt>;`)
 		write(t, filepath.Join(dir, "notes.txt"), "not routes")
 		f := follow(t, &DirSource{Path: dir, Interval: interval})
 
-		write(t, two, `b: Path("/b") -> status(202) -> <shunt>;`)
+		write(t, two, `b: Path("/b") -> say(202) -> <shunt>;`)
 		require.NoError(t, f.news())
 		require.Equal(t, []string{"201 ", "202 "}, []string{f.get("/a"), f.get("/b")})
 
@@ -194,7 +194,7 @@ func (s *configServer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestServerIsAskedForRoutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server := &configServer{`a: Path("/a") -> status(201) -> <shunt>;`, `"1"`, 200, 0}
+		server := &configServer{`a: Path("/a") -> say(201) -> <shunt>;`, `"1"`, 200, 0}
 		f := follow(t, &HTTPSource{URL: "http://config/routes", Interval: interval, Client: &http.Client{Transport: server}, MaxBytes: 100})
 		require.Equal(t, "201 ", f.get("/a"))
 		f.quiet(3)
@@ -205,7 +205,7 @@ func TestServerIsAskedForRoutes(t *testing.T) {
 			*server = configServer{text, etag, status, 0}
 			return f.news()
 		}
-		const second = `a: Path("/a") -> status(202) -> <shunt>;`
+		const second = `a: Path("/a") -> say(202) -> <shunt>;`
 		require.NoError(t, change(second, `"2"`, 200))
 		require.Equal(t, "202 ", f.get("/a"))
 		require.ErrorContains(t, change("", "", 500), "asking http://config/routes for routes: it answered 500")
