@@ -96,10 +96,6 @@ func (g *Gateway) Close() error {
 	for r := range g.table.Swap(new(route.Table)).Routes() {
 		g.release(payload(r))
 	}
-<<<<<<< HEAD
-	clear(g.routes)
 	g.path.closeIdle()
-=======
->>>>>>> 72c6d5be4f61f328e957025a6d0198a485d00d3a
 	return g.pools.Close()
 }
