@@ -111,6 +111,7 @@ func (e *exchange) current() *compiled {
 // What follows is filters.FilterContext.
 
 func (e *exchange) Request() *http.Request         { return e.out.req }
+func (e *exchange) SetRequest(r *http.Request)     { e.out.req = r }
 func (e *exchange) OriginalRequest() *http.Request { return e.in }
 func (e *exchange) Response() *http.Response       { return e.res }
 func (e *exchange) Served() bool                   { return e.served }

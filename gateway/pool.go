@@ -119,7 +119,7 @@ func (c *leasedConn) Read(p []byte) (int, error) { return c.ReadCloser.Read(p) }
 // dynamicUpstream is for a route that ends in <dynamic>, where a filter has said where to go: in the request's URL, or
 // in the state bag under Skipper's names. Nil: none has.
 func (e *exchange) dynamicUpstream() filters.Upstream {
-	u := &e.out.url
+	u := e.out.req.URL
 	if text, is := e.bag[filters.DynamicURL].(string); is {
 		if to, err := url.Parse(text); err == nil {
 			u.Scheme, u.Host = to.Scheme, to.Host

@@ -37,7 +37,7 @@ func (e *exchange) forward() {
 	}
 	for e.res == nil {
 		// M2: what is matched is what is forwarded, also what filters have made of it.
-		if err := route.Canonical(&e.out.url); err != nil {
+		if err := route.Canonical(e.out.req.URL); err != nil {
 			e.fail(http.StatusBadRequest, err.Error())
 			return
 		}
