@@ -54,8 +54,9 @@ type round struct {
 
 // dataPath is what a gateway's requests use one after the other.
 type dataPath struct {
-	exchanges sync.Pool // of *exchange
-	buffers   sync.Pool // of *[copySize]byte
+	exchanges sync.Pool         // of *exchange
+	buffers   sync.Pool         // of *[copySize]byte
+	dynamic   http.RoundTripper // of routes that end in <dynamic>
 }
 
 func (p *dataPath) exchange() *exchange {
@@ -110,6 +111,7 @@ func (e *exchange) current() *compiled {
 // What follows is filters.FilterContext.
 
 func (e *exchange) Request() *http.Request         { return e.out.req }
+func (e *exchange) SetRequest(r *http.Request)     { e.out.req = r }
 func (e *exchange) OriginalRequest() *http.Request { return e.in }
 func (e *exchange) Response() *http.Response       { return e.res }
 func (e *exchange) Served() bool                   { return e.served }
@@ -153,14 +155,14 @@ func (e *exchange) StateBag() map[string]any {
 	return e.bag
 }
 
-func (e *exchange) Client() netip.Addr           { return e.peer.client }
-func (e *exchange) Identity() string             { return e.identity }
-func (e *exchange) SetIdentity(id string)        { e.identity = id }
-func (e *exchange) Upstream() filters.Upstream   { return e.upstream }
-func (e *exchange) SetHashKey(key uint64)        { e.hashKey, e.hashed = key, true }
-func (e *exchange) Now() time.Time               { return e.gw.env.Now() }
-func (e *exchange) Log() *slog.Logger            { return e.gw.log.With("route", e.RouteID()) }
-func (e *exchange) Event(name, outcome string)   { e.gw.events.add(e.RouteID(), name, outcome) }
+func (e *exchange) Client() netip.Addr             { return e.peer.client }
+func (e *exchange) Identity() string               { return e.identity }
+func (e *exchange) SetIdentity(id string)          { e.identity = id }
+func (e *exchange) Upstream() filters.Upstream     { return e.upstream }
+func (e *exchange) SetHashKey(key uint64)          { e.hashKey, e.hashed = key, true }
+func (e *exchange) Now() time.Time                 { return e.gw.env.Now() }
+func (e *exchange) Log() *slog.Logger              { return e.gw.log.With("route", e.RouteID()) }
+func (e *exchange) Event(name, outcome string)     { e.current().stats.events.add(name, outcome) }
 func (e *exchange) SetUpstream(u filters.Upstream) { e.upstream = u }
 
 func (e *exchange) Controller() *http.ResponseController { return &e.rc }

@@ -29,6 +29,7 @@ type Gateway struct {
 	mu     sync.Mutex // one change of the configuration at a time
 	closed bool
 
+	path     dataPath // what serve uses again and again
 	history  history
 	unrouted *routeStats // requests that no route was found for
 	inFlight atomic.Int64
@@ -56,6 +57,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	g.specs = specs
 	g.pools = upstream.NewRegistry(upstream.RegistryOptions{Elapsed: env.Elapsed, NewTransport: o.Transport, Log: env.Log})
+	g.path.dynamic = dynamicTransport(o)
 	g.table.Store(new(route.Table))
 	return g, nil
 }
@@ -94,5 +96,6 @@ func (g *Gateway) Close() error {
 	for r := range g.table.Swap(new(route.Table)).Routes() {
 		g.release(payload(r))
 	}
+	g.path.closeIdle()
 	return g.pools.Close()
 }

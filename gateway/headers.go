@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // hopByHop are the fields that are between neighbours (RFC 9110, section 7.6.1): they stop
@@ -41,6 +39,21 @@ func removeHopByHop(h http.Header) {
 	}
 }
 
+// hasToken tells whether a list, over one or more fields, has an element; parameters after a ; are not looked at.
+func hasToken(values []string, token string) bool {
+	for _, value := range values {
+		for value != "" {
+			var element string
+			element, value, _ = strings.Cut(value, ",")
+			element, _, _ = strings.Cut(element, ";")
+			if strings.EqualFold(strings.Trim(element, " \t"), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // removeNamed takes out the fields that Connection names.
 func removeNamed(h http.Header, connection []string) {
 	for _, value := range connection {
@@ -65,7 +78,7 @@ func (o *outgoing) sealHeader(in *http.Request, p *peer) {
 		}
 	}
 	removeNamed(h, in.Header["Connection"])
-	if te := in.Header["Te"]; te != nil && httpguts.HeaderValuesContainsToken(te, "trailers") {
+	if te := in.Header["Te"]; te != nil && hasToken(te, "trailers") {
 		h["Te"] = trailersOnly // gRPC insists on it
 	}
 	if protocol := upgradeWanted(in); protocol != "" {
@@ -182,14 +195,16 @@ func forwardedAddr(text string) (netip.Addr, bool) {
 // is none: what a client says in it behind the gateway's back would pass no route (h2c smuggling, P2).
 func upgradeWanted(r *http.Request) string {
 	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.Header["Upgrade"] == nil ||
-		!httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") {
+		!hasToken(r.Header["Connection"], "upgrade") {
 		return ""
 	}
 	for _, value := range r.Header["Upgrade"] {
 		for protocol := range strings.SplitSeq(value, ",") {
 			protocol = strings.Trim(protocol, " \t")
 			name, _, _ := strings.Cut(strings.ToLower(protocol), "/")
-			if httpguts.ValidHeaderFieldValue(protocol) && name != "" && name != "h2c" && name != "h2" && name != "http" && name != "tls" {
+			switch name {
+			case "", "h2c", "h2", "http", "tls":
+			default:
 				return protocol
 			}
 		}

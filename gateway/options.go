@@ -20,6 +20,9 @@ type Options struct {
 	Transport func(upstream.TransportOptions) http.RoundTripper
 	// TrustedProxies are the networks of those whose X-Forwarded-For is believed (F6). None by default.
 	TrustedProxies []netip.Prefix
+	// PreserveHost sends the client's Host upstream, where a filter does not say otherwise. By default an upstream
+	// gets its own name, which is what virtual hosts and certificates there go by.
+	PreserveHost bool
 	// MaxLoopbacks bounds how often one request may pass <loopback>. 0: 10.
 	MaxLoopbacks int
 	// AllowEmpty lets a source (or Apply) replace routes by none. By default that is an

@@ -71,7 +71,6 @@ type requestBody struct {
 	trailer http.Header // is filled at the end of the body, before anybody is told of the end
 	begun   atomic.Bool
 	over    atomic.Bool // the exchange has ended
-	ended   atomic.Bool // read to the end
 	mu      sync.Mutex
 	err     error
 }
@@ -87,7 +86,6 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	switch {
 	case err == io.EOF:
 		b.takeTrailer()
-		b.ended.Store(true)
 	case err != nil:
 		b.mu.Lock()
 		b.err = err

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
+	"github.com/flagship-go/flagship/gateway/filters"
 	"github.com/flagship-go/flagship/gateway/route"
 )
 
@@ -36,7 +37,7 @@ func (e *exchange) forward() {
 	}
 	for e.res == nil {
 		// M2: what is matched is what is forwarded, also what filters have made of it.
-		if err := route.Canonical(&e.out.url); err != nil {
+		if err := route.Canonical(e.out.req.URL); err != nil {
 			e.fail(http.StatusBadRequest, err.Error())
 			return
 		}
@@ -69,7 +70,6 @@ func (e *exchange) find() bool {
 		return false
 	}
 	r.route = payload(found)
-	r.route.stats.inFlight.Add(1)
 	e.record.route = r.route
 	e.upstream = r.route.upstream
 	if e.at == 0 {
@@ -166,7 +166,7 @@ func (e *exchange) end() {
 	}
 	e.count()
 	aborted := e.aborted
-	e.stopBody(aborted)
+	e.out.body.over.Store(true) // a transport that still reads it is told so
 	if failed == nil {
 		g := e.gw
 		e.reset()
@@ -179,32 +179,15 @@ func (e *exchange) end() {
 
 // count hands the exchange to metrics and the access log.
 func (e *exchange) count() {
-	for i := range e.rounds {
-		if c := e.rounds[i].route; c != nil {
-			c.stats.inFlight.Add(-1)
-		}
-	}
 	s := &e.record
 	s.request, s.client, s.took = e.in, e.peer.client, e.gw.env.Now().Sub(e.now)
 	if e.gw.opts.AccessLog != nil {
 		s.flowID = e.out.req.Header.Get("X-Flow-Id")
+		if logged, is := e.bag[filters.AccessLog].(bool); is {
+			s.log = &logged
+		}
 	}
 	e.gw.finish(s)
-}
-
-// stopBody keeps a transport from reading the client's body when the server has taken it
-// back. After a broken exchange the server frees the connection's buffer without waiting for a
-// read that is under way (golang/go#46866), so that read is ended and waited for here.
-func (e *exchange) stopBody(aborted bool) {
-	b := &e.out.body
-	if b.from == nil || b.ended.Load() {
-		return
-	}
-	b.over.Store(true)
-	if aborted && b.begun.Load() {
-		_ = e.rc.SetReadDeadline(e.now)
-		b.from.Close()
-	}
 }
 
 // respond writes the answer to the client.

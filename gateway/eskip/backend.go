@@ -1,14 +1,15 @@
 package eskip
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // backend = "url" | <shunt> | <loopback> | <dynamic> | <[name ,] "url" {, "url"}>
 func (p *parser) backend(b *Backend) bool {
 	b.Pos = p.tok.pos
-	p.addresses = p.addresses[:0]
 	switch p.tok.kind {
 	case kindString:
 		if !p.address() {
@@ -40,7 +41,7 @@ func (p *parser) backend(b *Backend) bool {
 	default:
 		return p.expected("a filter, or a backend such as \"http://localhost:8080\" or <shunt>")
 	}
-	b.Addresses = p.stringSlab.keep(p.addresses)
+	b.Addresses = p.addresses.cut()
 	return true
 }
 
@@ -67,7 +68,7 @@ func (p *parser) address() bool {
 	if wrong := checkAddress(p.tok.text); wrong != "" {
 		return p.fail(p.tok.pos, "the backend's address %s %s", clip(strconv.Quote(p.tok.text)), wrong)
 	}
-	p.addresses = append(p.addresses, p.tok.text)
+	p.addresses.push(p.tok.text)
 	p.advance()
 	return true
 }
@@ -75,41 +76,62 @@ func (p *parser) address() bool {
 // checkAddress says what is wrong with a URL as a backend: scheme://host[:port][/] is right. It is
 // stricter than url.Parse, and does not allocate.
 func checkAddress(s string) (wrong string) {
-	host, ok := cutScheme(s)
+	rest, ok := cutScheme(s)
 	if !ok {
 		return "does not begin with http:// or https://"
 	}
-	host = strings.TrimSuffix(host, "/")
-	if i := strings.IndexAny(host, "/?#"); i >= 0 {
-		return "has a path, a query or a fragment: what is sent is the request's, which filters such as modPath change"
-	}
-	if strings.IndexByte(host, '@') >= 0 {
-		return "has a user: set the header Authorization by a filter"
-	}
-	name, port := host, ""
-	if end := strings.IndexByte(host, ']'); strings.HasPrefix(host, "[") && end > 0 {
-		name, port = host[1:end], host[end+1:]
-		if strings.Trim(name, "0123456789abcdefABCDEF:.") != "" || strings.Count(name, ":") < 2 {
-			return "has no IPv6 address in its brackets"
+	host, rest := cutHost(rest)
+	port, hasPort := "", strings.HasPrefix(rest, ":")
+	if hasPort {
+		rest = rest[1:]
+		n := 0
+		for n < len(rest) && class[rest[n]]&digit != 0 {
+			n++
 		}
-	} else if i := strings.IndexByte(host, ':'); i >= 0 {
-		name, port = host[:i], host[i:]
+		port, rest = rest[:n], rest[n:]
 	}
-	if name == "" {
+	if rest != "" && rest != "/" {
+		return stray(rest, hasPort)
+	}
+	if host == "" {
 		return "has no host"
 	}
-	for i := range len(name) {
-		if c := name[i]; c < 0x80 && class[c]&(letter|digit) == 0 && strings.IndexByte("-._~:", c) < 0 {
-			return "has a host with " + strconv.QuoteRune(rune(c)) + " in it"
+	if host[0] == '[' {
+		if ip, err := netip.ParseAddr(host[1 : len(host)-1]); err != nil || !ip.Is6() || ip.Zone() != "" {
+			return "has no IPv6 address in its brackets"
 		}
 	}
-	if port == "" {
-		return ""
-	}
-	if n, err := strconv.ParseUint(strings.TrimPrefix(port, ":"), 10, 16); port[0] != ':' || err != nil || n == 0 {
+	if n, err := strconv.ParseUint(port, 10, 16); hasPort && (err != nil || n == 0) {
 		return "has no port between 1 and 65535 after its host"
 	}
 	return ""
+}
+
+// cutHost cuts off a name, an IPv4 address, or what is in brackets.
+func cutHost(s string) (host, rest string) {
+	n := 0
+	if strings.HasPrefix(s, "[") {
+		n = strings.IndexByte(s, ']') + 1 // 0 if there is none
+		return s[:n], s[n:]
+	}
+	for n < len(s) && class[s[n]]&inHost != 0 {
+		n++
+	}
+	return s[:n], s[n:]
+}
+
+// stray says what is wrong with an address that has a rest behind its host.
+func stray(rest string, hasPort bool) string {
+	switch c, _ := utf8.DecodeRuneInString(rest); {
+	case strings.Contains(rest, "@"):
+		return "has a user: set the header Authorization by a filter"
+	case strings.ContainsRune("/?#", c):
+		return "has a path, a query or a fragment: what is sent is the request's, which filters such as modPath change"
+	case hasPort:
+		return "has no port between 1 and 65535 after its host"
+	default:
+		return "has a host with " + strconv.QuoteRune(c) + " in it"
+	}
 }
 
 // cutScheme cuts off http:// or https://, in whatever case.

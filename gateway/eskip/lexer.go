@@ -43,21 +43,25 @@ const (
 	space  = 1 << iota
 	letter // and _
 	digit
+	inHost // of a backend's address
 )
 
 // Table, not comparisons: half of the bytes of a route are in names and between tokens.
-// 0x85 and 0xA0 are Skipper's white space too, and can begin nothing else.
 var class = func() (c [256]uint8) {
-	for _, b := range []byte{' ', '\t', '\n', '\v', '\f', '\r', 0x85, 0xA0} {
-		c[b] = space
+	for b := range 256 {
+		switch {
+		case 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || b == '_':
+			c[b] = letter | inHost
+		case '0' <= b && b <= '9':
+			c[b] = digit | inHost
+		case b == '-' || b == '.' || b == '~' || b >= 0x80:
+			c[b] = inHost
+		case strings.IndexByte(" \t\n\v\f\r", byte(b)) >= 0:
+			c[b] = space
+		}
 	}
-	for b := 'a'; b <= 'z'; b++ {
-		c[b], c[b-'a'+'A'] = letter, letter
-	}
-	c['_'] = letter
-	for b := '0'; b <= '9'; b++ {
-		c[b] = digit
-	}
+	c[0x85] |= space // for Skipper these are white space too, and they can begin nothing else
+	c[0xA0] |= space
 	return c
 }()
 
@@ -93,7 +97,7 @@ func (l *lexer) next(t *token) {
 	}
 	c := l.text[l.at]
 	switch {
-	case class[c] == letter:
+	case class[c]&letter != 0:
 		t.kind, t.text = kindName, l.run(letter|digit)
 	case single[c] != 0:
 		t.kind = single[c]
@@ -103,7 +107,7 @@ func (l *lexer) next(t *token) {
 	case c == '-' && l.peek(1) == '>':
 		t.kind = kindArrow
 		l.at += 2
-	case class[c] == digit || c == '.' || c == '-':
+	case class[c]&digit != 0 || c == '.' || c == '-':
 		l.number(t)
 	case c == '&' && l.peek(1) == '&':
 		t.kind = kindAnd
@@ -125,32 +129,35 @@ func (l *lexer) peek(n int) byte {
 
 // skip passes over white space and comments.
 func (l *lexer) skip() {
-	for ; l.at < len(l.text); l.at++ {
-		switch c := l.text[l.at]; {
-		case c == '\n':
-			l.newline(l.at)
-		case class[c] == space:
-		case c == '/' && l.peek(1) == '/':
-			end := strings.IndexByte(l.text[l.at:], '\n')
+	i, text := l.at, l.text // in registers
+	for ; i < len(text); i++ {
+		c := text[i]
+		if c == '\n' {
+			l.newline(i)
+		} else if c == '/' && i+1 < len(text) && text[i+1] == '/' {
+			end := strings.IndexByte(text[i:], '\n')
 			if end < 0 {
-				l.at = len(l.text)
-				return
+				i = len(text)
+				break
 			}
-			l.at += end
-			l.newline(l.at)
-		default:
-			return
+			i += end
+			l.newline(i)
+		} else if class[c]&space == 0 {
+			break
 		}
 	}
+	l.at = i
 }
 
 // run passes over bytes of the given classes.
 func (l *lexer) run(classes uint8) string {
-	from := l.at
-	for l.at < len(l.text) && class[l.text[l.at]]&classes != 0 {
-		l.at++
+	rest := l.text[l.at:]
+	n := 0
+	for n < len(rest) && class[rest[n]]&classes != 0 {
+		n++
 	}
-	return l.text[from:l.at]
+	l.at += n
+	return rest[:n]
 }
 
 // number reads [-] digits [. digits] [e [+-] digits]; the digits before the point can be missing.
@@ -183,15 +190,17 @@ func (t *token) value() (float64, error) { return strconv.ParseFloat(t.text, 64)
 
 // quoted reads a string. Most have no escape, and are pieces of the text.
 func (l *lexer) quoted(t *token, quote byte) {
-	for i := l.at + 1; i < len(l.text); i++ {
-		switch c := l.text[i]; c {
-		case quote:
-			t.kind, t.text = kindString, l.text[l.at+1:i]
+	text := l.text // in a register
+	for i := l.at + 1; i < len(text); i++ {
+		switch c := text[i]; {
+		case c > '\\' && c != quote: // most letters
+		case c == quote:
+			t.kind, t.text = kindString, text[l.at+1:i]
 			l.ends(t, i+1)
 			return
-		case '\n':
+		case c == '\n':
 			l.newline(i)
-		case '\\':
+		case c == '\\':
 			l.escaped(t, quote, i)
 			return
 		}

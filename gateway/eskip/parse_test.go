@@ -156,10 +156,10 @@ func TestAddressesOfBackends(t *testing.T) {
 		"http://a:65536":           "has no port between 1 and 65535 after its host",
 		"http://a:+1":              "has no port between 1 and 65535 after its host",
 		"http://a:b":               "has no port between 1 and 65535 after its host",
-		"http://[::1]x":            "has no port between 1 and 65535 after its host",
+		"http://[::1]x":            "has a host with 'x' in it",
 		"http://[1]":               "has no IPv6 address in its brackets",
 		"http://[::1":              "has a host with '[' in it",
-		"http://::1":               "has no host",
+		"http://::1":               "has no port between 1 and 65535 after its host",
 	} {
 		if got := checkAddress(address); got != want {
 			t.Errorf("RULE E3: %q %q, want %q", address, got, want)

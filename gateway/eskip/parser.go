@@ -28,15 +28,11 @@ type parser struct {
 	errs ErrorList
 	read []*Route
 
-	// Where things are put until it is known how many there are,
-	args           []any
-	calls, filters []Call
-	addresses      []string
-	// and where they stay.
-	routeSlab  slab[Route]
-	callSlab   slab[Call]
-	argSlab    slab[any]
-	stringSlab slab[string]
+	boxes     boxes
+	routeSlab slab[Route]
+	calls     slab[Call] // of a route's predicates, then of its filters
+	args      slab[any]
+	addresses slab[string]
 }
 
 func (p *parser) advance() { p.next(&p.tok) }
@@ -84,14 +80,17 @@ func (p *parser) routes() {
 			continue
 		}
 		p.from = p.tok.start
-		r := Route{Pos: p.tok.pos, File: p.file}
-		if !p.route(&r) {
+		p.routeSlab.push(Route{Pos: p.tok.pos, File: p.file})
+		r := &p.routeSlab.cut()[0]
+		if !p.route(r) {
+			p.calls.cut() // what was begun belongs to nobody
+			p.args.cut()
+			p.addresses.cut()
 			p.recover()
 			continue
 		}
-		kept := p.routeSlab.one(r)
-		if p.read = append(p.read, kept); r.ID == "" && anonymous == nil {
-			anonymous = kept
+		if p.read = append(p.read, r); r.ID == "" && anonymous == nil {
+			anonymous = r
 		}
 		if p.tok.kind != kindSemicolon && p.tok.kind != kindEnd && !p.expected("; after a route") && p.tok.kind != kindName {
 			p.recover() // but a name begins a route: only the semicolon is missing
@@ -104,7 +103,6 @@ func (p *parser) routes() {
 
 // route = [id :] when {-> call} -> backend
 func (p *parser) route(r *Route) bool {
-	p.calls, p.filters = p.calls[:0], p.filters[:0]
 	if p.tok.kind != kindName && p.tok.kind != kindStar {
 		return p.expected("a route, such as home: Path(\"/\") -> \"http://localhost:8080\"")
 	}
@@ -115,15 +113,15 @@ func (p *parser) route(r *Route) bool {
 	if !p.when(first) {
 		return false
 	}
-	r.Predicates = p.callSlab.keep(p.calls)
+	r.Predicates = p.calls.cut()
 	for p.take(kindArrow) {
 		if p.tok.kind != kindName {
-			r.Filters = p.callSlab.keep(p.filters)
+			r.Filters = p.calls.cut()
 			return p.backend(&r.Backend)
 		}
 		name := p.tok
 		p.advance()
-		if !p.call(name, &p.filters) {
+		if !p.call(name) {
 			return false
 		}
 	}
@@ -140,11 +138,11 @@ func (p *parser) when(first token) bool {
 			p.advance()
 		}
 		if first.kind == kindName {
-			if !p.call(first, &p.calls) {
+			if !p.call(first) {
 				return false
 			}
-			if last := p.calls[len(p.calls)-1]; last.Name == "Any" && len(last.Args) == 0 { // the old name of *
-				p.calls = p.calls[:len(p.calls)-1]
+			if last := len(p.calls.open) - 1; first.text == "Any" && p.calls.open[last].Args == nil { // the old name of *
+				p.calls.open = p.calls.open[:last]
 			}
 		}
 		switch {
@@ -158,7 +156,7 @@ func (p *parser) when(first token) bool {
 }
 
 // call = name ( [arg {, arg}] ). The name has been read.
-func (p *parser) call(name token, to *[]Call) bool {
+func (p *parser) call(name token) bool {
 	if !p.take(kindOpen) {
 		what := "( after the name " + clip(name.text)
 		if p.tok.start == name.start+len(name.text) && p.tok.kind != kindEnd {
@@ -166,17 +164,16 @@ func (p *parser) call(name token, to *[]Call) bool {
 		}
 		return p.expected(what)
 	}
-	p.args = p.args[:0]
-	for p.tok.kind != kindClose || len(p.args) > 0 {
+	for p.tok.kind != kindClose || len(p.args.open) > 0 {
 		switch p.tok.kind {
 		case kindString, kindRegexp:
-			p.args = append(p.args, p.tok.text)
+			p.args.push(p.boxes.string(p.tok.text))
 		case kindNumber:
 			v, err := p.tok.value()
 			if err != nil {
 				return p.fail(p.tok.pos, "%s is too large for a number (float64)", clip(p.tok.text))
 			}
-			p.args = append(p.args, v)
+			p.args.push(p.boxes.number(v))
 		default:
 			return p.expected("an argument: a number, a string or a regular expression")
 		}
@@ -189,6 +186,6 @@ func (p *parser) call(name token, to *[]Call) bool {
 		}
 	}
 	p.advance()
-	*to = append(*to, Call{Name: name.text, Args: p.argSlab.keep(p.args), Pos: name.pos})
+	p.calls.push(Call{Name: name.text, Args: p.args.cut(), Pos: name.pos})
 	return true
 }

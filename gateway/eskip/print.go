@@ -34,7 +34,7 @@ func Print(w io.Writer, routes []*Route) error {
 // isName tells whether the language can write s as a name.
 func isName(s string) bool {
 	for i := range len(s) {
-		if c := class[s[i]]; c != letter && (c != digit || i == 0) {
+		if c := class[s[i]]; c&letter == 0 && (c&digit == 0 || i == 0) {
 			return false
 		}
 	}
