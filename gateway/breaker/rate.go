@@ -22,10 +22,10 @@ type RateOptions struct {
 // It does not keep the window. It opens at a failure, if at all; and then only one thing is to be known: where the
 // failure is that makes the number full, Failures-1 before.
 //
-//	call     1  2  3  4  5  6  7  8  9          Failures: 3, Of: 7
-//	         x  .  .  x  .  .  x  .  x
-//	                  ^                <- 3 failures from here to call 9: 6 calls, not more than 7.
-//	                                      It opens, if call 4 ended no longer than Within ago.
+//	call     1  2  3  4  5  6  7  8  9 10       Failures: 3, Of: 7
+//	         x  .  .  x  .  .  .  .  x  x
+//	                  ^-----------------^        Three failures in 7 calls. It opens at call 10, if call 4
+//	                                             ended no longer than Within ago.
 //
 // So there is a ring of the last failures, each with its time and the number of its call, and
 // what a success costs is to be counted.
