@@ -60,7 +60,7 @@ func (showsSpec) CreateFilter(args []any) (filters.Filter, error) {
 	case "limit":
 		r.Counts = []filters.Count{{Name: "allowed", N: 7}, {Name: "rejected", N: 1}}
 	case "split":
-		r.Shares = []filters.Share{{Target: "stable", Share: 0.95, N: 19}, {Target: "canary", Share: 0.05, N: 1}}
+		r.Shares = []filters.Share{{Share: 0.95, N: 19}, {Target: "canary", Share: 0.05, N: 1}}
 	}
 	return shows(r), nil
 }
