@@ -84,13 +84,15 @@ func answerJSON(ask func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		answer, err := ask(r)
 		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			answer = map[string]string{"error": err.Error()}
 		}
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
-		_ = e.Encode(answer) // the asker has gone
+		e.SetEscapeHTML(false) // it is never part of a page
+		_ = e.Encode(answer)   // the asker has gone
 	}
 }
 
@@ -162,11 +164,8 @@ func (g *Gateway) listRoutes(r *http.Request) (any, error) {
 		all.Matched++
 		m := payload(route).stats.metrics(route.Def.ID)
 		row := routeRow{
-			ID: route.Def.ID, Text: text, Requests: m.Requests(), Failures: m.Failures(), Bytes: m.Bytes,
+			ID: route.Def.ID, Place: place(route.Def.File, route.Def.Pos), Text: text, Requests: m.Requests(), Failures: m.Failures(), Bytes: m.Bytes,
 			P50: m.Quantile(0.5).Seconds() * 1000, P99: m.Quantile(0.99).Seconds() * 1000,
-		}
-		if route.Def.Pos.Line > 0 {
-			row.Place = fmt.Sprintf("%s:%s", route.Def.File, route.Def.Pos)
 		}
 		all.Routes = append(all.Routes, row)
 	}
