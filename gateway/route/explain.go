@@ -48,11 +48,13 @@ func (t *Table) Explain(r *http.Request, l *Lookup) Explanation {
 func (e *Explanation) failed(r *http.Request, l *Lookup, route *Route, first int) {
 	a := attempt(route)
 	a.Failed = []string{route.texts[first]}
+	draws := l.draws // those below are not asked on the way, and take nothing from it (M6)
 	for i := first + 1; i < len(route.tests); i++ {
 		if !route.tests[i].holds(r, l) {
 			a.Failed = append(a.Failed, route.texts[i])
 		}
 	}
+	l.draws = draws
 	e.Tried = append(e.Tried, a)
 }
 
