@@ -137,7 +137,7 @@ func (l *Lookup) first(r *http.Request, leaves []leaf, wilds int) *Route {
 next:
 	for i := range leaves {
 		for j, t := range leaves[i].tests {
-			if !t.holds(r, l) {
+			if !t.MatchLookup(r, l) {
 				if l.trace != nil {
 					l.trace.failed(r, l, leaves[i].route, j)
 				}
