@@ -96,6 +96,9 @@ func answerJSON(ask func(*http.Request) (any, error)) http.HandlerFunc {
 	}
 }
 
+// maxRows keeps the page small, however many routes there are. Metrics have all.
+const maxRows = 200
+
 // overview is what the page asks for every two seconds.
 type overview struct {
 	Now       time.Time         `json:"now"`
@@ -104,8 +107,8 @@ type overview struct {
 	Requests  uint64            `json:"requests"`
 	Failures  uint64            `json:"failures"`
 	Config    ConfigMetrics     `json:"config"`
-	Filters   []FilterReport    `json:"filters"`
-	Endpoints []upstream.Status `json:"endpoints"`
+	Filters   []FilterReport    `json:"filters"`   // at most maxRows, breakers that are not closed first
+	Endpoints []upstream.Status `json:"endpoints"` // at most maxRows, those that are not up first
 	Versions  []Version         `json:"versions"`
 }
 
@@ -122,7 +125,21 @@ func (g *Gateway) overview() overview {
 		o.Requests += r.Requests()
 		o.Failures += r.Failures()
 	}
+	o.Filters = first(o.Filters, func(f FilterReport) bool { return f.State != "" && f.State != "closed" })
+	o.Endpoints = first(o.Endpoints, func(s upstream.Status) bool { return s.State != "up" })
 	return o
+}
+
+// first are at most maxRows, beginning with those in trouble.
+func first[T any](all []T, trouble func(T) bool) []T {
+	rank := func(x T) int {
+		if trouble(x) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(all, func(a, b T) int { return cmp.Compare(rank(a), rank(b)) })
+	return all[:min(len(all), maxRows)]
 }
 
 // routeRow is one route of the page.
