@@ -17,6 +17,7 @@ type served struct {
 	took    time.Duration
 	client  netip.Addr
 	flowID  string
+	log     *bool // a filter's word on whether it is logged; nil: the default
 }
 
 // finish counts a request, and logs it if there is an access log.
@@ -26,7 +27,7 @@ func (g *Gateway) finish(s *served) {
 		stats = s.route.stats
 	}
 	stats.record(s.status, s.bytes, s.took)
-	if g.opts.AccessLog != nil {
+	if g.opts.AccessLog != nil && (s.log == nil && !g.opts.AccessLogOnDemand || s.log != nil && *s.log) {
 		g.logAccess(s)
 	}
 }

@@ -3,13 +3,14 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
 	"github.com/flagship-go/flagship/gateway/route"
 )
 
 // maxErrors is how many errors of one configuration are told.
-const maxErrors = 10
+const maxErrors = eskip.MaxErrors
 
 // ErrEmpty says that a configuration has no routes, and Options.AllowEmpty is not set.
 var ErrEmpty = errors.New("the configuration has no routes: the last one stays (AllowEmpty would apply it)")
@@ -28,7 +29,10 @@ func (g *Gateway) Update(set []*eskip.Route, remove []string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	started := g.env.Elapsed()
-	err := g.change(set, remove)
+	_, err := byID(set)
+	if err == nil {
+		err = g.change(set, remove)
+	}
 	g.record(Configuration{}, "Update", started, len(set), len(remove), err)
 	return err
 }
@@ -51,28 +55,41 @@ func (g *Gateway) difference(routes []*eskip.Route) (set []*eskip.Route, remove 
 	if len(routes) == 0 && !g.opts.AllowEmpty {
 		return nil, nil, ErrEmpty
 	}
-	var errs eskip.ErrorList
-	wanted := make(map[string]*eskip.Route, len(routes))
+	wanted, err := byID(routes)
+	if err != nil {
+		return nil, nil, err
+	}
+	table := g.table.Load()
 	for _, def := range routes {
-		if other := wanted[def.ID]; other != nil {
-			errs = append(errs, &eskip.Error{File: def.File, Pos: def.Pos, Msg: fmt.Sprintf(
-				"there is a route %s already, at %s:%s; ids are to be unique", def.ID, other.File, other.Pos)})
-			continue
-		}
-		wanted[def.ID] = def
-		if old := g.routes[def.ID]; old == nil || !eskip.Equal(old.Def, def) {
+		if old := table.Get(def.ID); old == nil || !eskip.Equal(old.Def, def) {
 			set = append(set, def)
 		}
 	}
-	for id := range g.routes {
-		if wanted[id] == nil {
-			remove = append(remove, id)
+	for r := range table.Routes() {
+		if wanted[r.Def.ID] == nil {
+			remove = append(remove, r.Def.ID)
 		}
 	}
-	if len(errs) > 0 {
-		return nil, nil, errs[:min(len(errs), maxErrors)]
-	}
 	return set, remove, nil
+}
+
+// byID fails if two routes have one id, and names both places.
+func byID(routes []*eskip.Route) (map[string]*eskip.Route, error) {
+	var errs eskip.ErrorList
+	all := make(map[string]*eskip.Route, len(routes))
+	for _, def := range routes {
+		other := all[def.ID]
+		if other == nil {
+			all[def.ID] = def
+			continue
+		}
+		errs = append(errs, &eskip.Error{File: def.File, Pos: def.Pos, Msg: fmt.Sprintf(
+			"there is a route %s already, at %s:%s; ids are to be unique", def.ID, other.File, other.Pos)})
+	}
+	if len(errs) > 0 {
+		return nil, errs[:min(len(errs), maxErrors)]
+	}
+	return all, nil
 }
 
 // change builds, swaps, and lets go of what was. Nothing before the swap can be seen from
@@ -81,42 +98,51 @@ func (g *Gateway) change(set []*eskip.Route, remove []string) error {
 	if g.closed {
 		return ErrClosed
 	}
-	built, err := g.build(set)
+	before := g.table.Load()
+	built, err := g.build(set, before)
 	if err != nil {
 		return err
 	}
-	table, err := g.tableWith(built, remove)
+	// M5: what stays is shared with the table before. If all changes, this is a whole build.
+	after, err := before.Update(built, remove)
 	if err != nil {
 		g.release(payloads(built)...)
 		return err
 	}
-	g.table.Store(table)
+	g.table.Store(after)
 	g.ready.Store(true)
 
 	// C3: what is closed here goes on working for requests that began with the table before.
-	var old []*compiled
-	for _, id := range remove {
-		if was := g.payloadOf(id); was != nil {
-			old = append(old, was)
-			delete(g.routes, id)
+	var gone []*compiled
+	for _, id := range changed(set, remove) {
+		if was := before.Get(id); was != nil {
+			gone = append(gone, payload(was))
 		}
 	}
-	for _, r := range built {
-		if was := g.payloadOf(r.Def.ID); was != nil {
-			old = append(old, was)
-		}
-		g.routes[r.Def.ID] = r
-	}
-	g.release(old...)
+	g.release(gone...)
 	return nil
 }
 
+// changed are all ids of a change, each once.
+func changed(set []*eskip.Route, remove []string) []string {
+	ids := slices.Clone(remove)
+	for _, def := range set {
+		ids = append(ids, def.ID)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
 // build compiles all routes or none. It gives up after maxErrors.
-func (g *Gateway) build(defs []*eskip.Route) ([]*route.Route, error) {
+func (g *Gateway) build(defs []*eskip.Route, before *route.Table) ([]*route.Route, error) {
 	var errs eskip.ErrorList
 	built := make([]*route.Route, 0, len(defs))
 	for _, def := range defs {
-		r, err := g.compile(def, g.payloadOf(def.ID))
+		var was *compiled
+		if r := before.Get(def.ID); r != nil {
+			was = payload(r)
+		}
+		r, err := g.compile(def, was)
 		if err == nil {
 			built = append(built, r)
 			continue
@@ -131,38 +157,6 @@ func (g *Gateway) build(defs []*eskip.Route) ([]*route.Route, error) {
 	}
 	return built, nil
 }
-
-// payloadOf is what a route has now, or nil.
-func (g *Gateway) payloadOf(id string) *compiled {
-	if r := g.routes[id]; r != nil {
-		return payload(r)
-	}
-	return nil
-}
-
-// tableWith makes the next table: of the present one if little changes, else from the beginning.
-func (g *Gateway) tableWith(set []*route.Route, remove []string) (*route.Table, error) {
-	if (len(set)+len(remove))*rebuildShare <= len(g.routes) {
-		return g.table.Load().Update(set, remove)
-	}
-	gone := make(map[string]bool, len(remove)+len(set))
-	for _, id := range remove {
-		gone[id] = true
-	}
-	for _, r := range set {
-		gone[r.Def.ID] = true
-	}
-	all := make([]*route.Route, 0, len(g.routes)+len(set))
-	for id, r := range g.routes {
-		if !gone[id] {
-			all = append(all, r)
-		}
-	}
-	return route.Build(append(all, set...))
-}
-
-// rebuildShare: a table is changed in place of built again if at most one of so many routes changes.
-const rebuildShare = 4
 
 func payloads(routes []*route.Route) []*compiled {
 	all := make([]*compiled, len(routes))

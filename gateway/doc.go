@@ -96,12 +96,19 @@
 // Upstreams (gateway/upstream), breakers and limits (gateway/breaker, gateway/limit)
 //
 //	U1   What is picked is given back exactly once: on success, error, cancellation, hijack and panic.
-//	U2   An endpoint that is down, ejected or full is passed over, as long as at least half are left
-//	     (panic threshold): below, all are asked again.
+//	U2   An endpoint that is down or ejected is passed over, as long as at least half are left
+//	     (panic threshold): below, all are asked again. At most half are ever ejected. One that is full is always passed over.
 //	U3   A call that never reached the backend (breaker open, limit, client gone) is no
 //	     failure of the backend, in metrics, ejection and breakers (kratos#2777).
 //	U4   Two choices are two different endpoints.
 //	U5   A consistent hash moves only the keys of what has come or gone, and no endpoint gets more than its bounded share.
+//	U6   Whoever is passed over, the others share its part equally. The share of a new endpoint grows from 0 to its full
+//	     part (fade-in); if all are new, all have theirs at once.
+//	U7   A failed call is not a fast one, and an endpoint that was not asked for long is asked.
+//	U8   An endpoint that a reload names again keeps its state; with its last pool its goroutine and idle connections end.
+//	U9   An error counts as never sent only if that is certain. Connections are kept for reuse, answers passed on untouched.
+//	U10  Who fails several times in a row is ejected, longer each time, and comes back; late outcomes of before count nothing.
+//	U11  Active checks take an endpoint down and up again after several results in a row; one that hangs has failed.
 //	B1   A breaker opens on failures of its window, never on older ones. Open, it lets nobody through until its
 //	     time is over; then at most a given number of trials; one failure closes the door, enough successes open it.
 //	B2   The outcome of a call that began in an earlier state counts nothing (generation).

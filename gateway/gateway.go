@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/flagship-go/flagship/gateway/eskip"
 	"github.com/flagship-go/flagship/gateway/filters"
 	"github.com/flagship-go/flagship/gateway/route"
 	"github.com/flagship-go/flagship/gateway/upstream"
@@ -28,14 +27,14 @@ type Gateway struct {
 	table atomic.Pointer[route.Table]
 
 	mu     sync.Mutex // one change of the configuration at a time
-	routes map[string]*route.Route
 	closed bool
 
+	path     dataPath // what serve uses again and again
 	history  history
-	events   events
 	unrouted *routeStats // requests that no route was found for
-	draining atomic.Bool
+	inFlight atomic.Int64
 	ready    atomic.Bool // a configuration was applied
+	draining atomic.Bool
 }
 
 // ErrClosed says that the gateway takes no configuration any more.
@@ -47,7 +46,7 @@ func New(o Options) (*Gateway, error) {
 	env := o.Registry.Env()
 	g := &Gateway{
 		opts: o, registry: o.Registry, env: env, log: env.Log,
-		routes: map[string]*route.Route{}, unrouted: newRouteStats(),
+		unrouted: newRouteStats(),
 	}
 	if !o.Registry.owner.CompareAndSwap(nil, g) {
 		return nil, errors.New("gateway: the registry is another gateway's; make one for each with NewRegistry")
@@ -57,17 +56,16 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.specs = specs
-	g.pools = upstream.NewRegistry(upstream.RegistryOptions{Now: env.Now, Log: env.Log})
-	empty, err := route.Build(nil)
-	if err != nil {
-		return nil, err
-	}
-	g.table.Store(empty)
+	g.pools = upstream.NewRegistry(upstream.RegistryOptions{Elapsed: env.Elapsed, NewTransport: o.Transport, Log: env.Log})
+	g.path.dynamic = dynamicTransport(o)
+	g.table.Store(new(route.Table))
 	return g, nil
 }
 
 // ServeHTTP takes one request along its route.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.inFlight.Add(1)
+	defer g.inFlight.Add(-1)
 	// C2: the table is asked for once; loopbacks and everything else of this request use this one.
 	g.serve(w, r, g.table.Load())
 }
@@ -95,14 +93,9 @@ func (g *Gateway) Close() error {
 	}
 	g.closed = true
 	g.ready.Store(false)
-	empty, err := route.Build(nil)
-	if err != nil {
-		return err
-	}
-	g.table.Store(empty)
-	for _, r := range g.routes {
+	for r := range g.table.Swap(new(route.Table)).Routes() {
 		g.release(payload(r))
 	}
-	clear(g.routes)
+	g.path.closeIdle()
 	return g.pools.Close()
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -25,8 +26,8 @@ type history struct {
 	mu      sync.Mutex
 	last    []Version // oldest first
 	number  int
-	applied int // the number of the last one that was applied
-	refused int // how many were not
+	applied Version // the last one that was
+	refused int     // how many were not
 }
 
 func (h *history) add(v Version) {
@@ -35,7 +36,7 @@ func (h *history) add(v Version) {
 	h.number++
 	v.Number = h.number
 	if v.Err == "" {
-		h.applied = v.Number
+		h.applied = v
 	} else {
 		h.refused++
 	}
@@ -43,6 +44,25 @@ func (h *history) add(v Version) {
 		h.last = append(h.last[:0], h.last[1:]...)
 	}
 	h.last = append(h.last, v)
+}
+
+// Versions are the last attempts to change the configuration, newest first.
+func (g *Gateway) Versions() []Version {
+	g.history.mu.Lock()
+	defer g.history.mu.Unlock()
+	all := slices.Clone(g.history.last)
+	slices.Reverse(all)
+	return all
+}
+
+func (h *history) metrics() ConfigMetrics {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := ConfigMetrics{Applied: h.applied.Number, Refused: h.refused, Last: h.applied.When}
+	if n := len(h.last); n > 0 {
+		m.Err = h.last[n-1].Err
+	}
+	return m
 }
 
 // record adds an attempt to the history and the log.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"log/slog"
+	"net/http"
 	"net/netip"
 
 	"github.com/flagship-go/flagship/gateway/filters"
@@ -15,8 +16,13 @@ type Options struct {
 	Registry *Registry
 	// Upstream is how pools are, where filters and backends do not say otherwise.
 	Upstream upstream.Options
+	// Transport makes the connections to one endpoint. Nil: [upstream.NewTransport].
+	Transport func(upstream.TransportOptions) http.RoundTripper
 	// TrustedProxies are the networks of those whose X-Forwarded-For is believed (F6). None by default.
 	TrustedProxies []netip.Prefix
+	// PreserveHost sends the client's Host upstream, where a filter does not say otherwise. By default an upstream
+	// gets its own name, which is what virtual hosts and certificates there go by.
+	PreserveHost bool
 	// MaxLoopbacks bounds how often one request may pass <loopback>. 0: 10.
 	MaxLoopbacks int
 	// AllowEmpty lets a source (or Apply) replace routes by none. By default that is an
@@ -24,6 +30,8 @@ type Options struct {
 	AllowEmpty bool
 	// AccessLog gets a record for each request. Nil: no access log, and no cost.
 	AccessLog *slog.Logger
+	// AccessLogOnDemand leaves out requests unless their route has enableAccessLog.
+	AccessLogOnDemand bool
 }
 
 func (o Options) withDefaults() Options {

@@ -3,12 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
-	"net/http"
-	"os"
 	"sync/atomic"
-	"time"
 
 	"github.com/flagship-go/flagship/gateway/filters"
 	"github.com/flagship-go/flagship/gateway/predicates"
@@ -30,8 +25,14 @@ type Registry struct {
 // its default; NewUpstream's is the pools of the gateway that the registry ends in.
 func NewRegistry(env filters.Env) *Registry {
 	r := &Registry{filters: map[string]filters.Spec{}, names: map[string]bool{}}
-	r.env = r.withDefaults(env)
+	if env.NewUpstream == nil {
+		env.NewUpstream = r.newUpstream
+	}
+	r.env = env.WithDefaults()
 	for _, p := range predicates.All() {
+		if shutdown, is := p.(*predicates.Shutdown); is {
+			shutdown.Down = r.down
+		}
 		must(r.AddPredicate(p))
 	}
 	for _, f := range filters.All(r.env) {
@@ -71,46 +72,17 @@ func (r *Registry) AddFilter(f filters.Spec) error {
 
 var errNoGateway = errors.New("gateway: the registry is in no gateway yet: pass it to New before its filters are made")
 
-func (r *Registry) withDefaults(env filters.Env) filters.Env {
-	if env.Now == nil {
-		env.Now = time.Now
-	}
-	if env.Elapsed == nil {
-		start := time.Now()
-		env.Elapsed = func() time.Duration { return time.Since(start) }
-	}
-	if env.Rand == nil {
-		env.Rand = rand.Float64
-	}
-	if env.Sleep == nil {
-		env.Sleep = sleep
-	}
-	if env.ReadFile == nil {
-		env.ReadFile = os.ReadFile
-	}
-	if env.Log == nil {
-		env.Log = slog.New(slog.DiscardHandler)
-	}
-	if env.NewUpstream == nil {
-		env.NewUpstream = func(addresses []string, algorithm string) (filters.Upstream, error) {
-			g := r.owner.Load()
-			if g == nil {
-				return nil, errNoGateway
-			}
-			return g.newUpstream(addresses, algorithm)
-		}
-	}
-	return env
+// down tells whether the gateway is going down (C4): the predicate Shutdown.
+func (r *Registry) down() bool {
+	g := r.owner.Load()
+	return g != nil && g.draining.Load()
 }
 
-// sleep waits, unless the request is over before.
-func sleep(r *http.Request, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-r.Context().Done():
-		return r.Context().Err()
+// newUpstream is Env.NewUpstream: a pool of the gateway that the registry ends in.
+func (r *Registry) newUpstream(addresses []string, algorithm string) (filters.Upstream, error) {
+	g := r.owner.Load()
+	if g == nil {
+		return nil, errNoGateway
 	}
+	return g.newUpstream(addresses, algorithm)
 }
