@@ -237,7 +237,7 @@ type step struct {
 	wrap     func(filters.RoundTrip) filters.RoundTrip
 }
 
-func (s step) Name() string                                { return s.name }
+func (s step) Name() string                               { return s.name }
 func (s step) CreateFilter([]any) (filters.Filter, error) { return s, nil }
 
 func (s step) Request(c filters.FilterContext) {

@@ -204,7 +204,9 @@ func TestErrorsSayWhoseFaultItIsAndNoAddress(t *testing.T) {
 }
 
 func TestEveryBodyIsClosed(t *testing.T) {
-	another := func() *http.Response { return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("x"))} }
+	another := func() *http.Response {
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("x"))}
+	}
 	inHouse(t, plan{
 		routes: `serve: Path("/serve") -> serves() -> "http://a"; swap: Path("/swap") -> swaps() -> "http://a";
 		         panics: Path("/panics") -> panics() -> "http://a"; abort: Path("/abort") -> aborts() -> "http://a"; plain: * -> "http://a";`,
@@ -267,8 +269,8 @@ func TestRetryGoesToAnotherEndpointWithTheSameBody(t *testing.T) {
 		}
 	}}
 	inHouse(t, plan{
-		routes: `a: * -> again() -> <roundRobin, "http://dead", "http://alive">;`,
-		behind: map[string]http.Handler{"alive": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })},
+		routes:  `a: * -> again() -> <roundRobin, "http://dead", "http://alive">;`,
+		behind:  map[string]http.Handler{"alive": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })},
 		filters: []filters.Spec{again},
 	}, func(h *house) {
 		for range 4 {

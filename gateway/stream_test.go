@@ -206,9 +206,10 @@ func TestBodiesGoThroughUnbuffered(t *testing.T) {
 }
 
 func TestEarlyAnswerDoesNotWaitForTheBody(t *testing.T) {
-	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusForbidden)
-	})}}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`}, func(h *house) {
+		h.rawServer("a", func(_ *http.Request, _ *bufio.Reader, c net.Conn) {
+			io.WriteString(c, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+		})
 		w := h.dial().send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
 		start := time.Now()
 		res, _ := w.answer("POST")
