@@ -84,15 +84,20 @@ func answerJSON(ask func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		answer, err := ask(r)
 		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			answer = map[string]string{"error": err.Error()}
 		}
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
-		_ = e.Encode(answer) // the asker has gone
+		e.SetEscapeHTML(false) // it is never part of a page
+		_ = e.Encode(answer)   // the asker has gone
 	}
 }
+
+// maxRows keeps the page small, however many routes there are. Metrics have all.
+const maxRows = 200
 
 // overview is what the page asks for every two seconds.
 type overview struct {
@@ -102,8 +107,8 @@ type overview struct {
 	Requests  uint64            `json:"requests"`
 	Failures  uint64            `json:"failures"`
 	Config    ConfigMetrics     `json:"config"`
-	Filters   []FilterReport    `json:"filters"`
-	Endpoints []upstream.Status `json:"endpoints"`
+	Filters   []FilterReport    `json:"filters"`   // at most maxRows, breakers that are not closed first
+	Endpoints []upstream.Status `json:"endpoints"` // at most maxRows, those that are not up first
 	Versions  []Version         `json:"versions"`
 }
 
@@ -120,7 +125,21 @@ func (g *Gateway) overview() overview {
 		o.Requests += r.Requests()
 		o.Failures += r.Failures()
 	}
+	o.Filters = first(o.Filters, func(f FilterReport) bool { return f.State != "" && f.State != "closed" })
+	o.Endpoints = first(o.Endpoints, func(s upstream.Status) bool { return s.State != "up" })
 	return o
+}
+
+// first are at most maxRows, beginning with those in trouble.
+func first[T any](all []T, trouble func(T) bool) []T {
+	rank := func(x T) int {
+		if trouble(x) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(all, func(a, b T) int { return cmp.Compare(rank(a), rank(b)) })
+	return all[:min(len(all), maxRows)]
 }
 
 // routeRow is one route of the page.
@@ -162,11 +181,8 @@ func (g *Gateway) listRoutes(r *http.Request) (any, error) {
 		all.Matched++
 		m := payload(route).stats.metrics(route.Def.ID)
 		row := routeRow{
-			ID: route.Def.ID, Text: text, Requests: m.Requests(), Failures: m.Failures(), Bytes: m.Bytes,
+			ID: route.Def.ID, Place: place(route.Def.File, route.Def.Pos), Text: text, Requests: m.Requests(), Failures: m.Failures(), Bytes: m.Bytes,
 			P50: m.Quantile(0.5).Seconds() * 1000, P99: m.Quantile(0.99).Seconds() * 1000,
-		}
-		if route.Def.Pos.Line > 0 {
-			row.Place = fmt.Sprintf("%s:%s", route.Def.File, route.Def.Pos)
 		}
 		all.Routes = append(all.Routes, row)
 	}

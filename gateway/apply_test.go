@@ -27,7 +27,6 @@ func TestConfigurationIsAppliedWholeOrNotAtAll(t *testing.T) {
 		"unknown filter":    {`c: Path("/c") -> statuss(203) -> <shunt>;`, "3:18", "did you mean status?"},
 		"filter's argument": {`c: Path("/c") -> probe(1) -> <shunt>;`, "3:18", "expected a name"},
 		"unknown predicate": {`c: Paht("/c") -> <shunt>;`, "3:4", "did you mean Path?"},
-		"address":           {`c: Path("/c") -> "http://somewhere:99999";`, "3:18", "99999"},
 		"algorithm":         {`c: Path("/c") -> <bestOne, "http://a", "http://b">;`, "3:18", "bestOne"},
 		"the same id twice": {`a: Path("/c") -> <shunt>;`, "3:1", "routes.eskip:1:1"},
 	} {
@@ -183,7 +182,7 @@ func TestReplacedPoolsLeaveNothing(t *testing.T) {
 	for _, e := range w.Metrics().Endpoints {
 		addresses = append(addresses, e.Address)
 	}
-	require.Equal(t, []string{"http://b", "http://c"}, addresses, "RULE C3: an upstream outlived its last route")
+	require.Equal(t, []string{"http://b:80", "http://c:80"}, addresses, "RULE C3: an upstream outlived its last route")
 	require.NoError(t, w.Update(nil, []string{"a"}))
 	require.Empty(t, w.Metrics().Endpoints, "RULE C3: an upstream outlived its last route")
 }

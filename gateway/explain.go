@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/flagship-go/flagship/gateway/eskip"
 	"github.com/flagship-go/flagship/gateway/route"
 )
 
@@ -54,14 +55,22 @@ func (g *Gateway) reportTable(*http.Request) (any, error) {
 
 // explained is an explanation for the page.
 type explained struct {
-	Text        string            `json:"text"`
-	Explanation route.Explanation `json:"explanation"`
+	Text   string            `json:"text"`            // for people
+	Path   string            `json:"path"`            // as it is matched and forwarded (M2)
+	Route  string            `json:"route,omitempty"` // the one that has won
+	Params map[string]string `json:"params"`
+	Tried  []tried           `json:"tried"` // in this order
+}
+
+type tried struct {
+	Route  string   `json:"route"`
+	Place  string   `json:"place,omitempty"` // file:line:column
+	Failed []string `json:"failed"`          // predicates that do not hold
 }
 
 // explainQuery explains the request that a query describes.
 func (g *Gateway) explainQuery(r *http.Request) (any, error) {
-	q := r.URL.Query()
-	asked, err := describedRequest(q)
+	asked, err := describedRequest(r.URL.Query())
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +78,22 @@ func (g *Gateway) explainQuery(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return explained{e.String(), e}, nil
+	out := explained{Text: e.String(), Path: e.Path, Route: e.Route, Params: map[string]string{}, Tried: []tried{}}
+	for _, p := range e.Params {
+		out.Params[p.Name] = p.Value
+	}
+	for _, a := range e.Tried {
+		out.Tried = append(out.Tried, tried{a.Route, place(a.File, a.Pos), append([]string{}, a.Failed...)})
+	}
+	return out, nil
+}
+
+// place is file:line:column, or nothing for what was not parsed.
+func place(file string, pos eskip.Pos) string {
+	if pos.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:%s", file, pos)
 }
 
 // describedRequest makes a request of method, url, header (several) and client.

@@ -118,10 +118,23 @@ func (c *compiled) reports() []FilterReport {
 			continue
 		}
 		r := FilterReport{Route: c.def.ID, Filter: f.name, Report: reporter.Report()}
+		for i := range r.Shares {
+			if r.Shares[i].Target == "" { // the route's own upstream, which a filter does not know by name
+				r.Shares[i].Target = c.target()
+			}
+		}
 		for i := 2; slices.ContainsFunc(all, func(o FilterReport) bool { return o.Filter == r.Filter }); i++ {
 			r.Filter = fmt.Sprintf("%s#%d", f.name, i)
 		}
 		all = append(all, r)
 	}
 	return all
+}
+
+// target is where the route goes, for people.
+func (c *compiled) target() string {
+	if c.upstream == nil {
+		return "the route's own"
+	}
+	return c.upstream.String()
 }

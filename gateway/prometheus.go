@@ -48,7 +48,7 @@ func (p *prometheus) sample(name string, value float64, labels ...string) {
 		p.w.WriteByte('}')
 	}
 	p.w.WriteByte(' ')
-	p.w.WriteString(strconv.FormatFloat(value, 'g', -1, 64))
+	p.w.WriteString(strconv.FormatFloat(value, 'f', -1, 64))
 	p.w.WriteByte('\n')
 }
 
@@ -115,16 +115,18 @@ func (p *prometheus) filters(m Metrics) {
 			}
 		}
 	}
-	p.family("gateway_split_share", "gauge", "The part of users that a way of a split is meant to get now, 0 to 1.")
-	for _, f := range m.Filters {
-		for _, s := range f.Shares {
-			p.sample("gateway_split_share", s.Share, "route", f.Route, "filter", f.Filter, "target", s.Target)
-		}
-	}
-	p.family("gateway_split_requests_total", "counter", "Requests that took a way of a split.")
-	for _, f := range m.Filters {
-		for _, s := range f.Shares {
-			p.sample("gateway_split_requests_total", float64(s.N), "route", f.Route, "filter", f.Filter, "target", s.Target)
+	for _, family := range []struct {
+		name, kind, help string
+		value            func(filters.Share) float64
+	}{
+		{"gateway_split_share", "gauge", "The part of users that a way of a split is meant to get now, 0 to 1.", func(s filters.Share) float64 { return s.Share }},
+		{"gateway_split_requests_total", "counter", "Requests that took a way of a split.", func(s filters.Share) float64 { return float64(s.N) }},
+	} {
+		p.family(family.name, family.kind, family.help)
+		for _, f := range m.Filters {
+			for i, s := range f.Shares { // two ways may have one target
+				p.sample(family.name, family.value(s), "route", f.Route, "filter", f.Filter, "way", strconv.Itoa(i+1), "target", s.Target)
+			}
 		}
 	}
 	p.family("gateway_filter_events_total", "counter", "What filters did, by route, filter and outcome.")
@@ -149,12 +151,33 @@ func (p *prometheus) upstreams(all []upstream.Status) {
 		{"gateway_endpoint_in_flight", "gauge", "Calls under way.", func(s upstream.Status) float64 { return float64(s.InFlight) }},
 		{"gateway_endpoint_latency_seconds", "gauge", "Peak-sensitive average; 0: not known.", func(s upstream.Status) float64 { return s.Latency.Seconds() }},
 	}
+	all = merged(all)
 	for _, f := range families {
 		p.family(f.name, f.kind, f.help)
 		for _, s := range all {
 			p.sample(f.name, f.value(s), "endpoint", s.Address, "protocol", s.Protocol)
 		}
 	}
+}
+
+// merged makes one of endpoints that differ only in options, as pools with other timeouts
+// have: a sample's labels are not to come twice. It is as bad as the worst of them.
+func merged(all []upstream.Status) []upstream.Status {
+	var out []upstream.Status
+	for _, s := range all { // by address and protocol
+		i := len(out) - 1
+		if i < 0 || out[i].Address != s.Address || out[i].Protocol != s.Protocol {
+			out = append(out, s)
+			continue
+		}
+		o := &out[i]
+		o.InFlight, o.Requests, o.Failures, o.Ejections = o.InFlight+s.InFlight, o.Requests+s.Requests, o.Failures+s.Failures, o.Ejections+s.Ejections
+		o.Latency = max(o.Latency, s.Latency)
+		if s.State == "down" || o.State == "up" {
+			o.State = s.State
+		}
+	}
+	return out
 }
 
 func (p *prometheus) config(c ConfigMetrics) {

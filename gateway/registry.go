@@ -30,6 +30,9 @@ func NewRegistry(env filters.Env) *Registry {
 	}
 	r.env = env.WithDefaults()
 	for _, p := range predicates.All() {
+		if shutdown, is := p.(*predicates.Shutdown); is {
+			shutdown.Down = r.down
+		}
 		must(r.AddPredicate(p))
 	}
 	for _, f := range filters.All(r.env) {
@@ -68,6 +71,12 @@ func (r *Registry) AddFilter(f filters.Spec) error {
 }
 
 var errNoGateway = errors.New("gateway: the registry is in no gateway yet: pass it to New before its filters are made")
+
+// down tells whether the gateway is going down (C4): the predicate Shutdown.
+func (r *Registry) down() bool {
+	g := r.owner.Load()
+	return g != nil && g.draining.Load()
+}
 
 // newUpstream is Env.NewUpstream: a pool of the gateway that the registry ends in.
 func (r *Registry) newUpstream(addresses []string, algorithm string) (filters.Upstream, error) {

@@ -38,7 +38,7 @@
 //	            calls that reach it                            used in full again after
 //	Consecutive Failures + under way + Trials*(D/Timeout+1)    Timeout + a call
 //	Rate        the same                                       the same
-//	Adaptive    about R*w/2 + 5 + D/w, w = 3 s                 about 3 s * ln(R*w/K)
+//	Adaptive    about R*w*(1-1/2K) + D/w, w = 3 s              about w * ln(R*w/K), and w until the first call
 //
 // All take the time from a passed monotonic clock, have no goroutine, and allocate nothing.
 //

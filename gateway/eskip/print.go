@@ -66,6 +66,9 @@ func appendRoute(b []byte, r *Route, step string) []byte {
 // String is the call in the one way that Print writes it: calls that are the same have the same text.
 func (c Call) String() string { return string(appendCall(nil, &c)) }
 
+// Append appends what String returns.
+func (c Call) Append(b []byte) []byte { return appendCall(b, &c) }
+
 func appendCall(b []byte, c *Call) []byte {
 	b = append(append(b, c.Name...), '(')
 	for i, arg := range c.Args {

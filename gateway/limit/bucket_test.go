@@ -66,7 +66,7 @@ func TestRetryAfterIsWhenATokenComes(t *testing.T) {
 // them is at most burst + rate*time. It is a random walk of the clock, also backwards.
 func TestNoIntervalGetsMoreThanBurstAndRate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for range 300 {
+	for range 200 {
 		rate := math.Exp(rng.Float64()*16 - 2) // 0.1 to a million a second
 		burst := 1 + rng.IntN(20)
 		var c clock
@@ -90,26 +90,27 @@ func TestNoIntervalGetsMoreThanBurstAndRate(t *testing.T) {
 		}
 		for i := range let {
 			for j := i; j < len(let); j++ {
-				most := float64(burst) + rate*(let[j]-let[i]).Seconds()
-				require.LessOrEqual(t, float64(j-i+1), most+1e-6, "RULE L1: %v a second, burst %d: too many in %v", rate, burst, let[j]-let[i])
+				if most := float64(burst) + rate*(let[j]-let[i]).Seconds(); float64(j-i+1) > most+1e-6 {
+					t.Fatalf("RULE L1: %v a second, burst %d: %d in %v", rate, burst, j-i+1, let[j]-let[i])
+				}
 			}
 		}
 	}
 }
 
 // What is rounded is rounded up, once for all tokens, and adds up to nothing else.
-func TestNothingDriftsInAYear(t *testing.T) {
+func TestNothingDrifts(t *testing.T) {
 	var c clock
 	b := bucket(t, 3, 1, &c)
 	n := 0
-	for range 1_000_000 {
+	for range 100_000 {
 		c.advance(b.RetryAfter())
 		if b.Allow() {
 			n++
 		}
 	}
-	require.Equal(t, 1_000_000, n)
-	require.Equal(t, 999_999*333_333_334*time.Nanosecond, c.elapsed(), "RULE L1: more than 3 a second")
+	require.Equal(t, 100_000, n)
+	require.Equal(t, 99_999*333_333_334*time.Nanosecond, c.elapsed(), "RULE L1: more than 3 a second")
 }
 
 func TestClockThatGoesBackGivesNothing(t *testing.T) {

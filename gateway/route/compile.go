@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
 )
@@ -17,24 +16,11 @@ type Route struct {
 	Payload any
 
 	pattern
-	path    string // Path or PathSubtree as written, or ""
+	path    string // of Path or PathSubtree, or ""
 	subtree bool
 	weight  int // M3
-	tests   []test
+	tests   []LookupPredicate
 	texts   []string // of tests
-}
-
-// A test is a predicate of a route. ask is match if it also needs the lookup, else nil.
-type test struct {
-	match Predicate
-	ask   LookupPredicate
-}
-
-func (t test) holds(r *http.Request, l *Lookup) bool {
-	if t.ask != nil {
-		return t.ask.MatchLookup(r, l)
-	}
-	return t.match.Match(r)
 }
 
 // Compile checks the predicates of a route and makes them. An error is an [eskip.ErrorList], with the place of each
@@ -46,7 +32,7 @@ func Compile(def *eskip.Route, specs Specs) (*Route, error) {
 	r := &Route{Def: def}
 	var errs eskip.ErrorList
 	if n := len(def.Predicates); n > 0 {
-		r.tests, r.texts = make([]test, 0, n), make([]string, 0, n)
+		r.tests, r.texts = make([]LookupPredicate, 0, n), make([]string, 0, n)
 	}
 	for _, call := range def.Predicates {
 		if err := r.add(call, specs); err != nil {
@@ -79,12 +65,12 @@ func (r *Route) add(call eskip.Call, specs Specs) error {
 		if err != nil {
 			return fmt.Errorf("predicate %s: %w", call.Name, err)
 		}
-		if r.path != "" {
+		if r.places != nil {
 			return errTwoPaths
 		}
-		r.path, r.subtree = call.String(), call.Name == pathSubtree
+		r.path, r.subtree = text, call.Name == pathSubtree
 		if r.pattern, err = parsePattern(text, r.subtree); err != nil {
-			return fmt.Errorf("predicate %s: %w", r.path, err)
+			return fmt.Errorf("predicate %v: %w", call, err)
 		}
 		return nil
 	}

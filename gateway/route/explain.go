@@ -48,11 +48,13 @@ func (t *Table) Explain(r *http.Request, l *Lookup) Explanation {
 func (e *Explanation) failed(r *http.Request, l *Lookup, route *Route, first int) {
 	a := attempt(route)
 	a.Failed = []string{route.texts[first]}
+	draws := l.draws // those below are not asked on the way, and take nothing from it (M6)
 	for i := first + 1; i < len(route.tests); i++ {
-		if !route.tests[i].holds(r, l) {
+		if !route.tests[i].MatchLookup(r, l) {
 			a.Failed = append(a.Failed, route.texts[i])
 		}
 	}
+	l.draws = draws
 	e.Tried = append(e.Tried, a)
 }
 
@@ -66,7 +68,15 @@ func (e *Explanation) won(l *Lookup) {
 }
 
 func attempt(r *Route) Attempt {
-	return Attempt{Route: r.Def.ID, File: r.Def.File, Pos: r.Def.Pos, Path: r.path, Weight: r.weight}
+	a := Attempt{Route: r.Def.ID, File: r.Def.File, Pos: r.Def.Pos, Weight: r.weight}
+	if r.path != "" {
+		name := pathName
+		if r.subtree {
+			name = pathSubtree
+		}
+		a.Path = eskip.Call{Name: name, Args: []any{r.path}}.String()
+	}
+	return a
 }
 
 // String is for a terminal:

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"math"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -20,6 +21,7 @@ type Lookup struct {
 
 	route *Route // the answer
 	path  string // in match form
+	draws uint64 // numbers that NextDraw has given
 	// wild are the parts of path that wildcards took, of which the first found are the answer's.
 	wild  [maxWildcards]span
 	found int
@@ -31,6 +33,16 @@ type span struct{ from, to int }
 
 // maxWildcards of one path: so many fit into a Lookup without an allocation.
 const maxWildcards = 16
+
+// NextDraw is a number like Draw, but independent of it and of those that it gave before in this
+// lookup: for predicates that throw a coin each (Traffic). The same Draw gives the same numbers.
+func (l *Lookup) NextDraw() float64 {
+	l.draws++
+	x := math.Float64bits(l.Draw) + l.draws*0x9e3779b97f4a7c15 // SplitMix64
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return float64((x^x>>31)>>11) / (1 << 53)
+}
 
 // Reset forgets the request and the answer.
 func (l *Lookup) Reset() { *l = Lookup{} }
@@ -125,7 +137,7 @@ func (l *Lookup) first(r *http.Request, leaves []leaf, wilds int) *Route {
 next:
 	for i := range leaves {
 		for j, t := range leaves[i].tests {
-			if !t.holds(r, l) {
+			if !t.MatchLookup(r, l) {
 				if l.trace != nil {
 					l.trace.failed(r, l, leaves[i].route, j)
 				}

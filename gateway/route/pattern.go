@@ -31,6 +31,7 @@ func parsePattern(text string, subtree bool) (pattern, error) {
 	}
 	var p pattern
 	var key strings.Builder
+	key.Grow(len(text))
 	segments := resolvePattern(text)
 	for i, segment := range segments {
 		last := i == len(segments)-1
@@ -68,7 +69,7 @@ func parsePattern(text string, subtree bool) (pattern, error) {
 // resolvePattern cuts a pattern into segments and resolves it like a path (M2): what a canonical
 // path cannot have would never match.
 func resolvePattern(text string) []string {
-	var segments []string
+	segments := make([]string, 0, strings.Count(text, "/"))
 	var segment string
 	for rest, more := text[1:], true; more; {
 		segment, rest, more = strings.Cut(rest, "/")

@@ -52,7 +52,8 @@ func (s Specs) Names() iter.Seq[string] { return slices.Values(s.names) }
 // create is the predicate of a call: one for all that are written alike, so that a regular expression that
 // thousands of routes have is compiled once, and stays in the processor's cache.
 func (s Specs) create(call eskip.Call) (madePredicate, error) {
-	text := call.String()
+	var buffer [256]byte
+	text := call.Append(buffer[:0])
 	if m, ok := s.made.get(text); ok {
 		return m, nil
 	}
@@ -64,8 +65,11 @@ func (s Specs) create(call eskip.Call) (madePredicate, error) {
 	if err != nil {
 		return madePredicate{}, fmt.Errorf("predicate %s: %w", call.Name, err)
 	}
-	m := madePredicate{text: text, weight: 1, test: test{match: p}}
-	m.test.ask, _ = p.(LookupPredicate)
+	m := madePredicate{text: string(text), weight: 1}
+	var is bool
+	if m.test, is = p.(LookupPredicate); !is {
+		m.test = &plain{p}
+	}
 	if w, is := spec.(WeightedPredicateSpec); is {
 		m.weight += w.Weight()
 	}
@@ -89,16 +93,29 @@ type made struct {
 type madePredicate struct {
 	text   string
 	weight int // what it adds to a route's
-	test   test
+	test   LookupPredicate
+}
+
+// plain is a predicate that needs no more than the request: for the walk they are all of one kind.
+type plain struct{ Predicate }
+
+func (p *plain) MatchLookup(r *http.Request, _ *Lookup) bool { return p.Match(r) }
+
+// original is what a spec made.
+func original(test LookupPredicate) Predicate {
+	if p, is := test.(*plain); is {
+		return p.Predicate
+	}
+	return test
 }
 
 // maxMade bounds what is remembered: then it begins anew, and only sharing is lost.
 const maxMade = 1 << 17
 
-func (m *made) get(text string) (madePredicate, bool) {
+func (m *made) get(text []byte) (madePredicate, bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	p, ok := m.byText[text]
+	p, ok := m.byText[string(text)]
 	return p, ok
 }
 

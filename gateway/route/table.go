@@ -46,7 +46,7 @@ func (t *Table) Routes() iter.Seq[*Route] {
 // Lookup finds the route of a request, whose URL is canonical ([Canonical]), or nil. It leaves the route's
 // parameters in l. It allocates nothing, unless the path has an encoded slash: then once.
 func (t *Table) Lookup(r *http.Request, l *Lookup) *Route {
-	l.path, l.route, l.found = matchForm(r.URL), nil, 0
+	l.path, l.route, l.found, l.draws = matchForm(r.URL), nil, 0, 0
 	return l.find(r, &t.paths, 0, 0)
 }
 

@@ -88,7 +88,7 @@ func widest(leaves []leaf, used []string) string {
 	count := map[string]int{}
 	for _, l := range leaves {
 		for _, t := range l.tests {
-			if k, is := t.match.(KeyedPredicate); is {
+			if k, is := original(t).(KeyedPredicate); is {
 				if d, values := k.Key(); len(values) == 1 && !slices.Contains(used, d) {
 					count[d]++
 				}
@@ -107,7 +107,7 @@ func widest(leaves []leaf, used []string) string {
 // values is what a route asks for in a dimension, or nil.
 func (r *Route) values(dimension string) []string {
 	for _, t := range r.tests {
-		if k, is := t.match.(KeyedPredicate); is {
+		if k, is := original(t).(KeyedPredicate); is {
 			if d, values := k.Key(); d == dimension {
 				return values
 			}
@@ -120,7 +120,7 @@ func (r *Route) values(dimension string) []string {
 func exclusive(a, b *Route) bool {
 	for _, x := range a.tests {
 		for _, y := range b.tests {
-			if excludes(x.match, y.match) {
+			if excludes(original(x), original(y)) {
 				return true
 			}
 		}

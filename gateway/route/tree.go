@@ -36,7 +36,7 @@ type stop struct {
 
 // A leaf is a route at a place of the tree. Leaves of a place are in the order in which they are tried.
 type leaf struct {
-	tests []test // the route's: here they are one miss closer
+	tests []LookupPredicate // the route's: here they are one miss closer
 	route *Route
 }
 

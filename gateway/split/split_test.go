@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -26,22 +28,39 @@ func within(t *testing.T, n, count int, p float64, rule string) {
 	require.InDelta(t, float64(n)*p, count, 5*sigma+1e-9, rule)
 }
 
-// Replicas of other versions and on other processors have these too.
-func TestHashesAreTheSameEverywhere(t *testing.T) {
+// Replicas of other versions and on other processors have these too. They were computed by another program, in
+// another language, with fractions instead of floating point.
+func TestDecisionsAreTheSameEverywhere(t *testing.T) {
 	for _, g := range []struct {
 		split, key string
 		want       uint64
 	}{
-		{"", "", 0},
-		{"canary", "", 0},
-		{"canary", "alice", 0},
-		{"canary", "bob", 0},
-		{"checkout", "alice", 0},
-		{"canary", "192.0.2.1", 0},
-		{"canary", "\x00\xff ü", 0},
+		{"", "", 0x8932c885a3fe960e},
+		{"canary", "", 0xb344bd0169de479},
+		{"canary", "alice", 0x89284e110583706b},
+		{"canary", "bob", 0xe4fa60b5e7657579},
+		{"checkout", "alice", 0x1f9a1fc09610fa53},
+		{"canary", "192.0.2.1", 0xc051f0c7b517c821},
+		{"canary", "\x00\xff \xfc", 0xcb94d31ed10c111b},
 	} {
 		require.Equal(t, g.want, Hash(g.split, g.key), "RULE T1: %q of %q is on another side here than elsewhere", g.key, g.split)
 	}
+
+	w, err := NewWeighted(Way{"stable", 0.6}, Way{"canary", 0.3}, Way{"next", 0.1})
+	require.NoError(t, err)
+	var got strings.Builder
+	for _, u := range keys(64) {
+		fmt.Fprint(&got, w.Pick(Hash("golden", u)))
+	}
+	const want = "1100020000001010200020101010012100100000200010000102000002020011"
+	require.Equal(t, want, got.String(), "RULE T1: users are on other sides here than elsewhere")
+
+	for i, want := range map[int]uint64{1: 1583169853354, 2: 3160191458785, 100: 133907056401747, 255: 280681071173261, 256: 1 << 48} {
+		require.Equal(t, want, table[i], "RULE T1: log2(1+%d/256) is another here than elsewhere", i)
+	}
+	require.Equal(t, uint64(0x15555555555555<<9), interval(t, 1.0/3).limit, "RULE T1: a third, as near as a float64 is to it")
+	third := Ramp{Start: noon, Duration: 3 * time.Second, Steps: 3}.At(noon.Add(time.Second))
+	require.Equal(t, uint64(0x2aaaaaaaaaaaaaaa), third.limit, "RULE T1: a third, as near as 63 bits are to it")
 }
 
 func TestHashMovesHalfOfTheBitsForEachBitOfTheKey(t *testing.T) {
@@ -166,8 +185,9 @@ func TestUsersMoveOnlyTowardsWaysThatGrew(t *testing.T) {
 			i, j := b.Pick(h), a.Pick(h)
 			if i != j {
 				moves++
-				grew := after[j]*before[i] > before[j]*after[i]
-				require.True(t, grew, "RULE T2: %s moved from %d to %d: %v -> %v", u, i, j, before, after)
+				if after[j]*before[i] <= before[j]*after[i] {
+					t.Fatalf("RULE T2: %s moved from %d to %d: %v -> %v", u, i, j, before, after)
+				}
 			}
 		}
 	}
@@ -188,7 +208,9 @@ func TestUnitOfWeightsDoesNotMatter(t *testing.T) {
 	percent, same := weighted(t, []float64{50, 30, 20}), weighted(t, []float64{5 << 40, 3 << 40, 2 << 40})
 	for _, u := range keys(100_000) {
 		h := Hash("unit", u)
-		require.Equal(t, percent.Pick(h), same.Pick(h), "RULE T2: %s moved, and no ratio has changed", u)
+		if percent.Pick(h) != same.Pick(h) {
+			t.Fatalf("RULE T2: %s moved, and no ratio has changed", u)
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package upstream
 
-import "time"
+import (
+	"math/bits"
+	"time"
+)
 
 // twoChoices draws two endpoints and takes the one with fewer requests under way. That is nearly as good as
 // asking all of them (Mitzenmacher 2001: the longest queue falls from log n / log log n to
@@ -50,22 +53,26 @@ func (e *Endpoint) starved(now time.Duration) bool {
 	return now-time.Duration(e.picked.Load()) > tooLong && e.inFlight.Load() == 0
 }
 
-// leastConnections asks all and takes the one with the fewest requests under way. It begins anywhere, so
-// that equals share: otherwise the first would get all of a quiet time.
+// leastConnections asks all and takes the one with the fewest requests under way, or one of those: each
+// with the same probability, also if some between them are not open. (Going around from a random place would give
+// the neighbour of a full one two shares.)
 type leastConnections struct{}
 
 func (leastConnections) pick(c choice) (best *Endpoint, most int64) {
-	n := len(c.set)
-	fewest := int64(unbounded)
-	for k, i := 0, c.below(n); k < n; k, i = k+1, i+1 {
-		if i == n {
-			i = 0
-		}
-		if !c.open(i) {
+	fewest, equals := int64(unbounded), uint64(0)
+	dice := c.random() // one throw; mix makes as many of it as are needed
+	for i, e := range c.set {
+		inFlight := e.inFlight.Load()
+		if inFlight > fewest || !c.open(i) {
 			continue
 		}
-		if inFlight := c.set[i].inFlight.Load(); inFlight < fewest {
-			best, fewest = c.set[i], inFlight
+		if inFlight < fewest {
+			fewest, equals = inFlight, 0
+		}
+		equals++
+		dice = mix(dice + 1)
+		if nth, _ := bits.Mul64(dice, equals); nth == 0 {
+			best = e
 		}
 	}
 	return best, unbounded

@@ -2,8 +2,12 @@ package upstream
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"sort"
 	"testing"
 	"time"
 
@@ -86,3 +90,51 @@ func (t Token) failOnly() {
 	t.end.inFlight.Add(1)
 	t.Done(Failed)
 }
+
+// An ending is a call that will be over at a time.
+type ending struct {
+	at      time.Duration
+	token   Token
+	outcome Outcome
+}
+
+// simulate sends requests to p, rate in a second, for a time. Serve says how long the
+// i-th endpoint takes for a request that begins now, and how it ends. The answer is how many each got.
+func (w *world) simulate(p *Pool, span time.Duration, rate float64, serve func(i int) (time.Duration, Outcome)) []int {
+	count := make([]int, len(p.members))
+	var running []ending // sorted by time
+	for end := w.now + span; w.now < end; {
+		next := w.now + time.Duration(w.rng.ExpFloat64()/rate*float64(time.Second))
+		for len(running) > 0 && running[0].at <= next {
+			w.now = running[0].at
+			running[0].token.Done(running[0].outcome)
+			running = running[1:]
+		}
+		w.now = next
+		token := w.pick(p, w.rng.Uint64(), nil)
+		i := position(p, token.Endpoint())
+		count[i]++
+		took, outcome := serve(i)
+		e := ending{w.now + took, token, outcome}
+		at := sort.Search(len(running), func(k int) bool { return running[k].at > e.at })
+		running = slices.Insert(running, at, e)
+	}
+	for _, e := range running {
+		w.now = max(w.now, e.at)
+		e.token.Done(e.outcome)
+	}
+	for _, e := range p.Endpoints() {
+		require.Zero(w.t, e.InFlight(), "RULE U1: a request is under way when all are over")
+	}
+	return count
+}
+
+func sum(counts []int) (total int) {
+	for _, n := range counts {
+		total += n
+	}
+	return total
+}
+
+// quiet is for servers whose clients fail on purpose.
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
