@@ -39,6 +39,9 @@ func (t *traffic) MatchLookup(r *http.Request, l *route.Lookup) bool {
 	return l.NextDraw() < t.chance
 }
 
+// Varies tells the report that a second Traffic is another coin.
+func (t *traffic) Varies() {}
+
 // sticky tells on which side a request has been put before, if it has.
 func (t *traffic) sticky(r *http.Request) (in, ok bool) {
 	if t.cookie == "" {
