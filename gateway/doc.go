@@ -44,6 +44,14 @@
 // The code cites the rule where it obeys it; gatewaytest grades by the same ones, and
 // each has a planted bug that proves its test.
 //
+// The language (gateway/eskip)
+//
+//	E1   What is printed reads as what was printed, whatever is in a string. What Skipper reads is read alike.
+//	E2   A mistake is told with file, line and column, and what was expected there.
+//	E3   The address of a backend is a scheme, a host and perhaps a port; anything else is told, not ignored.
+//	E4   After a mistake reading goes on with the next route, so that one mistake is one error; ten are enough.
+//	E5   A route costs at most a box for each of its arguments, and a share of larger pieces.
+//
 // Matching (gateway/route, gateway/predicates)
 //
 //	M1   The most specific path wins, segment by segment from the left: a name beats
@@ -61,6 +69,9 @@
 //	M5   A table never changes. A change makes another one that shares what is as before.
 //	M6   Explain and Lookup agree: they are one walk.
 //	M7   The report names each route that can never win, and each pair whose order only the tie-break decides.
+//	M8   A predicate holds when its comment says so, and at no other time. Intervals are half open: those that adjoin leave no gap.
+//	M9   What is read by a shortcut (an expression that is just a name, a cookie, a query) is read as the standard library reads it.
+//	M10  What nearly every request is asked does not allocate.
 //
 // Filters (gateway/filters)
 //
