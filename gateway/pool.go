@@ -74,7 +74,7 @@ func judge(c filters.FilterContext, res *http.Response, err error) upstream.Outc
 	if err != nil && clientGone(c.OriginalRequest()) {
 		return upstream.Canceled
 	}
-	if b, is := c.Request().Body.(*requestBody); is && err != nil && b.failure() != nil {
+	if e, is := c.(*exchange); is && err != nil && e.out.body.failure() != nil {
 		return upstream.Canceled
 	}
 	return upstream.Judge(res, err)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,20 +37,22 @@ func TestSlowClientsAreCut(t *testing.T) {
 				if c.begin != "" {
 					w.send(c.begin)
 				}
+				var typing sync.WaitGroup
 				if c.piece != "" {
-					go func() {
+					typing.Go(func() {
 						for {
 							time.Sleep(time.Second)
 							if _, err := io.WriteString(w.Conn, c.piece); err != nil {
 								return
 							}
 						}
-					}()
+					})
 				}
 				got := w.rest()
 				require.Equal(t, c.after, time.Since(start).Truncate(time.Second), "RULE P8: a slow client holds a connection")
 				require.True(t, strings.HasPrefix(got, c.want), got)
 				w.Close()
+				typing.Wait()
 			})
 		})
 	}
