@@ -44,6 +44,14 @@
 // The code cites the rule where it obeys it; gatewaytest grades by the same ones, and
 // each has a planted bug that proves its test.
 //
+// The language (gateway/eskip)
+//
+//	E1   What is printed reads as what was printed, whatever is in a string. What Skipper reads is read alike.
+//	E2   A mistake is told with file, line and column, and what was expected there.
+//	E3   The address of a backend is a scheme, a host and perhaps a port; anything else is told, not ignored.
+//	E4   After a mistake reading goes on with the next route, so that one mistake is one error; ten are enough.
+//	E5   A route costs at most a box for each of its arguments, and a share of larger pieces.
+//
 // Matching (gateway/route, gateway/predicates)
 //
 //	M1   The most specific path wins, segment by segment from the left: a name beats
@@ -61,6 +69,9 @@
 //	M5   A table never changes. A change makes another one that shares what is as before.
 //	M6   Explain and Lookup agree: they are one walk.
 //	M7   The report names each route that can never win, and each pair whose order only the tie-break decides.
+//	M8   A predicate holds when its comment says so, and at no other time. Intervals are half open: those that adjoin leave no gap.
+//	M9   What is read by a shortcut (an expression that is just a name, a cookie, a query) is read as the standard library reads it.
+//	M10  What nearly every request is asked does not allocate.
 //
 // Filters (gateway/filters)
 //
@@ -117,6 +128,7 @@
 //	P5   An upgrade (101) passes all bytes both ways, also those that came early, and closes both sides when one ends.
 //	P6   Every body is closed, every buffer returned, on every way out.
 //	P7   An answer that broke off is seen as broken off by the client too, never as a short one.
+//	P8   A client that is slow with its header, its body or taking its answer holds a connection for a bounded time.
 //
 // Configuration (this package, gateway/push)
 //
@@ -147,9 +159,12 @@
 //	compile.go   a route of text becomes one that runs
 //	gateway.go   the table's pointer, and how it is swapped
 //	exchange.go  one request on its way (filters.Context)
-//	proxy.go     the call upstream and the answer; headers.go, upgrade.go beside it
+//	outgoing.go  what of it a transport gets
+//	proxy.go     its way there and back; headers.go, body.go, upgrade.go, errors.go beside it
+//	pool.go      the innermost call: pick an endpoint, send, give back
 //	source.go    where configurations come from
-//	server.go    listeners, TLS, PROXY protocol, drain
+//	server.go    what clients connect to, and how it goes down; listener.go, tls.go, proxyproto.go beside it
+//	guard.go     messages that could be read in two ways
 //	admin.go     what one can see: routes, explain, health, metrics
 //	transcode/ push/   HTTP/JSON to gRPC; one configuration to many
 //

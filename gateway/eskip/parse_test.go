@@ -26,6 +26,8 @@ var readAs = []struct{ name, text, want string }{
 	{"empty routes", ";;a: * -> <shunt>;;", `a: * -> <shunt>`},
 
 	{"numbers", `A(0, 12, 1.5, .5, -1, -.25, 1e3, 1E-2, 2.5e+1, 007) -> <shunt>`, `A(0, 12, 1.5, 0.5, -1, -0.25, 1000, 0.01, 25, 7) -> <shunt>`},
+	{"zero has a sign", `A(0, -0, 0) -> <shunt>`, `A(0, -0, 0) -> <shunt>`},
+	{"arguments that are much alike", `A("xayz", "xbyz", "", "xayz", 1, 1.0000001, 1) -> <shunt>`, `A("xayz", "xbyz", "", "xayz", 1, 1.0000001, 1) -> <shunt>`},
 	{"a large number without an exponent", `A(123456789012345680000) -> <shunt>`, `A(123456789012345680000) -> <shunt>`},
 	{"quotes", "A(\"\", ``, \"`\", `\"`) -> <shunt>", "A(\"\", \"\", \"`\", \"\\\"\") -> <shunt>"},
 	{"escapes", `A("\a\b\f\n\r\t\v\\\"") -> <shunt>`, `A("\a\b\f\n\r\t\v\\\"") -> <shunt>`},
@@ -72,6 +74,28 @@ func TestATextIsAnyNumberOfRoutes(t *testing.T) {
 		{ID: "b", Predicates: []Call{{Name: "A", Pos: Pos{2, 4}}}, Backend: Backend{Kind: Shunt, Pos: Pos{2, 11}}, Pos: Pos{2, 1}, File: "f"},
 		{ID: "c", Filters: []Call{{Name: "f", Args: []any{1.0}, Pos: Pos{2, 28}}}, Backend: Backend{Kind: Shunt, Pos: Pos{2, 36}}, Pos: Pos{2, 20}, File: "f"},
 	}, routes)
+}
+
+func TestRoutesAreNoNeighboursToWhoAppends(t *testing.T) {
+	read := func() []*Route {
+		routes, err := Parse("", `a: A(1, 2) && B(3) -> f(4) -> <"http://a">; b: C(5) -> g() -> <"http://b">`)
+		require.NoError(t, err)
+		return routes
+	}
+	routes := read()
+	for _, r := range routes {
+		_ = append(r.Predicates, Call{Name: "X"})
+		_ = append(r.Filters, Call{Name: "X"})
+		_ = append(r.Backend.Addresses, "X")
+		for _, c := range r.Predicates {
+			_ = append(c.Args, "X")
+		}
+	}
+	for i, r := range read() {
+		if !Equal(r, routes[i]) {
+			t.Errorf("RULE E5: %v became %v, as somebody appended to another route", r, routes[i])
+		}
+	}
 }
 
 func TestPositionsCountLinesInStringsRegexpsAndComments(t *testing.T) {

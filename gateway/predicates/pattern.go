@@ -19,6 +19,7 @@ type pattern struct {
 	fold  bool   // upper and lower case are one, among ASCII letters
 	text  string // what shape is about
 	re    *regexp.Regexp
+	whole bool // general: re matches text itself, so that www.example.org is not asked for the port of ^www[.]example[.]org(:\d+)?$
 }
 
 type shape uint8
@@ -47,6 +48,7 @@ func newPattern(expr string) (pattern, error) {
 	p := pattern{shape: general, re: re}
 	if parts := flatten(tree, nil); parts[0].Op == syntax.OpBeginText {
 		p.text, p.fold, _ = literal(parts[1:])
+		p.whole = re.MatchString(p.text)
 	}
 	return p, nil
 }
@@ -121,7 +123,13 @@ func (p *pattern) match(s string) bool {
 	case equals:
 		return len(s) == len(p.text) && p.isPrefix(s)
 	}
-	return p.isPrefix(s) && p.re.MatchString(s)
+	if !p.isPrefix(s) {
+		return false
+	}
+	if p.text != "" && len(s) == len(p.text) {
+		return p.whole
+	}
+	return p.re.MatchString(s)
 }
 
 func (p *pattern) isPrefix(s string) bool {

@@ -39,6 +39,9 @@ func (t *traffic) MatchLookup(r *http.Request, l *route.Lookup) bool {
 	return l.NextDraw() < t.chance
 }
 
+// Varies tells the report that a second Traffic is another coin.
+func (t *traffic) Varies() {}
+
 // sticky tells on which side a request has been put before, if it has.
 func (t *traffic) sticky(r *http.Request) (in, ok bool) {
 	if t.cookie == "" {
@@ -90,10 +93,8 @@ func (s *segment) Match(r *http.Request) bool { return s.MatchLookup(r, &route.L
 
 func (s *segment) MatchLookup(r *http.Request, l *route.Lookup) bool {
 	number := l.Draw
-	if s.key.from != nil {
-		if value := s.key.from(s.key.name, r, l); value != "" {
-			number = float64(split.Hash(s.name, value)>>11) / (1 << 53)
-		}
+	if hash, ok := s.key.hash(s.name, r, l); ok {
+		number = float64(hash>>11) / (1 << 53)
 	}
 	return s.low <= number && number < s.high
 }
@@ -101,14 +102,11 @@ func (s *segment) MatchLookup(r *http.Request, l *route.Lookup) bool {
 // Excludes tells of segments of one split that do not overlap.
 func (s *segment) Excludes(other route.Predicate) bool {
 	o, ok := other.(*segment)
-	return ok && s.key.text == o.key.text && s.name == o.name && (s.high <= o.low || o.high <= s.low)
+	return ok && s.key == o.key && s.name == o.name && (s.high <= o.low || o.high <= s.low)
 }
 
-// A key says what of a request is hashed. The zero key: nothing.
-type key struct {
-	text, name string
-	from       func(name string, r *http.Request, l *route.Lookup) string // "" if there is none
-}
+// A key says what of a request is hashed: kind is ip, cookie, header, or empty for nothing.
+type key struct{ kind, name string }
 
 func (a *arguments) key() key {
 	const what = `"ip", "cookie:name" or "header:name"`
@@ -116,34 +114,32 @@ func (a *arguments) key() key {
 	kind, name, _ := strings.Cut(text, ":")
 	switch {
 	case text == "ip":
-		return key{text: text, from: ipKey}
+		return key{kind: "ip"}
 	case kind == "cookie" && isToken(name):
-		return key{text, name, cookieKey}
+		return key{"cookie", name}
 	case kind == "header" && isToken(name):
-		name = http.CanonicalHeaderKey(name)
-		return key{"header:" + name, name, headerKey}
+		return key{"header", http.CanonicalHeaderKey(name)}
 	}
 	a.wrong(what)
 	return key{}
 }
 
-func ipKey(_ string, r *http.Request, l *route.Lookup) string {
-	ip := client(r, l)
-	if !ip.IsValid() {
-		return ""
+// hash is the hash of a request's key in a split, if it has one.
+func (k key) hash(name string, r *http.Request, l *route.Lookup) (hash uint64, ok bool) {
+	value := ""
+	switch k.kind {
+	case "":
+		return 0, false
+	case "ip":
+		ip := client(r, l)
+		b := ip.As16() // IPv4 as ::ffff:a.b.c.d: one client, one key
+		return split.Hash(name, string(b[:])), ip.IsValid()
+	case "cookie":
+		value, _ = cookieValue(r, k.name)
+	case "header":
+		if lines := r.Header[k.name]; len(lines) > 0 {
+			value = lines[0]
+		}
 	}
-	b := ip.As16() // IPv4 as ::ffff:a.b.c.d: one client, one key
-	return string(b[:])
-}
-
-func cookieKey(name string, r *http.Request, _ *route.Lookup) string {
-	value, _ := cookieValue(r, name)
-	return value
-}
-
-func headerKey(name string, r *http.Request, _ *route.Lookup) string {
-	if lines := r.Header[name]; len(lines) > 0 {
-		return lines[0]
-	}
-	return ""
+	return split.Hash(name, value), value != ""
 }

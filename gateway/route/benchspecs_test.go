@@ -10,7 +10,9 @@ import (
 
 func benchSpecs() []route.PredicateSpec {
 	return append(slowSpecs()[:2:2],
-		testSpec{"Host", 0, func(a []any) route.Predicate { return hostIs{strings.ReplaceAll(strings.Trim(a[0].(string), "^$"), "[.]", "."), nil} }},
+		testSpec{"Host", 0, func(a []any) route.Predicate {
+			return hostIs{strings.ReplaceAll(strings.Trim(a[0].(string), "^$"), "[.]", "."), nil}
+		}},
 		testSpec{"QueryParam", 0, func(a []any) route.Predicate { return query(a[0].(string)) }})
 }
 

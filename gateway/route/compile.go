@@ -18,7 +18,8 @@ type Route struct {
 	pattern
 	path    string // of Path or PathSubtree, or ""
 	subtree bool
-	weight  int // M3
+	weight  int  // M3
+	varies  bool // it has a VaryingPredicate
 	tests   []LookupPredicate
 	texts   []string // of tests
 }
@@ -80,6 +81,9 @@ func (r *Route) add(call eskip.Call, specs Specs) error {
 	}
 	r.tests, r.texts = append(r.tests, m.test), append(r.texts, m.text)
 	r.weight += m.weight
+	if _, is := original(m.test).(VaryingPredicate); is {
+		r.varies = true
+	}
 	return nil
 }
 

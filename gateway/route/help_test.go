@@ -15,7 +15,7 @@ import (
 	"github.com/flagship-go/flagship/gateway/route"
 )
 
-// The predicates of these tests: Method, Header, Segment (a part of the request's Draw), Heavy and Wrong.
+// The predicates of these tests: Method, Header, Segment (a part of the request's Draw), Coin, Heavy and Wrong.
 type testSpec struct {
 	name   string
 	weight int
@@ -38,6 +38,7 @@ var testSpecs = []route.PredicateSpec{
 	testSpec{"Header", 0, func(a []any) route.Predicate { return header{a[0].(string), a[1].(string)} }},
 	testSpec{"Segment", -1, func(a []any) route.Predicate { return segment{a[0].(float64), a[1].(float64)} }},
 	testSpec{"Heavy", 5, func([]any) route.Predicate { return header{"Heavy", "1"} }},
+	testSpec{"Coin", 0, func([]any) route.Predicate { return coin{} }},
 	testSpec{"Wrong", 0, func([]any) route.Predicate { panic(errors.New("always")) }},
 }
 
@@ -60,6 +61,12 @@ func (s segment) Excludes(other route.Predicate) bool {
 	o, is := other.(segment)
 	return is && (s.to <= o.from || o.to <= s.from)
 }
+
+type coin struct{}
+
+func (coin) Varies()                                           {}
+func (coin) Match(*http.Request) bool                          { panic("asked without the lookup") }
+func (coin) MatchLookup(_ *http.Request, l *route.Lookup) bool { return l.NextDraw() < 0.5 }
 
 func specs(t testing.TB) route.Specs {
 	t.Helper()
@@ -134,8 +141,8 @@ func randomPredicates(rng *rand.Rand) string {
 	for range rng.IntN(3) {
 		all = append(all, []string{
 			`Method("GET")`, `Method("POST")`, `Header("X", "1")`, `Header("X", "2")`, `Header("Y", "1")`, `Weight(2)`,
-			`Segment(0, 0.5)`, `Segment(0.5, 1)`, `Heavy()`, `PathRegexp("a.*b")`, `PathRegexp("%2F")`,
-		}[rng.IntN(11)])
+			`Segment(0, 0.5)`, `Segment(0.5, 1)`, `Heavy()`, `PathRegexp("a.*b")`, `PathRegexp("%2F")`, `Coin()`,
+		}[rng.IntN(12)])
 	}
 	if len(all) == 0 {
 		return "*"

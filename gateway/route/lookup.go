@@ -88,8 +88,8 @@ func (l *Lookup) find(r *http.Request, n *node, at, wilds int) *Route {
 			return l.first(r, s.ends, wilds)
 		}
 		child := n.child(l.path[at])
-		if child != nil && !strings.HasPrefix(l.path[at:], child.text) {
-			child = nil
+		if child != nil && len(child.text) > 1 && !strings.HasPrefix(l.path[at:], child.text) {
+			child = nil // the first byte is the same: a text of one byte, which most are among many routes, is not looked at
 		}
 		if s == nil || s.param == nil && s.below == nil {
 			if child == nil {

@@ -44,3 +44,10 @@ type ExcludingPredicate interface {
 	Predicate
 	Excludes(other Predicate) bool
 }
+
+// A VaryingPredicate may answer otherwise when it is asked again about the same request: each Traffic throws a
+// coin of its own. A route that has one hides no other from the report (M7), not even one that is written alike.
+type VaryingPredicate interface {
+	Predicate
+	Varies()
+}

@@ -154,7 +154,7 @@ func (rep *reporter) coverBelow(n *node, r *Route) []*Route {
 	return slices.Concat(by, slash, rest)
 }
 
-// coverOf is one of the first n leaves that has no predicate which r has not, or nil: where it is asked first, r never wins.
+// coverOf is the first one of the first n leaves that has no predicate which r has not, or nil: where it is asked first, r never wins.
 func (rep *reporter) coverOf(leaves []leaf, n int, r *Route) []*Route {
 	const few = 8
 	if len(leaves) > few {
@@ -173,9 +173,9 @@ func (rep *reporter) coverOf(leaves []leaf, n int, r *Route) []*Route {
 	return nil
 }
 
-// covers tells whether each predicate of a is one of r's.
+// covers tells whether each predicate of a is one of r's, and holds for a whenever it holds for r.
 func covers(a, r *Route) bool {
-	if a == r || len(a.texts) > len(r.texts) {
+	if a == r || a.varies || len(a.texts) > len(r.texts) {
 		return false
 	}
 	for _, text := range a.texts {
@@ -213,24 +213,28 @@ func newCoverIndex(leaves []leaf) *coverIndex {
 	return x
 }
 
-// cover is one of the first n leaves that covers r, or nil.
+// cover is the first one of the first n leaves that covers r, or nil.
 func (x *coverIndex) cover(n int, r *Route) []*Route {
-	try := func(text string) []*Route {
+	first := n
+	try := func(text string) {
 		for _, i := range x.under[text] {
-			if i >= n {
-				break
+			if i >= first {
+				return
 			}
 			if covers(x.leaves[i].route, r) {
-				return []*Route{x.leaves[i].route}
+				first = i
+				return
 			}
 		}
+	}
+	try("")
+	for _, text := range r.texts {
+		try(text)
+	}
+	if first == n {
 		return nil
 	}
-	by := try("")
-	for i := 0; by == nil && i < len(r.texts); i++ {
-		by = try(r.texts[i])
-	}
-	return by
+	return []*Route{x.leaves[first].route}
 }
 
 // WriteTo writes the report for people, one line for each route or pair.

@@ -37,6 +37,7 @@ func TestTheReportNamesRoutesThatCanNeverWin(t *testing.T) {
 		{`a: Path("/x") -> <shunt>; b: Path("/x") -> <shunt>;`, "b<a"},
 		{`a: Path("/x") && Method("GET") && Header("X", "1") -> <shunt>; b: Path("/x") && Header("X", "1") && Method("GET") -> <shunt>;`, "b<a"},
 		{`a: Path("/x") -> <shunt>; b: Path("/x") && Method("GET") -> <shunt>;`, ""},
+		{`a: Path("/x") && Coin() -> <shunt>; b: Path("/x") && Coin() -> <shunt>;`, ""}, // a second coin
 		{`a: Path("/x") && Weight(1) -> <shunt>; b: Path("/x") && Method("GET") -> <shunt>;`, "b<a"},
 		{`a: Path("/x") && Weight(2) -> <shunt>; b: Path("/x") && Method("GET") -> <shunt>; c: Path("/x") && Heavy() -> <shunt>;`, "b<a"},
 		{`a: Path("/x") && Method("GET") -> <shunt>; b: Path("/x") && Method("POST") -> <shunt>;`, ""},
@@ -89,6 +90,10 @@ func TestTheReportOfManyRoutesOfOnePathIsTheSame(t *testing.T) {
 		var b strings.Builder
 		n := 17 + rng.IntN(40)
 		for i := range n {
+			if rng.IntN(40) == 0 {
+				fmt.Fprintf(&b, "r%02d: Path(\"/x\") && Weight(%d) -> <shunt>;\n", i, rng.IntN(3))
+				continue
+			}
 			fmt.Fprintf(&b, `r%02d: Path("/x") && %s("%d")`, i, []string{"Method", "Method", "Method", "Many", "Free"}[rng.IntN(5)], rng.IntN(12))
 			switch rng.IntN(3) {
 			case 0:
