@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -120,9 +121,15 @@ func (p *Publisher) Serve(conn net.Conn) error {
 	fed := make(chan error, 1)
 	go func() {
 		defer conn.Close() // the reader below ends too
+		// One timer for all writes: a deadline on a pipe is a new timer each time.
+		stall := time.AfterFunc(p.o.WriteTimeout, func() { conn.Close() })
+		stall.Stop()
 		fed <- p.feed(ctx, s, known, func(frame []byte) error {
-			conn.SetWriteDeadline(time.Now().Add(p.o.WriteTimeout))
+			stall.Reset(p.o.WriteTimeout)
 			_, err := conn.Write(frame)
+			if !stall.Stop() {
+				return os.ErrDeadlineExceeded
+			}
 			return err
 		})
 	}()

@@ -21,7 +21,9 @@ import (
 func TestSubscribersGetTheNewestVersion(t *testing.T) {
 	bubble(t, Options{}, func(t *testing.T, w *world) {
 		early := w.join("early")
+		time.Sleep(time.Hour)
 		require.Empty(t, early.got())
+		require.Len(t, w.conns, 1, "to wait for the first version is not to stall")
 		require.Zero(t, w.Version())
 		require.Equal(t, uint64(1), w.publish("a"))
 		require.Equal(t, []string{"1:a"}, early.got(), "RULE C5: a subscriber was not sent the newest")
