@@ -132,6 +132,7 @@ func TestMaxConcurrentIsNeverExceeded(t *testing.T) {
 		_, err := p.Pick(0, nil)
 		require.ErrorIs(t, err, ErrFull)
 		require.ErrorContains(t, err, `"http://e0:80", "http://e1:80"`)
+		require.False(t, p.Endpoints()[0].acquire(2, w.now), "RULE U2: one more than there are places")
 		tokens[3].Done(OK)
 		again := w.pick(p, 0, nil)
 		require.Same(t, tokens[3].Endpoint(), again.Endpoint(), "RULE U2: %s: the only one with room", name)
