@@ -203,12 +203,13 @@ func (p *Publisher) Status() []Status {
 
 // Metrics count since the publisher was made.
 type Metrics struct {
-	Version     uint64 // the newest
-	Subscribers int    // connected now
-	Sent        uint64 // versions sent, to all subscribers
-	Skipped     uint64 // versions that a subscriber was not sent, since there was a newer one
-	Acks, Nacks uint64
-	Stalled     uint64 // connections given up because nobody read
+	Version     uint64 `json:"version"`     // the newest
+	Subscribers int    `json:"subscribers"` // connected now
+	Sent        uint64 `json:"sent"`        // versions sent, to all subscribers
+	Skipped     uint64 `json:"skipped"`     // versions that a subscriber was not sent, since there was a newer one
+	Acks        uint64 `json:"acks"`
+	Nacks       uint64 `json:"nacks"`
+	Stalled     uint64 `json:"stalled"` // connections given up because nobody read
 }
 
 // Metrics is not a snapshot of one instant: the counters are read one after the other.
