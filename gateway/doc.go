@@ -128,6 +128,7 @@
 //	P5   An upgrade (101) passes all bytes both ways, also those that came early, and closes both sides when one ends.
 //	P6   Every body is closed, every buffer returned, on every way out.
 //	P7   An answer that broke off is seen as broken off by the client too, never as a short one.
+//	P8   A client that is slow with its header, its body or taking its answer holds a connection for a bounded time.
 //
 // Configuration (this package, gateway/push)
 //
@@ -158,9 +159,12 @@
 //	compile.go   a route of text becomes one that runs
 //	gateway.go   the table's pointer, and how it is swapped
 //	exchange.go  one request on its way (filters.Context)
-//	proxy.go     the call upstream and the answer; headers.go, upgrade.go beside it
+//	outgoing.go  what of it a transport gets
+//	proxy.go     its way there and back; headers.go, body.go, upgrade.go, errors.go beside it
+//	pool.go      the innermost call: pick an endpoint, send, give back
 //	source.go    where configurations come from
-//	server.go    listeners, TLS, PROXY protocol, drain
+//	server.go    what clients connect to, and how it goes down; listener.go, tls.go, proxyproto.go beside it
+//	guard.go     messages that could be read in two ways
 //	admin.go     what one can see: routes, explain, health, metrics
 //	transcode/ push/   HTTP/JSON to gRPC; one configuration to many
 //

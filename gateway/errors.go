@@ -47,7 +47,7 @@ func (e *exchange) callFailed(err error) {
 	case status == statusClientGone:
 		e.aborted = true // there is nobody to tell, and a half-open connection is not to see an answer (P7)
 		return
-	case status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge:
+	case status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge || status == http.StatusRequestTimeout:
 		e.res.Header["Connection"] = []string{"close"} // P2: nobody knows where the next request begins
 	case wait > 0:
 		seconds := int64((wait + time.Second - 1) / time.Second)
@@ -69,12 +69,12 @@ func (e *exchange) blame(err error) (status int, reason string, wait time.Durati
 	var large *http.MaxBytesError
 	broken := e.out.body.failure()
 	switch {
-	case clientGone(e.in):
-		return statusClientGone, "the client has gone away", 0
 	case errors.As(broken, &large), errors.As(err, &large):
 		return http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", large.Limit), 0
 	case broken != nil && isTimeout(broken):
 		return http.StatusRequestTimeout, "the request's body did not come", 0
+	case clientGone(e.in):
+		return statusClientGone, "the client has gone away", 0
 	case broken != nil:
 		return http.StatusBadRequest, "the request's body is broken", 0
 	case errors.As(err, &known):

@@ -73,6 +73,10 @@ func (e *exchange) begin(g *Gateway, w http.ResponseWriter, r *http.Request, t *
 	e.now, e.draw = g.env.Now(), g.env.Rand()
 	e.peer = peerOf(r, g.opts.TrustedProxies)
 	e.out = newOutgoing(w, r)
+	if e.out.req.Body != nil && r.ProtoMajor == 1 {
+		// Or an answer that is there before the whole body is (P3) would wait for the rest of it.
+		_ = e.rc.EnableFullDuplex()
+	}
 	e.at = -1
 }
 

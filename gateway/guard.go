@@ -76,6 +76,9 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(p)
 	if n == 0 {
+		if err != nil && c.timed {
+			c.state = refused // its time is over, also for whoever would read the rest away
+		}
 		return n, err
 	}
 	good, ok := c.scan(p[:n])

@@ -14,26 +14,27 @@ import (
 // slow about it holds up no other.
 type listener struct {
 	net.Listener
-	server *Server
-	ready  chan net.Conn
-	failed chan error // why the real listener accepts no more
-	ctx    context.Context
-	stop   context.CancelFunc
-	greets sync.WaitGroup
-	close  sync.Once
+	server  *Server
+	greeted bool // something is to be read before HTTP
+	ready   chan net.Conn
+	failed  chan error // why the real listener accepts no more
+	ctx     context.Context
+	stop    context.CancelFunc
+	greets  sync.WaitGroup
+	close   sync.Once
 }
 
 func newListener(s *Server, ln net.Listener) net.Listener {
 	l := &listener{Listener: ln, server: s, ready: make(chan net.Conn), failed: make(chan error, 1)}
 	l.ctx, l.stop = context.WithCancel(context.Background())
-	if s.http.TLSConfig != nil || len(s.opts.ProxyProtocol) > 0 {
+	if l.greeted = s.tls != nil || len(s.opts.ProxyProtocol) > 0; l.greeted {
 		l.greets.Go(l.accept)
 	}
 	return l
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	if l.server.http.TLSConfig == nil && len(l.server.opts.ProxyProtocol) == 0 {
+	if !l.greeted {
 		conn, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
@@ -114,7 +115,7 @@ func (l *listener) open(raw net.Conn) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if config := l.server.http.TLSConfig; config != nil {
+	if config := l.server.tls; config != nil {
 		secure := tls.Server(&slowWriter{conn, o.WriteTimeout}, config)
 		if err := secure.HandshakeContext(l.ctx); err != nil {
 			return nil, err

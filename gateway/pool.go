@@ -19,9 +19,10 @@ type poolUpstream struct {
 
 func newPoolUpstream(pool *upstream.Pool) filters.Upstream { return poolUpstream{pool} }
 
-// attempt is what an exchange knows of its calls: the endpoint of the last one, which a retry passes over.
+// attempt is what an exchange knows of its last call.
 type attempt struct {
-	failed *upstream.Endpoint
+	failed *upstream.Endpoint // a retry passes it over
+	lease  *lease
 }
 
 func (u poolUpstream) RoundTrip(c filters.FilterContext) (*http.Response, error) {
@@ -54,10 +55,17 @@ func (u poolUpstream) RoundTrip(c filters.FilterContext) (*http.Response, error)
 		}
 		return nil, fmt.Errorf("%s: %w", end, err)
 	}
-	if mine && outcome == upstream.Failed {
-		e.attempt.failed = end
+	l := &lease{ReadCloser: res.Body, token: token, origin: c.OriginalRequest()}
+	if mine {
+		e.attempt.lease = l
+		if outcome == upstream.Failed {
+			e.attempt.failed = end
+		}
 	}
-	res.Body = lent(res, token, c)
+	res.Body = l
+	if conn, is := l.ReadCloser.(io.ReadWriteCloser); is && res.StatusCode == http.StatusSwitchingProtocols {
+		res.Body = &leasedConn{lease: l, Writer: conn}
+	}
 	return res, nil
 }
 
@@ -66,7 +74,7 @@ func judge(c filters.FilterContext, res *http.Response, err error) upstream.Outc
 	if err != nil && clientGone(c.OriginalRequest()) {
 		return upstream.Canceled
 	}
-	if b, is := c.Request().Body.(*requestBody); is && err != nil && b.failure() != nil {
+	if e, is := c.(*exchange); is && err != nil && e.out.body.failure() != nil {
 		return upstream.Canceled
 	}
 	return upstream.Judge(res, err)
@@ -78,15 +86,6 @@ type lease struct {
 	token  upstream.Token
 	origin *http.Request
 	broken atomic.Bool
-}
-
-// lent makes the body a lease. That of an upgraded connection can also be written to.
-func lent(res *http.Response, token upstream.Token, c filters.FilterContext) io.ReadCloser {
-	l := &lease{ReadCloser: res.Body, token: token, origin: c.OriginalRequest()}
-	if conn, is := res.Body.(io.ReadWriteCloser); is && res.StatusCode == http.StatusSwitchingProtocols {
-		return &leasedConn{lease: l, Writer: conn}
-	}
-	return l
 }
 
 func (l *lease) Read(p []byte) (int, error) {

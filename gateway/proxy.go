@@ -164,6 +164,9 @@ func (e *exchange) end() {
 	if e.body.ReadCloser != nil {
 		e.body.Close() // a filter may have replaced it and forgotten
 	}
+	if e.attempt.lease != nil {
+		e.attempt.lease.Close() // a filter may have panicked with the answer in its hands
+	}
 	e.count()
 	aborted := e.aborted
 	e.out.body.over.Store(true) // a transport that still reads it is told so
@@ -232,6 +235,9 @@ func (e *exchange) sendHeader(res *http.Response) {
 	h := e.w.Header()
 	for name, values := range res.Header {
 		h[name] = values
+	}
+	if h["Content-Type"] == nil {
+		h["Content-Type"] = nil // or net/http would guess one
 	}
 	if res.Body != e.body.ReadCloser && bodyAllowed(res.StatusCode) {
 		e.sendLength(res, h)

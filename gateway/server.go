@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,6 +68,7 @@ type Server struct {
 	gw      *Gateway
 	opts    ServerOptions
 	http    *http.Server
+	tls     *tls.Config // nil: no TLS
 	tunnels tunnels
 	down    sync.Once
 	done    chan struct{} // Shutdown has begun to close listeners
@@ -100,7 +102,7 @@ func NewServer(g *Gateway, o ServerOptions) (*Server, error) {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
 		s.http.Protocols.SetHTTP2(true)
-		s.http.TLSConfig = config
+		s.tls, s.http.TLSConfig = config, config
 	}
 	return s, nil
 }

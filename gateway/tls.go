@@ -77,7 +77,10 @@ func LoadCertificates(files ...CertificateFile) (*Certificates, error) {
 		return nil, errors.New("gateway: no certificate was named")
 	}
 	c := &Certificates{files: files}
-	return c, c.Reload()
+	if err := c.Reload(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Reload reads the files again. If one of them is broken, those that were read before stay.
