@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -246,6 +247,32 @@ func TestALookupIsUsedAgain(t *testing.T) {
 	require.Empty(t, l.Param("x"))
 	l.Reset()
 	require.Zero(t, *l)
+}
+
+// Tables and specs are used by many at once, while others make the next table.
+func TestManyUseATableAtOnce(t *testing.T) {
+	s := specs(t)
+	defs := parse(t, `a: Path("/a/:x") && Method("GET") -> <shunt>; b: Path("/a/b") && PathRegexp("b$") && Method("GET") -> <shunt>;`)
+	table, err := route.Build(nil)
+	require.NoError(t, err)
+	r := request(t, "GET /a/b")
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			mine := table
+			for _, def := range defs {
+				compiled, err := route.Compile(def, s)
+				if err == nil {
+					mine, err = mine.Update([]*route.Route{compiled}, nil)
+				}
+				if err != nil || mine.Lookup(r, new(route.Lookup)) != compiled || mine.Report().Routes != mine.Len() {
+					t.Errorf("%s: %v", def.ID, err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	require.Zero(t, table.Len())
 }
 
 func slowSpecs() []route.PredicateSpec {
