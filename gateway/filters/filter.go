@@ -27,8 +27,11 @@ type Spec interface {
 // request, and is not to be kept after the filter has returned.
 type FilterContext interface {
 	// Request is what will be sent upstream. Filters may change it: URL (the path that is sent),
-	// Header, Body, Host.
+	// Header, Body, Host. An empty Host is the backend's address. With a new Body goes a new ContentLength.
 	Request() *http.Request
+	// SetRequest puts another in its place: a copy with another context or body. A transport may hold
+	// on to the one of an earlier call, so Wrappers change none that was sent, but copy it and its URL.
+	SetRequest(*http.Request)
 	// OriginalRequest is what the client sent. It is only to be read; its body is Request's.
 	OriginalRequest() *http.Request
 	// Response is the answer that is on its way back. Nil in Filter.Request, until somebody Serves.
@@ -56,6 +59,13 @@ type FilterContext interface {
 	Upstream() Upstream
 	SetUpstream(Upstream)
 
+	// HashKey is what consistentHash chooses an endpoint by: a hash of the client's
+	// address, unless a filter has called SetHashKey.
+	HashKey() uint64
+	SetHashKey(uint64)
+
+	// Controller reaches the client's connection, for deadlines. Nil for a request that has none (a shadow).
+	Controller() *http.ResponseController
 	// Log is the gateway's, with the route's name.
 	Log() *slog.Logger
 	// Now is the gateway's clock.
@@ -64,7 +74,9 @@ type FilterContext interface {
 	Event(name, outcome string)
 }
 
-// An Upstream takes calls. [*upstream.Pool] behind the gateway's transport is one.
+// An Upstream takes calls. [*upstream.Pool] behind the gateway's transport is one. It can be
+// given any FilterContext, not only the gateway's own: a shadow request has one of another kind (F5).
+// What NewUpstream makes is an io.Closer too.
 type Upstream interface {
 	RoundTrip(FilterContext) (*http.Response, error)
 	// String is its address, or addresses, for people.
@@ -72,11 +84,12 @@ type Upstream interface {
 }
 
 // A RoundTrip sends FilterContext.Request to FilterContext.Upstream. An error means
-// that there is no answer.
+// that there is no answer; if it is an [Error], with errors.As, it says which one the client gets.
 type RoundTrip func(FilterContext) (*http.Response, error)
 
 // A Wrapper is a filter that also stands around the call to the upstream: retry, breaker,
-// timeout. Wrap is called once, when the table is built; the filter that is written first is outermost.
+// timeout. Wrap is called when the table is built; the filter that is written first is outermost. A filter
+// that a changed route keeps is wrapped around another next then, so it does not hold next itself: the RoundTrip does.
 type Wrapper interface {
 	Filter
 	Wrap(next RoundTrip) RoundTrip
@@ -102,7 +115,7 @@ type Env struct {
 	// NewUpstream makes a pool that a filter sends to (canary, split, tee). It lives as long as the filter:
 	// a filter that called it implements io.Closer, and closes it.
 	NewUpstream func(addresses []string, algorithm string) (Upstream, error)
-	// Open reads a file that a filter's argument names (static, keyAuth, jwt). Nil: os.ReadFile.
+	// ReadFile reads a file that a filter's argument names (static, keyAuth, jwt). Nil: os.ReadFile.
 	ReadFile func(name string) ([]byte, error)
 	Log      *slog.Logger
 }
