@@ -103,8 +103,8 @@ func (g *Gateway) change(set []*eskip.Route, remove []string) error {
 	if err != nil {
 		return err
 	}
-	// M5: what stays is shared with the table before. If all changes, this is a whole build.
-	after, err := before.Update(built, remove)
+	ids := changed(set, remove)
+	after, err := nextTable(before, built, remove, ids)
 	if err != nil {
 		g.release(payloads(built)...)
 		return err
@@ -114,7 +114,7 @@ func (g *Gateway) change(set []*eskip.Route, remove []string) error {
 
 	// C3: what is closed here goes on working for requests that began with the table before.
 	var gone []*compiled
-	for _, id := range changed(set, remove) {
+	for _, id := range ids {
 		if was := before.Get(id); was != nil {
 			gone = append(gone, payload(was))
 		}
@@ -123,7 +123,22 @@ func (g *Gateway) change(set []*eskip.Route, remove []string) error {
 	return nil
 }
 
-// changed are all ids of a change, each once.
+// nextTable changes a table (M5), or builds one anew if more than half of the routes change: to take
+// them all out would be as much work as to put the new ones in.
+func nextTable(before *route.Table, set []*route.Route, remove, ids []string) (*route.Table, error) {
+	if len(ids) <= before.Len()/2 {
+		return before.Update(set, remove)
+	}
+	all := slices.Clone(set)
+	for r := range before.Routes() {
+		if _, changes := slices.BinarySearch(ids, r.Def.ID); !changes {
+			all = append(all, r)
+		}
+	}
+	return route.Build(all)
+}
+
+// changed are all ids of a change, sorted, each once.
 func changed(set []*eskip.Route, remove []string) []string {
 	ids := slices.Clone(remove)
 	for _, def := range set {

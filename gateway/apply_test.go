@@ -40,8 +40,8 @@ func TestConfigurationIsAppliedWholeOrNotAtAll(t *testing.T) {
 			var list eskip.ErrorList
 			require.ErrorAs(t, err, &list)
 			require.Len(t, list, 1)
-			require.Contains(t, err.Error(), "routes.eskip:"+c.place+": ")
-			require.Contains(t, err.Error(), c.message)
+			require.Contains(t, err.Error(), "routes.eskip:"+c.place+": ", "RULE F3: an error without its place")
+			require.Contains(t, err.Error(), c.message, "RULE F3: an error without a remedy")
 
 			require.Equal(t, "201 ", w.get("/a"), "RULE C1: part of a wrong configuration is in force")
 			require.Equal(t, "202 ", w.get("/b"), "RULE C1: part of a wrong configuration is in force")

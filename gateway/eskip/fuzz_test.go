@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 )
@@ -16,6 +17,13 @@ func FuzzParse(f *testing.F) {
 	}
 	for _, c := range mistakes {
 		f.Add(c.text)
+	}
+	file, err := os.ReadFile("testdata/routes.eskip")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for part := range strings.SplitSeq(string(file), "\n\n") {
+		f.Add(part)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		routes, err := Parse("f", text)

@@ -52,8 +52,9 @@ func TestWhatIsReadAsWhat(t *testing.T) {
 	for _, c := range readAs {
 		t.Run(c.name, func(t *testing.T) {
 			routes, err := Parse("", c.text)
-			require.NoError(t, err)
-			require.Len(t, routes, 1)
+			if err != nil || len(routes) != 1 {
+				t.Fatalf("RULE E1: %s\nis read as %d routes: %v", c.text, len(routes), err)
+			}
 			if got := routes[0].String(); got != c.want {
 				t.Errorf("RULE E1: %s\nis read as %s\n      want %s", c.text, got, c.want)
 			}

@@ -18,8 +18,9 @@ type Route struct {
 	pattern
 	path    string // of Path or PathSubtree, or ""
 	subtree bool
-	weight  int  // M3
-	varies  bool // it has a VaryingPredicate
+	weight  int      // M3
+	varies  bool     // it has a VaryingPredicate
+	hosts   []string // where it is listed if many routes have its path
 	tests   []LookupPredicate
 	texts   []string // of tests
 }
@@ -46,6 +47,7 @@ func Compile(def *eskip.Route, specs Specs) (*Route, error) {
 	if r.places == nil { // without a path: behind everything that has one
 		r.places = anywhere
 	}
+	r.hosts = hostsOf(r)
 	return r, nil
 }
 

@@ -60,7 +60,7 @@ func TestTwoChoicesAreTwoDifferentOnes(t *testing.T) {
 			require.NotSame(t, a, b, "RULE U4: the same endpoint twice")
 			pairs[[2]*Endpoint{a, b}]++
 		}
-		require.Len(t, pairs, n*(n-1))
+		require.Len(t, pairs, n*(n-1), "RULE U4: not all pairs are drawn")
 		for _, seen := range pairs {
 			require.InDelta(t, 1000, seen, 160, "RULE U4: pairs are not equally likely")
 		}
@@ -159,9 +159,11 @@ func TestAFailedCallIsNotAFastOne(t *testing.T) {
 func TestOneBadSampleIsNotTheLast(t *testing.T) {
 	w := newWorld(t, 14)
 	p := w.pool(3, Options{Algorithm: "peakEWMA"})
+	serve := func(int) (time.Duration, Outcome) { return 10 * time.Millisecond, OK }
+	w.simulate(p, time.Second, 100, serve)
 	p.members[1].latency.observe(time.Hour, w.now)
 	p.members[1].picked.Store(int64(w.now))
-	got := w.simulate(p, 5*time.Second, 100, func(int) (time.Duration, Outcome) { return 10 * time.Millisecond, OK })
+	got := w.simulate(p, 5*time.Second, 100, serve)
 	require.Positive(t, got[1], "RULE U7: nobody asks it any more: %v", got)
 	require.Less(t, got[1], 10, "RULE U7: it was an hour: %v", got)
 }

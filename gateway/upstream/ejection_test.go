@@ -47,13 +47,13 @@ func TestEjectionAndReturn(t *testing.T) {
 	broken = true
 	got = w.simulate(p, 90*time.Second, 300, serve)
 	// Out at 0, 10, 30, 60 s: four times five, and what was under way.
-	require.EqualValues(t, 4, p.members[1].ejection.total.Load(), "RULE U10")
+	require.EqualValues(t, 4, p.members[1].ejection.total.Load(), "RULE U10: how often it was ejected")
 	require.InDelta(t, 20, got[1], 4, "RULE U10: load that leaks to a broken endpoint")
 	broken = false
 	w.simulate(p, 11*time.Second, 300, serve) // it is out until 100 s
 	got = w.simulate(p, 30*time.Second, 300, serve)
 	require.InDelta(t, got[0], got[1], 3, "RULE U10: it does not come back: %v", got)
-	require.EqualValues(t, 4, p.members[1].ejection.total.Load())
+	require.EqualValues(t, 4, p.members[1].ejection.total.Load(), "RULE U10: how often it was ejected")
 }
 
 func TestFailuresInARowOnly(t *testing.T) {
@@ -129,7 +129,7 @@ func TestLateFailuresDoNotEjectAgain(t *testing.T) {
 		token.Done(Failed)
 	}
 	require.False(t, e.ejection.active(w.now), "RULE U10: ejected again for what was before")
-	require.EqualValues(t, 1, e.ejection.total.Load())
+	require.EqualValues(t, 1, e.ejection.total.Load(), "RULE U10: ejected again for what was before")
 	require.EqualValues(t, 22, e.failures.Load(), "but counted they are")
 }
 

@@ -67,6 +67,15 @@ func TestWhoComesBackFadesInAgain(t *testing.T) {
 	require.Equal(t, []int{1000, 1000, 1000}, w.shares(p, 3000))
 }
 
+// At the start of a gateway all are new: keys have their homes all the same.
+func TestWhenAllAreNewNobodyFadesIn(t *testing.T) {
+	w := newWorld(t, 20)
+	p := w.pool(5, Options{Algorithm: "consistentHash", FadeIn: 10 * time.Second})
+	homes := w.placed(p)
+	w.now += 5 * time.Second
+	require.Equal(t, homes, w.placed(p), "RULE U6: all are new, and wait for each other")
+}
+
 // Fading is a preference: when only a fading one has room, it is taken.
 func TestFadingDoesNotTurnRequestsAway(t *testing.T) {
 	w := newWorld(t, 19)
@@ -74,9 +83,11 @@ func TestFadingDoesNotTurnRequestsAway(t *testing.T) {
 	w.pool(1, o)
 	w.now += 2 * time.Hour
 	p := w.pool(2, o)
-	first, second := w.pick(p, 0, nil), w.pick(p, 0, nil)
+	first := w.pick(p, 0, nil)
+	second, err := p.Pick(0, nil)
+	require.NoError(t, err, "RULE U6: a request is refused for a fade-in")
 	require.Equal(t, 0, position(p, first.Endpoint()))
-	require.Equal(t, 1, position(p, second.Endpoint()), "RULE U6: a request is refused for a fade-in")
+	require.Equal(t, 1, position(p, second.Endpoint()))
 	first.Done(OK)
 	second.Done(OK)
 }
