@@ -62,7 +62,12 @@ func checkErrors(t *testing.T, text string, err error) {
 		t.Fatalf("RULE E4: %d errors", len(list))
 	}
 	lines := strings.Split(text, "\n")
+	var last Pos
 	for _, e := range list {
+		if e.Pos.Line < last.Line || e.Pos.Line == last.Line && e.Pos.Column < last.Column {
+			t.Fatalf("RULE E2: %v is told behind %v", e, last)
+		}
+		last = e.Pos
 		if e.Pos.Line < 1 || e.Pos.Line > len(lines) || e.Pos.Column < 1 || e.Pos.Column > len(lines[e.Pos.Line-1])+1 {
 			t.Fatalf("RULE E2: %v is not in %q", e, text)
 		}

@@ -59,9 +59,10 @@
 //	path.go       one form for each path (M2)
 //	pattern.go    the argument of Path and PathSubtree
 //	specs.go      which predicates there are; PathRegexp
+//	terms.go      what a route asks beside its path, shared
 //	compile.go    a route of text becomes one of a table
 //	tree.go       nodes, and how a change makes new ones (M5)
-//	lookup.go     the walk (M1, M3)
+//	lookup.go     the walk (M1, M3); hosts.go: of many hosts, that of the request
 //	table.go      Build and Lookup; update.go: Update
 //	explain.go    the same walk, told (M6)
 //	report.go     routes that can never win; ties.go: pairs that only their names set apart (M7)

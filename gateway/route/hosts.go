@@ -94,9 +94,9 @@ func (h *hosted) of(host string) []leaf {
 	return h.tree.get(host)
 }
 
-// hostsOf is where a route is listed, or nil if it asks for no host.
-func hostsOf(r *Route) []string {
-	values := slices.Clone(r.values(hostDimension))
+// hostsOf is where routes of some terms are listed, or nil if these ask for no host.
+func hostsOf(t *terms) []string {
+	values := slices.Clone(t.values(hostDimension))
 	if slices.ContainsFunc(values, func(host string) bool { return strings.IndexByte(host, param) >= 0 }) {
 		return nil
 	}

@@ -54,6 +54,16 @@ func TestTheMostSpecificPathWins(t *testing.T) {
 	}
 }
 
+// Whoever forgets Canonical gets no parameter that is empty.
+func TestAWildcardTakesSomething(t *testing.T) {
+	table := build(t, `a: Path("/shop/:item/reviews") -> <shunt>; b: Path("/shop/*rest") -> <shunt>;`)
+	r := request(t, "GET /")
+	r.URL.Path = "/shop//reviews"
+	if got := id(table.Lookup(r, new(route.Lookup))); got != "b" {
+		t.Errorf("RULE M1: %s goes to %q, want b", r.URL.Path, got)
+	}
+}
+
 // Pitfall 5: what is behind a name must not hide what is behind a wildcard.
 func TestARouteWhosePredicatesFailMakesWayForALessSpecificPath(t *testing.T) {
 	table := build(t, `
