@@ -240,7 +240,7 @@ func httpBubble(t *testing.T, o Options, around func(http.Handler) http.Handler,
 		s.client = &http.Client{Transport: transport}
 		server := &http.Server{Handler: around(w.Publisher)}
 		server.RegisterOnShutdown(func() { w.Close() })
-		w.wg.Go(func() { server.Serve(s.pipes) })
+		go server.Serve(s.pipes)
 		defer server.Close()
 		defer transport.CloseIdleConnections()
 		defer s.end()

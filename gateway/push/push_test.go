@@ -67,11 +67,12 @@ func TestSubscriberThatStallsHoldsUpNobodyAndIsGivenUp(t *testing.T) {
 		well := w.join("well")
 		synctest.Wait()
 		published := make(chan struct{})
-		go func() {
-			w.publish("a")
-			w.publish("b")
-			close(published)
-		}()
+		w.wg.Go(func() {
+			defer close(published)
+			for _, config := range []string{"a", "b"} {
+				w.Publish([]byte(config))
+			}
+		})
 		synctest.Wait()
 		select {
 		case <-published:
