@@ -95,9 +95,9 @@ func TestWhoSpeaksSomethingElseIsRefused(t *testing.T) {
 				conn := w.raw()
 				conn.Write(c.send) // as much as it takes
 				synctest.Wait()
-				require.Len(t, w.ended, 1, "the connection is still there")
-				require.ErrorIs(t, w.ended[0], ErrFrame)
-				require.ErrorContains(t, w.ended[0], c.want)
+				require.Len(t, w.served(), 1, "the connection is still there")
+				require.ErrorIs(t, w.served()[0], ErrFrame)
+				require.ErrorContains(t, w.served()[0], c.want)
 				_, err := conn.Read(make([]byte, 1))
 				require.ErrorIs(t, err, io.EOF)
 				require.Empty(t, w.Status())
