@@ -114,7 +114,7 @@ func TestWhoSaysNothingIsRefused(t *testing.T) {
 		time.Sleep(3*second - 1)
 		synctest.Wait()
 		require.Len(t, w.Status(), 3)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		require.Len(t, w.Status(), 1, "a connection that says nothing is kept for ever")
 		time.Sleep(time.Hour)
