@@ -29,6 +29,9 @@ type FilterContext interface {
 	// Request is what will be sent upstream. Filters may change it: URL (the path that is sent),
 	// Header, Body, Host. An empty Host is the backend's address. With a new Body goes a new ContentLength.
 	Request() *http.Request
+	// SetRequest puts another in its place: a copy with another context or body. A transport may hold
+	// on to the one of an earlier call, so Wrappers change none that was sent, but copy it and its URL.
+	SetRequest(*http.Request)
 	// OriginalRequest is what the client sent. It is only to be read; its body is Request's.
 	OriginalRequest() *http.Request
 	// Response is the answer that is on its way back. Nil in Filter.Request, until somebody Serves.
