@@ -63,6 +63,7 @@ func (f *filter) Response(ctx filters.FilterContext) {
 	for _, name := range []string{"Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin", "Grpc-Encoding", "Grpc-Accept-Encoding", "Trailer", "Content-Length"} {
 		resp.Header.Del(name)
 	}
+	resp.Trailer = nil // what is announced there is for us, and comes all the same
 	switch {
 	case end != nil && end.code != OK:
 		f.fail(resp, end)

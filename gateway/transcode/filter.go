@@ -13,13 +13,16 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/flagship-go/flagship/gateway/filters"
+	"github.com/flagship-go/flagship/gateway/upstream"
 )
 
 // A Spec makes filters grpcTranscode(file, services...): file is a descriptor set, and services are the full names of
 // those that may be called, all if there is none.
 //
-//	library: PathSubtree("/v1") -> grpcTranscode("library.pb", "library.v1.Library")
-//	  -> backendProtocol("h2c") -> "http://127.0.0.1:9000";
+//	library: PathSubtree("/v1")
+//	  -> grpcTranscode("library.pb", "library.v1.Library") -> "http://127.0.0.1:9000";
+//
+// The backend is spoken to in HTTP/2 without TLS (h2c), unless another filter says backendProtocol("h2").
 //
 // The zero value is a good default. A Spec is not changed after its first use.
 type Spec struct {
@@ -44,27 +47,27 @@ func (s *Spec) Name() string { return "grpcTranscode" }
 // CreateFilter loads the descriptor set, and checks all rules of the services.
 func (s *Spec) CreateFilter(args []any) (filters.Filter, error) {
 	if len(args) == 0 {
-		return nil, errors.New(`grpcTranscode: which descriptor set? Write grpcTranscode("file.pb", "pkg.Service")`)
+		return nil, errors.New(`which descriptor set? Write grpcTranscode("file.pb", "pkg.Service")`)
 	}
 	names := make([]string, len(args))
 	for i, arg := range args {
 		name, ok := arg.(string)
 		if !ok || name == "" {
-			return nil, fmt.Errorf("grpcTranscode: argument %d is %v, and must be text: a file and then services", i+1, arg)
+			return nil, fmt.Errorf("argument %d is %v, and must be text: a file and then services", i+1, arg)
 		}
 		names[i] = name
 	}
 	set, err := s.Env.WithDefaults().ReadFile(names[0])
 	if err != nil {
-		return nil, fmt.Errorf("grpcTranscode: %w", err)
+		return nil, err // it names the file
 	}
 	services, err := Load(set)
 	if err != nil {
-		return nil, fmt.Errorf("grpcTranscode: %s: %w", names[0], err)
+		return nil, fmt.Errorf("%s: %w", names[0], err)
 	}
 	rules, err := services.Rules(names[1:]...)
 	if err != nil {
-		return nil, fmt.Errorf("grpcTranscode: %s: %w", names[0], err)
+		return nil, fmt.Errorf("%s: %w", names[0], err)
 	}
 	return &filter{rules: rules, codec: s.codec(services)}, nil
 }
@@ -96,6 +99,13 @@ func (s *Spec) codec(services *Services) *codec {
 type filter struct {
 	rules *Rules
 	codec *codec
+}
+
+// Configure speaks HTTP/2 to the backend, without TLS unless backendProtocol says otherwise: gRPC is nothing else.
+func (f *filter) Configure(o *upstream.Options) {
+	if o.Transport.Protocol == "" {
+		o.Transport.Protocol = "h2c"
+	}
 }
 
 // A call is what Request leaves for Response.
