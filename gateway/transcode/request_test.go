@@ -119,7 +119,6 @@ func TestATextMeansWhatItMeansInJSON(t *testing.T) {
 		{"GET /q?kind=77", "", `{"kind":77}`}, // proto3's enums are open
 		{"GET /q?tags=b&tags=a&tags=&numbers=2&numbers=1", "", `{"tags":["b","a",""],"numbers":["2","1"]}`},
 		{"GET /q?sub.subfield=x&sub.sub.sub.big=7", "", `{"sub":{"subfield":"x","sub":{"sub":{"big":"7"}}}}`},
-		{"GET /q?smallReal=2&small_real=2", "", "error: field small_real is given twice"},
 		{"GET /q?at=2026-11-27T03:00:00.5Z&wait=1.5s&mask=name,subs", "", `{"at":"2026-11-27T03:00:00.500Z","wait":"1.500s","mask":"name,subs"}`},
 		{"GET /q?at=2026-11-27T04:00:00%2B01:00", "", `{"at":"2026-11-27T03:00:00Z"}`},
 		{"GET /q?moments=2026-11-27T03:00:00Z&moments=1970-01-01T00:00:00Z", "", `{"moments":["2026-11-27T03:00:00Z","1970-01-01T00:00:00Z"]}`},
@@ -150,9 +149,6 @@ func TestATextMeansWhatItMeansInJSON(t *testing.T) {
 		{"GET /q?labels=x", "", "error: field labels is a map"},
 		{"GET /q?any_json=x", "", "error: field any_json is a message"},
 		{"GET /q?at.seconds=1", "", "error: has no field"},
-		{"GET /q?name=a&name=b", "", "error: field name is given twice"},
-		{"GET /q?i32=0&i32=0", "", "error: field i32 is given twice"},
-		{"GET /q?left=a&right=b", "", "error: field right is given, and left too"},
 	})
 }
 
@@ -177,6 +173,10 @@ func TestPathsAreDecodedOnce(t *testing.T) {
 
 func TestAFieldHasOneSource(t *testing.T) {
 	checkRequests(t, "X2", []requestCase{
+		{"GET /q?smallReal=2&small_real=2", "", "error: field small_real is given twice"},
+		{"GET /q?name=a&name=b", "", "error: field name is given twice"},
+		{"GET /q?i32=0&i32=0", "", "error: field i32 is given twice"},
+		{"GET /q?left=a&right=b", "", "error: field right is given, and left too"},
 		{"GET /name/a?name=b", "", "error: field name is in the path already"},
 		{"GET /name/a?name=a", "", "error: field name is in the path already"},
 		{"GET /deep/x?sub.sub.subfield=y", "", "error: field sub.sub.subfield is in the path already"},
