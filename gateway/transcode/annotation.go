@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -43,7 +42,7 @@ func readRule(method protoreflect.MethodDescriptor) (rule httpRule, ok bool, err
 	if options == nil || !options.ProtoReflect().IsValid() {
 		return httpRule{}, false, nil
 	}
-	err = eachField(options.(proto.Message).ProtoReflect().GetUnknown(), func(number protowire.Number, value []byte) error {
+	err = eachField(options.ProtoReflect().GetUnknown(), func(number protowire.Number, value []byte) error {
 		if number != httpOption {
 			return nil
 		}

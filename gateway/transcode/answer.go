@@ -74,6 +74,15 @@ func (f *filter) Response(ctx filters.FilterContext) {
 	}
 }
 
+// endedBy is the status of an answer that ended with an error before anything was passed on.
+func endedBy(err error) *status {
+	var s *status
+	if errors.As(err, &s) {
+		return s
+	}
+	return statusf(Unavailable, "the answer broke off: %v", err)
+}
+
 // fail makes an answer an error, and ends the call.
 func (f *filter) fail(resp *http.Response, s *status) {
 	resp.Body.Close()
@@ -83,6 +92,10 @@ func (f *filter) fail(resp *http.Response, s *status) {
 
 // stream makes the body one that turns messages as they come.
 func (f *filter) stream(a *answer, c *call) {
+	if c.binding.rawAnswer() {
+		f.raw(a, c)
+		return
+	}
 	contentType := "application/x-ndjson"
 	if c.events {
 		contentType = "text/event-stream"
@@ -102,11 +115,7 @@ func (f *filter) stream(a *answer, c *call) {
 func (f *filter) unary(a *answer, c *call) {
 	contentType, body, err := f.readUnary(a, c.binding)
 	if err != nil {
-		var s *status
-		if !errors.As(err, &s) {
-			s = statusf(Unavailable, "the answer broke off: %v", err)
-		}
-		f.fail(a.response, s)
+		f.fail(a.response, endedBy(err))
 		return
 	}
 	a.body.Close()

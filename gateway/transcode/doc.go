@@ -44,7 +44,7 @@
 //
 // A message is held whole, before and after it is turned, and its size is limited ([Spec.MaxMessage],
 // 4 MiB as in gRPC) before memory is taken for it, compressed or not (X4). A dynamic message takes
-// more than its bytes: a body of empty objects about fifty times as much. The messages of a client's stream are
+// more than its bytes: a body of empty objects about sixty times as much. The messages of a client's stream are
 // bounded together, since the call begins when the last of them is there: a client that needs to hear an answer before
 // it goes on must speak gRPC. Of a server's stream one message is held at a time.
 //
@@ -70,6 +70,7 @@
 //	frame.go       messages on the wire; timeouts
 //	status.go      how a call ended: trailers, HTTP, JSON
 //	stream.go      a stream of messages becomes lines or events
+//	httpbody.go    messages that are no JSON but bytes
 //	filter.go      the filter grpcTranscode: requests; answer.go: answers
 //
 // Sources: google/api/http.proto and google/rpc/code.proto (the rules, the table); gRPC's

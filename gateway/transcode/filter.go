@@ -17,7 +17,8 @@ import (
 )
 
 // A Spec makes filters grpcTranscode(file, services...): file is a descriptor set, and services are the full names of
-// those that may be called, all if there is none.
+// those whose rules count, all if there is none. A request that is gRPC already passes as it is: which of those
+// do is for the route's predicates to say.
 //
 //	library: PathSubtree("/v1")
 //	  -> grpcTranscode("library.pb", "library.v1.Library") -> "http://127.0.0.1:9000";

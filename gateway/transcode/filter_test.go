@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -512,6 +513,45 @@ func TestHTTPBodyIsBytesAsTheyAre(t *testing.T) {
 	w.serve = func(c *serverCall) { c.answer(`{"file":` + c.request(0) + `}`) }
 	res = w.do("POST /v1/upload", "{ no JSON \xff", "Content-Type: text/odd")
 	require.Equal(t, 200, res.StatusCode)
+}
+
+func TestAStreamOfHTTPBodiesIsOneBody(t *testing.T) {
+	w := newWorld(t, new(Spec), library(t))
+	w.serve = func(c *serverCall) {
+		c.send(`{"content_type":"video/mp4","data":"aGVs"}`)
+		c.send(`{}`)
+		c.answer(`{"data":"bG8="}`)
+	}
+	res := w.do("GET /v1/stream", "")
+	require.Equal(t, "video/mp4", res.Header.Get("Content-Type"))
+	require.Equal(t, "hello", body(t, res))
+
+	w.serve = func(c *serverCall) { c.raw(nil); c.end(OK, "") }
+	res = w.do("GET /v1/stream", "")
+	require.Equal(t, 200, res.StatusCode)
+	require.Empty(t, body(t, res))
+
+	w.serve = func(c *serverCall) { c.raw(nil); c.end(NotFound, "no film") }
+	res = w.do("GET /v1/stream", "")
+	require.Equal(t, 404, res.StatusCode, "RULE X3: before the first message there is still a status to send")
+	require.JSONEq(t, `{"code":5,"message":"no film"}`, body(t, res))
+
+	w.serve = func(c *serverCall) { c.send(`{"data":"aGVs"}`); c.end(DataLoss, "torn") }
+	text, err := io.ReadAll(w.do("GET /v1/stream", "").Body)
+	require.Equal(t, "hel", string(text))
+	require.ErrorContains(t, err, "DATA_LOSS: torn", "RULE X3: bytes that are not all must not look complete (P7)")
+}
+
+func TestAStreamIsReadInPiecesOfAnySize(t *testing.T) {
+	w := newWorld(t, new(Spec), library(t))
+	w.serve = func(c *serverCall) { c.send(`{"name":"a"}`); c.send(`{"name":"b"}`); c.end(NotFound, "c") }
+	for _, accept := range []string{"*/*", "text/event-stream"} {
+		want := body(t, w.do("GET /v1/list", "", "Accept: "+accept))
+		res := w.do("GET /v1/list", "", "Accept: "+accept)
+		got, err := io.ReadAll(iotest.OneByteReader(res.Body))
+		require.NoError(t, err)
+		require.Equal(t, want, strings.TrimSpace(string(got)))
+	}
 }
 
 func TestWhatASpecCanSay(t *testing.T) {

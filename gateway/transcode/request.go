@@ -67,20 +67,12 @@ func (c *codec) setBody(b *Binding, m protoreflect.Message, in input) error {
 	if !json.Valid(in.body) {
 		return fmt.Errorf("the body is no JSON value")
 	}
-	wrapped := fmt.Appendf(nil, `{"%s":%s}`, b.body.JSONName(), in.body)
+	wrapped := fmt.Appendf(nil, `{%s:%s}`, quote(b.body.JSONName()), in.body)
 	return cleanJSONError(c.unmarshal.Unmarshal(wrapped, m.Interface()))
 }
 
 // takesBody tells whether a request's body is read at all.
 func (b *Binding) takesBody() bool { return b.whole || b.body != nil }
-
-// takesRawBody tells whether the body is not JSON: a google.api.HttpBody is the bytes as they come.
-func (b *Binding) takesRawBody() bool {
-	if b.whole {
-		return isHTTPBody(b.rpc.Input())
-	}
-	return b.body != nil && b.body.Cardinality() != protoreflect.Repeated && isHTTPBody(b.body.Message())
-}
 
 // cleanJSONError takes from protojson's messages what is there to keep programs from reading them:
 // a prefix, and now and then a space that is none.

@@ -2,7 +2,6 @@ package transcode
 
 import (
 	"encoding/json"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -60,52 +59,4 @@ func (c *codec) appendField(dst []byte, m *dynamicpb.Message, field protoreflect
 		return append(dst, "null"...), nil // a member of a oneof that is not set
 	}
 	return append(dst, fields[field.JSONName()]...), nil
-}
-
-// A google.api.HttpBody is bytes that pass as they are, with their content type.
-const (
-	httpBodyContentType protoreflect.FieldNumber = 1
-	httpBodyData        protoreflect.FieldNumber = 2
-)
-
-func isHTTPBody(message protoreflect.MessageDescriptor) bool {
-	return message != nil && message.FullName() == "google.api.HttpBody" &&
-		kindOf(message, httpBodyContentType) == protoreflect.StringKind && kindOf(message, httpBodyData) == protoreflect.BytesKind
-}
-
-func kindOf(message protoreflect.MessageDescriptor, number protoreflect.FieldNumber) protoreflect.Kind {
-	field := message.Fields().ByNumber(number)
-	if field == nil || field.IsList() {
-		return 0
-	}
-	return field.Kind()
-}
-
-// setHTTPBody takes a copy of data.
-func setHTTPBody(m protoreflect.Message, contentType string, data []byte) {
-	fields := m.Descriptor().Fields()
-	m.Set(fields.ByNumber(httpBodyContentType), protoreflect.ValueOfString(strings.ToValidUTF8(contentType, "")))
-	m.Set(fields.ByNumber(httpBodyData), protoreflect.ValueOfBytes(append([]byte{}, data...)))
-}
-
-// rawAnswer finds the HttpBody that an answer is, or that response_body names.
-func (b *Binding) rawAnswer() bool {
-	if b.response == nil {
-		return isHTTPBody(b.rpc.Output())
-	}
-	return b.response.Cardinality() != protoreflect.Repeated && isHTTPBody(b.response.Message())
-}
-
-// httpBody takes an HttpBody out of an answer that rawAnswer says has one.
-func (b *Binding) httpBody(answer *dynamicpb.Message) (contentType string, data []byte) {
-	m := answer.ProtoReflect()
-	if b.response != nil {
-		m = m.Get(b.response).Message()
-	}
-	fields := m.Descriptor().Fields()
-	contentType = m.Get(fields.ByNumber(httpBodyContentType)).String()
-	if contentType == "" {
-		contentType = "application/octet-stream"
-	}
-	return contentType, m.Get(fields.ByNumber(httpBodyData)).Bytes()
 }

@@ -238,6 +238,7 @@ func library(t testing.TB) []byte {
 		method("At", allType, allType, "", rule("GET", "/v1/only/at").withResponse("at")),
 		method("SubList", allType, allType, "server", rule("GET", "/v1/only/sublist").withResponse("sub")),
 		method("Download", allType, httpBodyType, "", rule("GET", "/v1/download")),
+		method("Stream", allType, httpBodyType, "server", rule("GET", "/v1/stream")),
 		method("DownloadPart", allType, allType, "", rule("GET", "/v1/only/file").withResponse("file")),
 		method("Upload", httpBodyType, allType, "", rule("POST", "/v1/upload").withBody("*")),
 	)))

@@ -73,16 +73,13 @@ func parseJSONText(field protoreflect.FieldDescriptor, text string) (protoreflec
 	if !utf8.ValidString(text) {
 		return bad()
 	}
-	token, err := jsonToken(field, text)
-	if err != nil {
-		return bad()
-	}
+	token := jsonToken(field, text)
 	if field.IsList() {
 		token = "[" + token + "]"
 	}
 	m := dynamicpb.NewMessage(field.ContainingMessage())
 	options := protojson.UnmarshalOptions{AllowPartial: true}
-	if err := options.Unmarshal([]byte(`{"`+field.JSONName()+`":`+token+`}`), m); err != nil {
+	if err := options.Unmarshal([]byte("{"+quote(field.JSONName())+":"+token+"}"), m); err != nil {
 		return bad()
 	}
 	value := m.Get(field)
@@ -94,16 +91,24 @@ func parseJSONText(field protoreflect.FieldDescriptor, text string) (protoreflec
 
 // jsonToken is the text as a JSON value: as a string, which protojson also takes for numbers, where
 // the mapping does not want a bare word.
-func jsonToken(field protoreflect.FieldDescriptor, text string) (string, error) {
+func jsonToken(field protoreflect.FieldDescriptor, text string) string {
 	bare := field.Kind() == protoreflect.EnumKind && isInteger(text)
 	if field.Message() != nil && field.Message().FullName() == "google.protobuf.BoolValue" {
 		bare = text == "true" || text == "false" // and "true" as a string is refused
 	}
 	if bare {
-		return text, nil
+		return text
 	}
+	return quote(text)
+}
+
+// quote is a text as a JSON string.
+func quote(text string) string {
 	quoted, err := json.Marshal(text)
-	return string(quoted), err
+	if err != nil { // there is no text that has none
+		panic("transcode: " + err.Error())
+	}
+	return string(quoted)
 }
 
 // kindName names what a field holds, for people.
