@@ -44,6 +44,14 @@
 // The code cites the rule where it obeys it; gatewaytest grades by the same ones, and
 // each has a planted bug that proves its test.
 //
+// The language (gateway/eskip)
+//
+//	E1   What is printed reads as what was printed, whatever is in a string. What Skipper reads is read alike.
+//	E2   A mistake is told with file, line and column, and what was expected there.
+//	E3   The address of a backend is a scheme, a host and perhaps a port; anything else is told, not ignored.
+//	E4   After a mistake reading goes on with the next route, so that one mistake is one error; ten are enough.
+//	E5   A route costs at most a box for each of its arguments, and a share of larger pieces.
+//
 // Matching (gateway/route, gateway/predicates)
 //
 //	M1   The most specific path wins, segment by segment from the left: a name beats
@@ -61,6 +69,9 @@
 //	M5   A table never changes. A change makes another one that shares what is as before.
 //	M6   Explain and Lookup agree: they are one walk.
 //	M7   The report names each route that can never win, and each pair whose order only the tie-break decides.
+//	M8   A predicate holds when its comment says so, and at no other time. Intervals are half open: those that adjoin leave no gap.
+//	M9   What is read by a shortcut (an expression that is just a name, a cookie, a query) is read as the standard library reads it.
+//	M10  What nearly every request is asked does not allocate.
 //
 // Filters (gateway/filters)
 //
@@ -85,12 +96,19 @@
 // Upstreams (gateway/upstream), breakers and limits (gateway/breaker, gateway/limit)
 //
 //	U1   What is picked is given back exactly once: on success, error, cancellation, hijack and panic.
-//	U2   An endpoint that is down, ejected or full is passed over, as long as at least half are left
-//	     (panic threshold): below, all are asked again.
+//	U2   An endpoint that is down or ejected is passed over, as long as at least half are left
+//	     (panic threshold): below, all are asked again. At most half are ever ejected. One that is full is always passed over.
 //	U3   A call that never reached the backend (breaker open, limit, client gone) is no
 //	     failure of the backend, in metrics, ejection and breakers (kratos#2777).
 //	U4   Two choices are two different endpoints.
 //	U5   A consistent hash moves only the keys of what has come or gone, and no endpoint gets more than its bounded share.
+//	U6   Whoever is passed over, the others share its part equally. The share of a new endpoint grows from 0 to its full
+//	     part (fade-in); if all are new, all have theirs at once.
+//	U7   A failed call is not a fast one, and an endpoint that was not asked for long is asked.
+//	U8   An endpoint that a reload names again keeps its state; with its last pool its goroutine and idle connections end.
+//	U9   An error counts as never sent only if that is certain. Connections are kept for reuse, answers passed on untouched.
+//	U10  Who fails several times in a row is ejected, longer each time, and comes back; late outcomes of before count nothing.
+//	U11  Active checks take an endpoint down and up again after several results in a row; one that hangs has failed.
 //	B1   A breaker opens on failures of its window, never on older ones. Open, it lets nobody through until its
 //	     time is over; then at most a given number of trials; one failure closes the door, enough successes open it.
 //	B2   The outcome of a call that began in an earlier state counts nothing (generation).
@@ -110,6 +128,7 @@
 //	P5   An upgrade (101) passes all bytes both ways, also those that came early, and closes both sides when one ends.
 //	P6   Every body is closed, every buffer returned, on every way out.
 //	P7   An answer that broke off is seen as broken off by the client too, never as a short one.
+//	P8   A client that is slow with its header, its body or taking its answer holds a connection for a bounded time.
 //
 // Configuration (this package, gateway/push)
 //
@@ -141,9 +160,12 @@
 //	compile.go   a route of text becomes one that runs
 //	gateway.go   the table's pointer, and how it is swapped
 //	exchange.go  one request on its way (filters.Context)
-//	proxy.go     the call upstream and the answer; headers.go, upgrade.go beside it
+//	outgoing.go  what of it a transport gets
+//	proxy.go     its way there and back; headers.go, body.go, upgrade.go, errors.go beside it
+//	pool.go      the innermost call: pick an endpoint, send, give back
 //	source.go    where configurations come from
-//	server.go    listeners, TLS, PROXY protocol, drain
+//	server.go    what clients connect to, and how it goes down; listener.go, tls.go, proxyproto.go beside it
+//	guard.go     messages that could be read in two ways
 //	admin.go     what one can see: routes, explain, health, metrics
 //	transcode/ push/   HTTP/JSON to gRPC; one configuration to many
 //

@@ -36,20 +36,34 @@ type AdaptiveOptions struct {
 // get through, about one per window, whatever R is. When it is back, each that is accepted lets K more be tried in
 // a window: they grow exponentially, and it recovers in a time that grows with log(R).
 //
-// A call is counted when it ends, so that a backend which is slow but well is not taken for a dead one.
+// A call is counted when it ends, so that a backend which is slow but well is not taken for a dead one. And p is
+// looked at when a failure comes: as long as none makes it positive, Allow is one load, and reads no clock.
 type Adaptive struct {
 	o     AdaptiveOptions
 	start time.Duration
 	epoch atomic.Int64 // which bucket is now, counted from the start
-	// sum is requests<<32 | accepts of the window, and buckets are its parts. Whoever counts adds to sum first, and
-	// what is taken out of a bucket is subtracted from sum after: sum is never below its parts.
-	sum     atomic.Uint64
+	// past is requests<<32 | accepts of the window without the bucket that is now.
+	past atomic.Uint64
+	// rejecting is set by the failure that makes p positive, and taken back by the call that finds that it is not.
+	rejecting atomic.Bool
+	// buckets are the parts of the window, requests<<32 | accepts, in a ring. All that is counted is counted
+	// there, by one addition; those above change with the bucket only, and processors need not pass them on.
 	buckets []atomic.Uint64
 
-	mu sync.Mutex // moves the window
-	// Of what has left the window, for the metrics.
-	oldRequests, oldAccepts uint64
-	rejected, canceled      atomic.Uint64
+	mu  sync.Mutex // moves the window
+	old tally      // what has left it, for the metrics
+
+	rejected, canceled atomic.Uint64
+}
+
+// tally is what a word of requests and accepts says.
+type tally struct{ requests, accepts uint64 }
+
+func tallyOf(word uint64) tally { return tally{word >> 32, word & (1<<32 - 1)} }
+
+func (t *tally) add(word uint64) {
+	t.requests += word >> 32
+	t.accepts += word & (1<<32 - 1)
 }
 
 const (
@@ -91,9 +105,15 @@ func NewAdaptive(o AdaptiveOptions) (*Adaptive, error) {
 
 // Allow lets a call through, or fails with ErrOpen.
 func (a *Adaptive) Allow() (Ticket, error) {
-	at := a.move()
-	if p := a.probability(); p > 0 && a.o.Rand() < p {
-		a.count(at, request)
+	if !a.rejecting.Load() {
+		return Ticket{by: a}, nil
+	}
+	now := a.move()
+	p := a.probability(a.past.Load() + a.buckets[now].Load())
+	if p == 0 {
+		a.rejecting.Store(false)
+	} else if a.o.Rand() < p {
+		a.buckets[now].Add(request)
 		a.rejected.Add(1)
 		return Ticket{}, ErrOpen
 	}
@@ -103,27 +123,30 @@ func (a *Adaptive) Allow() (Ticket, error) {
 func (a *Adaptive) end(_ uint64, o outcome) {
 	switch o {
 	case success:
-		a.count(a.move(), request+accept)
+		a.buckets[a.move()].Add(request + accept)
 	case failure:
-		a.count(a.move(), request)
+		now := a.buckets[a.move()].Add(request)
+		if !a.rejecting.Load() && a.probability(a.past.Load()+now) > 0 {
+			a.rejecting.Store(true)
+		}
 	case canceled:
 		a.canceled.Add(1)
 	}
 }
 
-// Probability is that of being rejected, for a call that came now.
-func (a *Adaptive) Probability() float64 {
-	a.move()
-	return a.probability()
-}
-
-func (a *Adaptive) probability() float64 {
-	sum := a.sum.Load()
-	requests, accepts := sum>>32, sum&(1<<32-1)
-	if requests < uint64(a.o.MinRequests) {
+// probability is B4's, for a window.
+func (a *Adaptive) probability(window uint64) float64 {
+	t := tallyOf(window)
+	if t.requests < uint64(a.o.MinRequests) {
 		return 0
 	}
-	return max(0, (float64(requests)-float64(a.o.K*float64(accepts)))/float64(requests+1))
+	return max(0, (float64(t.requests)-float64(a.o.K*float64(t.accepts)))/float64(t.requests+1))
+}
+
+// Probability is that of being rejected, for a call that came now.
+func (a *Adaptive) Probability() float64 {
+	now := a.move()
+	return a.probability(a.past.Load() + a.buckets[now].Load())
 }
 
 // State is Closed if no call is rejected, HalfOpen if some are, and Open if more than half of them are.
@@ -143,38 +166,40 @@ func (a *Adaptive) Metrics() Metrics {
 	m := Metrics{State: a.State(), Canceled: a.canceled.Load()}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	m.Rejected = a.rejected.Load() // before the sum: each of them is in the sum already
-	sum := a.sum.Load()
-	m.Successes = a.oldAccepts + sum&(1<<32-1)
-	m.Failures = a.oldRequests + sum>>32 - m.Successes - m.Rejected
-	m.Requests = m.Rejected + m.Successes + m.Failures + m.Canceled
+	m.Rejected = a.rejected.Load() // before the buckets: each of them is in one already
+	all := a.old
+	for i := range a.buckets {
+		all.add(a.buckets[i].Load())
+	}
+	m.Successes = all.accepts
+	m.Failures = all.requests - all.accepts - m.Rejected
+	m.Requests = all.requests + m.Canceled
 	return m
 }
 
-// count adds to the window.
-func (a *Adaptive) count(epoch int64, what uint64) {
-	a.sum.Add(what)
-	a.buckets[epoch%int64(len(a.buckets))].Add(what)
-}
-
 // move takes out of the window what is too old to be in it, and returns which bucket is now.
-func (a *Adaptive) move() (epoch int64) {
-	epoch = int64((a.o.Elapsed() - a.start) / a.o.Bucket)
+func (a *Adaptive) move() (bucket int64) {
+	n := int64(len(a.buckets))
+	epoch := int64((a.o.Elapsed() - a.start) / a.o.Bucket)
 	now := a.epoch.Load()
 	if epoch <= now {
-		return now // also if a clock went back
+		return now % n // also if a clock went back
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now = a.epoch.Load()
-	n := int64(len(a.buckets))
-	for e := max(now, epoch-n) + 1; e <= epoch; e++ {
-		old := a.buckets[e%n].Swap(0)
-		a.sum.Add(-old)
-		a.oldRequests += old >> 32
-		a.oldAccepts += old & (1<<32 - 1)
-	}
 	epoch = max(now, epoch)
+	for e := max(now, epoch-n) + 1; e <= epoch; e++ {
+		a.old.add(a.buckets[e%n].Swap(0))
+	}
+	// Added up anew, and not subtracted: somebody may have been late, and have counted in a bucket that was over already.
+	var past uint64
+	for i := range a.buckets {
+		if int64(i) != epoch%n {
+			past += a.buckets[i].Load()
+		}
+	}
+	a.past.Store(past)
 	a.epoch.Store(epoch)
-	return epoch
+	return epoch % n
 }

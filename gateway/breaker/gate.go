@@ -68,6 +68,8 @@ type gate struct {
 	trials, passed int
 	lastTrial      time.Duration
 
+	_ [64]byte // what is written by each call does not share a cache line with what is read by each
+
 	rejected, successes, failures, canceled, late, opened atomic.Uint64
 }
 

@@ -178,7 +178,7 @@ func TestTrialThatNobodyReportsOnIsGivenUp(t *testing.T) {
 // Client gone is neither good nor bad (pitfall 13).
 func TestCancellationIsNoOutcome(t *testing.T) {
 	eachKind(t, 1, func(t *testing.T, b Breaker, c *clock) {
-		script(t, b, "cccxcccccc", "")
+		script(t, b, "cccxcccccc", "RULE B3: client gone is a failure")
 		require.Equal(t, Closed, b.State(), "RULE B3: client gone is a failure")
 		script(t, b, "x", "")
 		require.Equal(t, Open, b.State(), "RULE B3: client gone is a success between two failures")

@@ -33,8 +33,8 @@ type Rate struct {
 	gate
 	of     uint64
 	within time.Duration
-	// calls have ended while it was closed.
-	calls atomic.Uint64
+	// succeeded is how many calls did while it was closed. It is all that a success writes.
+	succeeded atomic.Uint64
 
 	// last are the failures, a ring; n of them came since the gate closed. Both are under mu.
 	last []failed
@@ -76,14 +76,21 @@ func (r *Rate) Allow() (Ticket, error) {
 	return Ticket{r, stamp}, nil
 }
 
+// Metrics is not a snapshot of one instant: the counters are read one after the other.
+func (r *Rate) Metrics() Metrics {
+	m := r.gate.Metrics()
+	closed := r.succeeded.Load()
+	m.Successes += closed
+	m.Requests += closed
+	return m
+}
+
 func (r *Rate) end(stamp uint64, o outcome) {
-	r.count(o)
-	if state(stamp) == Closed && o != failure && stamp == r.stamp.Load() {
-		if o == success {
-			r.calls.Add(1)
-		}
+	if o == success && state(stamp) == Closed && stamp == r.stamp.Load() {
+		r.succeeded.Add(1)
 		return
 	}
+	r.count(o)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -99,7 +106,7 @@ func (r *Rate) end(stamp uint64, o outcome) {
 
 // trips notes a failure, and tells whether it is one too many. mu is held.
 func (r *Rate) trips() bool {
-	f := failed{call: r.calls.Add(1), at: r.o.Elapsed()}
+	f := failed{call: r.succeeded.Load() + uint64(r.n), at: r.o.Elapsed()}
 	r.last[r.n%len(r.last)] = f
 	r.n++
 	if r.n < len(r.last) {

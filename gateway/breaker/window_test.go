@@ -124,10 +124,10 @@ func TestAdaptiveRejectsByTheFormula(t *testing.T) {
 	feed(a, 0, 9)
 	require.Zero(t, a.Probability(), "RULE B4: rejects though it has hardly seen anything")
 	feed(a, 0, 1)
-	require.Equal(t, 10.0/11, a.Probability())
+	require.Equal(t, 10.0/11, a.Probability(), "RULE B4: not the formula")
 	require.Equal(t, Open, a.State())
 	feed(a, 10, 0)
-	require.Equal(t, (20-1.5*10)/21.0, a.Probability())
+	require.Equal(t, (20-1.5*10)/21.0, a.Probability(), "RULE B4: not the formula")
 	require.Equal(t, HalfOpen, a.State())
 
 	p := a.Probability()

@@ -11,7 +11,7 @@ func (p Pos) String() string { return fmt.Sprintf("%d:%d", p.Line, p.Column) }
 // A Call is a predicate or a filter as it is written: a name and its arguments.
 type Call struct {
 	Name string
-	// Args are strings (also from `raw` text, and from regular expressions between slashes) and float64s.
+	// Args are strings (regular expressions are strings too) and float64s.
 	Args []any
 	Pos  Pos
 }

@@ -19,22 +19,26 @@ func Suggest(name string, known iter.Seq[string]) string {
 	return best
 }
 
-// distance is Levenshtein's: how many bytes must be changed, added or taken away.
+// distance is how many bytes must be changed, added, taken away or, two neighbours, exchanged:
+// Levenshtein's, with the mistake that fingers make most often (optimal string alignment).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1) // of the part of a so far, to each part of b
+	// Of the parts of a that end at i, i-1 and i-2: the distance to each part of b.
+	row, last, before := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
+		row, last, before = before, row, last
 		row[0] = i + 1
 		for j := range len(b) {
-			changed := diagonal
+			changed := last[j]
 			if a[i] != b[j] {
 				changed++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
+			row[j+1] = min(changed, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

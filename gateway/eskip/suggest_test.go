@@ -12,6 +12,7 @@ func TestSuggestNamesWhatIsClose(t *testing.T) {
 	for name, want := range map[string]string{
 		"setpath":      "setPath",
 		"setPth":       "setPath",
+		"stepaht":      "setPath", // two pairs exchanged
 		"rateLimit":    "ratelimit",
 		"statics":      "static",
 		"statuc":       "static", // as close to status: the alphabet decides

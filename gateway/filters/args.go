@@ -132,7 +132,7 @@ func (a *Args) Int(name string, minimum, maximum int) int {
 }
 
 func between(minimum, maximum float64) string {
-	if maximum >= math.MaxInt32 {
+	if maximum >= 1e9 { // as good as none
 		return fmt.Sprintf("from %v", minimum)
 	}
 	return fmt.Sprintf("from %v to %v", minimum, maximum)

@@ -162,7 +162,7 @@ func (s *shaCrypt) crypt(password string) string {
 	}
 	b := sum(password, s.salt, password) // 4-8
 	h.Write([]byte(password + s.salt))   // 1-3
-	h.Write(stretch(b, len(password)))    // 9-10
+	h.Write(stretch(b, len(password)))   // 9-10
 	for i := len(password); i > 0; i >>= 1 {
 		if i&1 == 1 { // 11
 			h.Write([]byte(b))
@@ -173,7 +173,7 @@ func (s *shaCrypt) crypt(password string) string {
 	a := sum()
 	p := string(stretch(sum(strings.Repeat(password, len(password))), len(password))) // 13-16
 	salt := string(stretch(sum(strings.Repeat(s.salt, 16+int(a[0]))), len(s.salt)))   // 17-20
-	for i := range s.rounds {                                                        // 21
+	for i := range s.rounds {                                                         // 21
 		writeRound(h, i, a, p, salt)
 		a = sum()
 	}

@@ -1,10 +1,6 @@
 package route
 
-import (
-	"net/http"
-	"net/netip"
-	"time"
-)
+import "net/http"
 
 // A Predicate is asked whether a request has a property. It is asked from many
 // goroutines at once, and does not change the request.
@@ -13,7 +9,8 @@ type Predicate interface {
 }
 
 // A PredicateSpec makes predicates of one name. Create checks the arguments (strings and
-// float64s) once, when the table is built; its error says what is expected.
+// float64s) once, when the table is built; its error says what is expected. What it makes
+// serves all calls that are written alike.
 type PredicateSpec interface {
 	Name() string
 	Create(args []any) (Predicate, error)
@@ -33,18 +30,24 @@ type LookupPredicate interface {
 	MatchLookup(*http.Request, *Lookup) bool
 }
 
-// A Lookup is one request's question to a table, and the answer. Whoever asks fills in
-// the fields, which predicates read; it can be used again after Reset, by one goroutine at a time.
-type Lookup struct {
-	// Client is the address of the client, as far as proxies are trusted (F6). If it is
-	// not valid, predicates take the connection's.
-	Client netip.Addr
-	// Draw is one number of the request, uniform in [0, 1): TrafficSegment (M4).
-	Draw float64
-	// Now is when the request came: Between, Cron and the like. The zero time is never in an interval.
-	Now time.Time
-
-	params []param
+// A KeyedPredicate holds only for requests whose value in some dimension is one of those
+// it lists: Method("GET") has the dimension "method" and the value "GET". Two of one dimension that have no
+// value in common exclude each other, so that the report (M7) need not warn of their order.
+type KeyedPredicate interface {
+	Predicate
+	Key() (dimension string, values []string)
 }
 
-type param struct{ name, value string }
+// An ExcludingPredicate knows of others that never hold together with it, where that cannot
+// be said with keys: TrafficSegments that do not overlap. It is symmetric.
+type ExcludingPredicate interface {
+	Predicate
+	Excludes(other Predicate) bool
+}
+
+// A VaryingPredicate may answer otherwise when it is asked again about the same request: each Traffic throws a
+// coin of its own. A route that has one hides no other from the report (M7), not even one that is written alike.
+type VaryingPredicate interface {
+	Predicate
+	Varies()
+}

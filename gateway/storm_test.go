@@ -1,0 +1,216 @@
+package gateway
+
+import (
+	"bufio"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/flagship-go/flagship/gateway/eskip"
+	"github.com/stretchr/testify/require"
+)
+
+var storm = flag.Duration("storm", time.Second, "how long each kind of reload storm lasts")
+
+const (
+	stormRoutes  = 10_000
+	stormClients = 4
+	stormEchoes  = 8
+)
+
+// TestReloadStorm: C3. While requests and upgraded connections pass, one route of 10,000 changes again and again, or all do.
+// No request fails, no connection is cut, and nothing is left running.
+func TestReloadStorm(t *testing.T) {
+	for name, change := range map[string]func(*stormy, int) error{
+		"one route":  (*stormy).changeOne,
+		"all routes": (*stormy).changeAll,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startStorm(t)
+			start := time.Now()
+			for n := 1; time.Since(start) < *storm; n++ {
+				require.NoError(t, change(s, n))
+				s.changes++
+				if name == "one route" { // 100 a second
+					time.Sleep(max(0, time.Duration(n)*10*time.Millisecond-time.Since(start)))
+				}
+			}
+			s.end()
+		})
+	}
+}
+
+// stormy is a gateway on a socket, an upstream, and clients of both kinds.
+type stormy struct {
+	t       *testing.T
+	gateway *Gateway
+	front   *httptest.Server
+	back    [2]*httptest.Server
+	routes  [2][]*eskip.Route // two configurations that have no route in common
+
+	changes  int
+	requests atomic.Uint64
+	echoes   atomic.Uint64
+	failed   chan error
+	stop     chan struct{}
+	clients  sync.WaitGroup
+	before   int // goroutines
+}
+
+func startStorm(t *testing.T) *stormy {
+	s := &stormy{t: t, failed: make(chan error, 100), stop: make(chan struct{})}
+	for i := range s.back {
+		s.back[i] = httptest.NewServer(http.HandlerFunc(serveOrEcho))
+		t.Cleanup(s.back[i].Close)
+	}
+	for i := range s.routes {
+		var text strings.Builder
+		for n := range stormRoutes {
+			fmt.Fprintf(&text, "r%d: Path(\"/r%d\") -> setPath(\"/x\") -> <random, %q, %q>;\n", n, n, s.back[i].URL, s.back[1-i].URL)
+		}
+		s.routes[i] = parsed(t, text.String())
+	}
+	g, err := New(Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, g.Close()) })
+	s.gateway = g
+	require.NoError(t, g.Apply(s.routes[0]))
+	s.front = httptest.NewServer(g)
+	t.Cleanup(s.front.Close)
+
+	for i := range stormClients {
+		s.clients.Go(func() { s.ask(i) })
+	}
+	for i := range stormEchoes {
+		s.clients.Go(func() { s.echo(i) })
+	}
+	for s.requests.Load() < 100 || s.echoes.Load() < stormEchoes { // warm: all connections are there
+		runtime.Gosched()
+	}
+	s.before = runtime.NumGoroutine()
+	return s
+}
+
+// serveOrEcho answers requests, and echoes what comes over connections that ask to be upgraded.
+func serveOrEcho(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Upgrade") == "" {
+		_, _ = io.WriteString(w, "ok")
+		return
+	}
+	conn, buffered, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	_, _ = io.Copy(conn, buffered)
+}
+
+// ask sends one request after the other.
+func (s *stormy) ask(client int) {
+	t := &http.Transport{}
+	defer t.CloseIdleConnections()
+	for n := client; ; n += 7 {
+		select {
+		case <-s.stop:
+			return
+		default:
+		}
+		if err := one(t, fmt.Sprintf("%s/r%d", s.front.URL, n%stormRoutes)); err != nil {
+			s.fail(fmt.Errorf("RULE C3: a reload failed a request: %w", err))
+			return
+		}
+		s.requests.Add(1)
+	}
+}
+
+func one(t *http.Transport, url string) error {
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	res, err := t.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != 200 || string(body) != "ok" {
+		return fmt.Errorf("%s: %s %q %w", url, res.Status, body, err)
+	}
+	return nil
+}
+
+// echo upgrades one connection and uses it to the end.
+func (s *stormy) echo(client int) {
+	conn, err := net.Dial("tcp", s.front.Listener.Addr().String())
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET /r%d HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n", client)
+	in := bufio.NewReader(conn)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		s.fail(fmt.Errorf("upgrade: %v %w", res, err))
+		return
+	}
+	for n := 0; ; n++ {
+		fmt.Fprintf(conn, "%d %d\n", client, n)
+		line, err := in.ReadString('\n')
+		if want := fmt.Sprintf("%d %d\n", client, n); err != nil || line != want {
+			s.fail(fmt.Errorf("RULE C3: a reload cut an upgraded connection: %q, expected %q: %w", line, want, err))
+			return
+		}
+		s.echoes.Add(1)
+		select {
+		case <-s.stop:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func (s *stormy) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// changeOne gives one route the other configuration's text, or takes it away and brings it back.
+func (s *stormy) changeOne(n int) error {
+	return s.gateway.Update(s.routes[n/stormRoutes%2^1][n%stormRoutes:][:1], nil)
+}
+
+// changeAll leaves no route as it was.
+func (s *stormy) changeAll(n int) error { return s.gateway.Apply(s.routes[n%2]) }
+
+// end looks at what is running, and stops the clients.
+func (s *stormy) end() {
+	// Idle connections come and go with requests, some goroutines each; a leak would be one for each change.
+	if now := runtime.NumGoroutine(); now > s.before+50 {
+		s.t.Errorf("RULE C3: %d goroutines after %d changes, %d before", now, s.changes, s.before)
+	}
+	require.Len(s.t, s.gateway.Metrics().Endpoints, 2, "RULE C3: upstreams of old configurations are left")
+	close(s.stop)
+	s.clients.Wait()
+	close(s.failed)
+	errs := []error{}
+	for err := range s.failed {
+		errs = append(errs, err)
+	}
+	require.NoError(s.t, errors.Join(errs...))
+	s.t.Logf("%d changes, %d requests, %d echoes, no failure", s.changes, s.requests.Load(), s.echoes.Load())
+}

@@ -1,0 +1,147 @@
+package gateway
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/gateway/filters"
+)
+
+const asksForEcho = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, X-Hop\r\nUpgrade: echo\r\nX-Hop: 1\r\n\r\n"
+
+// switches is an upstream that switches to a protocol, says a word at once, and sends back what it gets in capitals.
+func switches(r *http.Request, br *bufio.Reader, c net.Conn) {
+	io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade, X-Hop\r\nX-Hop: 1\r\nUpgrade: "+r.Header.Get("Upgrade")+"\r\nX-End: "+r.Header.Get("X-Hop")+"\r\n\r\nearly;")
+	for {
+		line, err := br.ReadString(';')
+		if err != nil || line == "bye;" {
+			c.Close()
+			return
+		}
+		io.WriteString(c, strings.ToUpper(line))
+	}
+}
+
+func TestUpgradePassesBytesBothWaysAndAlsoEarlyOnes(t *testing.T) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`}, func(h *house) {
+		h.rawServer("a", switches)
+		w := h.dial().send(asksForEcho + "before the answer;")
+		defer w.Close()
+		require.Equal(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\nX-End: \r\n\r\n", w.until("\r\n\r\n"),
+			"RULE P1: fields between neighbours in a 101")
+		require.Equal(t, "early;", w.until(";"), "RULE P5: what the upstream said at once")
+		require.Equal(t, "BEFORE THE ANSWER;", w.until(";"), "RULE P5: what the client said at once")
+		w.send("GET / HTTP/1.1\n\x00;")
+		require.Equal(t, "GET / HTTP/1.1\n\x00;", w.until(";"), "RULE P5: bytes are passed as they are")
+		time.Sleep(time.Hour)
+		w.send("still there;")
+		require.Equal(t, "STILL THERE;", w.until(";"), "RULE P5: a connection that was upgraded has no time limit")
+	})
+}
+
+func (w *wire) until(end string) string {
+	w.Helper()
+	var got strings.Builder
+	for !strings.HasSuffix(got.String(), end) {
+		b, err := w.r.ReadByte()
+		require.NoError(w, err)
+		got.WriteByte(b)
+	}
+	return got.String()
+}
+
+func TestUpgradedConnectionsEndTogether(t *testing.T) {
+	for name, end := range map[string]func(w *wire){
+		"client":   func(w *wire) { w.Close() },
+		"upstream": func(w *wire) { w.send("bye;"); w.rest(); w.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, plan{routes: `a: * -> "http://a";`}, func(h *house) {
+				h.rawServer("a", switches)
+				w := h.dial().send(asksForEcho)
+				w.until("early;")
+				require.EqualValues(t, 1, h.gw.pools.Status()[0].InFlight)
+				end(w)
+				synctest.Wait()
+				require.Zero(t, h.front.open.Load(), "RULE P5: the client's connection was left open")
+				require.Zero(t, h.behind["a:80"].open.Load(), "RULE P5: the upstream's connection was left open")
+				require.Zero(t, h.gw.pools.Status()[0].InFlight, "RULE U1: not given back after an upgrade")
+				require.Zero(t, h.gw.pools.Status()[0].Failures)
+			})
+		})
+	}
+}
+
+func TestFailedUpgradeLeavesNothingOpen(t *testing.T) {
+	answers := map[string]string{
+		"another protocol": "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n",
+		"no":               "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+		"broken":           "HTTP/1.1 101 Swi",
+	}
+	for name, status := range map[string]string{"another protocol": "502", "no": "403", "broken": "502"} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, plan{routes: `a: * -> "http://a";`}, func(h *house) {
+				h.rawServer("a", func(_ *http.Request, _ *bufio.Reader, c net.Conn) {
+					io.WriteString(c, answers[name])
+					if name == "broken" {
+						c.Close()
+					}
+				})
+				w := h.dial().send(asksForEcho + "GET /smuggled HTTP/1.1\nHost: a\r\n\r\n")
+				got := w.rest()
+				require.Equal(t, status, got[9:12])
+				require.Equal(t, 1, strings.Count(got, "HTTP/1.1 "), "RULE P2: what came after an upgrade that failed was read as a request")
+				w.Close()
+				h.gw.path.closeIdle()
+				require.NoError(t, h.gw.Close())
+				synctest.Wait()
+				require.Zero(t, h.behind["a:80"].open.Load(), "RULE P5: the upstream's connection was left open")
+				require.Zero(t, h.front.open.Load())
+			})
+		})
+	}
+}
+
+func TestHTTPItselfIsNoProtocolToUpgradeTo(t *testing.T) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.Header.Get("Upgrade")+"|"+r.Header.Get("Connection")+"|"+r.Header.Get("Http2-Settings"))
+	})}}, func(h *house) {
+		for _, protocol := range []string{"h2c", "H2C", "TLS/1.3, HTTP/2.0"} {
+			w := h.dial().send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\nUpgrade: " + protocol + "\r\n\r\n")
+			res, body := w.answer("GET")
+			require.Equal(t, 200, res.StatusCode)
+			require.Equal(t, "||", body, "RULE P2: a client could speak to the upstream behind the gateway's back")
+			w.Close()
+		}
+	})
+}
+
+func TestSwitchNobodyAskedForIsRefused(t *testing.T) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`}, func(h *house) {
+		h.rawServer("a", switches)
+		res, body := h.get("/")
+		require.Equal(t, 502, res.StatusCode)
+		require.Contains(t, body, "without being asked")
+	})
+}
+
+func TestPanicAfterAnUpgradeClosesBothSides(t *testing.T) {
+	inHouse(t, plan{routes: `a: * -> bad() -> "http://a";`, filters: []filters.Spec{
+		step{name: "bad", response: func(c filters.FilterContext) { panic("x") }},
+	}}, func(h *house) {
+		h.rawServer("a", switches)
+		w := h.dial().send(asksForEcho)
+		require.Contains(t, w.rest(), "500 Internal Server Error")
+		w.Close()
+		synctest.Wait()
+		require.Zero(t, h.behind["a:80"].open.Load(), "RULE P6: the upstream's connection was left open")
+	})
+}
