@@ -36,12 +36,15 @@ func (f *bodyLimit) Wrap(next RoundTrip) RoundTrip {
 	return func(c FilterContext) (*http.Response, error) {
 		body, is := c.Request().Body.(*limitedBody)
 		r, err := next(c)
-		var large *http.MaxBytesError
-		if err != nil && (is && body.over.Load() || errors.As(err, &large)) {
-			c.Event("requestBodyLimit", "rejected")
-			return nil, &Error{Status: http.StatusRequestEntityTooLarge, Reason: "the body is too large", Local: true, Err: err}
+		if err == nil {
+			return r, nil
 		}
-		return r, err
+		var large *http.MaxBytesError
+		if is && body.over.Load() || errors.As(err, &large) {
+			c.Event("requestBodyLimit", "rejected")
+			err = &Error{Status: http.StatusRequestEntityTooLarge, Reason: "the body is too large", Local: true, Err: err}
+		}
+		return nil, err
 	}
 }
 

@@ -11,7 +11,8 @@ func contents() []Spec {
 	return []Spec{
 		NewSpec("status", "code", func(a *Args) Filter {
 			code := a.Int("code", 200, 999)
-			return OnResponse(func(c FilterContext) { setStatus(c.Response(), code) })
+			text := statusText(code)
+			return OnResponse(func(c FilterContext) { setStatus(c.Response(), code, text) })
 		}),
 		NewSpec("inlineContent", "content, type?", func(a *Args) Filter {
 			content, mime := a.content()
@@ -46,8 +47,8 @@ func (a *Args) content() (text, mime string) {
 
 // setStatus also takes the body away if the new status has none: a client would take
 // what follows for the next answer.
-func setStatus(r *http.Response, code int) {
-	r.StatusCode, r.Status = code, statusText(code)
+func setStatus(r *http.Response, code int, text string) {
+	r.StatusCode, r.Status = code, text
 	if !bodyless(code) {
 		return
 	}

@@ -3,6 +3,7 @@ package split
 import (
 	"math"
 	"math/big"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 
@@ -45,11 +46,21 @@ func TestQuotientsAreComparedExactly(t *testing.T) {
 	for range 100_000 {
 		c := contender{m: 1<<63 | rng.Uint64(), e: rng.IntN(5), seed: 1}
 		b := contender{m: 1<<63 | rng.Uint64(), e: rng.IntN(5), seed: 2}
-		if rng.IntN(2) == 0 {
-			b.m = c.m + rng.Uint64N(3) | 1<<63 // nearly equal
-		}
 		dc := 1 + rng.Uint64N(1<<54)>>rng.IntN(54)
 		db := dc + rng.Uint64N(2)
+		switch rng.IntN(4) {
+		case 0: // weights that are nearly equal
+			b.m = c.m + rng.Uint64N(3) | 1<<63
+		case 1: // products that are: dc*b.m = db*c.m, but for what is left over
+			db = dc + rng.Uint64N(dc)
+			c.m = 1<<63 + rng.Uint64N(1<<62)
+			b.m, b.e = c.m, c.e
+			if hi, lo := bits.Mul64(db, c.m); hi < dc {
+				if q, _ := bits.Div64(hi, lo, dc); q>>63 == 1 && q+1 > q {
+					b.m = q + rng.Uint64N(2)
+				}
+			}
+		}
 		want := product(dc, b.m, b.e).Cmp(product(db, c.m, c.e))
 		if c.beats(dc, &b, db) != (want <= 0) || b.beats(db, &c, dc) != (want > 0) {
 			t.Fatalf("RULE T2: %d/%v and %d/%v: the order is not %d", dc, c, db, b, want)
