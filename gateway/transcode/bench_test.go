@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/internal/cputime"
 )
 
 // BenchmarkUnary is a call through the filter, there and back, without network: the frame that went is the frame that comes.
@@ -26,6 +28,7 @@ func BenchmarkUnary(b *testing.B) {
 			first := newRequest(b.Context(), c.request, c.body)
 			ctx := &fakeContext{bag: make(map[string]any)}
 			b.ReportAllocs()
+			defer cputime.Report(b)()
 			for b.Loop() {
 				r, u := *first, *first.URL // what is copied here counts with one allocation for each
 				r.URL, r.Header, r.Body = &u, make(http.Header), io.NopCloser(strings.NewReader(c.body))

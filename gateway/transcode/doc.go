@@ -48,6 +48,14 @@
 // bounded together, since the call begins when the last of them is there: a client that needs to hear an answer before
 // it goes on must speak gRPC. Of a server's stream one message is held at a time.
 //
+// # What it costs
+//
+// Finding the binding takes a walk of the tree and no memory. The rest is protobuf's: of the 12 µs of processor time and
+// 62 allocations that a small unary call takes, there and back, nine tenths are spent in protojson and dynamicpb, which
+// look at every field by reflection; a list of 150 short strings takes 150 µs. (go test -bench Unary, Intel Xeon, 2 cores that others
+// used too, 2026-11-27, Go 1.26.8, protobuf 1.36.12.) JSON that is written straight from the wire's bytes, and back, would be
+// several times as fast; it would be a second protojson, and every corner of the mapping (X1) would be ours to get right.
+//
 // # The decisions that google.api.http leaves open
 //
 //	Several templates fit       Segment by segment a literal beats *, which beats **; a verb that is some

@@ -30,7 +30,8 @@ type Spec struct {
 	// Env reads the file.
 	Env filters.Env
 	// MaxMessage bounds a message in bytes, in both directions, as JSON and as protobuf, and a whole stream
-	// of a client (X4). 0: 4 MiB.
+	// of a client (X4). 0: 4 MiB. A request takes up to sixty times as much while it is turned, if somebody wants it
+	// to: where clients are strangers, a limit near the largest request that makes sense is worth its line.
 	MaxMessage int
 	// EmitDefaults writes also fields that are zero, empty lists and empty maps, but not members of a oneof. Clients
 	// that are not strict about absent fields get by without, and answers are shorter.
@@ -226,7 +227,7 @@ func (f *filter) frame(dst []byte, b *Binding, in input) ([]byte, error) {
 		return nil, err
 	}
 	if dst, err = appendFrame(dst, m); err != nil {
-		return nil, err
+		return nil, errors.New(protoText(err)) // a required field that neither body nor path nor query has
 	}
 	if len(dst) > f.codec.maxMessage+frameHeader {
 		return nil, f.tooLarge() // numbers can be shorter as text

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/flagship-go/flagship/gateway/upstream"
 )
@@ -258,4 +260,21 @@ func TestManyCallsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestRequiredFieldsMayComeFromAnywhere(t *testing.T) {
+	file := &descriptorpb.FileDescriptorProto{
+		Name: proto.String("old.proto"), Package: proto.String("test.v1"), Syntax: proto.String("proto2"),
+		MessageType: []*descriptorpb.DescriptorProto{message("Old", "name required string", "size int32")},
+		Service: []*descriptorpb.ServiceDescriptorProto{service("Test",
+			method("Put", ".test.v1.Old", ".test.v1.Old", "", rule("PUT", "/v1/{name}").withBody("*"), rule("PUT", "/v1").withBody("*")))},
+	}
+	w := newWorld(t, new(Spec), encodeSet(t, file))
+	w.serve = func(c *serverCall) { c.answer(c.request(0)) }
+	require.JSONEq(t, `{"name":"x","size":7}`, body(t, w.do("PUT /v1/x", `{"size":7}`)))
+	res := w.do("PUT /v1", `{"size":7}`)
+	require.Equal(t, 400, res.StatusCode)
+	require.JSONEq(t, `{"code":3,"message":"required field test.v1.Old.name not set"}`, body(t, res))
+	w.serve = func(c *serverCall) { c.raw([]byte{0, 0, 0, 0, 2, 0x10, 7}); c.end(OK, "") }
+	require.JSONEq(t, `{"size":7}`, body(t, w.do("PUT /v1/x", `{}`)))
 }

@@ -42,6 +42,7 @@ type frameReader struct {
 	max      int    // bytes of a message, also of one that was compressed
 	encoding string // grpc-encoding
 
+	header  [frameHeader]byte
 	message []byte // the last, as it came
 	zip     *gzip.Reader
 	plain   []byte // the last, if it was compressed
@@ -50,14 +51,13 @@ type frameReader struct {
 // next returns the next message, which is good until the one after it. Its error is io.EOF between two messages,
 // a *status if the peer broke the protocol or a limit, and otherwise the reader's.
 func (f *frameReader) next() ([]byte, error) {
-	var header [frameHeader]byte
-	if _, err := io.ReadFull(f.r, header[:]); err != nil {
+	if _, err := io.ReadFull(f.r, f.header[:]); err != nil {
 		return nil, err
 	}
-	size := binary.BigEndian.Uint32(header[1:])
+	flags, size := f.header[0], binary.BigEndian.Uint32(f.header[1:])
 	switch {
-	case header[0]&^flagCompressed != 0:
-		return nil, statusf(Internal, "the answer is no gRPC: a frame with flags %#02x", header[0])
+	case flags&^flagCompressed != 0:
+		return nil, statusf(Internal, "the answer is no gRPC: a frame with flags %#02x", flags)
 	case uint64(size) > uint64(f.max):
 		return nil, f.tooLarge(fmt.Sprint(size))
 	}
@@ -72,7 +72,7 @@ func (f *frameReader) next() ([]byte, error) {
 		}
 		return nil, err
 	}
-	if header[0]&flagCompressed == 0 {
+	if flags&flagCompressed == 0 {
 		return f.message, nil
 	}
 	return f.expand()

@@ -56,11 +56,11 @@ func (c *codec) setBody(b *Binding, m protoreflect.Message, in input) error {
 	}
 	switch {
 	case b.whole:
-		return cleanJSONError(c.unmarshal.Unmarshal(in.body, m.Interface()))
+		return bodyError(c.unmarshal.Unmarshal(in.body, m.Interface()))
 	case b.body == nil:
 		return nil
 	case b.body.Message() != nil && b.body.Cardinality() != protoreflect.Repeated:
-		return cleanJSONError(c.unmarshal.Unmarshal(in.body, m.Mutable(b.body).Message().Interface()))
+		return bodyError(c.unmarshal.Unmarshal(in.body, m.Mutable(b.body).Message().Interface()))
 	}
 	// A list, a map or a single value is JSON only as part of a message. It is checked
 	// before, or `1, "other": 2` would set another field.
@@ -68,20 +68,23 @@ func (c *codec) setBody(b *Binding, m protoreflect.Message, in input) error {
 		return fmt.Errorf("the body is no JSON value")
 	}
 	wrapped := fmt.Appendf(nil, `{%s:%s}`, quote(b.body.JSONName()), in.body)
-	return cleanJSONError(c.unmarshal.Unmarshal(wrapped, m.Interface()))
+	return bodyError(c.unmarshal.Unmarshal(wrapped, m.Interface()))
 }
 
 // takesBody tells whether a request's body is read at all.
 func (b *Binding) takesBody() bool { return b.whole || b.body != nil }
 
-// cleanJSONError takes from protojson's messages what is there to keep programs from reading them:
-// a prefix, and now and then a space that is none.
-func cleanJSONError(err error) error {
+func bodyError(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := strings.ReplaceAll(err.Error(), "\u00a0", " ")
-	return fmt.Errorf("the body is not as it should be: %s", strings.TrimPrefix(text, "proto: "))
+	return fmt.Errorf("the body is not as it should be: %s", protoText(err))
+}
+
+// protoText takes from protobuf's messages what is there to keep programs from reading them:
+// a prefix, and now and then a space that is none.
+func protoText(err error) string {
+	return strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\u00a0", " "), "proto: ")
 }
 
 func setPath(b *Binding, m protoreflect.Message, path string) error {
@@ -236,7 +239,7 @@ func splitStream(body []byte) ([]json.RawMessage, error) {
 	var messages []json.RawMessage
 	if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && trimmed[0] == '[' {
 		err := json.Unmarshal(trimmed, &messages)
-		return messages, cleanJSONError(err)
+		return messages, bodyError(err)
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	for {

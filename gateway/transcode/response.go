@@ -11,8 +11,10 @@ import (
 // decode reads an answer's message.
 func (c *codec) decode(b *Binding, message []byte) (*dynamicpb.Message, error) {
 	m := dynamicpb.NewMessage(b.rpc.Output())
-	if err := (proto.UnmarshalOptions{Resolver: c.marshal.Resolver}).Unmarshal(message, m); err != nil {
-		return nil, statusf(Internal, "the answer of %s is no %s: %v", b.path, b.rpc.Output().FullName(), err)
+	// Partial: what the service holds to be complete is not for us to judge.
+	options := proto.UnmarshalOptions{Resolver: c.marshal.Resolver, AllowPartial: true}
+	if err := options.Unmarshal(message, m); err != nil {
+		return nil, statusf(Internal, "the answer of %s is no %s: %s", b.path, b.rpc.Output().FullName(), protoText(err))
 	}
 	return m, nil
 }
@@ -33,7 +35,7 @@ func (c *codec) appendJSON(dst []byte, b *Binding, m *dynamicpb.Message) ([]byte
 		dst, err = c.appendField(dst, m, field)
 	}
 	if err != nil {
-		return nil, statusf(Internal, "the answer of %s cannot be JSON: %v", b.path, err)
+		return nil, statusf(Internal, "the answer of %s cannot be JSON: %s", b.path, protoText(err))
 	}
 	return dst, nil
 }

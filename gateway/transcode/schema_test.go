@@ -17,7 +17,7 @@ import (
 )
 
 // Descriptor sets are built here in Go, so that no test needs protoc. A message is a list of fields
-// "name type", numbered in order; a type is a scalar's, "repeated" one, a "oneof" member, or a full name after a dot
+// "name type", numbered in order; a type is a scalar's, a "repeated" or "required" one, a "oneof" member, or a full name after a dot
 // (a message) or after "enum ." (an enum).
 
 func message(name string, fields ...string) *descriptorpb.DescriptorProto {
@@ -30,6 +30,10 @@ func message(name string, fields ...string) *descriptorpb.DescriptorProto {
 		if rest, is := strings.CutPrefix(kind, "repeated "); is {
 			kind = rest
 			f.Label = descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()
+		}
+		if rest, is := strings.CutPrefix(kind, "required "); is {
+			kind = rest
+			f.Label = descriptorpb.FieldDescriptorProto_LABEL_REQUIRED.Enum()
 		}
 		if rest, is := strings.CutPrefix(kind, "oneof "); is {
 			kind = rest
