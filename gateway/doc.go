@@ -146,6 +146,7 @@
 //	X1   JSON is protobuf's JSON mapping: 64-bit integers as text, enums by name, unknown fields refused.
 //	X2   A path template is google.api.http's, with its precedence; a field is set by one source only: path, body or query.
 //	X3   A status is mapped as the gRPC-HTTP table says; an error in the middle of a stream is the stream's last message.
+//	X4   A message is bounded before memory is taken for it, in both directions, compressed or not; one that is cut off is no end.
 //
 // # Reading order
 //
