@@ -67,7 +67,7 @@ func TestSlowClientsAreCut(t *testing.T) {
 	})
 	t.Run("slow but steady", func(t *testing.T) {
 		inHouse(t, plan{routes: `a: * -> "http://a";`, server: limits, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(2 * time.Minute) // the limits are the client's
+			time.Sleep(90 * time.Second) // the limits are the client's
 			io.Copy(w, r.Body)
 		})}}, func(h *house) {
 			w := h.dial().send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
