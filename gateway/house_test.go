@@ -64,12 +64,12 @@ type plan struct {
 	server  ServerOptions
 }
 
-func inHouse(t *testing.T, p plan, test func(h *house)) {
+func inHouse(t *testing.T, p plan, test func(t *testing.T, h *house)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := build(t, p)
 		defer h.close()
-		test(h)
+		test(t, h)
 	})
 }
 
