@@ -122,7 +122,7 @@ func TestPanicOfAFilterCostsOneRequest(t *testing.T) {
 		defer w.Close()
 		for _, path := range []string{"in", "out", "around"} {
 			log = nil
-			res, body := w.send("GET /" + path + " HTTP/1.1\r\nHost: a\r\n\r\n").answer("GET")
+			res, body := w.send("GET /"+path+" HTTP/1.1\r\nHost: a\r\n\r\n").answer("GET", "RULE F2: more than the request was lost")
 			require.Equal(t, 500, res.StatusCode, "RULE F2: a filter panicked (%s)", path)
 			require.Equal(t, "500 Internal Server Error: route "+path+": a filter failed\n", body)
 			require.Equal(t, "one>"+path+" one<"+path, strings.Join(log, " "), "RULE F2: the other filters see the answer (%s)", path)

@@ -105,7 +105,7 @@ func TestCertificatesAreReloadedWholeOrNotAtAll(t *testing.T) {
 			require.NoError(h, err)
 			defer conn.Close()
 			secure := tls.Client(conn, &tls.Config{ServerName: name, RootCAs: a.pool})
-			require.NoError(h, secure.Handshake())
+			require.NoError(h, secure.Handshake(), "RULE C1: no certificate for %s", name)
 			return string(secure.ConnectionState().PeerCertificates[0].Signature)
 		}
 		ctx, cancel := context.WithCancel(context.Background())

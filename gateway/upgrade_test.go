@@ -47,17 +47,6 @@ func TestUpgradePassesBytesBothWaysAndAlsoEarlyOnes(t *testing.T) {
 	})
 }
 
-func (w *wire) until(end string) string {
-	w.Helper()
-	var got strings.Builder
-	for !strings.HasSuffix(got.String(), end) {
-		b, err := w.r.ReadByte()
-		require.NoError(w, err)
-		got.WriteByte(b)
-	}
-	return got.String()
-}
-
 func TestUpgradedConnectionsEndTogether(t *testing.T) {
 	for name, end := range map[string]func(w *wire){
 		"client":   func(w *wire) { w.Close() },

@@ -27,7 +27,7 @@ func ask(t *testing.T, o TransportOptions, method, url string, body io.Reader) (
 	return send(t, transport, method, url, body)
 }
 
-func send(t *testing.T, transport *http.Transport, method, url string, body io.Reader) (*http.Response, string, error) {
+func send(t *testing.T, transport http.RoundTripper, method, url string, body io.Reader) (*http.Response, string, error) {
 	req, err := http.NewRequestWithContext(t.Context(), method, url, body)
 	require.NoError(t, err)
 	answer, err := transport.RoundTrip(req)
