@@ -23,7 +23,7 @@ func TestSubscribersGetTheNewestVersion(t *testing.T) {
 		early := w.join("early")
 		time.Sleep(time.Hour)
 		require.Empty(t, early.got())
-		require.Equal(t, 1, w.dialled(), "to wait for the first version is not to stall")
+		require.Equal(t, 1, w.dialled(), "RULE C5: to wait for the first version is taken for stalling")
 		require.Zero(t, w.Version())
 		require.Equal(t, uint64(1), w.publish("a"))
 		require.Equal(t, []string{"1:a"}, early.got(), "RULE C5: a subscriber was not sent the newest")
