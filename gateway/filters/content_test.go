@@ -245,7 +245,7 @@ func TestCompressedStreamsAreNotHeldBack(t *testing.T) {
 	buf := make([]byte, 100)
 	for i, piece := range []string{"first", "second"} {
 		n, err := io.ReadAtLeast(z, buf, len(piece))
-		require.NoError(t, err)
+		require.NoError(t, err, "RULE P3: a piece of a stream was held back")
 		require.Equal(t, piece, string(buf[:n]))
 		require.Equal(t, i+1, body.reads, "RULE P3: a piece of a stream was held back")
 	}
