@@ -64,12 +64,12 @@ type plan struct {
 	server  ServerOptions
 }
 
-func inHouse(t *testing.T, p plan, test func(h *house)) {
+func inHouse(t *testing.T, p plan, test func(t *testing.T, h *house)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := build(t, p)
 		defer h.close()
-		test(h)
+		test(t, h)
 	})
 }
 
@@ -177,6 +177,10 @@ func (h *house) close() {
 	}
 	require.Zero(h, h.bodies.Load(), "RULE P6: bodies of upstreams' answers were not closed")
 	require.Zero(h, h.gw.inFlight.Load())
+	require.Zero(h, h.front.open.Load(), "RULE P6: connections of clients were left open")
+	for name, ln := range h.behind {
+		require.Zero(h, ln.open.Load(), "RULE P6: connections to %s were left open", name)
+	}
 	for _, s := range h.gw.pools.Status() {
 		require.Zero(h, s.InFlight, "RULE U1: %s was not given back", s.Address)
 	}
