@@ -87,6 +87,8 @@
 //	F5   A shadow request is bounded in number and bytes, and never waited for.
 //	F6   Who a client is comes from the connection and from proxies that are trusted, never from what
 //	     anybody can write into a header.
+//	F7   Who changes a body changes what is said of it: length, encoding, validators. Neither HEAD nor 204 and 304 get one, and
+//	     nothing is encoded twice.
 //
 // Traffic (gateway/split)
 //
