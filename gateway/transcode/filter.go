@@ -274,8 +274,8 @@ func rewrite(r *http.Request, b *Binding, frames []byte) error {
 	}
 	r.Method = http.MethodPost
 	r.URL.Path, r.URL.RawPath, r.URL.RawQuery, r.URL.ForceQuery = b.path, "", "", false
-	for _, name := range []string{"Accept-Encoding", "Content-Encoding", "Content-Length", "Expect"} {
-		r.Header.Del(name) // they were about the body that was
+	for _, name := range []string{"Accept-Encoding", "Content-Encoding", "Content-Length", "Expect", "Connection", "Upgrade"} {
+		r.Header.Del(name) // they were about the request that was, and HTTP/2 has no upgrades
 	}
 	r.Header.Set("Content-Type", "application/grpc")
 	r.Header.Set("Te", "trailers")
