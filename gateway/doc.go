@@ -146,6 +146,7 @@
 //	X1   JSON is protobuf's JSON mapping: 64-bit integers as text, enums by name, unknown fields refused.
 //	X2   A path template is google.api.http's, with its precedence; a field is set by one source only: path, body or query.
 //	X3   A status is mapped as the gRPC-HTTP table says; an error in the middle of a stream is the stream's last message.
+//	X4   A message is bounded before memory is taken for it, in both directions, compressed or not; one that is cut off is no end.
 //
 // # Reading order
 //
@@ -157,15 +158,17 @@
 //	upstream/    where it goes: pools, balancing, health
 //	registry.go  which predicates and filters there are
 //	compile.go   a route of text becomes one that runs
-//	gateway.go   the table's pointer, and how it is swapped
+//	gateway.go   the table's pointer
+//	apply.go     how it is swapped: what changes is built, what was is let go
 //	exchange.go  one request on its way (filters.Context)
 //	outgoing.go  what of it a transport gets
 //	proxy.go     its way there and back; headers.go, body.go, upgrade.go, errors.go beside it
 //	pool.go      the innermost call: pick an endpoint, send, give back
-//	source.go    where configurations come from
+//	source.go    where configurations come from: source_file.go, source_http.go, source_push.go; history.go remembers
 //	server.go    what clients connect to, and how it goes down; listener.go, tls.go, proxyproto.go beside it
 //	guard.go     messages that could be read in two ways
-//	admin.go     what one can see: routes, explain, health, metrics
+//	stats.go     what is counted; metrics.go, prometheus.go and accesslog.go tell it
+//	admin.go     what one can see, and admin.html for people; explain.go: why which route
 //	transcode/ push/   HTTP/JSON to gRPC; one configuration to many
 //
 // Sources: Skipper's reference (opensource.zalando.com/skipper), RFC 9110, 9112, 9113 and 6455; Google's SRE book chapter

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -158,7 +159,8 @@ func (s *subscriber) connected(ctx context.Context, connect func(context.Context
 		}
 	}
 	// A header and a small configuration are one read.
-	frames := frameReader{r: l, max: s.o.MaxSize, buf: s.buf}
+	// A header and a small configuration are one read.
+	frames := frameReader{r: bufio.NewReaderSize(l, 2<<10), max: s.o.MaxSize, buf: s.buf}
 	defer func() { s.buf = frames.buf }()
 	for {
 		f, err := frames.next()
