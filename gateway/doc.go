@@ -56,14 +56,15 @@
 //
 //	M1   The most specific path wins, segment by segment from the left: a name beats
 //	     :param, which beats the free wildcard. If no route behind it has all its
-//	     predicates true, the next less specific one is tried: backtracking.
+//	     predicates true, the next less specific one is tried: backtracking. At its root a PathSubtree
+//	     is as specific as a Path.
 //	M2   What is matched is what is forwarded. The path is made canonical once, before
 //	     the table is asked: dot segments resolved, also percent-encoded ones, double slashes
 //	     merged, nothing else decoded. Parameters are decoded once, segment by segment:
 //	     %2F stays inside a segment, and + is a plus.
 //	M3   Among routes of one path the heavier wins: the number of predicates plus what
-//	     Weight and weighted predicates add. Ties are broken by what is written, never
-//	     by the order of a map or of files: two replicas route alike.
+//	     Weight and weighted predicates add. Ties are broken by what is written (a Path before a
+//	     PathSubtree, then the smaller name), never by the order of a map or of files: two replicas route alike.
 //	M4   All TrafficSegments of a request see one number, so that segments that adjoin
 //	     share out all requests exactly.
 //	M5   A table never changes. A change makes another one that shares what is as before.
@@ -86,6 +87,8 @@
 //	F5   A shadow request is bounded in number and bytes, and never waited for.
 //	F6   Who a client is comes from the connection and from proxies that are trusted, never from what
 //	     anybody can write into a header.
+//	F7   Who changes a body changes what is said of it: length, encoding, validators. Neither HEAD nor 204 and 304 get one, and
+//	     nothing is encoded twice.
 //
 // Traffic (gateway/split)
 //

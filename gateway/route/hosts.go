@@ -39,21 +39,19 @@ func (h hosted) editLeaves(open []leaf, cs []change) ([]leaf, hosted) {
 		return open, h
 	}
 	if h.size == 0 {
-		if open = merge(open, cs); len(open) <= manyLeaves {
+		open = merge(open, cs)
+		if len(open) <= manyLeaves || !slices.ContainsFunc(open, func(l leaf) bool { return len(l.route.hosts) > 0 }) {
 			return open, h
 		}
 		cs = make([]change, 0, len(open)) // all leaves hang anew
 		for _, l := range open {
 			cs = append(cs, change{route: l.route})
 		}
-		if !slices.ContainsFunc(cs, change.hasHosts) {
-			return open, h
-		}
 		open = nil
 	}
 	var rest, byHost []change
 	for _, c := range cs {
-		if !c.hasHosts() {
+		if len(c.route.hosts) == 0 {
 			rest = append(rest, c)
 			continue
 		}
@@ -72,8 +70,6 @@ func (h hosted) editLeaves(open []leaf, cs []change) ([]leaf, hosted) {
 	}
 	return open, h
 }
-
-func (c change) hasHosts() bool { return len(c.route.hosts) > 0 }
 
 // all are the leaves of a place in order.
 func (h hosted) all(open []leaf) []leaf {

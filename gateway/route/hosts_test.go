@@ -45,7 +45,7 @@ func hostRequest(t testing.TB, rng *rand.Rand) *http.Request {
 // list grows past the number from which it is divided, and shrinks again.
 func TestManyHostsOfOnePathAreTriedInOneOrder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
-	for range 10 {
+	for range 4 {
 		now := map[string]*eskip.Route{}
 		table := build(t, "")
 		for step := range 12 {
@@ -81,7 +81,7 @@ func requireHosts(t *testing.T, rng *rand.Rand, table *route.Table, defs []*eski
 	slow := newSlowTable(defs, slowSpecs()...)
 	built, err := route.Build(compile(t, defs))
 	require.NoError(t, err)
-	for range 30 {
+	for range 20 {
 		r, draw := hostRequest(t, rng), rng.Float64()
 		want, _ := slow.find(r, &route.Lookup{Draw: draw})
 		got := table.Lookup(r, &route.Lookup{Draw: draw})

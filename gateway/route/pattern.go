@@ -95,7 +95,7 @@ func freeName(segment string) string {
 
 // matchLiteral is a literal segment in match form.
 func matchLiteral(segment string) (string, error) {
-	if strings.IndexByte(segment, '%') < 0 && strings.IndexAny(segment, "\x00\\") < 0 {
+	if strings.IndexByte(segment, '%') < 0 && !strings.ContainsAny(segment, "\x00\\") {
 		return segment, nil
 	}
 	decoded, err := url.PathUnescape(segment)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -120,21 +121,26 @@ func TestTheHeavierOfOnePathWins(t *testing.T) {
 // Pitfall 6: replicas read the same routes in different orders.
 func TestTheOrderOfRoutesDoesNotMatter(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 6))
-	var reports []string
-	for range 30 {
+	var reports [][2]string
+	for range 15 {
 		routes := compile(t, randomRoutes(t, rng, 40, "r"))
 		first, err := route.Build(routes)
 		require.NoError(t, err)
 		rng.Shuffle(len(routes), func(i, j int) { routes[i], routes[j] = routes[j], routes[i] })
 		second, err := route.Build(routes)
 		require.NoError(t, err)
-		for range 100 {
+		for range 50 {
 			r, l := randomRequest(t, rng), &route.Lookup{Draw: rng.Float64()}
 			if a, b := id(first.Lookup(r, l)), id(second.Lookup(r, l)); a != b {
 				t.Fatalf("RULE M3: %s %s goes to %q in one replica and to %q in another", r.Method, r.URL, a, b)
 			}
 		}
-		reports = append(reports, first.Report().String(), second.Report().String())
+		reports = append(reports, [2]string{first.Report().String(), second.Report().String()})
+	}
+	for _, pair := range reports {
+		if pair[0] != pair[1] {
+			t.Fatalf("RULE M7: one replica reports\n%sanother one\n%s", pair[0], pair[1])
+		}
 	}
 }
 
@@ -155,12 +161,12 @@ func TestSegmentsOfARequestSeeOneNumber(t *testing.T) {
 
 func TestATableAgreesWithTheSlowOne(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 8))
-	for range 200 {
+	for range 60 {
 		defs := randomRoutes(t, rng, 1+rng.IntN(60), "r")
 		table, err := route.Build(compile(t, defs))
 		require.NoError(t, err)
 		slow := newSlowTable(defs, slowSpecs()...)
-		for range 100 {
+		for range 50 {
 			requireSame(t, slow, table, randomRequest(t, rng), rng.Float64())
 		}
 	}
@@ -246,6 +252,32 @@ func TestALookupIsUsedAgain(t *testing.T) {
 	require.Empty(t, l.Param("x"))
 	l.Reset()
 	require.Zero(t, *l)
+}
+
+// Tables and specs are used by many at once, while others make the next table.
+func TestManyUseATableAtOnce(t *testing.T) {
+	s := specs(t)
+	defs := parse(t, `a: Path("/a/:x") && Method("GET") -> <shunt>; b: Path("/a/b") && PathRegexp("b$") && Method("GET") -> <shunt>;`)
+	table, err := route.Build(nil)
+	require.NoError(t, err)
+	r := request(t, "GET /a/b")
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			mine := table
+			for _, def := range defs {
+				compiled, err := route.Compile(def, s)
+				if err == nil {
+					mine, err = mine.Update([]*route.Route{compiled}, nil)
+				}
+				if err != nil || mine.Lookup(r, new(route.Lookup)) != compiled || mine.Report().Routes != mine.Len() {
+					t.Errorf("%s: %v", def.ID, err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	require.Zero(t, table.Len())
 }
 
 func slowSpecs() []route.PredicateSpec {

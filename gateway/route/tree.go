@@ -144,7 +144,8 @@ func (s *stop) edit(at int, here, behind []change) *stop {
 	made.below, h.below = h.below.editLeaves(made.below, here[i:])
 	made.hosts = nil
 	if h.ends.size+h.below.size > 0 {
-		made.hosts = &h
+		kept := h // h itself is not to be allocated for those who have none
+		made.hosts = &kept
 	}
 	if len(behind) > 0 {
 		var p node
