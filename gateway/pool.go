@@ -60,6 +60,9 @@ func (u poolUpstream) RoundTrip(c filters.FilterContext) (*http.Response, error)
 		}
 		return nil, err
 	}
+	if res.Body == nil {
+		res.Body = http.NoBody // not every transport is net/http's
+	}
 	l := &lease{ReadCloser: res.Body, token: token, origin: c.OriginalRequest()}
 	if mine {
 		e.attempt.lease = l
