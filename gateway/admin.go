@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/flagship-go/flagship/gateway/push"
 	"github.com/flagship-go/flagship/gateway/upstream"
 )
 
@@ -110,13 +111,16 @@ type overview struct {
 	Filters   []FilterReport    `json:"filters"`   // at most maxRows, breakers that are not closed first
 	Endpoints []upstream.Status `json:"endpoints"` // at most maxRows, those that are not up first
 	Versions  []Version         `json:"versions"`
+	// Push and Subscribers are of Options.Publisher; those who have refused a version first, at most maxRows.
+	Push        *push.Metrics `json:"push,omitempty"`
+	Subscribers []push.Status `json:"subscribers,omitempty"`
 }
 
 func (g *Gateway) overview() overview {
 	m := g.Metrics()
 	o := overview{
 		Now: g.env.Now(), State: "ready", InFlight: m.InFlight, Config: m.Config,
-		Filters: m.Filters, Endpoints: m.Endpoints, Versions: g.Versions(),
+		Filters: m.Filters, Endpoints: m.Endpoints, Versions: g.Versions(), Push: m.Push,
 	}
 	if err := g.Ready(); err != nil {
 		o.State = err.Error()
@@ -126,6 +130,9 @@ func (g *Gateway) overview() overview {
 		o.Failures += r.Failures()
 	}
 	o.Filters = first(o.Filters, func(f FilterReport) bool { return f.State != "" && f.State != "closed" })
+	if g.opts.Publisher != nil {
+		o.Subscribers = first(g.opts.Publisher.Status(), func(s push.Status) bool { return s.Nacked > 0 })
+	}
 	o.Endpoints = first(o.Endpoints, func(s upstream.Status) bool { return s.State != "up" })
 	return o
 }

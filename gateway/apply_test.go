@@ -2,10 +2,14 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
 	"github.com/flagship-go/flagship/gateway/filters"
@@ -185,6 +189,28 @@ func TestReplacedPoolsLeaveNothing(t *testing.T) {
 	require.Equal(t, []string{"http://b:80", "http://c:80"}, addresses, "RULE C3: an upstream outlived its last route")
 	require.NoError(t, w.Update(nil, []string{"a"}))
 	require.Empty(t, w.Metrics().Endpoints, "RULE C3: an upstream outlived its last route")
+}
+
+// TestReloadsLeaveNoCheckers: C3, pitfall 21. Active checks are what runs beside requests: a goroutine for each endpoint.
+func TestReloadsLeaveNoCheckers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{})
+		for n := range 20 {
+			w.apply(fmt.Sprintf(`a: * -> healthCheck("/health", "%ds") -> <random, "http://a%d", "http://b">`, 1+n, n%3))
+			require.Error(t, w.Apply(parsed(t, `a: * -> healthCheck("/other") -> nothing() -> "http://c"`)))
+			require.Error(t, w.Update(parsed(t, `b: * -> healthCheck("/other") -> "http://c"; c: * -> nothing() -> <shunt>`), nil))
+			time.Sleep(time.Minute)
+			require.Equal(t, 2, checkers(), "RULE C3: checkers after %d reloads", n)
+		}
+		require.NoError(t, w.Close())
+		require.Zero(t, checkers(), "RULE C3: checkers of a gateway that is closed")
+	})
+}
+
+// checkers is how many goroutines check endpoints.
+func checkers() int {
+	stacks := make([]byte, 1<<20)
+	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "upstream.(*checker).run(")
 }
 
 func TestConfigurersAndWrappersAreAppliedInTheOrderWritten(t *testing.T) {

@@ -56,14 +56,15 @@
 //
 //	M1   The most specific path wins, segment by segment from the left: a name beats
 //	     :param, which beats the free wildcard. If no route behind it has all its
-//	     predicates true, the next less specific one is tried: backtracking.
+//	     predicates true, the next less specific one is tried: backtracking. At its root a PathSubtree
+//	     is as specific as a Path.
 //	M2   What is matched is what is forwarded. The path is made canonical once, before
 //	     the table is asked: dot segments resolved, also percent-encoded ones, double slashes
 //	     merged, nothing else decoded. Parameters are decoded once, segment by segment:
 //	     %2F stays inside a segment, and + is a plus.
 //	M3   Among routes of one path the heavier wins: the number of predicates plus what
-//	     Weight and weighted predicates add. Ties are broken by what is written, never
-//	     by the order of a map or of files: two replicas route alike.
+//	     Weight and weighted predicates add. Ties are broken by what is written (a Path before a
+//	     PathSubtree, then the smaller name), never by the order of a map or of files: two replicas route alike.
 //	M4   All TrafficSegments of a request see one number, so that segments that adjoin
 //	     share out all requests exactly.
 //	M5   A table never changes. A change makes another one that shares what is as before.
@@ -86,6 +87,8 @@
 //	F5   A shadow request is bounded in number and bytes, and never waited for.
 //	F6   Who a client is comes from the connection and from proxies that are trusted, never from what
 //	     anybody can write into a header.
+//	F7   Who changes a body changes what is said of it: length, encoding, validators. Neither HEAD nor 204 and 304 get one, and
+//	     nothing is encoded twice.
 //
 // Traffic (gateway/split)
 //
@@ -158,15 +161,17 @@
 //	upstream/    where it goes: pools, balancing, health
 //	registry.go  which predicates and filters there are
 //	compile.go   a route of text becomes one that runs
-//	gateway.go   the table's pointer, and how it is swapped
+//	gateway.go   the table's pointer
+//	apply.go     how it is swapped: what changes is built, what was is let go
 //	exchange.go  one request on its way (filters.Context)
 //	outgoing.go  what of it a transport gets
 //	proxy.go     its way there and back; headers.go, body.go, upgrade.go, errors.go beside it
 //	pool.go      the innermost call: pick an endpoint, send, give back
-//	source.go    where configurations come from
+//	source.go    where configurations come from: source_file.go, source_http.go, source_push.go; history.go remembers
 //	server.go    what clients connect to, and how it goes down; listener.go, tls.go, proxyproto.go beside it
 //	guard.go     messages that could be read in two ways
-//	admin.go     what one can see: routes, explain, health, metrics
+//	stats.go     what is counted; metrics.go, prometheus.go and accesslog.go tell it
+//	admin.go     what one can see, and admin.html for people; explain.go: why which route
 //	transcode/ push/   HTTP/JSON to gRPC; one configuration to many
 //
 // Sources: Skipper's reference (opensource.zalando.com/skipper), RFC 9110, 9112, 9113 and 6455; Google's SRE book chapter

@@ -113,6 +113,7 @@ func (e *exchange) guard(step func(*exchange)) {
 }
 
 func (e *exchange) panicked(v any) {
+	e.out.early.end()
 	if v != http.ErrAbortHandler {
 		e.gw.log.Error("gateway: a filter panicked", "route", e.RouteID(), "panic", v, slog.String("stack", string(debug.Stack())))
 	}

@@ -166,10 +166,15 @@ func (e *exchange) Upstream() filters.Upstream     { return e.upstream }
 func (e *exchange) SetHashKey(key uint64)          { e.hashKey, e.hashed = key, true }
 func (e *exchange) Now() time.Time                 { return e.gw.env.Now() }
 func (e *exchange) Log() *slog.Logger              { return e.gw.log.With("route", e.RouteID()) }
-func (e *exchange) Event(name, outcome string)     { e.current().stats.events.add(name, outcome) }
 func (e *exchange) SetUpstream(u filters.Upstream) { e.upstream = u }
 
 func (e *exchange) Controller() *http.ResponseController { return &e.rc }
+
+func (e *exchange) Event(name, outcome string) {
+	if c := e.current(); c != nil {
+		c.stats.events.add(name, outcome)
+	}
+}
 
 // HashKey is the same in every replica: FNV-1a of the address's 16 bytes.
 func (e *exchange) HashKey() uint64 {

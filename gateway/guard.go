@@ -44,7 +44,6 @@ type guardedConn struct {
 	chunked bool
 	old     bool // not HTTP/1.1
 	upgrade bool
-	timed   bool // a deadline for the body is set
 	poison  []byte
 }
 
@@ -71,12 +70,14 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	case c.state == refused:
 		return c.spoil(p)
 	}
-	if c.body > 0 && c.state >= inBody {
-		c.setBodyDeadline(true)
+	timed := c.body > 0 && c.state >= inBody
+	if timed {
+		// net/http takes it back when the body has ended.
+		_ = c.Conn.SetReadDeadline(time.Now().Add(c.body))
 	}
 	n, err := c.Conn.Read(p)
 	if n == 0 {
-		if err != nil && c.timed {
+		if err != nil && timed {
 			c.state = refused // its time is over, also for whoever would read the rest away
 		}
 		return n, err
@@ -89,21 +90,7 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 		}
 		return good, nil
 	}
-	if c.timed && c.state < inBody {
-		// The body is over. What net/http reads next, it reads to see whether the client goes away.
-		c.setBodyDeadline(false)
-	}
 	return n, err
-}
-
-// setBodyDeadline gives the next piece of a body its time, or takes that back.
-func (c *guardedConn) setBodyDeadline(during bool) {
-	var until time.Time
-	if during {
-		until = time.Now().Add(c.body)
-	}
-	_ = c.Conn.SetReadDeadline(until)
-	c.timed = during
 }
 
 func (c *guardedConn) spoil(p []byte) (int, error) {
@@ -129,6 +116,14 @@ type guardedTLSConn struct {
 }
 
 func (c guardedTLSConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
+
+// release also lets TLS write as slowly as it likes.
+func (c guardedTLSConn) release() {
+	c.guardedConn.release()
+	if w, is := c.tls.NetConn().(*slowWriter); is {
+		w.timeout = 0
+	}
+}
 
 // release makes a hijacked connection one that bytes pass unread and as slowly as they like.
 func (c *guardedConn) release() { c.state, c.write = open, 0 }

@@ -76,7 +76,7 @@ func TestSmuggledRequestsAreRefused(t *testing.T) {
 				if _, err := io.Copy(io.Discard, r.Body); err == nil {
 					whole = append(whole, r.Method+" "+r.URL.Path)
 				}
-			})}}, func(h *house) {
+			})}}, func(t *testing.T, h *house) {
 				w := h.dial().send(payload + next)
 				defer w.Close()
 				got := w.rest() // ends: the connection is closed
@@ -92,7 +92,7 @@ func TestGoodRequestsPassTheGuard(t *testing.T) {
 	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.URL.Path)
 		io.Copy(w, r.Body)
-	})}}, func(h *house) {
+	})}}, func(t *testing.T, h *house) {
 		w := h.dial()
 		defer w.Close()
 		go w.send(goodRequests)

@@ -17,7 +17,7 @@ import (
 func seen(w http.ResponseWriter, r *http.Request) { r.Header.Write(w) }
 
 func TestHopByHopFieldsOfARequestStopHere(t *testing.T) {
-	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": http.HandlerFunc(seen)}}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": http.HandlerFunc(seen)}}, func(t *testing.T, h *house) {
 		w := h.dial().send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Hop, x-forwarded-for\r\nConnection: X-Other\r\n" +
 			"X-Hop: 1\r\nX-Other: 2\r\nX-End: 3\r\nKeep-Alive: 4\r\nProxy-Connection: 5\r\nProxy-Authorization: 6\r\nProxy-Authenticate: 7\r\n" +
 			"TE: trailers;q=0.5, gzip\r\nTrailer: X-T\r\nHTTP2-Settings: 8\r\nX-Forwarded-For: 203.0.113.9\r\nForwarded: for=203.0.113.9\r\nX-Real-Ip: 203.0.113.9\r\n\r\n")
@@ -29,7 +29,7 @@ func TestHopByHopFieldsOfARequestStopHere(t *testing.T) {
 }
 
 func TestHopByHopFieldsOfAnAnswerStopHere(t *testing.T) {
-	inHouse(t, plan{routes: `a: * -> "http://a";`}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`}, func(t *testing.T, h *house) {
 		h.rawServer("a", func(_ *http.Request, _ *bufio.Reader, c net.Conn) {
 			io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 2\r\nUpgrade: x\r\nLink: </a.css>\r\n\r\n"+
 				"HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 2\r\nProxy-Authenticate: 3\r\nUpgrade: h2c\r\nX-End: 4\r\nContent-Length: 2\r\n\r\nok")
@@ -53,7 +53,7 @@ func TestTrailersPassBothWays(t *testing.T) {
 		w.Header().Set("X-Said", fmt.Sprint(r.Trailer))
 		w.Header().Set(http.TrailerPrefix+"X-Unsaid", "2")
 		w.Header().Set(http.TrailerPrefix+"Connection", "X-Said")
-	})}}, func(h *house) {
+	})}}, func(t *testing.T, h *house) {
 		w := h.dial().send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-A\r\nConnection: close\r\n\r\n" +
 			"5\r\nhello\r\n0\r\nX-A: 1\r\nX-B: 2\r\nTransfer-Encoding: chunked\r\nX-Forwarded-For: 6.6.6.6\r\nConnection: X-A\r\n\r\n")
 		defer w.Close()
@@ -67,7 +67,7 @@ func TestForwardedFieldsOfTrustedProxiesStay(t *testing.T) {
 	inHouse(t, plan{
 		routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": http.HandlerFunc(seen)},
 		gateway: Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}},
-	}, func(h *house) {
+	}, func(t *testing.T, h *house) {
 		_, body := h.get("/", "X-Forwarded-For", "203.0.113.9", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "shop.example", "User-Agent", "")
 		require.Contains(t, body, "X-Forwarded-For: 203.0.113.9, 192.0.2.1\r\n")
 		require.Contains(t, body, "X-Forwarded-Proto: https\r\n")
@@ -102,7 +102,7 @@ func TestClientIsWhoTrustedProxiesSay(t *testing.T) {
 func TestHostIsTheUpstreamsUnlessItIsPreserved(t *testing.T) {
 	host := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) })
 	for preserve, want := range map[bool]string{false: "a:80", true: "front.example"} {
-		inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": host}, gateway: Options{PreserveHost: preserve}}, func(h *house) {
+		inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": host}, gateway: Options{PreserveHost: preserve}}, func(t *testing.T, h *house) {
 			_, body := h.get("/")
 			require.Equal(t, want, body)
 		})

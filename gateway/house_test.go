@@ -35,6 +35,7 @@ type house struct {
 	behind  map[string]*memoryListener // by host:port
 	bodies  atomic.Int64               // of answers of upstreams, not closed
 	closers []func()
+	cut     bool // the test has made Shutdown cut what was left
 }
 
 type lockedBuffer struct {
@@ -63,12 +64,12 @@ type plan struct {
 	server  ServerOptions
 }
 
-func inHouse(t *testing.T, p plan, test func(h *house)) {
+func inHouse(t *testing.T, p plan, test func(t *testing.T, h *house)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := build(t, p)
 		defer h.close()
-		test(h)
+		test(t, h)
 	})
 }
 
@@ -155,17 +156,31 @@ func (b *countedBody) Close() error {
 // close ends everything, and looks whether anything was left.
 func (h *house) close() {
 	h.Helper()
+	h.client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	h.client.CloseIdleConnections()
-	require.NoError(h, h.server.Shutdown(ctx))
-	require.NoError(h, h.gw.Close())
-	for _, c := range h.closers {
+	down := h.server.Shutdown(ctx)
+	closed := h.gw.Close()
+	h.mu.Lock()
+	closers := h.closers
+	h.mu.Unlock()
+	for _, c := range closers {
 		c()
 	}
 	synctest.Wait()
+	if h.Failed() {
+		return // the test has said it already
+	}
+	require.NoError(h, closed)
+	if !h.cut {
+		require.NoError(h, down)
+	}
 	require.Zero(h, h.bodies.Load(), "RULE P6: bodies of upstreams' answers were not closed")
 	require.Zero(h, h.gw.inFlight.Load())
+	require.Zero(h, h.front.open.Load(), "RULE P6: connections of clients were left open")
+	for name, ln := range h.behind {
+		require.Zero(h, ln.open.Load(), "RULE P6: connections to %s were left open", name)
+	}
 	for _, s := range h.gw.pools.Status() {
 		require.Zero(h, s.InFlight, "RULE U1: %s was not given back", s.Address)
 	}
@@ -185,9 +200,9 @@ func (h *house) do(method, path string, body io.Reader, header ...string) (*http
 		req.Header.Add(header[i], header[i+1])
 	}
 	res, err := h.client.Do(req)
-	require.NoError(h, err)
+	require.NoError(h, err, "RULE P7: %s %s has no answer", method, path)
 	text, err := io.ReadAll(res.Body)
-	require.NoError(h, err)
+	require.NoError(h, err, "RULE P7: the answer to %s %s broke off", method, path)
 	res.Body.Close()
 	return res, string(text)
 }
@@ -211,22 +226,36 @@ func (w *wire) send(text string) *wire {
 	return w
 }
 
-// answer reads one answer to a request of a method.
-func (w *wire) answer(method string) (*http.Response, string) {
+// answer reads one answer to a request of a method. That there is one may be a rule.
+func (w *wire) answer(method string, rule ...any) (*http.Response, string) {
 	w.Helper()
+	w.SetReadDeadline(time.Now().Add(time.Hour))
 	res, err := http.ReadResponse(w.r, &http.Request{Method: method})
-	require.NoError(w, err)
+	require.NoError(w, err, rule...)
 	body, err := io.ReadAll(res.Body)
-	require.NoError(w, err)
+	require.NoError(w, err, rule...)
 	return res, string(body)
 }
 
-// rest is all that still comes until the gateway closes the connection.
+// rest is all that still comes until the gateway closes the connection, or does not for an hour.
 func (w *wire) rest() string {
-	w.Helper()
-	rest, err := io.ReadAll(w.r)
-	require.NoError(w, err)
+	w.SetReadDeadline(time.Now().Add(time.Hour))
+	rest, _ := io.ReadAll(w.r)
 	return string(rest)
+}
+
+// until is what comes, up to an end, or what there was of it after an hour.
+func (w *wire) until(end string) string {
+	w.SetReadDeadline(time.Now().Add(time.Hour))
+	var got strings.Builder
+	for !strings.HasSuffix(got.String(), end) {
+		b, err := w.r.ReadByte()
+		if err != nil {
+			break
+		}
+		got.WriteByte(b)
+	}
+	return got.String()
 }
 
 // step is a filter made of functions.
@@ -276,6 +305,9 @@ func (h *house) rawServer(name string, serve func(r *http.Request, br *bufio.Rea
 			if err != nil {
 				return
 			}
+			h.mu.Lock()
+			h.closers = append(h.closers, func() { c.Close() })
+			h.mu.Unlock()
 			go func() {
 				defer c.Close()
 				br := bufio.NewReader(c)

@@ -83,12 +83,6 @@ func parsed(t testing.TB, text string) []*eskip.Route {
 	return routes
 }
 
-func (w *world) count(of map[string]int, name string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return of[name]
-}
-
 // probe("name") does nothing but tell that it was made, entered and closed, and counts requests.
 type probeSpec struct{ *world }
 

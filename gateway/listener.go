@@ -136,10 +136,7 @@ func (l *listener) guard(conn net.Conn) net.Conn {
 	secure, is := conn.(*tls.Conn)
 	switch {
 	case !is:
-		if g.h2c = o.H2C; g.h2c {
-			// net/http waits for the beginning of HTTP/2 without a limit of its own, and then sets others.
-			_ = conn.SetReadDeadline(time.Now().Add(o.HeaderTimeout))
-		}
+		g.h2c = o.H2C
 		return g
 	case secure.ConnectionState().NegotiatedProtocol == "h2":
 		return secure

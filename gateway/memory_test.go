@@ -44,8 +44,10 @@ func (l *memoryListener) Dial(ctx context.Context) (net.Conn, error) {
 	case l.conns <- server:
 		return client, nil
 	case <-l.closed:
+		l.open.Add(-2)
 		return nil, &net.OpError{Op: "dial", Net: "memory", Err: net.ErrClosed}
 	case <-ctx.Done():
+		l.open.Add(-2)
 		return nil, &net.OpError{Op: "dial", Net: "memory", Err: ctx.Err()}
 	}
 }

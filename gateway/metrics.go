@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/gateway/filters"
+	"github.com/flagship-go/flagship/gateway/push"
 	"github.com/flagship-go/flagship/gateway/upstream"
 )
 
@@ -18,6 +19,7 @@ type Metrics struct {
 	Filters   []FilterReport    `json:"filters"`  // of filters that have something to show
 	Endpoints []upstream.Status `json:"endpoints"`
 	Config    ConfigMetrics     `json:"config"`
+	Push      *push.Metrics     `json:"push,omitempty"` // of Options.Publisher
 }
 
 // RouteMetrics are one route's.
@@ -106,6 +108,10 @@ func (g *Gateway) Metrics() Metrics {
 	}
 	m.Config = g.history.metrics()
 	m.Config.Routes = t.Len()
+	if g.opts.Publisher != nil {
+		pushed := g.opts.Publisher.Metrics()
+		m.Push = &pushed
+	}
 	return m
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/flagship-go/flagship/gateway/filters"
+	"github.com/flagship-go/flagship/gateway/push"
 	"github.com/flagship-go/flagship/gateway/upstream"
 )
 
@@ -28,6 +29,8 @@ type Options struct {
 	// AllowEmpty lets a source (or Apply) replace routes by none. By default that is an
 	// error, since it is what a truncated file looks like.
 	AllowEmpty bool
+	// Publisher is one whose subscribers are to be seen on the admin address, beside what is the gateway's own.
+	Publisher *push.Publisher
 	// AccessLog gets a record for each request. Nil: no access log, and no cost.
 	AccessLog *slog.Logger
 	// AccessLogOnDemand leaves out requests unless their route has enableAccessLog.

@@ -69,7 +69,6 @@ type requestBody struct {
 	from    io.ReadCloser
 	in      *http.Request
 	trailer http.Header // is filled at the end of the body, before anybody is told of the end
-	begun   atomic.Bool
 	over    atomic.Bool // the exchange has ended
 	mu      sync.Mutex
 	err     error
@@ -81,7 +80,6 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if b.over.Load() {
 		return 0, errExchangeOver
 	}
-	b.begun.Store(true)
 	n, err := b.from.Read(p)
 	switch {
 	case err == io.EOF:
@@ -95,9 +93,6 @@ func (b *requestBody) Read(p []byte) (int, error) {
 }
 
 func (b *requestBody) Close() error { return nil }
-
-// Begun tells whether anything of the body was asked for: if not, the request can be sent again as it is (F4).
-func (b *requestBody) Begun() bool { return b.begun.Load() }
 
 // failure is the error with which the client's body broke off, if it did.
 func (b *requestBody) failure() error {

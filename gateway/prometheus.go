@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/gateway/filters"
+	"github.com/flagship-go/flagship/gateway/push"
 	"github.com/flagship-go/flagship/gateway/upstream"
 )
 
@@ -23,6 +24,9 @@ func (m Metrics) WritePrometheus(w io.Writer) error {
 	p.filters(m)
 	p.upstreams(m.Endpoints)
 	p.config(m.Config)
+	if m.Push != nil {
+		p.push(*m.Push)
+	}
 	return p.w.Flush()
 }
 
@@ -191,6 +195,24 @@ func (p *prometheus) config(c ConfigMetrics) {
 	p.sample("gateway_config_last_successful", oneIf(c.Err == ""))
 	p.family("gateway_config_applied_timestamp_seconds", "gauge", "When a configuration was last applied.")
 	p.sample("gateway_config_applied_timestamp_seconds", seconds(c.Last))
+}
+
+func (p *prometheus) push(m push.Metrics) {
+	for _, f := range []struct {
+		name, kind, help string
+		value            float64
+	}{
+		{"gateway_push_version", "gauge", "The newest version that was published.", float64(m.Version)},
+		{"gateway_push_subscribers", "gauge", "Subscribers connected now.", float64(m.Subscribers)},
+		{"gateway_push_sent_total", "counter", "Versions sent, to all subscribers.", float64(m.Sent)},
+		{"gateway_push_skipped_total", "counter", "Versions that a subscriber was not sent, since there was a newer one.", float64(m.Skipped)},
+		{"gateway_push_acks_total", "counter", "Versions that a subscriber has applied.", float64(m.Acks)},
+		{"gateway_push_nacks_total", "counter", "Versions that a subscriber has refused.", float64(m.Nacks)},
+		{"gateway_push_stalled_total", "counter", "Connections given up because nobody read.", float64(m.Stalled)},
+	} {
+		p.family(f.name, f.kind, f.help)
+		p.sample(f.name, f.value)
+	}
 }
 
 func ofKind(all []FilterReport, kind string) []FilterReport {

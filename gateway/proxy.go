@@ -249,7 +249,9 @@ func (e *exchange) sendHeader(res *http.Response) {
 				names = append(names, name)
 			}
 		}
-		h["Trailer"] = []string{strings.Join(names, ", ")}
+		if len(names) > 0 {
+			h["Trailer"] = []string{strings.Join(names, ", ")}
+		}
 	}
 	if e.in.ProtoMajor == 1 && e.in.Header["Upgrade"] != nil {
 		// What follows a request for another protocol may be in that protocol: nothing here reads it as HTTP (P2).

@@ -149,4 +149,3 @@ func oneRequest(c net.Conn, request, buf []byte) error {
 	}
 	return nil
 }
-

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 )
 
@@ -70,15 +69,13 @@ type Server struct {
 	http    *http.Server
 	tls     *tls.Config // nil: no TLS
 	tunnels tunnels
-	down    sync.Once
-	done    chan struct{} // Shutdown has begun to close listeners
 }
 
 type serverKey struct{}
 
 // NewServer makes a server. It fails if certificates cannot be read.
 func NewServer(g *Gateway, o ServerOptions) (*Server, error) {
-	s := &Server{gw: g, opts: o.withDefaults(), done: make(chan struct{})}
+	s := &Server{gw: g, opts: o.withDefaults()}
 	ctx := context.WithValue(context.Background(), serverKey{}, s)
 	s.http = &http.Server{
 		Handler:           g,
@@ -109,15 +106,7 @@ func NewServer(g *Gateway, o ServerOptions) (*Server, error) {
 
 // Serve takes connections until Shutdown or Close, and returns [http.ErrServerClosed] then. It closes the listener.
 func (s *Server) Serve(ln net.Listener) error {
-	err := s.http.Serve(newListener(s, ln))
-	if errors.Is(err, net.ErrClosed) {
-		select {
-		case <-s.done:
-			return http.ErrServerClosed
-		default:
-		}
-	}
-	return err
+	return s.http.Serve(newListener(s, ln))
 }
 
 // Shutdown takes the server out of service without dropping anybody (C4). Readiness turns false, and everything goes on
@@ -134,7 +123,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	s.down.Do(func() { close(s.done) })
 	err := s.http.Shutdown(ctx)
 	if err == nil {
 		select {
@@ -150,7 +138,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close ends everything at once.
 func (s *Server) Close() error {
 	s.gw.draining.Store(true)
-	s.down.Do(func() { close(s.done) })
 	return s.cut()
 }
 

@@ -31,7 +31,7 @@ func TestSlowClientsAreCut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inHouse(t, plan{routes: `a: * -> "http://a";`, server: limits, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				io.Copy(io.Discard, r.Body)
-			})}}, func(h *house) {
+			})}}, func(t *testing.T, h *house) {
 				start := time.Now()
 				w := h.dial()
 				if c.begin != "" {
@@ -57,7 +57,7 @@ func TestSlowClientsAreCut(t *testing.T) {
 		})
 	}
 	t.Run("answer is not taken", func(t *testing.T) {
-		inHouse(t, plan{routes: `a: * -> "http://a";`, server: limits, behind: map[string]http.Handler{"a": says(big)}}, func(h *house) {
+		inHouse(t, plan{routes: `a: * -> "http://a";`, server: limits, behind: map[string]http.Handler{"a": says(big)}}, func(t *testing.T, h *house) {
 			w := h.dial().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 			time.Sleep(14 * time.Second)
 			synctest.Wait()
@@ -67,9 +67,9 @@ func TestSlowClientsAreCut(t *testing.T) {
 	})
 	t.Run("slow but steady", func(t *testing.T) {
 		inHouse(t, plan{routes: `a: * -> "http://a";`, server: limits, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(time.Minute) // the limits are the client's
+			time.Sleep(90 * time.Second) // the limits are the client's
 			io.Copy(w, r.Body)
-		})}}, func(h *house) {
+		})}}, func(t *testing.T, h *house) {
 			w := h.dial().send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
 			go func() {
 				for range 9 {
@@ -77,7 +77,7 @@ func TestSlowClientsAreCut(t *testing.T) {
 					w.send("x")
 				}
 			}()
-			res, body := w.answer("POST")
+			res, body := w.answer("POST", "RULE P8: a limit for the client ended the upstream's time")
 			require.Equal(t, "200 xxxxxxxxx", res.Status[:3]+" "+body)
 			w.Close()
 		})
@@ -85,7 +85,7 @@ func TestSlowClientsAreCut(t *testing.T) {
 }
 
 func TestOversizedHeaderIsRefused(t *testing.T) {
-	inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{MaxHeaderBytes: 8 << 10}}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{MaxHeaderBytes: 8 << 10}}, func(t *testing.T, h *house) {
 		w := h.dial()
 		go io.WriteString(w.Conn, "GET / HTTP/1.1\r\nHost: a\r\nX: "+strings.Repeat("x", 20<<10)+"\r\n\r\n")
 		require.Regexp(t, "^HTTP/1.1 (431|400) ", w.rest())
@@ -103,8 +103,10 @@ func TestGoingDownDropsNobody(t *testing.T) {
 			}
 			io.WriteString(w, "whole")
 		})},
-	}, func(h *house) {
+	}, func(t *testing.T, h *house) {
 		release = make(chan bool)
+		answer := sync.OnceFunc(func() { close(release) })
+		defer answer()
 		h.rawServer("ws", switches)
 		require.NoError(t, h.gw.Apply(parsed(t, `a: * -> "http://a"; ws: Path("/ws") -> "http://ws";`)))
 		ws := h.dial().send(strings.Replace(asksForEcho, "/", "/ws", 1))
@@ -120,20 +122,21 @@ func TestGoingDownDropsNobody(t *testing.T) {
 		synctest.Wait()
 		require.True(t, h.gw.draining.Load(), "RULE C4: readiness turns false first")
 		time.Sleep(9 * time.Second)
-		_, body := h.get("/late")
-		require.Equal(t, "whole", body, "RULE C4: connections are taken until those in front have noticed")
+		late, err := h.client.Get("http://front.example/late")
+		require.NoError(t, err, "RULE C4: connections are taken until those in front have noticed")
+		late.Body.Close()
 		h.client.CloseIdleConnections()
 		time.Sleep(2 * time.Second)
-		_, err := h.front.Dial(context.Background())
+		_, err = h.front.Dial(context.Background())
 		require.Error(t, err, "RULE C4: no connections after the delay")
 		time.Sleep(5 * time.Second)
-		close(release)
+		answer()
 		res, body := slow.answer("GET")
 		require.Equal(t, "whole", body, "RULE C4: a request that was under way was dropped")
 		require.True(t, res.Close, "the client is told to go elsewhere")
 		slow.Close()
 		time.Sleep(5 * time.Second)
-		ws.send("hello;")
+		io.WriteString(ws.Conn, "hello;")
 		require.Equal(t, "HELLO;", ws.until(";"), "RULE C4: an upgraded connection was cut before the deadline")
 		select {
 		case err := <-down:
@@ -144,6 +147,7 @@ func TestGoingDownDropsNobody(t *testing.T) {
 		require.ErrorIs(t, <-down, context.DeadlineExceeded)
 		require.Equal(t, time.Minute, time.Since(start), "RULE C4: the deadline cuts what is left")
 		ws.Close()
+		h.cut = true
 	})
 }
 
@@ -171,7 +175,7 @@ func TestProxyHeaderSaysWhoTheClientIs(t *testing.T) {
 			inHouse(t, plan{routes: `a: * -> "http://a";`, server: ServerOptions{ProxyProtocol: trusted, HeaderTimeout: time.Second},
 				behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					io.WriteString(w, r.Header.Get("X-Forwarded-For"))
-				})}}, func(h *house) {
+				})}}, func(t *testing.T, h *house) {
 				w := h.dial().send(c.header + "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 				defer w.Close()
 				if c.client == "" {
@@ -184,7 +188,7 @@ func TestProxyHeaderSaysWhoTheClientIs(t *testing.T) {
 		})
 	}
 	t.Run("stranger", func(t *testing.T) {
-		inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{ProxyProtocol: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}, func(h *house) {
+		inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{ProxyProtocol: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}, func(t *testing.T, h *house) {
 			w := h.dial().send("PROXY TCP4 10.0.0.1 198.51.100.7 56324 443\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
 			require.Contains(t, w.rest(), "400 Bad Request", "RULE F6: a stranger's PROXY header was believed")
 			w.Close()
@@ -193,7 +197,7 @@ func TestProxyHeaderSaysWhoTheClientIs(t *testing.T) {
 }
 
 func TestConnectionWithoutAProxyHeaderHoldsUpNobody(t *testing.T) {
-	inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{ProxyProtocol: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{ProxyProtocol: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}}, func(t *testing.T, h *house) {
 		silent := h.dial()
 		start := time.Now()
 		w := h.dial().send("PROXY UNKNOWN\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -208,7 +212,7 @@ func TestConnectionWithoutAProxyHeaderHoldsUpNobody(t *testing.T) {
 }
 
 func TestH2CByPriorKnowledge(t *testing.T) {
-	inHouse(t, plan{routes: `a: * -> "http://a";`, server: ServerOptions{H2C: true}, behind: map[string]http.Handler{"a": says("a")}}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`, server: ServerOptions{H2C: true}, behind: map[string]http.Handler{"a": says("a")}}, func(t *testing.T, h *house) {
 		tr := h.client.Transport.(*http.Transport)
 		tr.Protocols = new(http.Protocols)
 		tr.Protocols.SetUnencryptedHTTP2(true)

@@ -6,12 +6,13 @@ import (
 	"github.com/flagship-go/flagship/gateway/eskip"
 )
 
-// A Source is where configurations come from. It parses them; the gateway does the rest.
+// A Source is where configurations come from. It reads and parses them; the gateway does the rest.
 type Source interface {
-	// Next waits for a configuration that is not the one before. An error says that there is something new that
-	// cannot be read or parsed: it is told once, and the source goes on. When ctx is done, Next
-	// returns its error. Next is called by one goroutine at a time.
-	Next(context.Context) (Configuration, error)
+	// Watch calls apply with each configuration that is not the one before, the first as soon as there
+	// is one, until ctx is done. What cannot be read or parsed is told too, once, with the error in place
+	// of routes. apply returns whether the configuration is in force now (nil) or why it is not; whatever it
+	// says, the source goes on. Watch returns ctx's error, or why it can never work.
+	Watch(ctx context.Context, apply func(Configuration, error) error) error
 	// String names the source for people: "file routes.eskip".
 	String() string
 }
@@ -21,25 +22,21 @@ type Configuration struct {
 	Routes []*eskip.Route
 	// Version is what the source calls it, if it has names for them.
 	Version string
-	// Done, if not nil, learns whether it was applied (nil) or why it was not.
-	Done func(error)
 }
 
-// Run applies what a source has to say until ctx is done; then it returns nil. A
-// configuration that is wrong is reported (log, [Gateway.Versions], metrics), and the last good one goes on (C1).
+// Run applies what a source has to say until ctx is done; then it returns nil. A configuration that is
+// wrong is reported (log, [Gateway.Versions], metrics), and the last good one goes on (C1). An error of Run says
+// that the source can never work.
 func (g *Gateway) Run(ctx context.Context, s Source) error {
-	for {
-		c, err := s.Next(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+	err := s.Watch(ctx, func(c Configuration, err error) error {
+		if err != nil {
 			g.record(c, s.String(), g.env.Elapsed(), 0, 0, err)
-		default:
-			err = g.applyFrom(c, s.String())
+			return err
 		}
-		if c.Done != nil {
-			c.Done(err)
-		}
+		return g.applyFrom(c, s.String())
+	})
+	if ctx.Err() != nil {
+		return nil
 	}
+	return err
 }

@@ -23,16 +23,14 @@ type FileSource struct {
 	Path string
 	// Interval between two looks. 0: 500 ms.
 	Interval time.Duration
-
-	watch watcher
 }
 
 // String is "file PATH".
-func (s *FileSource) String() string { return "file " + s.Path }
+func (s FileSource) String() string { return "file " + s.Path }
 
-// Next waits until the file has other routes than before. The first look is at once.
-func (s *FileSource) Next(ctx context.Context) (Configuration, error) {
-	return s.watch.next(ctx, s.Interval, func() (look, error) {
+// Watch looks at the file, at once and then again and again.
+func (s FileSource) Watch(ctx context.Context, apply func(Configuration, error) error) error {
+	return watch(ctx, s.Interval, apply, func() (look, error) {
 		text, err := os.ReadFile(s.Path)
 		return look{{s.Path, string(text)}}, err
 	})
@@ -43,16 +41,14 @@ func (s *FileSource) Next(ctx context.Context) (Configuration, error) {
 type DirSource struct {
 	Path     string
 	Interval time.Duration
-
-	watch watcher
 }
 
 // String is "directory PATH".
-func (s *DirSource) String() string { return "directory " + s.Path }
+func (s DirSource) String() string { return "directory " + s.Path }
 
-// Next waits until the files have other routes than before. The first look is at once.
-func (s *DirSource) Next(ctx context.Context) (Configuration, error) {
-	return s.watch.next(ctx, s.Interval, func() (look, error) {
+// Watch looks at the files, at once and then again and again.
+func (s DirSource) Watch(ctx context.Context, apply func(Configuration, error) error) error {
+	return watch(ctx, s.Interval, apply, func() (look, error) {
 		entries, err := os.ReadDir(s.Path) // sorted by name
 		if err != nil {
 			return nil, err
@@ -105,28 +101,27 @@ func (w *watcher) see(l look) bool {
 	return true
 }
 
-// next looks until there is news, and parses it.
-func (w *watcher) next(ctx context.Context, every time.Duration, read func() (look, error)) (Configuration, error) {
+// watch looks, and has what is new applied, until ctx is done.
+func watch(ctx context.Context, every time.Duration, apply func(Configuration, error) error, read func() (look, error)) error {
 	if every == 0 {
 		every = 500 * time.Millisecond
 	}
+	var w watcher
 	for {
-		if w.looked {
-			if err := wait(ctx, every); err != nil {
-				return Configuration{}, err
-			}
-		}
 		l, err := read()
 		if err != nil {
 			l = look{{"", err.Error()}}
 		}
-		if !w.see(l) {
-			continue
+		if w.see(l) {
+			c := Configuration{}
+			if err == nil {
+				c, err = parseFiles(l)
+			}
+			_ = apply(c, err) // said to everybody already: the next look will be at what somebody has mended
 		}
-		if err != nil {
-			return Configuration{}, fmt.Errorf("looking for routes: %w", err)
+		if err := wait(ctx, every); err != nil {
+			return err
 		}
-		return parseFiles(l)
 	}
 }
 

@@ -20,89 +20,85 @@ type HTTPSource struct {
 	Client *http.Client
 	// MaxBytes bounds the text. 0: 64 MiB.
 	MaxBytes int64
-
-	asked, told bool
-	etag, text  string // the last that were told
-	trouble     string // the last error that was told, if nothing was since
 }
 
 // String is "url URL".
-func (s *HTTPSource) String() string { return "url " + s.URL }
+func (s HTTPSource) String() string { return "url " + s.URL }
 
-// Next asks until the server has other routes than before. The first question is at once. A
-// server that cannot be reached is an error once, until it can, or until the reason is another.
-func (s *HTTPSource) Next(ctx context.Context) (Configuration, error) {
+// answered is what a server said: a text, or what was wrong.
+type answered struct{ text, etag, trouble string }
+
+// Watch asks at once and then again and again. A server that cannot be reached is an error once, until
+// it can, or until the reason is another.
+func (s HTTPSource) Watch(ctx context.Context, apply func(Configuration, error) error) error {
 	every := s.Interval
 	if every == 0 {
 		every = 5 * time.Second
 	}
-	for {
-		if s.asked {
-			if err := wait(ctx, every); err != nil {
-				return Configuration{}, err
-			}
-		}
-		s.asked = true
-		text, etag, err := s.ask(ctx)
+	var told answered
+	for first := true; ; first = false {
+		now, err := s.ask(ctx, told)
 		if ctx.Err() != nil {
-			return Configuration{}, ctx.Err()
+			return ctx.Err()
 		}
-		if err != nil {
-			if s.trouble == err.Error() {
-				continue
+		if first || now.text != told.text || now.trouble != told.trouble {
+			c := Configuration{Version: now.etag}
+			if err == nil {
+				c.Routes, err = eskip.Parse(s.URL, now.text)
 			}
-			s.trouble = err.Error()
-			return Configuration{}, err
+			_ = apply(c, err) // said to everybody already
 		}
-		if s.told && text == s.text && s.trouble == "" {
-			continue
+		told = now
+		if err := wait(ctx, every); err != nil {
+			return err
 		}
-		s.told, s.etag, s.text, s.trouble = true, etag, text, ""
-		routes, err := eskip.Parse(s.URL, s.text)
-		return Configuration{Routes: routes, Version: etag}, err
 	}
 }
 
-// ask is one question. A server that has nothing new stands for the text that it sent before.
-func (s *HTTPSource) ask(ctx context.Context) (text, etag string, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("asking %s for routes: %w", s.URL, err)
-		}
-	}()
+// ask is one question. A server that has nothing new stands for what it sent before, and one that is in trouble too.
+func (s HTTPSource) ask(ctx context.Context, told answered) (answered, error) {
+	now, err := s.fetch(ctx, told)
+	if err != nil {
+		err = fmt.Errorf("asking %s for routes: %w", s.URL, err)
+		return answered{told.text, told.etag, err.Error()}, err
+	}
+	return now, nil
+}
+
+func (s HTTPSource) fetch(ctx context.Context, told answered) (now answered, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
 	if err != nil {
-		return "", "", err
+		return now, err
 	}
-	if s.etag != "" {
-		r.Header.Set("If-None-Match", s.etag)
+	if told.etag != "" {
+		r.Header.Set("If-None-Match", told.etag)
 	}
 	client := s.Client
 	if client == nil {
 		client = &http.Client{Timeout: 10 * time.Second}
 	}
-	answer, err := client.Do(r)
+	res, err := client.Do(r)
 	if err != nil {
-		return "", "", err
+		return now, err
 	}
-	defer answer.Body.Close()
-	switch answer.StatusCode {
+	defer res.Body.Close()
+	switch res.StatusCode {
 	case http.StatusNotModified:
-		return s.text, s.etag, nil
+		return answered{told.text, told.etag, ""}, nil
 	case http.StatusOK:
 	default:
-		return "", "", fmt.Errorf("it answered %s; expected 200 or 304", answer.Status)
+		return now, fmt.Errorf("it answered %s; expected 200 or 304", res.Status)
 	}
 	limit := s.MaxBytes
 	if limit == 0 {
 		limit = 64 << 20
 	}
-	body, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
+	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	if err != nil {
-		return "", "", err
+		return now, err
 	}
 	if int64(len(body)) > limit {
-		return "", "", fmt.Errorf("more than %d bytes; MaxBytes would allow it", limit)
+		return now, fmt.Errorf("more than %d bytes; MaxBytes would allow it", limit)
 	}
-	return string(body), answer.Header.Get("ETag"), nil
+	return answered{string(body), res.Header.Get("ETag"), ""}, nil
 }

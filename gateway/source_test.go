@@ -2,14 +2,17 @@ package gateway
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/flagship-go/flagship/gateway/push"
 	"github.com/stretchr/testify/require"
 )
 
@@ -60,10 +63,12 @@ type tellingSource struct {
 	told chan error
 }
 
-func (s tellingSource) Next(ctx context.Context) (Configuration, error) {
-	c, err := s.Source.Next(ctx)
-	c.Done = func(err error) { s.told <- err }
-	return c, err
+func (s tellingSource) Watch(ctx context.Context, apply func(Configuration, error) error) error {
+	return s.Source.Watch(ctx, func(c Configuration, err error) error {
+		err = apply(c, err)
+		s.told <- err
+		return err
+	})
 }
 
 func write(t *testing.T, path, text string) {
@@ -75,7 +80,7 @@ func TestFileIsFollowed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "routes.eskip")
 	synctest.Test(t, func(t *testing.T) {
 		write(t, path, `a: Path("/a") -> say(201) -> <shunt>;`)
-		f := follow(t, &FileSource{Path: path, Interval: interval})
+		f := follow(t, FileSource{Path: path, Interval: interval})
 		require.Equal(t, "201 ", f.get("/a"))
 		f.quiet(3)
 
@@ -96,7 +101,7 @@ func TestHalfOfAFileIsNoConfiguration(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "routes.eskip")
 	synctest.Test(t, func(t *testing.T) {
 		write(t, path, `a: Path("/a") -> say(201) -> <shunt>; b: Path("/b") -> say(201) -> <shunt>;`)
-		f := follow(t, &FileSource{Path: path, Interval: interval})
+		f := follow(t, FileSource{Path: path, Interval: interval})
 
 		const changed = `a: Path("/a") -> say(202) -> <shunt>; b: Path("/b") -> say(202) -> <shunt>;`
 		for i := 0; i < len(changed); i += 7 { // a slow writer
@@ -125,7 +130,7 @@ func TestWrongFileKeepsTheLastGoodOne(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const good = `a: Path("/a") -> say(201) -> <shunt>;`
 				write(t, path, good)
-				f := follow(t, &FileSource{Path: path, Interval: interval})
+				f := follow(t, FileSource{Path: path, Interval: interval})
 				write(t, path, text)
 				if name == "gone" {
 					require.NoError(t, os.Remove(path))
@@ -150,7 +155,7 @@ func TestFilesOfADirectoryAreOneConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		write(t, one, `a: Path("/a") -> say(201) -> <shunt>;`)
 		write(t, filepath.Join(dir, "notes.txt"), "not routes")
-		f := follow(t, &DirSource{Path: dir, Interval: interval})
+		f := follow(t, DirSource{Path: dir, Interval: interval})
 
 		write(t, two, `b: Path("/b") -> say(202) -> <shunt>;`)
 		require.NoError(t, f.news())
@@ -172,12 +177,21 @@ func TestFilesOfADirectoryAreOneConfiguration(t *testing.T) {
 
 // A configServer serves one text with an ETag, if it has one.
 type configServer struct {
+	mu         sync.Mutex
 	text, etag string
 	status     int
 	sent       int // how often the text was
 }
 
+func (s *configServer) set(text, etag string, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text, s.etag, s.status = text, etag, status
+}
+
 func (s *configServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	rec := httptest.NewRecorder()
 	rec.Header().Set("ETag", s.etag)
 	switch {
@@ -194,15 +208,15 @@ func (s *configServer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestServerIsAskedForRoutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server := &configServer{`a: Path("/a") -> say(201) -> <shunt>;`, `"1"`, 200, 0}
-		f := follow(t, &HTTPSource{URL: "http://config/routes", Interval: interval, Client: &http.Client{Transport: server}, MaxBytes: 100})
+		server := &configServer{text: `a: Path("/a") -> say(201) -> <shunt>;`, etag: `"1"`, status: 200}
+		f := follow(t, HTTPSource{URL: "http://config/routes", Interval: interval, Client: &http.Client{Transport: server}, MaxBytes: 100})
 		require.Equal(t, "201 ", f.get("/a"))
 		f.quiet(3)
 		require.Equal(t, 1, server.sent, "a server with nothing new sends nothing")
 		require.Equal(t, `"1"`, f.Versions()[0].Name)
 
 		change := func(text, etag string, status int) error {
-			*server = configServer{text, etag, status, 0}
+			server.set(text, etag, status)
 			return f.news()
 		}
 		const second = `a: Path("/a") -> say(202) -> <shunt>;`
@@ -217,6 +231,46 @@ func TestServerIsAskedForRoutes(t *testing.T) {
 		require.ErrorContains(t, change("a: -> x", "", 200), "http://config/routes:1:4: ")
 		require.Equal(t, "202 ", f.get("/a"), "RULE C1: a wrong configuration is in force")
 	})
+}
+
+// TestPublisherLearnsWhetherItsVersionIsInForce: C5. The gateway is a subscriber at the other end of a pipe.
+func TestPublisherLearnsWhetherItsVersionIsInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		publisher := push.NewPublisher(push.Options{})
+		dial := func(context.Context) (net.Conn, error) {
+			here, there := net.Pipe()
+			go publisher.Serve(there)
+			return here, nil
+		}
+		defer publisher.Close()
+		_, err := publisher.Publish([]byte(`a: Path("/a") -> say(201) -> <shunt>;`))
+		require.NoError(t, err)
+		f := follow(t, PushSource{Dial: dial, Options: push.SubscriberOptions{Name: "edge-1"}})
+		require.Equal(t, "201 ", f.get("/a"))
+
+		_, err = publisher.Publish([]byte(`a: Path("/a") -> sai(202) -> <shunt>;`))
+		require.NoError(t, err)
+		const reason = "push:1:18: route a: there is no filter sai; did you mean say?"
+		require.EqualError(t, <-f.told, reason)
+		synctest.Wait()
+		require.Equal(t, "201 ", f.get("/a"), "RULE C1: a wrong configuration is in force")
+		require.Equal(t, reason, f.Metrics().Config.Err)
+		status := publisher.Status()[0]
+		require.Equal(t, []any{uint64(1), uint64(2), reason}, []any{status.Acked, status.Nacked, status.Reason}, "RULE C5: a refusal without its reason")
+
+		_, err = publisher.Publish([]byte(`a: Path("/a") -> say(203) -> <shunt>;`))
+		require.NoError(t, err)
+		require.NoError(t, <-f.told)
+		synctest.Wait()
+		require.Equal(t, "203 ", f.get("/a"))
+		require.Equal(t, "v3", f.Versions()[0].Name)
+		require.Equal(t, uint64(3), publisher.Status()[0].Acked)
+	})
+}
+
+func TestSourceThatCanNeverWorkIsAnError(t *testing.T) {
+	w := newWorld(t, Options{})
+	require.Error(t, w.Run(t.Context(), PushSource{URL: "nowhere"}))
 }
 
 // TestWatcherTellsWhatHasSettled walks through the picture in source_file.go.

@@ -28,26 +28,22 @@ const (
 	stormEchoes  = 8
 )
 
-// TestReloadStorm: C3. While requests and upgraded connections pass, one route of 10,000 changes again and again, or all do.
-// No request fails, no connection is cut, and nothing is left running.
+// TestReloadStorm: C3. While requests and upgraded connections pass, one route of 10,000 changes 100 times a second, and then
+// all do, back to back. No request fails, no connection is cut, and nothing is left running.
 func TestReloadStorm(t *testing.T) {
-	for name, change := range map[string]func(*stormy, int) error{
-		"one route":  (*stormy).changeOne,
-		"all routes": (*stormy).changeAll,
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := startStorm(t)
-			start := time.Now()
-			for n := 1; time.Since(start) < *storm; n++ {
-				require.NoError(t, change(s, n))
-				s.changes++
-				if name == "one route" { // 100 a second
-					time.Sleep(max(0, time.Duration(n)*10*time.Millisecond-time.Since(start)))
-				}
-			}
-			s.end()
+	s := startStorm(t)
+	defer s.end()
+	t.Run("one route", func(t *testing.T) {
+		start := time.Now()
+		s.blow(t, func(n int) error {
+			// On the real clock, since this is how often; nothing is waited for.
+			time.Sleep(time.Until(start.Add(time.Duration(n) * 10 * time.Millisecond)))
+			return s.gateway.Update(s.routes[n/stormRoutes%2^1][n%stormRoutes:][:1], nil)
 		})
-	}
+	})
+	t.Run("all routes", func(t *testing.T) {
+		s.blow(t, func(n int) error { return s.gateway.Apply(s.routes[n%2]) })
+	})
 }
 
 // stormy is a gateway on a socket, an upstream, and clients of both kinds.
@@ -58,7 +54,6 @@ type stormy struct {
 	back    [2]*httptest.Server
 	routes  [2][]*eskip.Route // two configurations that have no route in common
 
-	changes  int
 	requests atomic.Uint64
 	echoes   atomic.Uint64
 	failed   chan error
@@ -189,28 +184,29 @@ func (s *stormy) fail(err error) {
 	}
 }
 
-// changeOne gives one route the other configuration's text, or takes it away and brings it back.
-func (s *stormy) changeOne(n int) error {
-	return s.gateway.Update(s.routes[n/stormRoutes%2^1][n%stormRoutes:][:1], nil)
-}
-
-// changeAll leaves no route as it was.
-func (s *stormy) changeAll(n int) error { return s.gateway.Apply(s.routes[n%2]) }
-
-// end looks at what is running, and stops the clients.
-func (s *stormy) end() {
+// blow changes the configuration for a while.
+func (s *stormy) blow(t *testing.T, change func(n int) error) {
+	requests, echoes, changes := s.requests.Load(), s.echoes.Load(), 0
+	for start := time.Now(); time.Since(start) < *storm; {
+		changes++
+		require.NoError(t, change(changes))
+	}
 	// Idle connections come and go with requests, some goroutines each; a leak would be one for each change.
 	if now := runtime.NumGoroutine(); now > s.before+50 {
-		s.t.Errorf("RULE C3: %d goroutines after %d changes, %d before", now, s.changes, s.before)
+		t.Errorf("RULE C3: %d goroutines after %d changes, %d before", now, changes, s.before)
 	}
-	require.Len(s.t, s.gateway.Metrics().Endpoints, 2, "RULE C3: upstreams of old configurations are left")
+	require.Len(t, s.gateway.Metrics().Endpoints, 2, "RULE C3: upstreams of old configurations are left")
+	t.Logf("%d changes, %d requests, %d echoes", changes, s.requests.Load()-requests, s.echoes.Load()-echoes)
+}
+
+// end stops the clients, and says what went wrong for them.
+func (s *stormy) end() {
 	close(s.stop)
 	s.clients.Wait()
 	close(s.failed)
-	errs := []error{}
+	var errs []error
 	for err := range s.failed {
 		errs = append(errs, err)
 	}
 	require.NoError(s.t, errors.Join(errs...))
-	s.t.Logf("%d changes, %d requests, %d echoes, no failure", s.changes, s.requests.Load(), s.echoes.Load())
 }

@@ -33,8 +33,9 @@ func TestStreamsPassAtOnce(t *testing.T) {
 					http.NewResponseController(w).Flush()
 				}
 			})
-			inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": stream}}, func(h *house) {
+			inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": stream}}, func(t *testing.T, h *house) {
 				next = make(chan string) // of this bubble
+				defer close(next)
 				w := h.dial().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 				defer w.Close()
 				synctest.Wait()
@@ -50,7 +51,6 @@ func TestStreamsPassAtOnce(t *testing.T) {
 					require.NoError(t, err, "RULE P3: a piece of a stream was held back")
 					require.Equal(t, piece, string(got))
 				}
-				close(next)
 			})
 		})
 	}
@@ -70,7 +70,7 @@ func TestBrokenAnswerIsSeenAsBroken(t *testing.T) {
 		"chunks": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, plan{routes: `a: * -> "http://a";`}, func(h *house) {
+			inHouse(t, plan{routes: `a: * -> "http://a";`}, func(t *testing.T, h *house) {
 				h.rawServer("a", func(_ *http.Request, _ *bufio.Reader, c net.Conn) {
 					io.WriteString(c, sent)
 					c.Close()
@@ -98,7 +98,7 @@ func TestClientWhoGoesAwayTakesItsUpstreamRequestWithIt(t *testing.T) {
 				<-r.Context().Done()
 				ended = true
 			})
-			inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": slow}}, func(h *house) {
+			inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": slow}}, func(t *testing.T, h *house) {
 				w := h.dial().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 				synctest.Wait()
 				require.False(t, ended)
@@ -114,7 +114,7 @@ func TestClientWhoGoesAwayTakesItsUpstreamRequestWithIt(t *testing.T) {
 
 func TestHalfClosedClientGetsNoEmptyAnswer(t *testing.T) {
 	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": slow}}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": slow}}, func(t *testing.T, h *house) {
 		w := h.dial().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		defer w.Close()
 		w.Conn.(*memoryConn).CloseWrite()
@@ -133,7 +133,7 @@ func TestExpectContinueWaitsForTheUpstream(t *testing.T) {
 				w.Header().Set("Link", "x")
 				w.WriteHeader(http.StatusEarlyHints)
 				io.Copy(w, r.Body)
-			})}}, func(h *house) {
+			})}}, func(t *testing.T, h *house) {
 				w := h.dial().send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
 				defer w.Close()
 				if !reads {
@@ -169,7 +169,7 @@ func TestAnswersWithoutABody(t *testing.T) {
 			w.Header().Set("Content-Length", "5")
 			io.WriteString(w, "hello")
 		}
-	})}}, func(h *house) {
+	})}}, func(t *testing.T, h *house) {
 		w := h.dial()
 		defer w.Close()
 		for range 2 { // what is left over would be taken for the next answer
@@ -195,7 +195,7 @@ func TestBodiesGoThroughUnbuffered(t *testing.T) {
 		io.ReadFull(r.Body, piece)
 		got <- string(piece)
 		io.Copy(w, r.Body)
-	})}}, func(h *house) {
+	})}}, func(t *testing.T, h *house) {
 		got = make(chan string, 1)
 		w := h.dial().send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
 		defer w.Close()
@@ -206,7 +206,7 @@ func TestBodiesGoThroughUnbuffered(t *testing.T) {
 }
 
 func TestEarlyAnswerDoesNotWaitForTheBody(t *testing.T) {
-	inHouse(t, plan{routes: `a: * -> "http://a";`}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`}, func(t *testing.T, h *house) {
 		h.rawServer("a", func(_ *http.Request, _ *bufio.Reader, c net.Conn) {
 			io.WriteString(c, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 		})
@@ -222,7 +222,7 @@ func TestEarlyAnswerDoesNotWaitForTheBody(t *testing.T) {
 func TestBodyThatBreaksOffIsNoFailureOfTheUpstream(t *testing.T) {
 	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
-	})}}, func(h *house) {
+	})}}, func(t *testing.T, h *house) {
 		w := h.dial().send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n+5\r\n")
 		defer w.Close()
 		got := w.rest()
@@ -234,7 +234,7 @@ func TestBodyThatBreaksOffIsNoFailureOfTheUpstream(t *testing.T) {
 }
 
 func TestRequestIsCanceledWithItsContext(t *testing.T) {
-	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": says("a")}}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": says("a")}}, func(t *testing.T, h *house) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		req, _ := http.NewRequestWithContext(ctx, "GET", "http://front.example/", nil)

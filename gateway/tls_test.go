@@ -86,7 +86,7 @@ func TestCertificateIsChosenByName(t *testing.T) {
 	a := newAuthority(t)
 	certs, err := LoadCertificates(a.server("first", "first.example"), a.server("shop", "shop.example", "www.shop.example"), a.server("wild", "*.wild.example"))
 	require.NoError(t, err)
-	inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{TLS: &TLSOptions{Certificates: certs}}}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{TLS: &TLSOptions{Certificates: certs}}}, func(t *testing.T, h *house) {
 		for name, want := range map[string]string{"shop.example": "shop", "WWW.shop.example": "shop", "a.wild.example": "wild",
 			"a.b.wild.example": "first", "wild.example": "first", "else.example": "first", "": "first"} {
 			require.Equal(t, want, h.shown(&tls.Config{ServerName: name, InsecureSkipVerify: true}), "the certificate for %q", name)
@@ -99,13 +99,13 @@ func TestCertificatesAreReloadedWholeOrNotAtAll(t *testing.T) {
 	shop, bank := a.server("shop", "shop.example"), a.server("bank", "bank.example")
 	certs, err := LoadCertificates(shop, bank)
 	require.NoError(t, err)
-	inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{TLS: &TLSOptions{Certificates: certs}}}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{TLS: &TLSOptions{Certificates: certs}}}, func(t *testing.T, h *house) {
 		serial := func(name string) string {
 			conn, err := h.front.Dial(context.Background())
 			require.NoError(h, err)
 			defer conn.Close()
 			secure := tls.Client(conn, &tls.Config{ServerName: name, RootCAs: a.pool})
-			require.NoError(h, secure.Handshake())
+			require.NoError(h, secure.Handshake(), "RULE C1: no certificate for %s", name)
 			return string(secure.ConnectionState().PeerCertificates[0].Signature)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
@@ -146,7 +146,7 @@ func TestMutualTLS(t *testing.T) {
 		"optional, none": {true, nil, true}, "optional, stranger's": {true, load(theirs), false}} {
 		t.Run(name, func(t *testing.T) {
 			inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": says("a")},
-				server: ServerOptions{TLS: &TLSOptions{Certificates: certs, ClientCAs: a.path("ca.pem"), OptionalClientCert: c.optional}}}, func(h *house) {
+				server: ServerOptions{TLS: &TLSOptions{Certificates: certs, ClientCAs: a.path("ca.pem"), OptionalClientCert: c.optional}}}, func(t *testing.T, h *house) {
 				h.overTLS(&tls.Config{RootCAs: a.pool, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 					if c.show == nil {
 						return &tls.Certificate{}, nil
@@ -179,7 +179,7 @@ func TestBothHTTPVersionsAreSpokenOverTLSAndGuarded(t *testing.T) {
 			io.WriteString(w, r.Header.Get("X-Forwarded-Proto")+" "+r.Header.Get("X-Forwarded-Port")+" ")
 			io.Copy(w, r.Body)
 			w.Header().Set("X-T", "1")
-		})}}, func(h *house) {
+		})}}, func(t *testing.T, h *house) {
 		h.overTLS(&tls.Config{RootCAs: a.pool})
 		res, err := h.client.Post("https://front.example/", "text/plain", strings.NewReader("body"))
 		require.NoError(t, err)
@@ -205,7 +205,7 @@ func TestSlowHandshakeHoldsUpNobody(t *testing.T) {
 	a := newAuthority(t)
 	certs, err := LoadCertificates(a.server("front", "front.example"))
 	require.NoError(t, err)
-	inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{TLS: &TLSOptions{Certificates: certs}}}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{TLS: &TLSOptions{Certificates: certs}}}, func(t *testing.T, h *house) {
 		silent, plain := h.dial(), h.dial().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		start := time.Now()
 		require.Equal(t, "front", h.shown(&tls.Config{RootCAs: a.pool, ServerName: "front.example"}))

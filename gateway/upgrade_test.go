@@ -31,7 +31,7 @@ func switches(r *http.Request, br *bufio.Reader, c net.Conn) {
 }
 
 func TestUpgradePassesBytesBothWaysAndAlsoEarlyOnes(t *testing.T) {
-	inHouse(t, plan{routes: `a: * -> "http://a";`}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`}, func(t *testing.T, h *house) {
 		h.rawServer("a", switches)
 		w := h.dial().send(asksForEcho + "before the answer;")
 		defer w.Close()
@@ -47,24 +47,13 @@ func TestUpgradePassesBytesBothWaysAndAlsoEarlyOnes(t *testing.T) {
 	})
 }
 
-func (w *wire) until(end string) string {
-	w.Helper()
-	var got strings.Builder
-	for !strings.HasSuffix(got.String(), end) {
-		b, err := w.r.ReadByte()
-		require.NoError(w, err)
-		got.WriteByte(b)
-	}
-	return got.String()
-}
-
 func TestUpgradedConnectionsEndTogether(t *testing.T) {
 	for name, end := range map[string]func(w *wire){
 		"client":   func(w *wire) { w.Close() },
 		"upstream": func(w *wire) { w.send("bye;"); w.rest(); w.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, plan{routes: `a: * -> "http://a";`}, func(h *house) {
+			inHouse(t, plan{routes: `a: * -> "http://a";`}, func(t *testing.T, h *house) {
 				h.rawServer("a", switches)
 				w := h.dial().send(asksForEcho)
 				w.until("early;")
@@ -88,7 +77,7 @@ func TestFailedUpgradeLeavesNothingOpen(t *testing.T) {
 	}
 	for name, status := range map[string]string{"another protocol": "502", "no": "403", "broken": "502"} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, plan{routes: `a: * -> "http://a";`}, func(h *house) {
+			inHouse(t, plan{routes: `a: * -> "http://a";`}, func(t *testing.T, h *house) {
 				h.rawServer("a", func(_ *http.Request, _ *bufio.Reader, c net.Conn) {
 					io.WriteString(c, answers[name])
 					if name == "broken" {
@@ -113,7 +102,7 @@ func TestFailedUpgradeLeavesNothingOpen(t *testing.T) {
 func TestHTTPItselfIsNoProtocolToUpgradeTo(t *testing.T) {
 	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, r.Header.Get("Upgrade")+"|"+r.Header.Get("Connection")+"|"+r.Header.Get("Http2-Settings"))
-	})}}, func(h *house) {
+	})}}, func(t *testing.T, h *house) {
 		for _, protocol := range []string{"h2c", "H2C", "TLS/1.3, HTTP/2.0"} {
 			w := h.dial().send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\nUpgrade: " + protocol + "\r\n\r\n")
 			res, body := w.answer("GET")
@@ -125,7 +114,7 @@ func TestHTTPItselfIsNoProtocolToUpgradeTo(t *testing.T) {
 }
 
 func TestSwitchNobodyAskedForIsRefused(t *testing.T) {
-	inHouse(t, plan{routes: `a: * -> "http://a";`}, func(h *house) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`}, func(t *testing.T, h *house) {
 		h.rawServer("a", switches)
 		res, body := h.get("/")
 		require.Equal(t, 502, res.StatusCode)
@@ -136,7 +125,7 @@ func TestSwitchNobodyAskedForIsRefused(t *testing.T) {
 func TestPanicAfterAnUpgradeClosesBothSides(t *testing.T) {
 	inHouse(t, plan{routes: `a: * -> bad() -> "http://a";`, filters: []filters.Spec{
 		step{name: "bad", response: func(c filters.FilterContext) { panic("x") }},
-	}}, func(h *house) {
+	}}, func(t *testing.T, h *house) {
 		h.rawServer("a", switches)
 		w := h.dial().send(asksForEcho)
 		require.Contains(t, w.rest(), "500 Internal Server Error")

@@ -108,6 +108,8 @@ type Metrics struct {
 	Opened uint64
 }
 
+var errNegative = errors.New("it is 1 or more, or 0 for the default")
+
 func orSince(elapsed func() time.Duration) func() time.Duration {
 	if elapsed != nil {
 		return elapsed

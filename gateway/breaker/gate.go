@@ -1,7 +1,6 @@
 package breaker
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -75,8 +74,15 @@ type gate struct {
 
 func state(stamp uint64) State { return State(stamp & 3) }
 
-// State is what the gate was at the last call: it turns half-open when a call comes.
-func (g *gate) State() State { return state(g.stamp.Load()) }
+// State is what a call would meet: an open gate whose time is over turns half-open when one comes, and is called so
+// before, or a route that nobody uses would look broken for ever.
+func (g *gate) State() State {
+	s := state(g.stamp.Load())
+	if s == Open && int64(g.o.Elapsed()) >= g.until.Load() {
+		return HalfOpen
+	}
+	return s
+}
 
 // Metrics is not a snapshot of one instant: the counters are read one after the other.
 func (g *gate) Metrics() Metrics {
@@ -177,5 +183,3 @@ func (g *gate) endTrial(o outcome) (closed bool) {
 	}
 	return false
 }
-
-var errNegative = errors.New("it is 1 or more, or 0 for the default")

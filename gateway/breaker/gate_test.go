@@ -20,6 +20,7 @@ func TestOpenLetsNobodyThroughUntilItsTimeIsOver(t *testing.T) {
 		c.advance(10*time.Second - 1)
 		script(t, b, "r", "RULE B1: let through while open")
 		c.advance(1)
+		require.Equal(t, HalfOpen, b.State(), "an idle route looks open for ever")
 		script(t, b, ".", "RULE B1: not tried when the time is over")
 		require.Equal(t, Closed, b.State(), "RULE B1: not closed by a trial that succeeds")
 		script(t, b, "...", "")

@@ -6,6 +6,7 @@ import "fmt"
 // The zero Pos says that a value was not parsed.
 type Pos struct{ Line, Column int }
 
+// String is line:column.
 func (p Pos) String() string { return fmt.Sprintf("%d:%d", p.Line, p.Column) }
 
 // A Call is a predicate or a filter as it is written: a name and its arguments.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 )
@@ -16,6 +17,13 @@ func FuzzParse(f *testing.F) {
 	}
 	for _, c := range mistakes {
 		f.Add(c.text)
+	}
+	file, err := os.ReadFile("testdata/routes.eskip")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for part := range strings.SplitSeq(string(file), "\n\n") {
+		f.Add(part)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		routes, err := Parse("f", text)
@@ -54,7 +62,12 @@ func checkErrors(t *testing.T, text string, err error) {
 		t.Fatalf("RULE E4: %d errors", len(list))
 	}
 	lines := strings.Split(text, "\n")
+	var last Pos
 	for _, e := range list {
+		if e.Pos.Line < last.Line || e.Pos.Line == last.Line && e.Pos.Column < last.Column {
+			t.Fatalf("RULE E2: %v is told behind %v", e, last)
+		}
+		last = e.Pos
 		if e.Pos.Line < 1 || e.Pos.Line > len(lines) || e.Pos.Column < 1 || e.Pos.Column > len(lines[e.Pos.Line-1])+1 {
 			t.Fatalf("RULE E2: %v is not in %q", e, text)
 		}

@@ -52,8 +52,9 @@ func TestWhatIsReadAsWhat(t *testing.T) {
 	for _, c := range readAs {
 		t.Run(c.name, func(t *testing.T) {
 			routes, err := Parse("", c.text)
-			require.NoError(t, err)
-			require.Len(t, routes, 1)
+			if err != nil || len(routes) != 1 {
+				t.Fatalf("RULE E1: %s\nis read as %d routes: %v", c.text, len(routes), err)
+			}
 			if got := routes[0].String(); got != c.want {
 				t.Errorf("RULE E1: %s\nis read as %s\n      want %s", c.text, got, c.want)
 			}
@@ -212,6 +213,7 @@ func TestReadingGoesOnBehindAMistake(t *testing.T) {
 		{"a backquote is missing", "a: A(`x) -> <shunt>;\nb: A(`y`) -> <shunt>;\nc: * -> <shunt>", "2:7", "bc"},
 		{"a slash is missing", "a: A(/x) -> <shunt>;\nb: A(`y`) -> <shunt>;", "1:6", "b"},
 		{"to the end", "a: (", "1:4", ""},
+		{"two of the same place in their order", "* -> <shunt>; b: ; c: * -> <shunt>", "1:1 1:18", "c"},
 		{"a mistake after a string over lines", "a: A(\"\n\") -> ;\nb: * -> <shunt>;", "2:7", "b"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,7 +1,9 @@
 package eskip
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +15,8 @@ func Parse(file, text string) ([]*Route, error) {
 	p.advance()
 	p.routes()
 	if len(p.errs) > 0 {
+		// Recovery can go back to a quote, and the id that is missing is told last.
+		slices.SortStableFunc(p.errs, func(a, b *Error) int { return cmp.Or(a.Pos.Line-b.Pos.Line, a.Pos.Column-b.Pos.Column) })
 		return p.read, p.errs
 	}
 	return p.read, nil

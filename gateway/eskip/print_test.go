@@ -3,6 +3,7 @@ package eskip
 import (
 	"bytes"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -21,6 +22,20 @@ long: Path("/shop/:item") && Method("POST")
   -> setRequestHeader("X-From", "gateway")
   -> <roundRobin, "http://10.0.0.1:8080", "http://10.0.0.2:8080">;
 `, b.String())
+}
+
+func TestAFileAsPeopleWriteThem(t *testing.T) {
+	text, err := os.ReadFile("testdata/routes.eskip")
+	require.NoError(t, err)
+	routes, err := Parse("routes.eskip", string(text))
+	require.NoError(t, err)
+	var b bytes.Buffer
+	require.NoError(t, Print(&b, routes))
+	want, err := os.ReadFile("testdata/routes.printed")
+	require.NoError(t, err)
+	if got := b.String(); got != strings.ReplaceAll(string(want), "\r\n", "\n") {
+		t.Errorf("RULE E1: printed is\n%s", got)
+	}
 }
 
 func TestPrintRefusesWhatCannotBeRead(t *testing.T) {

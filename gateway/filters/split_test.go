@@ -36,7 +36,7 @@ func user(i int) *filtertest.Context {
 func TestCanaryGrowsAndMovesNobodyBack(t *testing.T) {
 	const users = 500
 	went := make([]bool, users)
-	for _, percent := range []int{0, 5, 10, 50, 100} {
+	for _, percent := range []int{0, 5, 10, 30, 50, 100} {
 		w := &filtertest.World{}
 		f := in(t, w, "canary", "http://new", fmt.Sprint("percentage=", percent))
 		n := 0

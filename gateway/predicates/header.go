@@ -39,7 +39,10 @@ type header struct {
 func newHeader(a *arguments) route.Predicate { return &header{a.field(), a.text("the value")} }
 
 func (h *header) Match(r *http.Request) bool {
-	return h.field.any(r, func(v string) bool { return v == h.value })
+	if h.field == "Host" {
+		return r.Host == h.value
+	}
+	return slices.Contains(r.Header[string(h.field)], h.value)
 }
 
 // HeaderRegexp("Accept", "application/(json|xml)") is true if one of the field's lines matches.

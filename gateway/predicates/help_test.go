@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	_ "time/tzdata" // for machines without a database of time zones
 
 	"github.com/stretchr/testify/require"
 

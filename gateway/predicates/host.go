@@ -33,8 +33,8 @@ func newHostAny(a *arguments) route.Predicate {
 }
 
 func (h hostAny) Match(r *http.Request) bool {
-	for _, name := range h {
-		if strings.EqualFold(name, r.Host) {
+	for _, name := range h { // in lower case, as nearly all requests have it
+		if len(name) == len(r.Host) && (name == r.Host || strings.EqualFold(name, r.Host)) {
 			return true
 		}
 	}

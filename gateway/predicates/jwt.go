@@ -13,7 +13,7 @@ import (
 // it says one of them; the ...Regexp ones take regular expressions for the values. Only claims that are text count.
 //
 // The signature is not looked at: this is for finding a route, never for letting somebody in. For that, put the
-// filter jwtValidation on the route.
+// filter jwt on the route.
 type jwtPayload struct {
 	claims []claim
 	all    bool

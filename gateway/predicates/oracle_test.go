@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,28 +16,29 @@ import (
 func TestQueriesAreReadAsNetURLReadsThem(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	pieces := []string{"a", "b", "=", "&", ";", "%61", "%2", "%zz", "+", "%26", "%3D", "%2B"}
-	for range 20000 {
+	for range 5000 {
 		var raw strings.Builder
 		for range rng.IntN(8) {
 			raw.WriteString(pieces[rng.IntN(len(pieces))])
 		}
-		want, _ := url.ParseQuery(raw.String())
-		got := url.Values{}
-		for name, value := range query(raw.String()) {
-			got[name] = append(got[name], value)
-		}
-		if len(got) != len(want) || len(want) > 0 && !equalValues(got, want) {
-			t.Fatalf("RULE M9: %q is %v, and for net/url %v", raw.String(), got, want)
+		all, _ := url.ParseQuery(raw.String())
+		for _, name := range []string{"a", "b", "ab", "a+", "a b", "%61", "a&", "="} {
+			var got []string
+			value, rest, ok := nextParam(raw.String(), name)
+			for ; ok; value, rest, ok = nextParam(rest, name) {
+				got = append(got, value)
+			}
+			if want := all[name]; !slices.Equal(got, want) {
+				t.Fatalf("RULE M9: %q of %q is %q, and for net/url %q", name, raw.String(), got, want)
+			}
 		}
 	}
 }
 
-func equalValues(a, b url.Values) bool { return a.Encode() == b.Encode() }
-
 func TestCookiesAreReadAsNetHTTPReadsThem(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	pieces := []string{"a", "b", "=", ";", " ", "\t", `"`, `\`, ",", "\x7f", "é", "a=b", "; a=", `a="b"`}
-	for range 20000 {
+	for range 5000 {
 		r := &http.Request{Header: http.Header{}}
 		for range rng.IntN(3) {
 			var line strings.Builder

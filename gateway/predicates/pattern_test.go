@@ -22,7 +22,7 @@ func TestPatternsAreRegularExpressions(t *testing.T) {
 		return b.String()
 	}
 	simple := 0
-	for range 8000 {
+	for range 4000 {
 		expr := pick(pieces, rng.IntN(6))
 		if rng.IntN(2) == 0 {
 			expr = "^" + expr + "$"
@@ -43,7 +43,7 @@ func TestPatternsAreRegularExpressions(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, simple, 800)
+	require.Greater(t, simple, 400)
 }
 
 func TestWhichPatternsAreSimple(t *testing.T) {

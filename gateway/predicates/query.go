@@ -1,7 +1,6 @@
 package predicates
 
 import (
-	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,32 +24,31 @@ func newQueryParam(a *arguments) route.Predicate {
 }
 
 func (q *queryParam) Match(r *http.Request) bool {
-	for name, value := range query(r.URL.RawQuery) {
-		if name == q.name && q.pattern.match(value) {
+	value, rest, ok := nextParam(r.URL.RawQuery, q.name)
+	for ; ok; value, rest, ok = nextParam(rest, q.name) {
+		if q.pattern.match(value) {
 			return true
 		}
 	}
 	return false
 }
 
-// query has the parameters of a query in its order: those that url.ParseQuery finds, without a map and, if nothing is encoded,
-// without an allocation.
-func query(raw string) iter.Seq2[string, string] {
-	return func(yield func(string, string) bool) {
-		for raw != "" {
-			var pair string
-			pair, raw, _ = strings.Cut(raw, "&")
-			if pair == "" || strings.Contains(pair, ";") {
-				continue
-			}
-			name, value, _ := strings.Cut(pair, "=")
-			name, err := url.QueryUnescape(name)
-			if err != nil {
-				continue
-			}
-			if value, err = url.QueryUnescape(value); err == nil && !yield(name, value) {
-				return
-			}
+// nextParam is the next value of a parameter in a query, and what is behind it: what url.ParseQuery finds, but without a map and, if
+// nothing is encoded, without an allocation.
+func nextParam(raw, name string) (value, rest string, ok bool) {
+	for raw != "" {
+		var pair string
+		pair, raw, _ = strings.Cut(raw, "&")
+		n, value, _ := strings.Cut(pair, "=")
+		if n != name && strings.IndexByte(n, '%') < 0 && strings.IndexByte(n, '+') < 0 || strings.IndexByte(pair, ';') >= 0 {
+			continue
+		}
+		if n, err := url.QueryUnescape(n); err != nil || n != name {
+			continue
+		}
+		if value, err := url.QueryUnescape(value); err == nil {
+			return value, raw, true
 		}
 	}
+	return "", "", false
 }

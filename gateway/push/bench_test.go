@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/flagship-go/flagship/internal/cputime"
 )
 
 // fleet is a publisher with many subscribers on pipes, which note when they are given a version.
@@ -78,6 +80,7 @@ func BenchmarkFanOut(b *testing.B) {
 				}
 				each := float64(memory()-before) / float64(n)
 				var p50, p99, last []time.Duration
+				stop := cputime.Report(b)
 				for b.Loop() {
 					if err := f.round(config); err != nil {
 						b.Fatal(err)
@@ -91,6 +94,7 @@ func BenchmarkFanOut(b *testing.B) {
 					slices.Sort(all)
 					b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, name)
 				}
+				stop()
 				report("p50-ms", p50)
 				report("p99-ms", p99)
 				report("last-ms", last)

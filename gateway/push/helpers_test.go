@@ -79,6 +79,21 @@ func (w *world) setDown(down bool) {
 	w.down = down
 }
 
+// served is what Serve has returned, of those that have, when everybody has come to rest; dialled is how many were connected.
+func (w *world) served() []error {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.ended)
+}
+
+func (w *world) dialled() int {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.conns)
+}
+
 // cut ends all connections from the subscribers' side.
 func (w *world) cut() {
 	w.mu.Lock()
@@ -240,7 +255,7 @@ func httpBubble(t *testing.T, o Options, around func(http.Handler) http.Handler,
 		s.client = &http.Client{Transport: transport}
 		server := &http.Server{Handler: around(w.Publisher)}
 		server.RegisterOnShutdown(func() { w.Close() })
-		w.wg.Go(func() { server.Serve(s.pipes) })
+		go server.Serve(s.pipes)
 		defer server.Close()
 		defer transport.CloseIdleConnections()
 		defer s.end()

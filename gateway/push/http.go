@@ -174,9 +174,7 @@ func (l *httpLink) Close() error {
 }
 
 func (l *httpLink) report(frame []byte) error {
-	ctx, cancel := context.WithTimeout(l.ctx, l.o.WriteTimeout)
-	defer cancel()
-	resp, err := call(ctx, http.MethodPost, l.to, nil, frame, l.o)
+	resp, err := call(l.ctx, http.MethodPost, l.to, nil, frame, l.o)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -120,9 +121,15 @@ func (p *Publisher) Serve(conn net.Conn) error {
 	fed := make(chan error, 1)
 	go func() {
 		defer conn.Close() // the reader below ends too
+		// One timer for all writes: a deadline on a pipe is a new timer each time.
+		stall := time.AfterFunc(p.o.WriteTimeout, func() { conn.Close() })
+		stall.Stop()
 		fed <- p.feed(ctx, s, known, func(frame []byte) error {
-			conn.SetWriteDeadline(time.Now().Add(p.o.WriteTimeout))
+			stall.Reset(p.o.WriteTimeout)
 			_, err := conn.Write(frame)
+			if !stall.Stop() {
+				return os.ErrDeadlineExceeded
+			}
 			return err
 		})
 	}()
@@ -196,12 +203,13 @@ func (p *Publisher) Status() []Status {
 
 // Metrics count since the publisher was made.
 type Metrics struct {
-	Version     uint64 // the newest
-	Subscribers int    // connected now
-	Sent        uint64 // versions sent, to all subscribers
-	Skipped     uint64 // versions that a subscriber was not sent, since there was a newer one
-	Acks, Nacks uint64
-	Stalled     uint64 // connections given up because nobody read
+	Version     uint64 `json:"version"`     // the newest
+	Subscribers int    `json:"subscribers"` // connected now
+	Sent        uint64 `json:"sent"`        // versions sent, to all subscribers
+	Skipped     uint64 `json:"skipped"`     // versions that a subscriber was not sent, since there was a newer one
+	Acks        uint64 `json:"acks"`
+	Nacks       uint64 `json:"nacks"`
+	Stalled     uint64 `json:"stalled"` // connections given up because nobody read
 }
 
 // Metrics is not a snapshot of one instant: the counters are read one after the other.

@@ -21,7 +21,9 @@ import (
 func TestSubscribersGetTheNewestVersion(t *testing.T) {
 	bubble(t, Options{}, func(t *testing.T, w *world) {
 		early := w.join("early")
+		time.Sleep(time.Hour)
 		require.Empty(t, early.got())
+		require.Equal(t, 1, w.dialled(), "to wait for the first version is not to stall")
 		require.Zero(t, w.Version())
 		require.Equal(t, uint64(1), w.publish("a"))
 		require.Equal(t, []string{"1:a"}, early.got(), "RULE C5: a subscriber was not sent the newest")
@@ -65,11 +67,12 @@ func TestSubscriberThatStallsHoldsUpNobodyAndIsGivenUp(t *testing.T) {
 		well := w.join("well")
 		synctest.Wait()
 		published := make(chan struct{})
-		go func() {
-			w.publish("a")
-			w.publish("b")
-			close(published)
-		}()
+		w.wg.Go(func() {
+			defer close(published)
+			for _, config := range []string{"a", "b"} {
+				w.Publish([]byte(config))
+			}
+		})
 		synctest.Wait()
 		select {
 		case <-published:
@@ -85,9 +88,9 @@ func TestSubscriberThatStallsHoldsUpNobodyAndIsGivenUp(t *testing.T) {
 		_, connected = w.status("stuck")
 		require.False(t, connected, "RULE C5: a connection that is stuck is kept for ever")
 		require.Equal(t, uint64(1), w.Metrics().Stalled)
-		require.Len(t, w.ended, 1)
-		require.ErrorIs(t, w.ended[0], os.ErrDeadlineExceeded)
-		require.ErrorContains(t, w.ended[0], `push: subscriber "stuck" has not read for 7s`)
+		require.Len(t, w.served(), 1)
+		require.ErrorIs(t, w.served()[0], os.ErrDeadlineExceeded)
+		require.ErrorContains(t, w.served()[0], `push: subscriber "stuck" has not read for 7s`)
 		well.leave()
 	})
 }
@@ -201,7 +204,9 @@ func TestReconnectResumesWithTheVersionThatIsKnown(t *testing.T) {
 
 		// A publisher that starts anew counts from 1, and its third is another third.
 		old := w.Publisher
+		w.mu.Lock()
 		w.Publisher = NewPublisher(Options{})
+		w.mu.Unlock()
 		for range 3 {
 			w.publish("other")
 		}
@@ -235,7 +240,7 @@ func TestSilenceIsToldFromNothingNew(t *testing.T) {
 		w.publish("a")
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		require.Len(t, w.conns, 1, "a quiet publisher was taken for a dead one")
+		require.Equal(t, 1, w.dialled(), "a quiet publisher was taken for a dead one")
 		m.leave()
 	})
 	// This one reads, and says nothing.
@@ -272,7 +277,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		require.NoError(t, w.Close())
 		require.NoError(t, w.Close())
 		m.leave()
-		for _, err := range w.ended {
+		for _, err := range w.served() {
 			require.ErrorIs(t, err, ErrClosed)
 		}
 		ours, theirs := net.Pipe()

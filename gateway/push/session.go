@@ -22,16 +22,17 @@ type session struct {
 
 // Status is what a publisher knows of a subscriber.
 type Status struct {
-	// Name is what the subscriber calls itself, and Remote the address that it comes from.
-	Name, Remote string
+	Name   string `json:"name"`   // what the subscriber calls itself
+	Remote string `json:"remote"` // the address that it comes from
 	// Since is when it connected.
-	Since time.Time
+	Since time.Time `json:"since"`
 	// Sent is the newest version it was sent by this connection, or had when it connected. Acked is the newest that it
 	// has applied. 0: none.
-	Sent, Acked uint64
+	Sent  uint64 `json:"sent"`
+	Acked uint64 `json:"acked"`
 	// Nacked is the version it refused last, and Reason why; 0 if it has applied one since.
-	Nacked uint64
-	Reason string
+	Nacked uint64 `json:"nacked,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 func (s *session) status() Status {

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -21,11 +22,9 @@ type SubscriberOptions struct {
 	Apply func(version uint64, config []byte) error
 	// Name is what the publisher shows, up to 256 bytes.
 	Name string
-	// Idle is for how long nothing may be heard until the connection is given up: longer than the
-	// publisher's Heartbeat. 0: 75 s.
+	// Idle is for how long nothing may be heard, or a report not be taken, until the connection is given up: longer than
+	// the publisher's Heartbeat. 0: 75 s.
 	Idle time.Duration
-	// WriteTimeout is how long a report may take. 0: 10 s.
-	WriteTimeout time.Duration
 	// MinWait and MaxWait bound the wait before a connection is tried again: it doubles, and is spread, so that subscribers
 	// who lost their publisher do not come back all at once. 0: 100 ms and 10 s.
 	MinWait, MaxWait time.Duration
@@ -51,7 +50,7 @@ func (o *SubscriberOptions) fill() error {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&o.Idle, 75 * time.Second}, {&o.WriteTimeout, 10 * time.Second}, {&o.MinWait, 100 * time.Millisecond}, {&o.MaxWait, 10 * time.Second}} {
+	}{{&o.Idle, 75 * time.Second}, {&o.MinWait, 100 * time.Millisecond}, {&o.MaxWait, 10 * time.Second}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}
@@ -82,29 +81,26 @@ func SubscribeConn(ctx context.Context, dial func(context.Context) (net.Conn, er
 		if err != nil {
 			return nil, err
 		}
-		defer context.AfterFunc(ctx, func() { conn.Close() })()
-		l := connLink{conn, o.WriteTimeout}
+		l := connLink{conn}
+		defer context.AfterFunc(ctx, func() { l.Close() })()
+		defer time.AfterFunc(o.Idle, func() { l.Close() }).Stop()
 		if err := l.report(newHello(known, o.Name)); err != nil {
-			conn.Close()
+			l.Close()
 			return nil, err
 		}
 		return l, nil
 	})
 }
 
-// link is a connection to a publisher: frames are read from it, and reports sent.
+// link is a connection to a publisher: frames are read from it, and reports sent. Close ends both, from any goroutine.
 type link interface {
 	io.ReadCloser
 	report(frame []byte) error
 }
 
-type connLink struct {
-	net.Conn
-	timeout time.Duration
-}
+type connLink struct{ net.Conn }
 
 func (l connLink) report(frame []byte) error {
-	l.SetWriteDeadline(time.Now().Add(l.timeout))
 	_, err := l.Write(frame)
 	return err
 }
@@ -162,7 +158,9 @@ func (s *subscriber) connected(ctx context.Context, connect func(context.Context
 			return false, err
 		}
 	}
-	frames := frameReader{r: l, max: s.o.MaxSize, buf: s.buf}
+	// A header and a small configuration are one read.
+	// A header and a small configuration are one read.
+	frames := frameReader{r: bufio.NewReaderSize(l, 2<<10), max: s.o.MaxSize, buf: s.buf}
 	defer func() { s.buf = frames.buf }()
 	for {
 		f, err := frames.next()
@@ -173,28 +171,29 @@ func (s *subscriber) connected(ctx context.Context, connect func(context.Context
 			return heard, err
 		}
 		heard = true
-		idle.Stop() // Apply may take its time
-		if err := s.take(l, f); err != nil {
-			return heard, err
+		switch f.kind {
+		case kindSnapshot:
+			idle.Stop() // Apply may take its time
+			s.apply(f)
+			idle.Reset(s.o.Idle)
+			if err := l.report(s.verdict); err != nil {
+				return heard, err
+			}
+		case kindPing:
+			idle.Reset(s.o.Idle)
+		default:
+			return heard, fmt.Errorf("push: the publisher sends a frame of kind %d: %w", f.kind, ErrFrame)
 		}
-		idle.Reset(s.o.Idle)
 	}
 }
 
-func (s *subscriber) take(l link, f frame) error {
-	switch f.kind {
-	case kindPing:
-		return nil
-	case kindSnapshot:
-		if err := s.o.Apply(f.version, f.payload); err != nil {
-			s.o.Log.Error("push: a version is refused", "version", f.version, "error", err)
-			reason := err.Error()
-			s.verdict = newFrame(kindNack, f.version, reason[:min(len(reason), maxReport)])
-		} else {
-			s.verdict = newFrame(kindAck, f.version, "")
-		}
-		s.known = f.id
-		return l.report(s.verdict)
+func (s *subscriber) apply(f frame) {
+	if err := s.o.Apply(f.version, f.payload); err != nil {
+		s.o.Log.Error("push: a version is refused", "version", f.version, "error", err)
+		reason := err.Error()
+		s.verdict = newFrame(kindNack, f.version, reason[:min(len(reason), maxReport)])
+	} else {
+		s.verdict = newFrame(kindAck, f.version, "")
 	}
-	return fmt.Errorf("push: the publisher sends a frame of kind %d: %w", f.kind, ErrFrame)
+	s.known = f.id
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
+	"github.com/flagship-go/flagship/gateway/predicates"
 	"github.com/flagship-go/flagship/gateway/route"
 )
 
@@ -31,7 +32,7 @@ func benchPath(i int, id string) string {
 }
 
 func benchRoutes(tb testing.TB, defs []*eskip.Route) []*route.Route {
-	s, err := route.NewSpecs(benchSpecs()...)
+	s, err := route.NewSpecs(predicates.All()...)
 	require.NoError(tb, err)
 	routes := make([]*route.Route, len(defs))
 	for i, def := range defs {
@@ -120,6 +121,32 @@ func BenchmarkUpdate(b *testing.B) {
 				}
 				if err != nil {
 					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// Many sites behind one path: what decides is the host.
+func BenchmarkLookupHost(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprintf("routes=%d", n), func(b *testing.B) {
+			text := make([]byte, 0, n*100)
+			for i := range n {
+				text = fmt.Appendf(text, "r%d: PathSubtree(\"/\") && Host(/^site%d[.]example[.]org$/) -> <shunt>;\n", i, i)
+			}
+			table, err := route.Build(benchRoutes(b, parse(b, string(text))))
+			require.NoError(b, err)
+			r, l := request(b, "GET /a/b"), &route.Lookup{}
+			hosts := make([]string, 1024)
+			for i := range hosts {
+				hosts[i] = fmt.Sprintf("site%d.example.org", i*7919%n)
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				r.Host = hosts[i%len(hosts)]
+				if table.Lookup(r, l) == nil {
+					b.Fatal("not found")
 				}
 			}
 		})

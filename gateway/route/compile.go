@@ -1,9 +1,11 @@
 package route
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
 )
@@ -16,12 +18,10 @@ type Route struct {
 	Payload any
 
 	pattern
+	*terms
 	path    string // of Path or PathSubtree, or ""
 	subtree bool
-	weight  int  // M3
-	varies  bool // it has a VaryingPredicate
-	tests   []LookupPredicate
-	texts   []string // of tests
+	weight  int // M3
 }
 
 // Compile checks the predicates of a route and makes them. An error is an [eskip.ErrorList], with the place of each
@@ -32,17 +32,26 @@ type Route struct {
 func Compile(def *eskip.Route, specs Specs) (*Route, error) {
 	r := &Route{Def: def}
 	var errs eskip.ErrorList
-	if n := len(def.Predicates); n > 0 {
-		r.tests, r.texts = make([]LookupPredicate, 0, n), make([]string, 0, n)
+	fail := func(call eskip.Call, err error) {
+		errs = append(errs, &eskip.Error{File: def.File, Pos: call.Pos, Msg: fmt.Sprintf("route %s: %v", def.ID, err)})
 	}
+	var buffer [8]eskip.Call
+	others := buffer[:0]
 	for _, call := range def.Predicates {
-		if err := r.add(call, specs); err != nil {
-			errs = append(errs, &eskip.Error{File: def.File, Pos: call.Pos, Msg: fmt.Sprintf("route %s: %v", def.ID, err)})
+		if own, err := r.place(call); err != nil {
+			fail(call, err)
+		} else if !own {
+			others = append(others, call)
 		}
 	}
+	r.terms = specs.terms(others, fail)
 	if len(errs) > 0 {
+		slices.SortStableFunc(errs, func(a, b *eskip.Error) int {
+			return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
+		})
 		return nil, errs
 	}
+	r.weight += r.terms.weight
 	if r.places == nil { // without a path: behind everything that has one
 		r.places = anywhere
 	}
@@ -54,37 +63,29 @@ var anywhere = []place{{"", true}}
 
 var errTwoPaths = errors.New("there is a second Path or PathSubtree; a route has one, and may have a PathRegexp beside it")
 
-// add takes one predicate into the route.
-func (r *Route) add(call eskip.Call, specs Specs) error {
+// place takes a predicate that is the tree's own: where the route hangs, and what it weighs.
+func (r *Route) place(call eskip.Call) (own bool, err error) {
 	switch call.Name {
 	case "*":
-		return nil
+		return true, nil
 	case weightName:
-		return r.addWeight(call.Args)
+		return true, r.addWeight(call.Args)
 	case pathName, pathSubtree:
-		text, err := oneString(call.Args)
-		if err != nil {
-			return fmt.Errorf("predicate %s: %w", call.Name, err)
-		}
-		if r.places != nil {
-			return errTwoPaths
-		}
-		r.path, r.subtree = text, call.Name == pathSubtree
-		if r.pattern, err = parsePattern(text, r.subtree); err != nil {
-			return fmt.Errorf("predicate %v: %w", call, err)
-		}
-		return nil
+	default:
+		return false, nil
 	}
-	m, err := specs.create(call)
+	text, err := oneString(call.Args)
 	if err != nil {
-		return err
+		return true, fmt.Errorf("predicate %s: %w", call.Name, err)
 	}
-	r.tests, r.texts = append(r.tests, m.test), append(r.texts, m.text)
-	r.weight += m.weight
-	if _, is := original(m.test).(VaryingPredicate); is {
-		r.varies = true
+	if r.places != nil {
+		return true, errTwoPaths
 	}
-	return nil
+	r.path, r.subtree = text, call.Name == pathSubtree
+	if r.pattern, err = parsePattern(text, r.subtree); err != nil {
+		return true, fmt.Errorf("predicate %v: %w", call, err)
+	}
+	return true, nil
 }
 
 // maxWeight keeps sums of weights within an int of 32 bits.

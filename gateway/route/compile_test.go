@@ -71,7 +71,7 @@ func TestNamesOfPredicatesAreTakenOnce(t *testing.T) {
 	for name := range specs(t).Names() {
 		names = append(names, name)
 	}
-	require.Equal(t, []string{"Coin", "Header", "Heavy", "Method", "Path", "PathRegexp", "PathSubtree", "Segment", "Weight", "Wrong"}, names)
+	require.Equal(t, []string{"Coin", "Header", "Heavy", "Hosts", "Method", "Path", "PathRegexp", "PathSubtree", "Segment", "Weight", "Wrong"}, names)
 }
 
 // What a spec makes serves all calls that are written alike: thousands of routes share a regular expression.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +40,13 @@ var testSpecs = []route.PredicateSpec{
 	testSpec{"Segment", -1, func(a []any) route.Predicate { return segment{a[0].(float64), a[1].(float64)} }},
 	testSpec{"Heavy", 5, func([]any) route.Predicate { return header{"Heavy", "1"} }},
 	testSpec{"Coin", 0, func([]any) route.Predicate { return coin{} }},
+	testSpec{"Hosts", 0, func(a []any) route.Predicate {
+		var h hosts
+		for _, host := range a {
+			h = append(h, host.(string))
+		}
+		return h
+	}},
 	testSpec{"Wrong", 0, func([]any) route.Predicate { panic(errors.New("always")) }},
 }
 
@@ -61,6 +69,11 @@ func (s segment) Excludes(other route.Predicate) bool {
 	o, is := other.(segment)
 	return is && (s.to <= o.from || o.to <= s.from)
 }
+
+type hosts []string
+
+func (h hosts) Match(r *http.Request) bool { return slices.Contains(h, strings.ToLower(r.Host)) }
+func (h hosts) Key() (string, []string)    { return "host", h }
 
 type coin struct{}
 

@@ -85,13 +85,16 @@ func (l *Lookup) find(r *http.Request, n *node, at, wilds int) *Route {
 			if s == nil {
 				return nil
 			}
+			if s.hosts != nil {
+				return l.firstOf(r, s.ends, &s.hosts.ends, wilds)
+			}
 			return l.first(r, s.ends, wilds)
 		}
 		child := n.child(l.path[at])
 		if child != nil && len(child.text) > 1 && !strings.HasPrefix(l.path[at:], child.text) {
 			child = nil // the first byte is the same: a text of one byte, which most are among many routes, is not looked at
 		}
-		if s == nil || s.param == nil && s.below == nil {
+		if s == nil || s.param == nil && s.below == nil && s.hosts == nil {
 			if child == nil {
 				return nil
 			}
@@ -122,12 +125,15 @@ func (l *Lookup) wildcards(r *http.Request, s *stop, at, wilds int) *Route {
 			}
 		}
 	}
-	if s.below == nil {
+	if s.below == nil && s.hosts == nil {
 		return nil
 	}
 	if at > 0 { // routes without a path have no wildcard: their leaves hang below the root
 		l.wild[wilds] = span{at, len(l.path)}
 		wilds++
+	}
+	if s.hosts != nil {
+		return l.firstOf(r, s.below, &s.hosts.below, wilds)
 	}
 	return l.first(r, s.below, wilds)
 }

@@ -122,7 +122,7 @@ func checkCanonical(t testing.TB, sent string, u *url.URL) {
 func TestCanonicalPathsStayAsTheyAre(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	parts := []string{"/", "/", ".", "..", "%2e", "%2F", "a", "%61", "b", "%25", "{", "ü", "%c3", ";", "+"}
-	for range 20000 {
+	for range 5000 {
 		text := "/"
 		for range rng.IntN(8) {
 			text += parts[rng.IntN(len(parts))]

@@ -32,7 +32,8 @@ func parsePattern(text string, subtree bool) (pattern, error) {
 	var p pattern
 	var key strings.Builder
 	key.Grow(len(text))
-	segments := resolvePattern(text)
+	var buffer [maxWildcards]string
+	segments := resolvePattern(buffer[:0], text)
 	for i, segment := range segments {
 		last := i == len(segments)-1
 		switch {
@@ -66,10 +67,9 @@ func parsePattern(text string, subtree bool) (pattern, error) {
 	return p, p.checkNames()
 }
 
-// resolvePattern cuts a pattern into segments and resolves it like a path (M2): what a canonical
+// resolvePattern appends the segments of a pattern, and resolves it like a path (M2): what a canonical
 // path cannot have would never match.
-func resolvePattern(text string) []string {
-	segments := make([]string, 0, strings.Count(text, "/"))
+func resolvePattern(segments []string, text string) []string {
 	var segment string
 	for rest, more := text[1:], true; more; {
 		segment, rest, more = strings.Cut(rest, "/")
@@ -95,7 +95,7 @@ func freeName(segment string) string {
 
 // matchLiteral is a literal segment in match form.
 func matchLiteral(segment string) (string, error) {
-	if strings.IndexByte(segment, '%') < 0 && strings.IndexAny(segment, "\x00\\") < 0 {
+	if strings.IndexByte(segment, '%') < 0 && !strings.ContainsAny(segment, "\x00\\") {
 		return segment, nil
 	}
 	decoded, err := url.PathUnescape(segment)

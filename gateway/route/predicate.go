@@ -32,7 +32,8 @@ type LookupPredicate interface {
 
 // A KeyedPredicate holds only for requests whose value in some dimension is one of those
 // it lists: Method("GET") has the dimension "method" and the value "GET". Two of one dimension that have no
-// value in common exclude each other, so that the report (M7) need not warn of their order.
+// value in common exclude each other, so that the report (M7) need not warn of their order. The values of the
+// dimension "host" are request hosts in lower case; where many routes have one path, only those of the request's host are tried.
 type KeyedPredicate interface {
 	Predicate
 	Key() (dimension string, values []string)

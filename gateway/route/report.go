@@ -42,7 +42,7 @@ type Tie struct{ First, Second *Route }
 // another one's, or several routes that only together leave nothing over, are beyond it: what it reports is true, but it is not
 // all that could be proved.
 func (t *Table) Report() Report {
-	rep := reporter{out: Report{Routes: t.size}, hidden: map[*Route]*cover{}, lists: map[*leaf]*coverIndex{}}
+	rep := reporter{out: Report{Routes: t.size}, hidden: map[*Route]*cover{}, lists: map[*leaf]*coverIndex{}, flats: map[*hosted][]leaf{}}
 	rep.visit(&t.paths)
 	for r, c := range rep.hidden {
 		if c.places == len(r.places) {
@@ -66,6 +66,7 @@ type reporter struct {
 	out    Report
 	hidden map[*Route]*cover // routes that never win at some of their places
 	lists  map[*leaf]*coverIndex
+	flats  map[*hosted][]leaf
 }
 
 // A cover is at how many places a route never wins, and because of whom.
@@ -77,8 +78,8 @@ type cover struct {
 // visit looks at the places of n and below.
 func (rep *reporter) visit(n *node) {
 	if s := n.stop; s != nil {
-		rep.list(s.ends, nil)
-		rep.list(s.below, n)
+		rep.list(rep.ends(s), nil)
+		rep.list(rep.below(s), n)
 		if s.param != nil {
 			rep.visit(s.param)
 		}
@@ -86,6 +87,31 @@ func (rep *reporter) visit(n *node) {
 	for i := range n.children {
 		rep.visit(&n.children[i])
 	}
+}
+
+// ends are all leaves of paths that end at s, in order; below those of free wildcards.
+func (rep *reporter) ends(s *stop) []leaf {
+	if s.hosts == nil {
+		return s.ends
+	}
+	return rep.flat(&s.hosts.ends, s.ends)
+}
+
+func (rep *reporter) below(s *stop) []leaf {
+	if s.hosts == nil {
+		return s.below
+	}
+	return rep.flat(&s.hosts.below, s.below)
+}
+
+// flat is a place's one list, made once.
+func (rep *reporter) flat(h *hosted, open []leaf) []leaf {
+	all, ok := rep.flats[h]
+	if !ok {
+		all = h.all(open)
+		rep.flats[h] = all
+	}
+	return all
 }
 
 // list looks at one place. If free wildcards hang there, n is the node where they begin.
@@ -134,7 +160,7 @@ func (rep *reporter) coverBelow(n *node, r *Route) []*Route {
 		if next == nil || next.stop == nil {
 			return nil
 		}
-		if by = rep.coverOf(next.stop.ends, len(next.stop.ends), r); by == nil {
+		if by = rep.coverAt(rep.ends(next.stop), r); by == nil {
 			return nil
 		}
 	}
@@ -142,16 +168,21 @@ func (rep *reporter) coverBelow(n *node, r *Route) []*Route {
 	if below == nil || below.text != "/" || below.stop == nil {
 		return nil
 	}
-	if slash = rep.coverOf(below.stop.ends, len(below.stop.ends), r); slash == nil {
+	if slash = rep.coverAt(rep.ends(below.stop), r); slash == nil {
 		return nil
 	}
-	rest := rep.coverOf(below.stop.below, len(below.stop.below), r)
+	rest := rep.coverAt(rep.below(below.stop), r)
 	if rest == nil {
 		if rest = rep.coverBelow(below, r); rest == nil {
 			return nil
 		}
 	}
 	return slices.Concat(by, slash, rest)
+}
+
+// coverAt is who covers r among all leaves of a place that is tried before it.
+func (rep *reporter) coverAt(leaves []leaf, r *Route) []*Route {
+	return rep.coverOf(leaves, len(leaves), r)
 }
 
 // coverOf is the first one of the first n leaves that has no predicate which r has not, or nil: where it is asked first, r never wins.

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
 )
@@ -33,7 +32,7 @@ func NewSpecs(specs ...PredicateSpec) (Specs, error) {
 	s := Specs{
 		byName: map[string]PredicateSpec{pathRegexpName: pathRegexpSpec{}},
 		names:  []string{pathName, pathSubtree, pathRegexpName, weightName},
-		made:   &made{byText: map[string]madePredicate{}},
+		made:   &made{},
 	}
 	for _, spec := range specs {
 		if slices.Contains(s.names, spec.Name()) {
@@ -49,83 +48,11 @@ func NewSpecs(specs ...PredicateSpec) (Specs, error) {
 // Names are all names that routes can use, sorted.
 func (s Specs) Names() iter.Seq[string] { return slices.Values(s.names) }
 
-// create is the predicate of a call: one for all that are written alike, so that a regular expression that
-// thousands of routes have is compiled once, and stays in the processor's cache.
-func (s Specs) create(call eskip.Call) (madePredicate, error) {
-	var buffer [256]byte
-	text := call.Append(buffer[:0])
-	if m, ok := s.made.get(text); ok {
-		return m, nil
-	}
-	spec := s.byName[call.Name]
-	if spec == nil {
-		return madePredicate{}, s.unknown(call.Name)
-	}
-	p, err := spec.Create(call.Args)
-	if err != nil {
-		return madePredicate{}, fmt.Errorf("predicate %s: %w", call.Name, err)
-	}
-	m := madePredicate{text: string(text), weight: 1}
-	var is bool
-	if m.test, is = p.(LookupPredicate); !is {
-		m.test = &plain{p}
-	}
-	if w, is := spec.(WeightedPredicateSpec); is {
-		m.weight += w.Weight()
-	}
-	s.made.put(m)
-	return m, nil
-}
-
 func (s Specs) unknown(name string) error {
 	if near := eskip.Suggest(name, s.Names()); near != "" {
 		return fmt.Errorf("there is no predicate %s; did you mean %s?", name, near)
 	}
 	return fmt.Errorf("there is no predicate %s; predicates of your own are given to NewSpecs", name)
-}
-
-// made remembers predicates by their text.
-type made struct {
-	mu     sync.RWMutex
-	byText map[string]madePredicate
-}
-
-type madePredicate struct {
-	text   string
-	weight int // what it adds to a route's
-	test   LookupPredicate
-}
-
-// plain is a predicate that needs no more than the request: for the walk they are all of one kind.
-type plain struct{ Predicate }
-
-func (p *plain) MatchLookup(r *http.Request, _ *Lookup) bool { return p.Match(r) }
-
-// original is what a spec made.
-func original(test LookupPredicate) Predicate {
-	if p, is := test.(*plain); is {
-		return p.Predicate
-	}
-	return test
-}
-
-// maxMade bounds what is remembered: then it begins anew, and only sharing is lost.
-const maxMade = 1 << 17
-
-func (m *made) get(text []byte) (madePredicate, bool) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	p, ok := m.byText[string(text)]
-	return p, ok
-}
-
-func (m *made) put(p madePredicate) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.byText) >= maxMade {
-		m.byText = map[string]madePredicate{}
-	}
-	m.byText[p.text] = p
 }
 
 // pathRegexpSpec is PathRegexp(/expression/): the path, decoded but for %2F, matches.

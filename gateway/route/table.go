@@ -22,18 +22,10 @@ func (t *Table) Len() int { return t.size }
 
 // Get is the route of a name, or nil.
 func (t *Table) Get(id string) *Route {
-	n := &t.ids
-	for at := 0; at < len(id); at += len(n.text) {
-		child := n.child(id[at])
-		if child == nil || common(id[at:], child.text) < len(child.text) {
-			return nil
-		}
-		n = child
+	if leaves := t.ids.get(id); len(leaves) > 0 {
+		return leaves[0].route
 	}
-	if n.stop == nil || len(n.stop.ends) == 0 {
-		return nil
-	}
-	return n.stop.ends[0].route
+	return nil
 }
 
 // Routes are all routes, by name.

@@ -104,18 +104,6 @@ func widest(leaves []leaf, used []string) string {
 	return best
 }
 
-// values is what a route asks for in a dimension, or nil.
-func (r *Route) values(dimension string) []string {
-	for _, t := range r.tests {
-		if k, is := original(t).(KeyedPredicate); is {
-			if d, values := k.Key(); d == dimension {
-				return values
-			}
-		}
-	}
-	return nil
-}
-
 // exclusive tells whether no request has the predicates of both, as far as these know.
 func exclusive(a, b *Route) bool {
 	for _, x := range a.tests {

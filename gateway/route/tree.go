@@ -32,6 +32,7 @@ type stop struct {
 	ends  []leaf // of paths that end here
 	below []leaf // of free wildcards that begin here: all paths that go on
 	param *node  // behind any one segment that begins here
+	hosts *hosts // of ends and below, if those are many
 }
 
 // A leaf is a route at a place of the tree. Leaves of a place are in the order in which they are tried.
@@ -135,8 +136,17 @@ func (s *stop) edit(at int, here, behind []change) *stop {
 	for i < len(here) && !here[i].below {
 		i++
 	}
-	made.ends = merge(made.ends, here[:i])
-	made.below = merge(made.below, here[i:])
+	var h hosts
+	if made.hosts != nil {
+		h = *made.hosts
+	}
+	made.ends, h.ends = h.ends.editLeaves(made.ends, here[:i])
+	made.below, h.below = h.below.editLeaves(made.below, here[i:])
+	made.hosts = nil
+	if h.ends.size+h.below.size > 0 {
+		kept := h // h itself is not to be allocated for those who have none
+		made.hosts = &kept
+	}
 	if len(behind) > 0 {
 		var p node
 		if made.param != nil {
@@ -148,7 +158,7 @@ func (s *stop) edit(at int, here, behind []change) *stop {
 			made.param = nil
 		}
 	}
-	if made.ends == nil && made.below == nil && made.param == nil {
+	if made.ends == nil && made.below == nil && made.param == nil && made.hosts == nil {
 		return nil
 	}
 	return &made
@@ -234,6 +244,21 @@ func (n node) descend(at int, cs []change) node {
 		n.text = text
 	}
 	return n
+}
+
+// get is the leaves of paths that end at key, a literal one.
+func (n *node) get(key string) []leaf {
+	for at := 0; at < len(key); at += len(n.text) {
+		child := n.child(key[at])
+		if child == nil || !strings.HasPrefix(key[at:], child.text) {
+			return nil
+		}
+		n = child
+	}
+	if n.stop == nil {
+		return nil
+	}
+	return n.stop.ends
 }
 
 // empty tells whether there is no route at n and below.

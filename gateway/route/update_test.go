@@ -18,7 +18,7 @@ import (
 // those it came from go on as they were.
 func TestAnyChangesLeadToTheTableOfTheirResult(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
-	for range 15 {
+	for range 6 {
 		type state struct {
 			table *route.Table
 			defs  []*eskip.Route
@@ -61,7 +61,7 @@ func requireEqualTables(t *testing.T, rng *rand.Rand, step int, table *route.Tab
 	if a, b := fmt.Sprint(names(table)), fmt.Sprint(names(built)); a != b || table.Len() != len(defs) {
 		t.Fatalf("RULE M5: after change %d there are %d routes %s, want %d: %s", step, table.Len(), a, len(defs), b)
 	}
-	for range 40 {
+	for range 20 {
 		r, l := randomRequest(t, rng), &route.Lookup{Draw: rng.Float64()}
 		got := table.Explain(r, l).String()
 		if want := built.Explain(r, l).String(); got != want {

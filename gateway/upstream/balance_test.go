@@ -9,15 +9,15 @@ import (
 
 func TestEqualEndpointsGetEqualShares(t *testing.T) {
 	for _, name := range Algorithms() {
-		for _, n := range []int{1, 2, 3, 10} {
+		for _, n := range []int{1, 3, 10} {
 			w := newWorld(t, 7)
-			got := w.shares(w.pool(n, Options{Algorithm: name}), 3000*n)
+			got := w.shares(w.pool(n, Options{Algorithm: name}), 400*n)
 			for i := range got {
-				within := 0.08 * 3000 // more than 4 standard deviations
+				within := 85.0 // more than 4 standard deviations
 				if name == "roundRobin" {
 					within = 0
 				}
-				require.InDelta(t, 3000, got[i], within, "RULE U6: %s: %v", name, got)
+				require.InDelta(t, 400, got[i], within, "RULE U6: %s: %v", name, got)
 			}
 		}
 	}
@@ -33,15 +33,15 @@ func TestWhoIsPassedOverIsSharedByAllOthers(t *testing.T) {
 			held = append(held, w.pick(p, key, nil))
 		}
 		full := position(p, held[0].Endpoint())
-		got := w.shares(p, 9000)
+		got := w.shares(p, 3000)
 		for i := range got {
 			switch {
 			case i == full:
 				require.Zero(t, got[i], "RULE U2: %s: a full endpoint is picked", name)
 			case name == "roundRobin":
-				require.InDelta(t, 3000, got[i], 1, "RULE U6: %v", got)
+				require.InDelta(t, 1000, got[i], 1, "RULE U6: %v", got)
 			default:
-				require.InDelta(t, 3000, got[i], 240, "RULE U6: %s: %v", name, got)
+				require.InDelta(t, 1000, got[i], 140, "RULE U6: %s: %v", name, got)
 			}
 		}
 		held[0].Done(OK)
@@ -55,14 +55,14 @@ func TestTwoChoicesAreTwoDifferentOnes(t *testing.T) {
 		busy := p.members[0].Endpoint
 		c := choice{view: look(p.members, 0, w.now, p.options), now: w.now, random: w.random, max: unbounded}
 		pairs := map[[2]*Endpoint]int{}
-		for range 1000 * n * (n - 1) {
+		for range 250 * n * (n - 1) {
 			a, b := c.two()
 			require.NotSame(t, a, b, "RULE U4: the same endpoint twice")
 			pairs[[2]*Endpoint{a, b}]++
 		}
-		require.Len(t, pairs, n*(n-1))
+		require.Len(t, pairs, n*(n-1), "RULE U4: not all pairs are drawn")
 		for _, seen := range pairs {
-			require.InDelta(t, 1000, seen, 160, "RULE U4: pairs are not equally likely")
+			require.InDelta(t, 250, seen, 75, "RULE U4: pairs are not equally likely")
 		}
 		// The one with more to do loses against whomever it meets: it can only win against itself.
 		busy.inFlight.Store(1)
@@ -159,9 +159,11 @@ func TestAFailedCallIsNotAFastOne(t *testing.T) {
 func TestOneBadSampleIsNotTheLast(t *testing.T) {
 	w := newWorld(t, 14)
 	p := w.pool(3, Options{Algorithm: "peakEWMA"})
+	serve := func(int) (time.Duration, Outcome) { return 10 * time.Millisecond, OK }
+	w.simulate(p, time.Second, 100, serve)
 	p.members[1].latency.observe(time.Hour, w.now)
 	p.members[1].picked.Store(int64(w.now))
-	got := w.simulate(p, 5*time.Second, 100, func(int) (time.Duration, Outcome) { return 10 * time.Millisecond, OK })
+	got := w.simulate(p, 5*time.Second, 100, serve)
 	require.Positive(t, got[1], "RULE U7: nobody asks it any more: %v", got)
 	require.Less(t, got[1], 10, "RULE U7: it was an hour: %v", got)
 }

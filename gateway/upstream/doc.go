@@ -38,6 +38,17 @@
 //	peakEWMA               of two random ones that with the smaller latency x (requests under way + 1)
 //	consistentHash         the same key to the same endpoint, within a bound on its load
 //
+// One of three endpoints takes 100 ms, the others 10; a hundred requests a second come for a minute (the simulation in
+// TestPeakEWMAPrefersTheFast):
+//
+//	                       to the slow one   mean latency
+//	roundRobin                  33.3 %          40 ms
+//	random                      33.9 %          41 ms
+//	consistentHash              15.0 %          24 ms      its bound is what helps
+//	powerOfRandomNChoices       13.0 %          22 ms
+//	leastConnections            11.4 %          20 ms
+//	peakEWMA                     0.3 %          10 ms      one request every three seconds: is it still slow?
+//
 // Fade-in, MaxConcurrent, and "not where it has failed before" are not in any of them: such an
 // endpoint is open, or it is not (choice.open).
 //

@@ -1,11 +1,12 @@
 package upstream
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -105,13 +106,11 @@ func parseAddress(text string, o TransportOptions) (*url.URL, error) {
 	case u.Scheme == "http" && o.Protocol == "h2":
 		return nil, wrong("is http, and h2 is HTTP/2 over TLS: take https, or the protocol h2c,")
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	digits := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	port, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil || port == 0 {
+		return nil, wrong("has no port between 1 and 65535")
 	}
-	if _, err := netip.ParseAddrPort("0.0.0.0:" + port); err != nil {
-		return nil, wrong("has no port between 0 and 65535")
-	}
-	host := net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	host := net.JoinHostPort(strings.ToLower(u.Hostname()), strconv.FormatUint(port, 10))
 	return &url.URL{Scheme: u.Scheme, Host: host}, nil
 }

@@ -29,10 +29,20 @@ type latency struct {
 	at   atomic.Int64  // of the last call
 }
 
+// remains is the part of an average that is left after some time: e^(-t/decay). Between two calls is
+// mostly so little that the first terms of the series are it, without a call of Exp.
+func remains(t time.Duration) float64 {
+	x := float64(max(t, 0)) / float64(decay)
+	if x < 1e-3 {
+		return 1 - x
+	}
+	return math.Exp(-x)
+}
+
 // observe takes a call that took so long and ended now.
 func (l *latency) observe(took, now time.Duration) {
 	since := time.Duration(int64(now) - l.at.Swap(int64(now)))
-	keep := math.Exp(-float64(max(since, 0)) / float64(decay))
+	keep := remains(since)
 	sample := float64(max(took, 1))
 	for {
 		old := l.mean.Load()
@@ -70,8 +80,7 @@ func (e *Endpoint) cost(now time.Duration) float64 {
 	case mean == 0:
 		return math.MaxFloat64
 	case inFlight == 0:
-		idle := max(now-time.Duration(e.latency.at.Load()), 0)
-		return mean * math.Exp(-float64(idle)/float64(decay))
+		return mean * remains(now-time.Duration(e.latency.at.Load()))
 	}
 	return mean * (inFlight + 1)
 }

@@ -106,6 +106,9 @@ func TestChecksTakeAnEndpointDownAndUp(t *testing.T) {
 			state := func(i int) string { return p.Status().Endpoints[i].State }
 			require.Equal(t, "up", state(0), "RULE U11: it is down before anybody has looked")
 
+			token, err := p.Pick(0, nil) // a view of when both were up
+			require.NoError(t, err)
+			token.Done(OK)
 			b.set("e0:80", broken)
 			time.Sleep(25 * time.Second) // three checks, each with a second to hang, 5.5 s apart at most
 			require.Equal(t, "down", state(0), "RULE U11: %s", name)
@@ -151,6 +154,7 @@ func TestPoolsShareChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBackends()
 		r := b.registry()
+		defer r.Close()
 		o := Options{Health: HealthOptions{Path: "/a"}}
 		var pools []*Pool
 		for range 10 {
@@ -158,6 +162,7 @@ func TestPoolsShareChecks(t *testing.T) {
 			require.NoError(t, err)
 			pools = append(pools, p)
 		}
+		defer pools[0].members[0].check.stop()
 		time.Sleep(time.Minute)
 		require.InDelta(t, 12, b.count("e0:80"), 2, "RULE U8: ten pools, and it is asked ten times")
 		for _, p := range pools[1:] {
@@ -170,8 +175,7 @@ func TestPoolsShareChecks(t *testing.T) {
 		n := b.count("e0:80")
 		time.Sleep(time.Minute)
 		require.Equal(t, n, b.count("e0:80"), "RULE U8: checks go on after the last pool")
-		// The bubble does not end while a goroutine is in it.
-		require.NoError(t, r.Close())
+		// And the bubble does not end while a goroutine is in it.
 	})
 }
 

@@ -52,7 +52,7 @@ func (w *world) pool(n int, o Options) *Pool {
 func (w *world) pick(p *Pool, key uint64, not *Endpoint) Token {
 	w.t.Helper()
 	token, err := p.Pick(key, not)
-	require.NoError(w.t, err)
+	require.NoError(w.t, err, "RULE U2: there is room, and nobody is found")
 	return token
 }
 

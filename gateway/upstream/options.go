@@ -52,7 +52,8 @@ type EjectionOptions struct {
 type TransportOptions struct {
 	// Protocol: "" or "http1", "h2" (over TLS), "h2c" (without TLS: gRPC).
 	Protocol string
-	// TLS is for https; nil: the system's roots. Client certificates are here (mutual TLS).
+	// TLS is for https; nil: the system's roots. Client certificates are here (mutual TLS). It is not changed, and
+	// compared by its pointer: endpoints are shared, also over a reload, only if it is the same one.
 	TLS *tls.Config
 	// DialTimeout: 0 is 5 s. HeaderTimeout bounds the wait for an answer's header: 0 is 60 s. IdleTimeout: 0 is 60 s,
 	// below what most servers allow, so that a connection that is used again is one that is still there.

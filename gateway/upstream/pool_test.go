@@ -22,7 +22,8 @@ func TestPoolRefusesWhatCannotBeMeant(t *testing.T) {
 		{"http://a/x", Options{}, "has more than scheme, host and port"},
 		{"http://a?x", Options{}, "has more than scheme, host and port"},
 		{"http://me@a", Options{}, "has more than scheme, host and port"},
-		{"http://a:70000", Options{}, "has no port between 0 and 65535"},
+		{"http://a:70000", Options{}, "has no port between 1 and 65535"},
+		{"http://a:0", Options{}, "has no port between 1 and 65535"},
 		{"https://a", Options{Transport: TransportOptions{Protocol: "h2c"}}, "take http, or the protocol h2,"},
 		{"http://a", Options{Transport: TransportOptions{Protocol: "h2"}}, "take https, or the protocol h2c,"},
 		{"http://a", Options{Transport: TransportOptions{Protocol: "spdy"}}, `protocol "spdy" is unknown; there are http1`},
@@ -44,7 +45,7 @@ func TestPoolRefusesWhatCannotBeMeant(t *testing.T) {
 
 func TestAddressesThatMeanTheSameAreOneEndpoint(t *testing.T) {
 	w := newWorld(t, 1)
-	p, err := w.Pool([]string{"http://A", "http://a:80/", "https://a", "http://[::1]"}, Options{})
+	p, err := w.Pool([]string{"http://A", "http://a:80/", "http://a:080", "https://a", "http://[::1]"}, Options{})
 	require.NoError(t, err)
 	require.Equal(t, `<roundRobin, "http://a:80", "https://a:443", "http://[::1]:80">`, p.String())
 	require.Len(t, p.Endpoints(), 3)
@@ -132,6 +133,7 @@ func TestMaxConcurrentIsNeverExceeded(t *testing.T) {
 		_, err := p.Pick(0, nil)
 		require.ErrorIs(t, err, ErrFull)
 		require.ErrorContains(t, err, `"http://e0:80", "http://e1:80"`)
+		require.False(t, p.Endpoints()[0].acquire(2, w.now), "RULE U2: one more than there are places")
 		tokens[3].Done(OK)
 		again := w.pick(p, 0, nil)
 		require.Same(t, tokens[3].Endpoint(), again.Endpoint(), "RULE U2: %s: the only one with room", name)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,18 +73,6 @@ func (r *Registry) Pool(addresses []string, o Options) (*Pool, error) {
 	if len(addresses) == 0 {
 		return nil, errors.New("upstream: a pool without addresses; name at least one")
 	}
-	var keys []*Endpoint // not yet those of the registry
-	seen := map[string]bool{}
-	for _, text := range addresses {
-		u, err := parseAddress(text, o.Transport)
-		if err != nil {
-			return nil, err
-		}
-		if address := u.String(); !seen[address] {
-			seen[address] = true
-			keys = append(keys, &Endpoint{key: endpointKey{address, o.Transport}, url: u, seed: seedOf(address)})
-		}
-	}
 	p := &Pool{registry: r, options: o, max: int64(o.MaxConcurrent)}
 	if p.balancer, err = newBalancer(o); err != nil {
 		return nil, err
@@ -96,22 +85,47 @@ func (r *Registry) Pool(addresses []string, o Options) (*Pool, error) {
 	if r.closed.Load() {
 		return nil, ErrClosed
 	}
-	for _, e := range keys {
-		p.members = append(p.members, r.join(e, o.Health))
+	found := make([]*Endpoint, 0, len(addresses)) // all of them, before any is joined
+	for _, text := range addresses {
+		e, err := r.find(text, o.Transport)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(found, func(f *Endpoint) bool { return f.key.address == e.key.address }) {
+			found = append(found, e)
+		}
+	}
+	p.members = make([]member, len(found))
+	for i, e := range found {
+		p.members[i] = r.join(e, o.Health)
 	}
 	return p, nil
 }
 
-// join counts one more pool of an endpoint, which is made if it is the first.
+// find is the endpoint of an address, or a new one that nobody has joined yet. Most routes of a table go
+// to where others go too, and spell it alike: then there is nothing to parse.
+func (r *Registry) find(text string, o TransportOptions) (*Endpoint, error) {
+	if e := r.endpoints[endpointKey{text, o}]; e != nil {
+		return e, nil
+	}
+	u, err := parseAddress(text, o)
+	if err != nil {
+		return nil, err
+	}
+	key := endpointKey{u.String(), o}
+	if e := r.endpoints[key]; e != nil {
+		return e, nil
+	}
+	return &Endpoint{key: key, url: u, seed: seedOf(key.address)}, nil
+}
+
+// join counts one more pool of an endpoint, which begins with the first.
 func (r *Registry) join(e *Endpoint, o HealthOptions) member {
-	if known := r.endpoints[e.key]; known != nil {
-		e = known
-	} else {
+	if e.refs++; e.refs == 1 {
 		e.transport, e.since = r.newTransport(e.key.transport), r.elapsed()
 		e.checks = map[HealthOptions]*checker{}
 		r.endpoints[e.key] = e
 	}
-	e.refs++
 	m := member{Endpoint: e}
 	if o.Path != "" {
 		if m.check = e.checks[o]; m.check == nil {
@@ -136,9 +150,7 @@ func (r *Registry) drop(p *Pool) {
 			}
 		}
 		if m.refs--; m.refs == 0 {
-			if r.endpoints[m.key] == m.Endpoint {
-				delete(r.endpoints, m.key)
-			}
+			delete(r.endpoints, m.key)
 			m.gone.Store(true)
 			gone = append(gone, m.Endpoint)
 		}

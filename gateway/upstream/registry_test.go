@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -72,6 +74,40 @@ func TestTheLastRequestOfAGoneEndpointClosesItsConnections(t *testing.T) {
 	second.Done(OK)
 	require.Equal(t, 2, b.closed, "RULE U8: idle connections are left open")
 	require.NoError(t, r.Close())
+}
+
+// From the pool's end on, a connection lives as long as a request that it carries.
+func TestAPoolTakesItsConnectionsAlong(t *testing.T) {
+	for _, underWay := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var open atomic.Int64
+			r := NewRegistry(RegistryOptions{NewTransport: func(o TransportOptions) http.RoundTripper {
+				return piped(o, func(_ int64, c net.Conn) {
+					open.Add(1)
+					defer open.Add(-1)
+					answerOne(c)
+					_, _ = io.Copy(io.Discard, c)
+				})
+			}})
+			defer time.Sleep(time.Hour) // what is left over ends by itself, so that the rule is what fails
+			defer r.Close()
+			p, err := r.Pool(addresses(1), Options{})
+			require.NoError(t, err)
+			token, err := p.Pick(0, nil)
+			require.NoError(t, err)
+			if underWay {
+				require.NoError(t, p.Close())
+			}
+			_, _, err = send(t, token.Endpoint().Transport(), "GET", token.Endpoint().Address(), nil)
+			require.NoError(t, err)
+			synctest.Wait()
+			require.EqualValues(t, 1, open.Load(), "RULE U9: the connection is not kept")
+			token.Done(OK)
+			require.NoError(t, p.Close())
+			synctest.Wait()
+			require.Zero(t, open.Load(), "RULE U8: a connection of a pool that is closed is left (under way: %v)", underWay)
+		})
+	}
 }
 
 // A hundred reloads while others pick: everything ends, nothing is lost.

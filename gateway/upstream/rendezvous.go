@@ -29,10 +29,13 @@ func (r rendezvous) pick(c choice) (*Endpoint, int64) {
 		}
 	}
 	// Every bound is 1 at least: who has nothing to do is below it, and the usual case needs no total.
-	if c.set[first].inFlight.Load() == 0 && c.open(first) {
+	if c.set[first].inFlight.Load() != 0 {
+		return r.next(c, r.bound(c), -1)
+	}
+	if c.open(first) {
 		return c.set[first], 1
 	}
-	return r.next(c, r.bound(c))
+	return r.next(c, r.bound(c), first) // who fades in is asked once, or it would have two chances
 }
 
 // bound is what an endpoint may have under way, with the request that is being placed. The total is summed up
@@ -45,13 +48,13 @@ func (r rendezvous) bound(c choice) int64 {
 	return int64(math.Ceil(r.factor * float64(total) / float64(len(c.set))))
 }
 
-// next finds the first in the key's order that is open and below the bound. If there is none, because
+// next finds the first in the key's order that is open and below the bound, and is not the one at except. If there is none, because
 // others were excluded, the one with the fewest requests is the least evil.
-func (r rendezvous) next(c choice, bound int64) (*Endpoint, int64) {
+func (r rendezvous) next(c choice, bound int64, except int) (*Endpoint, int64) {
 	var chosen, idlest *Endpoint
 	best, fewest := uint64(0), int64(unbounded)
 	for i, e := range c.set {
-		if !c.open(i) {
+		if i == except || !c.open(i) {
 			continue
 		}
 		inFlight := e.inFlight.Load()

@@ -46,7 +46,11 @@ func (m member) usableSince(now time.Duration) time.Duration {
 
 // look makes the view of now.
 func look(members []member, version uint64, now time.Duration, o Options) *view {
-	v := &view{version: version, until: 1<<63 - 1, fadeIn: o.FadeIn, exponent: o.FadeInExponent}
+	n := len(members)
+	v := &view{
+		set: make([]*Endpoint, 0, n), seeds: make([]uint64, 0, n), since: make([]time.Duration, 0, n),
+		version: version, until: 1<<63 - 1, fadeIn: o.FadeIn, exponent: o.FadeInExponent,
+	}
 	for _, m := range members {
 		if m.ejection.active(now) {
 			v.until = min(v.until, m.ejection.end())
@@ -57,8 +61,8 @@ func look(members []member, version uint64, now time.Duration, o Options) *view 
 	}
 	// U2: who sends everything to the last one standing takes that one down too, and many
 	// failures at once are more likely a mistake of whoever judges: a network cut, a wrong path of checks.
-	if v.panic = float64(len(v.set)) < o.PanicThreshold*float64(len(members)); v.panic {
-		v.set, v.seeds, v.since, v.fadeEnd = nil, nil, nil, 0
+	if v.panic = float64(len(v.set)) < o.PanicThreshold*float64(n); v.panic {
+		v.set, v.seeds, v.since, v.fadeEnd = v.set[:0], v.seeds[:0], v.since[:0], 0
 		for _, m := range members {
 			v.add(m, now)
 		}
