@@ -133,6 +133,9 @@ func (e *exchange) call(c *compiled) {
 	if res.Body == nil {
 		res.Body = http.NoBody
 	}
+	if res.Header == nil {
+		res.Header = http.Header{}
+	}
 	e.body = bodyOf{res.Body, res.ContentLength}
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		if reason := e.badUpgrade(res); reason != "" {
