@@ -119,7 +119,8 @@
 //	B4   The adaptive breaker rejects with p = max(0, (requests - K*accepts)/(requests+1)); what it rejects
 //	     itself counts as a request, which bounds both the load that leaks to a dead backend and the time to recover.
 //	L1   A bucket never gives more than burst + rate*time, in any interval; time that goes back gives nothing.
-//	L2   What is kept for each client is bounded, and who is forgotten has a full bucket then anyhow.
+//	L2   What is kept for each client is bounded, and who is forgotten has a full bucket then anyhow; in a flood in
+//	     which nobody has, the fullest of those looked at.
 //
 // Proxying (this package)
 //

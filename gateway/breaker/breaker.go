@@ -80,6 +80,7 @@ const (
 	Open
 )
 
+// String is the name that metrics and pages show.
 func (s State) String() string {
 	switch s {
 	case Closed:

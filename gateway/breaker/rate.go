@@ -86,6 +86,7 @@ func (r *Rate) Metrics() Metrics {
 }
 
 func (r *Rate) end(stamp uint64, o outcome) {
+	// No lock: should the gate open, and close again, between these two lines, a window is one success longer.
 	if o == success && state(stamp) == Closed && stamp == r.stamp.Load() {
 		r.succeeded.Add(1)
 		return

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -179,6 +181,42 @@ func TestAdaptiveTakesCallsUnderWayForNothing(t *testing.T) {
 			under = under[1:]
 		}
 	}
+}
+
+// Callers at once, while the window moves: nothing is counted twice or lost, and in the end nothing is left in it.
+func TestAdaptiveCountsCallersAtOnce(t *testing.T) {
+	const callers, calls = 8, 3000
+	var c clock
+	a := adaptive(t, AdaptiveOptions{Elapsed: c.elapsed})
+	var rejected, failed atomic.Int64
+	var wg sync.WaitGroup
+	for g := range callers {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(2, uint64(g)))
+			for range calls {
+				c.advance(time.Millisecond)
+				ticket, err := a.Allow()
+				if err != nil {
+					rejected.Add(1)
+					continue
+				}
+				ok := rng.IntN(3) != 0
+				if !ok {
+					failed.Add(1)
+				}
+				ticket.Done(ok)
+			}
+		})
+	}
+	wg.Wait()
+	m := a.Metrics()
+	require.Equal(t, uint64(callers*calls), m.Requests)
+	require.Equal(t, uint64(rejected.Load()), m.Rejected)
+	require.Equal(t, uint64(failed.Load()), m.Failures)
+	c.advance(time.Minute)
+	require.Zero(t, a.Probability())
+	require.Zero(t, a.past.Load(), "RULE B1: something stays in the window for ever")
+	require.Equal(t, m.Requests, a.Metrics().Requests)
 }
 
 func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {

@@ -48,7 +48,7 @@
 // their checksums.
 //
 // A subscriber costs its publisher two goroutines (over HTTP those of its connection), and nothing per version. Both ends of a
-// pipe together take about 20 KiB, and the configuration that a subscriber has read into memory.
+// pipe together take about 22 KiB, and the configuration that a subscriber has read into memory.
 //
 // # Reading order
 //

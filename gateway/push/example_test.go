@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"time"
 
 	"github.com/flagship-go/flagship/gateway/push"
 )
@@ -26,13 +25,14 @@ func Example() {
 	defer publisher.Close()
 
 	ctx, leave := context.WithCancel(context.Background())
-	seen, left := make(chan string), make(chan error)
+	seen, goOn, left := make(chan string), make(chan struct{}), make(chan error)
 	go func() {
 		left <- push.Subscribe(ctx, server.URL, push.SubscriberOptions{
 			Name:   "edge-1",
 			Header: http.Header{"Authorization": {"Bearer token"}},
 			Apply: func(version uint64, config []byte) error {
 				seen <- fmt.Sprintf("version %d: %s", version, config)
+				<-goOn
 				if string(config) == "r: Pth();" {
 					return errors.New("routes.eskip:1:4: no predicate is named Pth; is it Path?")
 				}
@@ -41,22 +41,23 @@ func Example() {
 		})
 	}()
 
-	publisher.Publish([]byte(`r: Path("/");`))
-	fmt.Println(<-seen)
-	publisher.Publish([]byte(`r: Pth();`))
-	fmt.Println(<-seen)
-
-	for publisher.Metrics().Nacks == 0 { // the report is on its way
-		time.Sleep(time.Millisecond)
-	}
-	for _, s := range publisher.Status() {
-		fmt.Printf("%s: has version %d, refused %d: %s\n", s.Name, s.Acked, s.Nacked, s.Reason)
+	for _, config := range []string{`r: Path("/");`, `r: Pth();`, `r: Path("/shop");`} {
+		publisher.Publish([]byte(config))
+		fmt.Println(<-seen)
+		// It is about to be applied, and what became of the one before has been reported.
+		for _, s := range publisher.Status() {
+			fmt.Printf("  %s has %d, refused %d: %q\n", s.Name, s.Acked, s.Nacked, s.Reason)
+		}
+		goOn <- struct{}{}
 	}
 	leave()
 	fmt.Println(<-left)
 	// Output:
 	// version 1: r: Path("/");
+	//   edge-1 has 0, refused 0: ""
 	// version 2: r: Pth();
-	// edge-1: has version 1, refused 2: routes.eskip:1:4: no predicate is named Pth; is it Path?
+	//   edge-1 has 1, refused 0: ""
+	// version 3: r: Path("/shop");
+	//   edge-1 has 1, refused 2: "routes.eskip:1:4: no predicate is named Pth; is it Path?"
 	// context canceled
 }

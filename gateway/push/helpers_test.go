@@ -247,13 +247,17 @@ type site struct {
 	client *http.Client
 }
 
-func httpBubble(t *testing.T, o Options, around func(http.Handler) http.Handler, story func(t *testing.T, s *site)) {
+// http1 and http2, the latter without TLS.
+func http1() *http.Protocols { p := new(http.Protocols); p.SetHTTP1(true); return p }
+func http2() *http.Protocols { p := new(http.Protocols); p.SetUnencryptedHTTP2(true); return p }
+
+func httpBubble(t *testing.T, o Options, protocols *http.Protocols, around func(http.Handler) http.Handler, story func(t *testing.T, s *site)) {
 	t.Helper()
 	bubble(t, o, func(t *testing.T, w *world) {
 		s := &site{world: w, pipes: newPipes()}
-		transport := &http.Transport{DialContext: s.pipes.dial}
+		transport := &http.Transport{DialContext: s.pipes.dial, Protocols: protocols}
 		s.client = &http.Client{Transport: transport}
-		server := &http.Server{Handler: around(w.Publisher)}
+		server := &http.Server{Handler: around(w.Publisher), Protocols: protocols}
 		server.RegisterOnShutdown(func() { w.Close() })
 		go server.Serve(s.pipes)
 		defer server.Close()

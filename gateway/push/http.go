@@ -68,7 +68,11 @@ func (p *Publisher) serveStream(w http.ResponseWriter, r *http.Request) {
 		if _, err := w.Write(frame); err != nil {
 			return err
 		}
-		return control.Flush()
+		if err := control.Flush(); err != nil {
+			return err
+		}
+		control.SetWriteDeadline(time.Time{}) // HTTP/2 resets a stream whose deadline passes, also if nothing is written
+		return nil
 	}
 	if err := write(nil); err != nil { // the header, so that the subscriber knows its key before there is a version
 		return

@@ -14,7 +14,13 @@ import (
 )
 
 func TestOverHTTPItIsTheSame(t *testing.T) {
-	httpBubble(t, Options{}, bare, func(t *testing.T, s *site) {
+	for name, protocols := range map[string]*http.Protocols{"http1": http1(), "http2": http2()} {
+		t.Run(name, func(t *testing.T) { theSame(t, protocols) })
+	}
+}
+
+func theSame(t *testing.T, protocols *http.Protocols) {
+	httpBubble(t, Options{}, protocols, bare, func(t *testing.T, s *site) {
 		m := s.join("edge")
 		require.Empty(t, m.got())
 		st, _ := s.status("edge")
@@ -23,6 +29,10 @@ func TestOverHTTPItIsTheSame(t *testing.T) {
 		require.Equal(t, []string{"1:a"}, m.got())
 		st, _ = s.status("edge")
 		require.Equal(t, uint64(1), st.Acked, "RULE C5: an ack over HTTP is lost")
+		since := st.Since
+		time.Sleep(time.Hour)
+		st, _ = s.status("edge")
+		require.Equal(t, since, st.Since, "RULE C5: a stream that is quiet is cut")
 		m.set(func(m *member) { m.refuse = "routes.eskip:3:14: no" })
 		s.publish("bad")
 		require.Equal(t, []string{"1:a", "2:bad"}, m.got())
@@ -36,7 +46,7 @@ func TestOverHTTPItIsTheSame(t *testing.T) {
 }
 
 func TestOverHTTPAReconnectResumes(t *testing.T) {
-	httpBubble(t, Options{}, bare, func(t *testing.T, s *site) {
+	httpBubble(t, Options{}, http1(), bare, func(t *testing.T, s *site) {
 		m := s.join("edge")
 		s.publish(strings.Repeat("a", 1<<20))
 		require.Len(t, m.got(), 1)
@@ -54,7 +64,7 @@ func TestOverHTTPAReconnectResumes(t *testing.T) {
 }
 
 func TestOverHTTPAStreamThatIsNotReadIsGivenUp(t *testing.T) {
-	httpBubble(t, Options{WriteTimeout: 7 * second}, bare, func(t *testing.T, s *site) {
+	httpBubble(t, Options{WriteTimeout: 7 * second}, http1(), bare, func(t *testing.T, s *site) {
 		stuck, err := s.pipes.dial(context.Background(), "", "")
 		require.NoError(t, err)
 		defer stuck.Close()
@@ -86,7 +96,7 @@ func TestOverHTTPWhoMayNotSubscribeDoesNot(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	}
-	httpBubble(t, Options{}, guard, func(t *testing.T, s *site) {
+	httpBubble(t, Options{}, http1(), guard, func(t *testing.T, s *site) {
 		s.publish("secret")
 		stranger := s.join("stranger")
 		known := s.join("known", func(o *SubscriberOptions) { o.Header = http.Header{"authorization": {"Bearer token"}} })
@@ -101,7 +111,7 @@ func TestOverHTTPWhoMayNotSubscribeDoesNot(t *testing.T) {
 }
 
 func TestOverHTTPBadRequestsAreRefused(t *testing.T) {
-	httpBubble(t, Options{}, bare, func(t *testing.T, s *site) {
+	httpBubble(t, Options{}, http1(), bare, func(t *testing.T, s *site) {
 		for _, c := range []struct {
 			method, url string
 			body        []byte

@@ -23,7 +23,7 @@ func TestSubscribersGetTheNewestVersion(t *testing.T) {
 		early := w.join("early")
 		time.Sleep(time.Hour)
 		require.Empty(t, early.got())
-		require.Equal(t, 1, w.dialled(), "to wait for the first version is not to stall")
+		require.Equal(t, 1, w.dialled(), "RULE C5: to wait for the first version is taken for stalling")
 		require.Zero(t, w.Version())
 		require.Equal(t, uint64(1), w.publish("a"))
 		require.Equal(t, []string{"1:a"}, early.got(), "RULE C5: a subscriber was not sent the newest")
@@ -214,6 +214,47 @@ func TestReconnectResumesWithTheVersionThatIsKnown(t *testing.T) {
 		time.Sleep(second)
 		require.Equal(t, []string{"1:a", "3:c", "3:other"}, m.got(), "RULE C5: a version of the same number is taken for the same version")
 		m.leave()
+	})
+}
+
+// Many publish at once, subscribers come, go and are cut off: each sees versions in their order, and those who are left
+// end with the newest.
+func TestStormEndsWithTheNewestForAll(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, w *world) {
+		for i := range 20 {
+			w.join(fmt.Sprint("edge-", i))
+		}
+		for range 4 {
+			w.wg.Go(func() {
+				for range 100 {
+					if _, err := w.PublishFunc(func(dst []byte) ([]byte, error) { return append(dst, "config"...), nil }); err != nil {
+						t.Error(err)
+					}
+					time.Sleep(time.Millisecond)
+				}
+			})
+		}
+		for i := range 10 {
+			time.Sleep(7 * time.Millisecond)
+			w.cut()
+			w.members[i].leave()
+		}
+		time.Sleep(20 * second)
+		require.Equal(t, uint64(400), w.Version())
+		for i, m := range w.members {
+			last := 0
+			for _, got := range m.got() {
+				var version int
+				_, err := fmt.Sscanf(got, "%d:config", &version)
+				require.NoError(t, err)
+				require.Greater(t, version, last, "RULE C5: edge-%d got an old version after a new one", i)
+				last = version
+			}
+			if i >= 10 {
+				require.Equal(t, 400, last, "RULE C5: edge-%d was not sent the newest", i)
+			}
+		}
+		require.Len(t, w.Status(), 10)
 	})
 }
 

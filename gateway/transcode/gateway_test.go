@@ -54,6 +54,17 @@ func TestThroughAWholeGateway(t *testing.T) {
 	require.JSONEq(t, `{"name":"shelves/a%2Fb","tags":["x","y"]}`, body(t, res), "RULE X2: the gateway's path and the template's are one")
 	require.Equal(t, "trailers", seen.Get("Te"))
 
+	// Who asks for another protocol besides (curl --http2, or a WebSocket) gets the answer in this one.
+	for _, protocol := range []string{"h2c", "websocket"} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", url+"/v1/shelves/7", nil)
+		require.NoError(t, err)
+		r.Header = http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": {protocol}, "Http2-Settings": {"AAMAAABkAAQAoAAAAAIAAAAA"}}
+		res, err = http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.Equal(t, 200, res.StatusCode, protocol)
+		require.JSONEq(t, `{"name":"shelves/7"}`, body(t, res))
+	}
+
 	w.serve = func(c *serverCall) { c.raw(nil); c.end(NotFound, "no shelf") }
 	res, err = http.Post(url+"/v1/shelves/7:merge", "application/json", strings.NewReader(`{"tags":["z"]}`))
 	require.NoError(t, err)

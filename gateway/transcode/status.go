@@ -64,7 +64,7 @@ var codes = [...]struct {
 
 // HTTP is the HTTP status of a code (X3). One that nobody knows is an error of the server: 500.
 func (c Code) HTTP() int {
-	if int(c) < len(codes) {
+	if c < Code(len(codes)) {
 		return codes[c].http
 	}
 	return http.StatusInternalServerError
@@ -72,7 +72,7 @@ func (c Code) HTTP() int {
 
 // String is the code's name in google.rpc.Code.
 func (c Code) String() string {
-	if int(c) < len(codes) {
+	if c < Code(len(codes)) {
 		return codes[c].name
 	}
 	return "CODE_" + strconv.FormatUint(uint64(c), 10)
