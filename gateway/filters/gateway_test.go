@@ -188,3 +188,21 @@ func TestBodiesInAGateway(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "204 ", fmt.Sprint(status, " ", answer), "RULE F7: a 204 with a body")
 }
+
+// U3: a client that sends a broken body is no reason to close the backend to everybody else.
+func TestBrokenBodyOpensNoBreakerInAGateway(t *testing.T) {
+	url, client := through(t, fmt.Sprintf(`* -> consecutiveBreaker(1) -> %q;`, backend(t, echo)))
+	for range 3 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		require.NoError(t, err)
+		_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nwhat?\r\n")
+		require.NoError(t, err)
+		answer, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		require.Contains(t, string(answer), "HTTP/1.1 400 ")
+		require.NoError(t, conn.Close())
+		status, text, err := ask(t, client, "GET", url, "", false)
+		require.NoError(t, err)
+		require.Equal(t, 200, status, "RULE U3: a client has opened the breaker: %s", text)
+	}
+}
