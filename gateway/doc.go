@@ -112,6 +112,7 @@
 //	U9   An error counts as never sent only if that is certain. Connections are kept for reuse, answers passed on untouched.
 //	U10  Who fails several times in a row is ejected, longer each time, and comes back; late outcomes of before count nothing.
 //	U11  Active checks take an endpoint down and up again after several results in a row; one that hangs has failed.
+//	U12  A gRPC call that fails at once is judged by its grpc-status, not by the 200 beside it.
 //	B1   A breaker opens on failures of its window, never on older ones. Open, it lets nobody through until its
 //	     time is over; then at most a given number of trials; one failure closes the door, enough successes open it.
 //	B2   The outcome of a call that began in an earlier state counts nothing (generation).

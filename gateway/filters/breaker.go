@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/gateway/breaker"
+	"github.com/flagship-go/flagship/gateway/upstream"
 )
 
 // Circuit breakers around the call upstream. Each is of its route alone.
@@ -87,7 +88,7 @@ func (f *circuit) Wrap(next RoundTrip) RoundTrip {
 		r, err := next(c)
 		switch {
 		case err == nil:
-			ticket.Done(r.StatusCode < 500)
+			ticket.Done(upstream.StatusOf(r) < 500) // U12
 		case !blameless(c, err):
 			ticket.Done(false)
 		}

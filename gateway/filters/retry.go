@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/flagship-go/flagship/gateway/upstream"
 )
 
 // Retries, with a budget: when everything fails, a gateway that tries three times is three times the
@@ -43,7 +45,8 @@ type retry struct {
 func (f *retry) Wrap(next RoundTrip) RoundTrip {
 	return func(c FilterContext) (*http.Response, error) {
 		f.budget.deposit()
-		if !idempotent(c.Request().Method) {
+		// What the client meant counts: transcoding makes a POST of a GET.
+		if !idempotent(c.OriginalRequest().Method) {
 			return next(c)
 		}
 		again, err := newRepeat(c.Request(), keptBody)
@@ -100,7 +103,7 @@ func worthwhile(c FilterContext, r *http.Response, err error) bool {
 	if err != nil {
 		return !blameless(c, err)
 	}
-	switch r.StatusCode {
+	switch upstream.StatusOf(r) {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return c.OriginalRequest().Context().Err() == nil && r.Header["Retry-After"] == nil
 	}

@@ -60,6 +60,9 @@ func TestOnlyWhatCanBeRepeatedIsRepeated(t *testing.T) {
 		{"a short body that was read", request("PUT", "http://h/", "x"), begun(1), true},
 		{"a long body that nobody has begun", request("PUT", "http://h/", large), begun(0), true},
 		{"a long body that was begun", request("PUT", "http://h/", large), begun(1), false},
+		{"a GET that became a call", called(request("GET", "http://h/", "")), filtertest.Upstream(200, "", "Grpc-Status", "14"), true},
+		{"a POST that became a call", called(request("POST", "http://h/", "")), filtertest.Upstream(200, "", "Grpc-Status", "14"), false},
+		{"a call that found nothing", called(request("GET", "http://h/", "")), filtertest.Upstream(200, "", "Grpc-Status", "5"), false},
 		{"POST", request("POST", "http://h/", ""), failing(errDial), false},
 		{"PATCH", request("PATCH", "http://h/", "x"), failing(errDial), false},
 		{"POST and 503", request("POST", "http://h/", "x"), filtertest.Upstream(503, ""), false},
@@ -76,6 +79,14 @@ func TestOnlyWhatCanBeRepeatedIsRepeated(t *testing.T) {
 		}), filter(t, "retry", 1))
 		require.Equal(t, c.repeat, n == 2, "RULE F4: %s", c.why)
 	}
+}
+
+// called is a request that transcoding has turned into a gRPC call.
+func called(x *filtertest.Context) *filtertest.Context {
+	r := *x.Request()
+	r.Method = http.MethodPost
+	x.SetRequest(&r)
+	return x
 }
 
 // Whatever happens, retries stay below their share of the requests.

@@ -28,10 +28,29 @@ func Judge(answer *http.Response, err error) Outcome {
 		return Canceled
 	case err != nil || answer == nil:
 		return Failed
-	case answer.StatusCode >= http.StatusBadGateway && answer.StatusCode <= http.StatusGatewayTimeout:
+	}
+	if status := StatusOf(answer); status >= http.StatusBadGateway && status <= http.StatusGatewayTimeout {
 		return Failed
 	}
 	return OK
+}
+
+// StatusOf is the status that an answer amounts to: its own, but for a gRPC call that failed at once,
+// which says 200 and its code beside it, in what is the trailer and the header in one. The table is that of google.rpc.Code.
+func StatusOf(answer *http.Response) int {
+	code := answer.Header["Grpc-Status"]
+	if len(code) != 1 || answer.StatusCode != http.StatusOK {
+		return answer.StatusCode
+	}
+	switch code[0] {
+	case "2", "13", "15": // UNKNOWN, INTERNAL, DATA_LOSS
+		return http.StatusInternalServerError
+	case "14": // UNAVAILABLE
+		return http.StatusServiceUnavailable
+	case "4": // DEADLINE_EXCEEDED
+		return http.StatusGatewayTimeout
+	}
+	return answer.StatusCode // of the other codes, the caller is to blame
 }
 
 // A Token is the right to send one request to one endpoint. It is given back exactly

@@ -324,6 +324,12 @@ func TestJudge(t *testing.T) {
 	for code, want := range map[int]Outcome{200: OK, 302: OK, 404: OK, 500: OK, 501: OK, 502: Failed, 503: Failed, 504: Failed, 505: OK} {
 		require.Equal(t, want, Judge(&http.Response{StatusCode: code}, nil), code)
 	}
+	for code, want := range map[string]int{"0": 200, "1": 200, "2": 500, "4": 504, "5": 200, "13": 500, "14": 503, "15": 500, "16": 200, "99": 200} {
+		r := &http.Response{StatusCode: 200, Header: http.Header{"Grpc-Status": {code}}}
+		require.Equal(t, want, StatusOf(r), "RULE U12: a gRPC call that failed with %s", code)
+		require.Equal(t, want == 503 || want == 504, Judge(r, nil) == Failed, "RULE U12: a gRPC call that failed with %s", code)
+	}
+	require.Equal(t, 502, StatusOf(&http.Response{StatusCode: 502, Header: http.Header{"Grpc-Status": {"14"}}}))
 	require.Equal(t, Canceled, Judge(nil, context.Canceled), "RULE U3: the client went away")
 	require.Equal(t, Failed, Judge(nil, context.DeadlineExceeded), "a deadline is the gateway's: the backend was too slow")
 	for _, err := range []error{
