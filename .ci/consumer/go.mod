@@ -6,6 +6,7 @@ require github.com/flagship-go/flagship v0.0.0
 
 require (
 	github.com/anishathalye/porcupine v1.3.1 // indirect
+	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
 	github.com/klauspost/compress v1.18.7 // indirect
 	github.com/klauspost/cpuid/v2 v2.3.0 // indirect
 	github.com/klauspost/reedsolomon v1.14.2 // indirect
