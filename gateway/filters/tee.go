@@ -72,6 +72,8 @@ type tee struct {
 	slots  chan struct{}
 	ctx    context.Context
 	cancel context.CancelFunc
+	mu     sync.Mutex // a WaitGroup is not to grow while somebody waits for it
+	closed bool
 	wg     sync.WaitGroup
 
 	sent, dropped, failed atomic.Uint64
@@ -129,6 +131,13 @@ func (f *tee) shadow(c FilterContext) *detached {
 
 // send does not wait. It gives the slot back when the shadow backend has answered.
 func (f *tee) send(shadow *detached, body []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed { // the request began before the route was replaced
+		f.dropped.Add(1)
+		<-f.slots
+		return
+	}
 	f.wg.Go(func() {
 		defer func() { <-f.slots }()
 		defer func() {
@@ -154,6 +163,9 @@ func (f *tee) send(shadow *detached, body []byte) {
 
 // Close ends what is under way, and waits for it. A body that is still being copied is not sent any more.
 func (f *tee) Close() error {
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
 	f.cancel()
 	f.wg.Wait()
 	return closeUpstream(f.upstream)
