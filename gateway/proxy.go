@@ -189,7 +189,7 @@ func (e *exchange) end() {
 	}
 	e.count()
 	aborted := e.aborted
-	e.out.body.over.Store(true) // a transport that still reads it is told so
+	e.out.body.end()
 	if failed == nil {
 		g := e.gw
 		e.reset()
