@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -183,13 +182,4 @@ func (a *earlyAnswers) end() {
 	a.mu.Lock()
 	a.over = true
 	a.mu.Unlock()
-}
-
-// clientGone tells whether the client has gone away, or whatever else ended its request.
-func clientGone(r *http.Request) bool { return r.Context().Err() != nil }
-
-// isTimeout tells whether a call took too long, as far as its errors say.
-func isTimeout(err error) bool {
-	var t interface{ Timeout() bool }
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
 }
