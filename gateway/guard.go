@@ -173,7 +173,9 @@ func (c *guardedConn) scan(p []byte) (good int, ok bool) {
 		if !c.lineIs(line) {
 			return at, false
 		}
-		c.line = c.line[:0]
+		if c.line = c.line[:0]; cap(c.line) > 4096 {
+			c.line = nil // an idle connection keeps no long line
+		}
 		at += end + 1
 	}
 	return len(p), true
