@@ -21,7 +21,7 @@ type (
 	// LockInfo describes the lock of a transaction that is not decided.
 	LockInfo = region.LockInfo
 
-	// Engine is where regions keep their records.
+	// Engine is where regions keep their records; the others are what it is made of.
 	Engine       = region.Engine
 	Snapshot     = region.Snapshot
 	Iterator     = region.Iterator
@@ -34,6 +34,7 @@ type (
 	Memory = region.Memory
 )
 
+// The column families of an engine, and what is done to them.
 const (
 	Default = region.Default
 	LockCF  = region.LockCF
@@ -104,6 +105,7 @@ type (
 	DeadlockError = region.DeadlockError
 )
 
+// What can come between; see [region.ConflictReason].
 const (
 	WriteConflict = region.WriteConflict
 	ReadConflict  = region.ReadConflict
