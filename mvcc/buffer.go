@@ -15,6 +15,8 @@ import (
 	"bytes"
 	"fmt"
 	"sort"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // blockLen is how many changes a block has at most.
@@ -24,7 +26,7 @@ const blockLen = 128
 // written has the kind MutLock.
 type change struct {
 	key, value []byte
-	kind       MutationKind
+	kind       region.MutationKind
 	held       *heldLock
 }
 
@@ -37,7 +39,7 @@ type heldLock struct {
 
 // visible is what the transaction reads at the key: nil if there is nothing.
 func (c *change) visible() []byte {
-	if c.kind == MutLock {
+	if c.kind == region.MutLock {
 		return c.held.value
 	}
 	return c.value // nil of what is deleted
@@ -110,43 +112,43 @@ func (b *buffer) get(key []byte) *change {
 //
 // An Insert promises that nothing was there, and stays a promise when it is written
 // over or deleted: commit still has to look.
-func (b *buffer) put(kind MutationKind, key, value []byte) error {
+func (b *buffer) put(kind region.MutationKind, key, value []byte) error {
 	p, found := b.find(key)
 	var old change
 	if found {
 		old = b.blocks[p.block][p.i]
 	}
-	inserted := found && (old.kind == MutInsert || old.kind == MutCheckAbsent)
+	inserted := found && (old.kind == region.MutInsert || old.kind == region.MutCheckAbsent)
 	switch kind {
-	case MutInsert:
+	case region.MutInsert:
 		if found && old.visible() != nil {
 			return fmt.Errorf("%w: %q", ErrExists, key)
 		}
 		// An optimistic lock has read the snapshot, which commit proves to be still so.
 		if found && !inserted {
-			kind = MutPut
+			kind = region.MutPut
 		}
-	case MutPut:
+	case region.MutPut:
 		if inserted {
-			kind = MutInsert
+			kind = region.MutInsert
 		}
-	case MutDelete:
+	case region.MutDelete:
 		if inserted {
-			kind = MutCheckAbsent
+			kind = region.MutCheckAbsent
 		}
 	}
 	b.save(key, old, found)
 	if !found {
 		both := append(append(make([]byte, 0, len(key)+len(value)), key...), value...)
 		c := change{key: both[:len(key):len(key)], kind: kind}
-		if kind == MutPut || kind == MutInsert {
+		if kind == region.MutPut || kind == region.MutInsert {
 			c.value = both[len(key):]
 		}
 		b.insert(p, c)
 		return nil
 	}
 	c := change{key: old.key, kind: kind, held: old.held}
-	if kind == MutPut || kind == MutInsert {
+	if kind == region.MutPut || kind == region.MutInsert {
 		c.value = append(make([]byte, 0, len(value)), value...)
 	}
 	b.set(p, c)
@@ -157,7 +159,7 @@ func (b *buffer) put(kind MutationKind, key, value []byte) error {
 func (b *buffer) lock(key []byte, h *heldLock) {
 	p, found := b.find(key)
 	if !found {
-		b.insert(p, change{key: bytes.Clone(key), kind: MutLock, held: h})
+		b.insert(p, change{key: bytes.Clone(key), kind: region.MutLock, held: h})
 		return
 	}
 	b.blocks[p.block][p.i].held = h
@@ -246,7 +248,7 @@ func (b *buffer) rollbackTo(s Savepoint) error {
 		case u.existed:
 			b.set(p, change{u.key, u.value, u.kind, held})
 		case held != nil:
-			b.set(p, change{key: u.key, kind: MutLock, held: held})
+			b.set(p, change{key: u.key, kind: region.MutLock, held: held})
 		default:
 			b.remove(p)
 		}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // V14: what a transaction reads is its own writes over the snapshot, for any writes,
@@ -18,7 +20,7 @@ func TestTxnReadsWhatItWrote(t *testing.T) {
 	ctx := context.Background()
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 14))
-		w := newClientWorld(t, RegionOptions{}, "k3", "k6")
+		w := newClientWorld(t, region.Options{}, "k3", "k6")
 		db, _ := w.client()
 		key := func() string { return fmt.Sprintf("k%d", r.IntN(9)) + strings.Repeat("\x00", r.IntN(2)) }
 		want := map[string]string{}
@@ -117,7 +119,7 @@ func clientCheckScan(t *testing.T, rule string, tx *Txn, m map[string]string, lo
 
 // A write in the body of a loop shows if it is ahead, in the direction of the loop.
 func TestScanSeesWritesAheadOfIt(t *testing.T) {
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	w.put(db, "b=1", "d=1", "f=1")
 	for _, c := range []struct {
@@ -163,7 +165,7 @@ func TestInsertIsAPromise(t *testing.T) {
 	} {
 		for _, there := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/there=%t", c.steps, there), func(t *testing.T) {
-				w := newClientWorld(t, RegionOptions{})
+				w := newClientWorld(t, region.Options{})
 				db, _ := w.client()
 				want, left := c.absent, c.left
 				if there {
@@ -192,7 +194,7 @@ func TestInsertIsAPromise(t *testing.T) {
 			})
 		}
 	}
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	tx := clientBegin(t, db, SnapshotIsolation)
 	require.NoError(t, tx.Put([]byte("k"), nil))
@@ -201,7 +203,7 @@ func TestInsertIsAPromise(t *testing.T) {
 }
 
 func TestSavepoints(t *testing.T) {
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	tx := clientBegin(t, db, SnapshotIsolation)
 	clientWrite(t, tx, "a=1")
@@ -224,7 +226,7 @@ func TestSavepoints(t *testing.T) {
 // Slices that go in may be changed afterwards, and those that come out too.
 func TestSlicesAreNotShared(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	tx := clientBegin(t, db, Serializable)
 	k, v := []byte("key"), []byte("value")
@@ -276,7 +278,7 @@ func TestBufferOfManyBlocks(t *testing.T) {
 	} {
 		var b buffer
 		for i := range 10000 {
-			require.NoError(t, b.put(MutPut, fmt.Appendf(nil, "%05d", next(i)), []byte{byte(i)}))
+			require.NoError(t, b.put(region.MutPut, fmt.Appendf(nil, "%05d", next(i)), []byte{byte(i)}))
 		}
 		require.Equal(t, 10000, b.n)
 		i := 0

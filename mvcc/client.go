@@ -1,6 +1,7 @@
-// How a request finds its region: split by regions, sent, and sent again when the
-// regions are others by now (V17) or nobody answers. Every request is made for that
-// (V3); what is never repeated here is a transaction.
+// What a client needs of the world, a transport and a clock; and how a request finds its
+// region: split by regions, sent, and sent again when the regions are others by now
+// (V17) or nobody answers. Every request is made for that (V3); what is never repeated
+// here is a transaction.
 
 package mvcc
 
@@ -15,7 +16,38 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
+
+// Transport brings requests to regions. The default is a [region.Local]. It is safe for
+// concurrent use.
+//
+// A request may be lost, done twice, or done late: all are made for it (V3). An error
+// that is none of package region's says that nobody knows whether it was done.
+type Transport interface {
+	// Region returns the region that has a key, the latest that is known.
+	Region(ctx context.Context, key []byte) (region.Info, error)
+	// Send has a request done by a region, and returns its answer.
+	Send(ctx context.Context, r region.Ref, q region.Request) (answer any, err error)
+	// Stale tells that a region is not as Region said; current is what is known
+	// instead, which may be nothing.
+	Stale(r region.Ref, current []region.Info)
+}
+
+// Clock gives out timestamps. It is safe for concurrent use. There are an oracle, in
+// package oracle, and a hybrid clock, in package hlc.
+type Clock interface {
+	// Now returns a timestamp above every one that this clock has returned or
+	// observed, also before a restart; and which no other clock of the store returns:
+	// it is the name of a transaction.
+	Now(ctx context.Context) (TS, error)
+	// Observe tells of a timestamp in a message: whoever has seen it must not be given
+	// one below it. It fails if ts is from too far in the future.
+	Observe(ts TS) error
+	// MaxOffset is how far two clocks of the store may differ; 0 if there is but one,
+	// so that the order of timestamps is the order of events.
+	MaxOffset() time.Duration
+}
 
 // errAgain says that the request was not answered: look for its region again, which
 // may be several by now, and send it again.
@@ -61,7 +93,7 @@ func (p *patience) wait(ctx context.Context) error {
 func (p *patience) over() bool { return !p.endless && p.slept >= p.db.opts.LockWait }
 
 // region finds the region of a key.
-func (d *DB) region(ctx context.Context, key []byte, p *patience) (RegionInfo, error) {
+func (d *DB) region(ctx context.Context, key []byte, p *patience) (region.Info, error) {
 	for {
 		info, err := d.transport.Region(ctx, key)
 		if err == nil {
@@ -78,7 +110,7 @@ func (d *DB) region(ctx context.Context, key []byte, p *patience) (RegionInfo, e
 
 // call sends a request to a region. Its error is errAgain, or a region's answer, or
 // says that nobody has answered for too long.
-func (d *DB) call(ctx context.Context, r RegionRef, q Request, p *patience) (any, error) {
+func (d *DB) call(ctx context.Context, r region.Ref, q region.Request, p *patience) (any, error) {
 	p.sent = true
 	answer, err := d.transport.Send(ctx, r, q)
 	if err == nil || answered(err) {
@@ -87,8 +119,8 @@ func (d *DB) call(ctx context.Context, r RegionRef, q Request, p *patience) (any
 	return nil, d.unanswered(ctx, r, err, p)
 }
 
-func (d *DB) unanswered(ctx context.Context, r RegionRef, err error, p *patience) error {
-	stale, ok := errors.AsType[*RegionError](err)
+func (d *DB) unanswered(ctx context.Context, r region.Ref, err error, p *patience) error {
+	stale, ok := errors.AsType[*region.Error](err)
 	if ok {
 		d.count.stale.Add(1)
 		d.transport.Stale(r, stale.Current)
@@ -113,9 +145,9 @@ func (d *DB) unanswered(ctx context.Context, r RegionRef, err error, p *patience
 // any other one nobody knows whether it was done.
 func answered(err error) bool {
 	switch err.(type) {
-	case *LockedError, *ConflictError, *UncertainError, *CommitTooEarlyError, *AlreadyCommittedError, *DeadlockError:
+	case *LockedError, *ConflictError, *region.UncertainError, *region.CommitTooEarlyError, *region.AlreadyCommittedError, *DeadlockError:
 		return true
-	case *RegionError:
+	case *region.Error:
 		return false
 	}
 	if errors.Is(err, ErrUndetermined) {
@@ -130,14 +162,14 @@ func answered(err error) bool {
 			return true
 		}
 	}
-	_, uncertain := errors.AsType[*UncertainError](err)
-	_, early := errors.AsType[*CommitTooEarlyError](err)
-	_, committed := errors.AsType[*AlreadyCommittedError](err)
+	_, uncertain := errors.AsType[*region.UncertainError](err)
+	_, early := errors.AsType[*region.CommitTooEarlyError](err)
+	_, committed := errors.AsType[*region.AlreadyCommittedError](err)
 	return uncertain || early || committed
 }
 
 // extent is how many of the keys, which are in order and begin in a region, are its.
-func (r *RegionInfo) extent(keys [][]byte) int {
+func extent(r *region.Info, keys [][]byte) int {
 	if r.End == nil || bytes.Compare(keys[len(keys)-1], r.End) < 0 {
 		return len(keys)
 	}
@@ -148,7 +180,7 @@ func (r *RegionInfo) extent(keys [][]byte) int {
 // one region, what to do with the answer, and with an error, which it may clear out
 // of the way to have the request sent again.
 type exchange struct {
-	ask func(keys [][]byte) Request
+	ask func(keys [][]byte) region.Request
 	got func(keys [][]byte, answer any) error // nil: nothing
 	met func(err error) error                 // nil: it is the error
 }
@@ -160,8 +192,8 @@ func (d *DB) each(ctx context.Context, keys [][]byte, p *patience, x exchange) e
 		if err != nil {
 			return err
 		}
-		n := min(max(1, info.extent(keys)), batchKeys)
-		answer, err := d.call(ctx, info.RegionRef, x.ask(keys[:n]), p)
+		n := min(max(1, extent(&info, keys)), batchKeys)
+		answer, err := d.call(ctx, info.Ref, x.ask(keys[:n]), p)
 		switch {
 		case err == nil:
 			if x.got != nil {
@@ -187,7 +219,7 @@ func (d *DB) parts(ctx context.Context, keys [][]byte, p *patience) (parts [][][
 		if err != nil {
 			return nil, err
 		}
-		n := max(1, info.extent(keys))
+		n := max(1, extent(&info, keys))
 		parts = append(parts, keys[:n])
 		keys = keys[n:]
 	}
@@ -219,7 +251,7 @@ func (d *DB) together(ctx context.Context, n int, f func(ctx context.Context, i 
 
 // around finds the region where a scan goes on: that of lo, or, if it goes back, that
 // which has the keys just below hi; nil is behind the last key.
-func (d *DB) around(ctx context.Context, lo, hi []byte, reverse bool, p *patience) (RegionInfo, error) {
+func (d *DB) around(ctx context.Context, lo, hi []byte, reverse bool, p *patience) (region.Info, error) {
 	if !reverse {
 		return d.region(ctx, lo, p)
 	}
@@ -243,7 +275,7 @@ func (d *DB) around(ctx context.Context, lo, hi []byte, reverse bool, p *patienc
 }
 
 // clip is the part of lo <= key < hi that is in a region.
-func (r *RegionInfo) clip(lo, hi []byte) (start, end []byte) {
+func clip(r *region.Info, lo, hi []byte) (start, end []byte) {
 	start, end = lo, hi
 	if bytes.Compare(r.Start, start) > 0 {
 		start = r.Start

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // clientClock counts, and its time of day is moved by whoever sleeps.
@@ -82,27 +84,27 @@ var errClientWire = errors.New("wire: nobody answers")
 
 // clientWire brings requests to regions, and can be told not to.
 type clientWire struct {
-	local *Local
+	local *region.Local
 	// fault decides about the request of a number, from 0 on.
-	fault func(n int, q Request) clientFault
+	fault func(n int, q region.Request) clientFault
 
 	mu   sync.Mutex
 	n    int
 	gone bool
 	late []func()
 	log  []string
-	sent []Request
+	sent []region.Request
 }
 
-func (w *clientWire) Region(ctx context.Context, key []byte) (RegionInfo, error) {
+func (w *clientWire) Region(ctx context.Context, key []byte) (region.Info, error) {
 	return w.local.Region(ctx, key)
 }
 
-func (w *clientWire) Stale(r RegionRef, current []RegionInfo) { w.local.Stale(r, current) }
+func (w *clientWire) Stale(r region.Ref, current []region.Info) { w.local.Stale(r, current) }
 
 func (w *clientWire) Split(key []byte) error { return w.local.Split(key) }
 
-func (w *clientWire) Send(ctx context.Context, r RegionRef, q Request) (any, error) {
+func (w *clientWire) Send(ctx context.Context, r region.Ref, q region.Request) (any, error) {
 	w.mu.Lock()
 	n, fault := w.n, clientFine
 	w.n++
@@ -150,33 +152,33 @@ func (w *clientWire) flush() {
 }
 
 // clientName shows a request as scripts and failures do.
-func clientName(q Request) string {
+func clientName(q region.Request) string {
 	switch q := q.(type) {
-	case *GetRequest:
+	case *region.GetRequest:
 		return fmt.Sprintf("get %q", q.Keys)
-	case *ScanRequest:
+	case *region.ScanRequest:
 		return fmt.Sprintf("scan %q %q", q.Start, q.End)
-	case *PrewriteRequest:
+	case *region.PrewriteRequest:
 		var keys []string
 		for _, m := range q.Mutations {
 			keys = append(keys, string(m.Key))
 		}
 		return fmt.Sprintf("prewrite %q", keys)
-	case *CommitRequest:
+	case *region.CommitRequest:
 		return fmt.Sprintf("commit %q", q.Keys)
-	case *RollbackRequest:
+	case *region.RollbackRequest:
 		return fmt.Sprintf("rollback %q", q.Keys)
-	case *CheckTxnStatusRequest:
+	case *region.CheckTxnStatusRequest:
 		return fmt.Sprintf("status %q", q.Primary)
-	case *CheckSecondaryLocksRequest:
+	case *region.CheckSecondaryLocksRequest:
 		return fmt.Sprintf("secondaries %q", q.Keys)
-	case *ResolveLockRequest:
+	case *region.ResolveLockRequest:
 		return fmt.Sprintf("resolve %q", q.Keys)
-	case *LockRequest:
+	case *region.LockRequest:
 		return fmt.Sprintf("lock %q", q.Keys)
-	case *PessimisticRollbackRequest:
+	case *region.PessimisticRollbackRequest:
 		return fmt.Sprintf("unlock %q", q.Keys)
-	case *RefreshRequest:
+	case *region.RefreshRequest:
 		return fmt.Sprintf("refresh %q %q", q.Keys, q.Spans)
 	}
 	return fmt.Sprintf("%T", q)
@@ -187,17 +189,17 @@ type clientWorld struct {
 	t      *testing.T
 	clock  *clientClock
 	engine *Memory
-	local  *Local
+	local  *region.Local
 }
 
-func newClientWorld(t *testing.T, o RegionOptions, splits ...string) *clientWorld {
+func newClientWorld(t *testing.T, o region.Options, splits ...string) *clientWorld {
 	w := &clientWorld{t: t, clock: newClientClock(), engine: NewMemory()}
 	var keys [][]byte
 	for _, s := range splits {
 		keys = append(keys, []byte(s))
 	}
 	o.Now = w.clock.peek
-	w.local = NewLocal(w.engine, keys, o)
+	w.local = region.NewLocal(w.engine, keys, o)
 	t.Cleanup(func() { require.NoError(t, w.local.Close()) })
 	return w
 }
@@ -297,7 +299,8 @@ func (w *clientWorld) settled(rule string) {
 	it := snap.Iter(LockCF, nil, nil)
 	defer it.Close()
 	for ok := it.SeekGE(nil); ok; ok = it.Next() {
-		w.t.Errorf("RULE %s: key %q is locked for ever", rule, plain(it.Key()))
+		key, _, _ := region.DecodeKey(nil, it.Key())
+		w.t.Errorf("RULE %s: key %q is locked for ever", rule, key)
 	}
 }
 

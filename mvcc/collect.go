@@ -14,6 +14,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 const (
@@ -80,15 +82,15 @@ func (d *DB) safePoint(ctx context.Context, wanted TS) (TS, error) {
 // pages asks about all keys, region by region: ask makes a request of a part of a
 // region, and got takes the answer and says from where the region goes on, nil for no
 // more.
-func (d *DB) pages(ctx context.Context, ask func(start, end []byte) Request, got func(answer any) ([]byte, error)) error {
+func (d *DB) pages(ctx context.Context, ask func(start, end []byte) region.Request, got func(answer any) ([]byte, error)) error {
 	for from := []byte(nil); ; {
 		p := patience{db: d, seed: 1}
 		info, err := d.region(ctx, from, &p)
 		if err != nil {
 			return err
 		}
-		start, end := info.clip(from, nil)
-		answer, err := d.call(ctx, info.RegionRef, ask(start, end), &p)
+		start, end := clip(&info, from, nil)
+		answer, err := d.call(ctx, info.Ref, ask(start, end), &p)
 		if err == errAgain {
 			continue
 		}
@@ -107,18 +109,18 @@ func (d *DB) pages(ctx context.Context, ask func(start, end []byte) Request, got
 }
 
 func (d *DB) raiseSafePoint(ctx context.Context, c *Collected) error {
-	return d.pages(ctx, func(start, end []byte) Request {
-		return &GCRequest{Start: start, End: end, SafePoint: c.SafePoint, Limit: -1}
+	return d.pages(ctx, func(start, end []byte) region.Request {
+		return &region.GCRequest{Start: start, End: end, SafePoint: c.SafePoint, Limit: -1}
 	}, func(any) ([]byte, error) { return nil, nil })
 }
 
 // resolveOld resolves all locks at or below the safepoint. Those that still live
 // belong to nobody who could commit: their requests are refused by now.
 func (d *DB) resolveOld(ctx context.Context, c *Collected) error {
-	return d.pages(ctx, func(start, end []byte) Request {
-		return &ScanLocksRequest{Start: start, End: end, MaxTS: c.SafePoint, Limit: locksBatch}
+	return d.pages(ctx, func(start, end []byte) region.Request {
+		return &region.ScanLocksRequest{Start: start, End: end, MaxTS: c.SafePoint, Limit: locksBatch}
 	}, func(answer any) ([]byte, error) {
-		a := answer.(*ScanLocksResponse)
+		a := answer.(*region.ScanLocksResponse)
 		return a.Resume, d.resolveAll(ctx, a.Locks, c)
 	})
 }
@@ -131,7 +133,7 @@ func (d *DB) resolveAll(ctx context.Context, locks []LockInfo, c *Collected) err
 		if err != nil {
 			return err
 		}
-		if s.State != TxnCommitted && s.State != TxnRolledBack {
+		if s.State != region.TxnCommitted && s.State != region.TxnRolledBack {
 			return fmt.Errorf("the transaction of %w", &LockedError{Locks: []LockInfo{*l}})
 		}
 		if err := d.resolver.resolveKeys(ctx, l.StartTS, s.CommitTS, [][]byte{l.Key}, &p); err != nil {
@@ -143,10 +145,10 @@ func (d *DB) resolveAll(ctx context.Context, locks []LockInfo, c *Collected) err
 }
 
 func (d *DB) removeOld(ctx context.Context, c *Collected) error {
-	return d.pages(ctx, func(start, end []byte) Request {
-		return &GCRequest{Start: start, End: end, SafePoint: c.SafePoint, Limit: gcBatch}
+	return d.pages(ctx, func(start, end []byte) region.Request {
+		return &region.GCRequest{Start: start, End: end, SafePoint: c.SafePoint, Limit: gcBatch}
 	}, func(answer any) ([]byte, error) {
-		a := answer.(*GCResponse)
+		a := answer.(*region.GCResponse)
 		c.Scanned += a.Scanned
 		c.Removed += a.Removed
 		d.count.collected.Add(int64(a.Removed))

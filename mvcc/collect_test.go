@@ -14,13 +14,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // V16: what an active transaction of this DB reads is not collected, whatever safepoint
 // is asked for; one that is too old is not waited for.
 func TestCollectionSparesActiveTransactions(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{}, "m")
+	w := newClientWorld(t, region.Options{}, "m")
 	db, _ := w.client(func(o *Options) { o.MaxLifetime, o.GCKeep = time.Minute, time.Second })
 	w.put(db, "a=1", "z=1")
 	old := clientBegin(t, db, ReadOnly)
@@ -64,7 +66,7 @@ func TestCollectionSparesActiveTransactions(t *testing.T) {
 // its place among the active ones.
 func TestCollectionSparesWhoIsAboutToBegin(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	var db *DB
 	slow := &clientSlowClock{clientClock: w.clock}
 	db, _ = w.client(func(o *Options) { o.Clock = slow })
@@ -103,11 +105,11 @@ func TestCollectionResolvesLocks(t *testing.T) {
 	ctx := context.Background()
 	for _, change := range []func(*Options){clientTwoPhase, clientAsync} {
 		for after := range 5 {
-			w := newClientWorld(t, RegionOptions{}, "m", "t")
+			w := newClientWorld(t, region.Options{}, "m", "t")
 			db, _ := w.client()
 			w.put(db, "a=1", "m=1", "z=1")
 			gone, wire := w.client(change)
-			wire.fault = func(n int, q Request) clientFault {
+			wire.fault = func(n int, q region.Request) clientFault {
 				if n == after {
 					return clientGone
 				}
@@ -129,10 +131,10 @@ func TestCollectionResolvesLocks(t *testing.T) {
 			}
 			// A prewrite that was late is refused.
 			for _, q := range wire.sent {
-				if p, ok := q.(*PrewriteRequest); ok {
+				if p, ok := q.(*region.PrewriteRequest); ok {
 					info, err := w.local.Region(ctx, p.Mutations[0].Key)
 					require.NoError(t, err)
-					_, err = w.local.Send(ctx, info.RegionRef, p)
+					_, err = w.local.Send(ctx, info.Ref, p)
 					require.ErrorIs(t, err, ErrTooOld, "RULE V3: it is not so")
 				}
 			}
@@ -158,7 +160,7 @@ func TestCollectionInTheBackground(t *testing.T) {
 }
 
 func TestCollectionEndsWithItsContext(t *testing.T) {
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	w.put(db, "a=1")
 	c, err := db.Collect(context.Background(), 0)
@@ -174,7 +176,7 @@ func TestCollectionEndsWithItsContext(t *testing.T) {
 func TestExportAndImport(t *testing.T) {
 	ctx := context.Background()
 	r := rand.New(rand.NewPCG(7, 7))
-	w := newClientWorld(t, RegionOptions{}, "k3", "k6")
+	w := newClientWorld(t, region.Options{}, "k3", "k6")
 	db, _ := w.client()
 	tx := clientBegin(t, db, SnapshotIsolation)
 	for i := range 3000 {
@@ -197,7 +199,7 @@ func TestExportAndImport(t *testing.T) {
 	require.Equal(t, at, got)
 	require.EqualValues(t, 3002, n)
 
-	other := newClientWorld(t, RegionOptions{}, "k5")
+	other := newClientWorld(t, region.Options{}, "k5")
 	to, _ := other.client()
 	m, err := to.Import(ctx, bytes.NewReader(out.Bytes()))
 	require.NoError(t, err)
@@ -217,7 +219,7 @@ func TestExportAndImport(t *testing.T) {
 // Whatever is wrong with an export is noticed, and said where.
 func TestImportOfDamagedBytes(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	for i := range 40 {
 		w.put(db, fmt.Sprintf("k%02d=value", i))
@@ -227,7 +229,7 @@ func TestImportOfDamagedBytes(t *testing.T) {
 	require.NoError(t, err)
 	good := out.Bytes()
 	attempt := func(b []byte) error {
-		other := newClientWorld(t, RegionOptions{})
+		other := newClientWorld(t, region.Options{})
 		to, _ := other.client()
 		_, err := to.Import(ctx, bytes.NewReader(b))
 		return err
@@ -270,7 +272,7 @@ func (r clientBadReader) Read([]byte) (int, error) { return 0, r.err }
 // The grid of doc.go, drawn of the states that it shows.
 func TestGrid(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{}, "c")
+	w := newClientWorld(t, region.Options{}, "c")
 	w.clock.last = 0
 	draw := func() string {
 		var s strings.Builder
@@ -281,9 +283,9 @@ func TestGrid(t *testing.T) {
 	db, wire := w.client(clientTwoPhase)
 	w.put(db, "bob=10", "joe=2")
 	var steps []string
-	wire.fault = func(n int, q Request) clientFault {
+	wire.fault = func(n int, q region.Request) clientFault {
 		switch q.(type) {
-		case *CommitRequest, *PrewriteRequest:
+		case *region.CommitRequest, *region.PrewriteRequest:
 			steps = append(steps, clientName(q)+"\n"+draw())
 		}
 		return clientFine
@@ -324,7 +326,7 @@ joe  W@1=2   W@4=9
 	_, err := locker.GetForUpdate(ctx, []byte("bob"), []byte("joe"))
 	require.NoError(t, err)
 	async, awire := w.client(clientAsync)
-	awire.fault = func(n int, q Request) clientFault {
+	awire.fault = func(n int, q region.Request) clientFault {
 		if n == 1 {
 			return clientGone
 		}

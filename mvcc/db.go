@@ -3,92 +3,16 @@
 package mvcc
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/flagship-go/flagship/mvcc/oracle"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
-
-// Mode is the isolation of a transaction.
-type Mode uint8
-
-const (
-	// Snapshot isolation: reads at StartTS; fails if a key it writes was written
-	// since. Write skew is possible.
-	SnapshotIsolation Mode = iota
-	// Serializable: as if alone, at CommitTS, among transactions that are serializable
-	// too. One beside it that is not keeps the promises of its own mode only.
-	Serializable
-	// Pessimistic is snapshot isolation for transactions that lock keys before
-	// they decide ([Txn.GetForUpdate]); they wait where others fail.
-	Pessimistic
-	// ReadOnly reads at a snapshot of any time above the safepoint, and takes part in
-	// nothing.
-	ReadOnly
-)
-
-func (m Mode) String() string {
-	return [...]string{"snapshot", "serializable", "pessimistic", "read-only"}[m]
-}
-
-// Options configure a DB. The zero value is a store in memory, of one region, with an
-// oracle in the process.
-type Options struct {
-	// Transport brings requests to the regions. Default: a Local over Engine with
-	// SplitKeys.
-	Transport Transport
-	// Engine is where the regions of the default Transport keep their records.
-	// Default: NewMemory(). One that outlives the process needs a Clock that does too.
-	Engine Engine
-	// SplitKeys are where the regions of the default Transport begin, but for the
-	// first one; in order.
-	SplitKeys [][]byte
-	// Clock gives out timestamps. Default: oracle.New(nil), which starts at the time of
-	// day and remembers nothing; one with a Store never gives out a timestamp twice.
-	Clock Clock
-
-	// LockTTL is how long a lock lives without a heartbeat. Short ones make others
-	// wait less for a client that has gone, and roll back more that was only slow.
-	// Default 3 s; heartbeats come at a third of it.
-	LockTTL time.Duration
-	// MaxLifetime is how old a transaction may get; heartbeats end then, and collection
-	// does not wait for older ones. Default 1 h.
-	MaxLifetime time.Duration
-	// LockWait is how long a request waits for another's lock before it fails with
-	// ErrLocked, and how long it is sent again to a region that does not answer.
-	// Default 10 s.
-	LockWait time.Duration
-	// NoAsyncCommit and NoOnePC commit in two phases where one would do: to study
-	// them, or to measure.
-	NoAsyncCommit, NoOnePC bool
-	// Concurrency is how many requests of one transaction are under way at once.
-	// Default 16.
-	Concurrency int
-	// Serial starts no goroutine: secondaries are committed before Commit returns,
-	// nothing is prolonged and nothing collected in the background. For simulations.
-	Serial bool
-	// Sleep waits between two tries. Default: a timer. Simulations yield in it.
-	Sleep func(ctx context.Context, d time.Duration) error
-	// GCEvery is how often old versions are collected in the background, and GCKeep
-	// how old a version may be that readers can still ask for. Default: not at all;
-	// GCKeep 10 min.
-	GCEvery, GCKeep time.Duration
-	// Logger says what is resolved, rolled back and collected. Default: silent.
-	Logger *slog.Logger
-}
-
-// TxnOptions say how a transaction is to be run.
-type TxnOptions struct {
-	Mode Mode
-	// ReadTS is the snapshot of a ReadOnly transaction; 0 is now.
-	ReadTS TS
-}
 
 // DB is the client's half of the store. It is safe for concurrent use; Close it when
 // done. Several in different processes work on the same regions.
@@ -110,68 +34,6 @@ type DB struct {
 	stop       context.CancelFunc
 	stopping   context.Context
 	background sync.WaitGroup
-}
-
-func (o *Options) withDefaults() (Options, error) {
-	var out Options
-	if o != nil {
-		out = *o
-	}
-	for _, d := range []struct {
-		name  string
-		field *time.Duration
-		value time.Duration
-	}{
-		{"LockTTL", &out.LockTTL, 3 * time.Second},
-		{"MaxLifetime", &out.MaxLifetime, time.Hour},
-		{"LockWait", &out.LockWait, 10 * time.Second},
-		{"GCEvery", &out.GCEvery, 0},
-		{"GCKeep", &out.GCKeep, 10 * time.Minute},
-	} {
-		if *d.field < 0 {
-			return out, fmt.Errorf("mvcc: Options.%s is %v: it cannot be negative", d.name, *d.field)
-		}
-		if *d.field == 0 {
-			*d.field = d.value
-		}
-	}
-	switch {
-	case out.Concurrency < 0:
-		return out, fmt.Errorf("mvcc: Options.Concurrency is %d: at least one request must be under way at a time", out.Concurrency)
-	case out.Transport != nil && (out.Engine != nil || out.SplitKeys != nil):
-		return out, errors.New("mvcc: Options.Engine and SplitKeys are for the default Transport: set them, or Transport, not both")
-	case out.LockTTL < 3*time.Millisecond:
-		return out, fmt.Errorf("mvcc: Options.LockTTL is %v: timestamps count milliseconds, and it takes a few of them to prolong a lock", out.LockTTL)
-	case out.MaxLifetime < out.LockTTL:
-		return out, fmt.Errorf("mvcc: Options.MaxLifetime is %v, less than LockTTL %v", out.MaxLifetime, out.LockTTL)
-	}
-	for i, k := range out.SplitKeys {
-		if len(k) == 0 || i > 0 && bytes.Compare(out.SplitKeys[i-1], k) >= 0 {
-			return out, fmt.Errorf("mvcc: Options.SplitKeys[%d] is %q: they must be in order, different, and not empty", i, k)
-		}
-	}
-	if out.Concurrency == 0 {
-		out.Concurrency = 16
-	}
-	if out.Sleep == nil {
-		out.Sleep = sleep
-	}
-	if out.Logger == nil {
-		out.Logger = slog.New(slog.DiscardHandler)
-	}
-	return out, nil
-}
-
-// sleep waits, unless ctx ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Open returns a DB. Nil options are the zero value: a store in memory. It fails on
@@ -196,7 +58,7 @@ func Open(o *Options) (*DB, error) {
 		if e == nil {
 			e = NewMemory()
 		}
-		local := NewLocal(e, opts.SplitKeys, RegionOptions{Hybrid: d.offset > 0, Logger: opts.Logger})
+		local := region.NewLocal(e, opts.SplitKeys, region.Options{Hybrid: d.offset > 0, Logger: opts.Logger})
 		d.transport, d.owned = local, local.Close
 	}
 	d.resolver.db = d
@@ -376,4 +238,58 @@ func (d *DB) Split(ctx context.Context, key []byte) error {
 		return fmt.Errorf("mvcc: split at %q: a %T splits its regions itself", key, d.transport)
 	}
 	return s.Split(key)
+}
+
+// Metrics counts what a DB has done since it was opened.
+type Metrics struct {
+	Active int // transactions that are not over
+
+	Begun, RolledBack int64
+	// Committed, and how: in one phase, in one round of prewrites, or in two phases.
+	// Transactions that wrote nothing are in none.
+	Committed, OnePhase, Async, TwoPhase int64
+	// Conflicts are commits that failed because somebody came between, and
+	// Undetermined those whose outcome is unknown. Retries are those of Run.
+	Conflicts, Undetermined, Retries int64
+	// Locks that were met, others' transactions that were decided for them, and those
+	// that were pushed above a reader.
+	LocksMet, Resolved, Pushed int64
+	// Refreshes are validations of read sets; TooEarly are commits that had to be
+	// later, since somebody had read past them.
+	Refreshes, TooEarly int64
+	// Resent are requests that were sent again, and Stale those of them that had come
+	// to a region that was not as the sender thought.
+	Resent, Stale int64
+	// Collected are versions removed by Collect.
+	Collected int64
+}
+
+// counters are the Metrics while they are counted.
+type counters struct {
+	begun, rolledBack                atomic.Int64
+	onePhase, async, twoPhase        atomic.Int64
+	conflicts, undetermined, retries atomic.Int64
+	locksMet, resolved, pushed       atomic.Int64
+	refreshes, tooEarly              atomic.Int64
+	resent, stale, collected         atomic.Int64
+}
+
+// Metrics returns the counts, each of them as of some moment of the call.
+func (d *DB) Metrics() Metrics {
+	c := &d.count
+	m := Metrics{
+		Begun: c.begun.Load(), RolledBack: c.rolledBack.Load(),
+		OnePhase: c.onePhase.Load(), Async: c.async.Load(), TwoPhase: c.twoPhase.Load(),
+		Conflicts: c.conflicts.Load(), Undetermined: c.undetermined.Load(), Retries: c.retries.Load(),
+		LocksMet: c.locksMet.Load(), Resolved: c.resolved.Load(), Pushed: c.pushed.Load(),
+		Refreshes: c.refreshes.Load(), TooEarly: c.tooEarly.Load(),
+		Resent: c.resent.Load(), Stale: c.stale.Load(), Collected: c.collected.Load(),
+	}
+	m.Committed = m.OnePhase + m.Async + m.TwoPhase
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for t := d.active.next; t != &d.active; t = t.next {
+		m.Active++
+	}
+	return m
 }

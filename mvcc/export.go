@@ -18,6 +18,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 	exportBlock = 64 << 10
 	// maxExportBlock is what Import takes for a block: the longest pair may follow one
 	// that was almost full.
-	maxExportBlock = 2*exportBlock + maxKeySize + maxValueSize
+	maxExportBlock = 2*exportBlock + region.MaxKeySize + region.MaxValueSize
 	// importBytes is how much one transaction of Import writes.
 	importBytes = 1 << 20
 )
@@ -184,13 +186,24 @@ func (in *importer) batch() (pairs []KV) {
 }
 
 func decodePairs(block []byte) (pairs []KV, err error) {
-	f := fields{rest: block}
-	for len(f.rest) > 0 {
-		kv := KV{Key: f.bytes(), Value: f.bytes()}
-		if f.bad {
+	for len(block) > 0 {
+		key, rest, ok := cutBytes(block)
+		value, rest, also := cutBytes(rest)
+		if !ok || !also {
 			return pairs, fmt.Errorf("%w: a pair goes beyond its block", ErrCorrupt)
 		}
-		pairs = append(pairs, kv)
+		pairs = append(pairs, KV{Key: key, Value: value})
+		block = rest
 	}
 	return pairs, nil
+}
+
+// cutBytes parts what begins with a length, and so many bytes.
+func cutBytes(b []byte) (head, rest []byte, ok bool) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return nil, nil, false
+	}
+	b = b[size:]
+	return b[:n:n], b[n:], true
 }

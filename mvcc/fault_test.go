@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // A transfer over three regions in which one request, any of them, is lost, loses its
@@ -42,13 +44,13 @@ func clientFaultyTransfer(t *testing.T, name string, mode Mode, change func(*Opt
 	if where == "three regions" {
 		splits = []string{"m", "t"}
 	}
-	w := newClientWorld(t, RegionOptions{}, splits...)
+	w := newClientWorld(t, region.Options{}, splits...)
 	sound, _ := w.client()
 	w.put(sound, "a=5", "m=5", "z=5")
 	db, wire := w.client(change)
 	happened := false
 	var what string
-	wire.fault = func(n int, q Request) clientFault {
+	wire.fault = func(n int, q region.Request) clientFault {
 		if n == at {
 			happened, what = true, clientName(q)
 			return fault
@@ -116,7 +118,7 @@ func TestBankWithFaults(t *testing.T) {
 	for seed := range uint64(12) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		hybrid := seed%3 == 0
-		w := newClientWorld(t, RegionOptions{Hybrid: hybrid}, "acc3", "acc6")
+		w := newClientWorld(t, region.Options{Hybrid: hybrid}, "acc3", "acc6")
 		if hybrid {
 			w.clock.offset = 50 * time.Millisecond
 		}
@@ -131,7 +133,7 @@ func TestBankWithFaults(t *testing.T) {
 		for step := range 120 {
 			db, wire := w.client(changes[r.IntN(len(changes))])
 			rate := 4 + r.IntN(30)
-			wire.fault = func(n int, q Request) clientFault {
+			wire.fault = func(n int, q region.Request) clientFault {
 				if r.IntN(rate) == 0 {
 					return clientFault(1 + r.IntN(int(clientNumFaults)-1))
 				}

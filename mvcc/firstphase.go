@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // yieldAfter is how often a transaction that holds locks waits for one that might wait
@@ -59,11 +61,11 @@ func (c *committer) prewriteParts(ctx context.Context, lo, hi int, p *patience) 
 		if err != nil {
 			return err
 		}
-		n := max(1, info.extent(c.keys[lo:hi]))
-		answer, err := c.db.call(ctx, info.RegionRef, c.request(lo, lo+n), p)
+		n := max(1, extent(&info, c.keys[lo:hi]))
+		answer, err := c.db.call(ctx, info.Ref, c.request(lo, lo+n), p)
 		switch locked, isLock := errors.AsType[*LockedError](err); {
 		case err == nil:
-			c.prewritten(answer.(*PrewriteResponse))
+			c.prewritten(answer.(*region.PrewriteResponse))
 			lo += n
 		case err == errAgain:
 		case isLock:
@@ -79,8 +81,8 @@ func (c *committer) prewriteParts(ctx context.Context, lo, hi int, p *patience) 
 
 // request is the prewrite of muts[lo:hi]. It is made anew each time: an old one may
 // still be on its way.
-func (c *committer) request(lo, hi int) *PrewriteRequest {
-	q := &PrewriteRequest{
+func (c *committer) request(lo, hi int) *region.PrewriteRequest {
+	q := &region.PrewriteRequest{
 		Mutations: c.muts[lo:hi], Primary: c.primary, StartTS: c.t.startTS, ForUpdateTS: c.t.forUpdateTS,
 		TTL: c.ttl, TxnSize: len(c.muts),
 		OnePC: c.onePC && lo == 0 && hi == len(c.muts), AsyncCommit: c.async,
@@ -103,7 +105,7 @@ func within(keys [][]byte, key []byte) bool {
 	return bytes.Compare(keys[0], key) <= 0 && bytes.Compare(key, keys[len(keys)-1]) <= 0
 }
 
-func (c *committer) prewritten(a *PrewriteResponse) {
+func (c *committer) prewritten(a *region.PrewriteResponse) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.prewrote = true

@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/flagship-go/flagship/mvcc/region"
+	"github.com/flagship-go/flagship/mvcc/timestamp"
 )
 
 const (
@@ -90,8 +93,8 @@ func (t *Txn) lockNow(ctx context.Context, keys [][]byte) error {
 	wait := firstLockWait
 	locked := 0
 	err = t.db.each(ctx, keys, &p, exchange{
-		ask: func(keys [][]byte) Request {
-			q := &LockRequest{
+		ask: func(keys [][]byte) region.Request {
+			q := &region.LockRequest{
 				Keys: keys, Primary: t.primary, StartTS: t.startTS, ForUpdateTS: now, Raise: true, Values: true,
 				TTL: t.db.ttl(t.startTS, now, t.buf.bytes),
 			}
@@ -101,7 +104,7 @@ func (t *Txn) lockNow(ctx context.Context, keys [][]byte) error {
 			return q
 		},
 		got: func(keys [][]byte, answer any) error {
-			a := answer.(*LockResponse)
+			a := answer.(*region.LockResponse)
 			t.forUpdateTS = max(t.forUpdateTS, a.ForUpdateTS)
 			for i, k := range keys {
 				t.buf.lock(k, &heldLock{value: a.Values[i], pessimistic: true, forUpdateTS: a.ForUpdateTS})
@@ -143,8 +146,8 @@ func (t *Txn) stillLocked(ctx context.Context) error {
 		return nil
 	}
 	p := patience{db: t.db, seed: uint64(t.startTS)}
-	return t.db.each(ctx, [][]byte{t.primary}, &p, exchange{ask: func([][]byte) Request {
-		return &HeartbeatRequest{Primary: t.primary, StartTS: t.startTS}
+	return t.db.each(ctx, [][]byte{t.primary}, &p, exchange{ask: func([][]byte) region.Request {
+		return &region.HeartbeatRequest{Primary: t.primary, StartTS: t.startTS}
 	}})
 }
 
@@ -158,8 +161,8 @@ func (t *Txn) giveBack(ctx context.Context) error {
 	keys = slices.CompactFunc(keys, bytes.Equal)
 	give := func() error {
 		p := patience{db: t.db, seed: uint64(t.startTS)}
-		return t.db.each(context.WithoutCancel(ctx), keys, &p, exchange{ask: func(keys [][]byte) Request {
-			return &PessimisticRollbackRequest{Keys: keys, StartTS: t.startTS, ForUpdateTS: maxTS - 1}
+		return t.db.each(context.WithoutCancel(ctx), keys, &p, exchange{ask: func(keys [][]byte) region.Request {
+			return &region.PessimisticRollbackRequest{Keys: keys, StartTS: t.startTS, ForUpdateTS: timestamp.Max - 1}
 		}})
 	}
 	if ctx.Err() == nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 func pushdownTable(t *testing.T) *coprocessor.Table {
@@ -24,7 +25,7 @@ func pushdownRow(t *testing.T, table *coprocessor.Table, id, n int64) KV {
 	require.NoError(t, err)
 	value, err := table.AppendValue(nil, row)
 	require.NoError(t, err)
-	return KV{key, value}
+	return KV{Key: key, Value: value}
 }
 
 func pushdownPlan(t *testing.T, table *coprocessor.Table, text string) *coprocessor.Plan {
@@ -59,7 +60,7 @@ func pushdownRows(t *testing.T, rows iter.Seq2[[]coprocessor.Value, error]) (tex
 func TestSelectIsWhatItWouldBeOverFetchedRows(t *testing.T) {
 	ctx := context.Background()
 	table := pushdownTable(t)
-	local := NewLocal(NewMemory(), [][]byte{pushdownRow(t, table, 100, 0).Key, pushdownRow(t, table, 777, 0).Key}, RegionOptions{})
+	local := region.NewLocal(NewMemory(), [][]byte{pushdownRow(t, table, 100, 0).Key, pushdownRow(t, table, 777, 0).Key}, region.Options{})
 	defer local.Close()
 	d, err := Open(&Options{Transport: local, NoAsyncCommit: true})
 	require.NoError(t, err)

@@ -25,6 +25,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 const (
@@ -39,7 +41,7 @@ const (
 // zero value is empty.
 type readSet struct {
 	keys  [][]byte
-	spans []Span
+	spans []region.Span
 	bytes int
 	limit int // 0: maxReadSet; rises if ranges alone exceed it
 	moves int // rises when spans change their places
@@ -55,7 +57,7 @@ func (r *readSet) addKey(key []byte) {
 
 // addSpan notes lo <= key < hi, and returns where it is.
 func (r *readSet) addSpan(lo, hi []byte) (at, moves int) {
-	r.spans = append(r.spans, Span{bytes.Clone(lo), bytes.Clone(hi)})
+	r.spans = append(r.spans, region.Span{Start: bytes.Clone(lo), End: bytes.Clone(hi)})
 	r.grown(len(lo) + len(hi) + 48)
 	return len(r.spans) - 1, r.moves
 }
@@ -63,7 +65,7 @@ func (r *readSet) addSpan(lo, hi []byte) (at, moves int) {
 // trim shortens a span that turned out to be read in part only.
 func (r *readSet) trim(at, moves int, lo, hi []byte) {
 	if moves == r.moves {
-		r.spans[at] = Span{bytes.Clone(lo), bytes.Clone(hi)}
+		r.spans[at] = region.Span{Start: bytes.Clone(lo), End: bytes.Clone(hi)}
 	}
 }
 
@@ -82,7 +84,7 @@ func (r *readSet) grown(n int) {
 
 // normalize sorts keys and spans, joins those that touch, and drops keys within spans.
 func (r *readSet) normalize() {
-	slices.SortFunc(r.spans, func(a, b Span) int { return bytes.Compare(a.Start, b.Start) })
+	slices.SortFunc(r.spans, func(a, b region.Span) int { return bytes.Compare(a.Start, b.Start) })
 	joined := r.spans[:0]
 	for _, s := range r.spans {
 		last := len(joined) - 1
@@ -117,15 +119,15 @@ func (r *readSet) normalize() {
 
 // coarsen makes ranges of neighbours: eight keys or spans become one span.
 func (r *readSet) coarsen() {
-	all := make([]Span, 0, len(r.keys)+len(r.spans))
+	all := make([]region.Span, 0, len(r.keys)+len(r.spans))
 	for _, k := range r.keys {
-		all = append(all, Span{k, above(k)})
+		all = append(all, region.Span{Start: k, End: above(k)})
 	}
 	all = append(all, r.spans...)
-	slices.SortFunc(all, func(a, b Span) int { return bytes.Compare(a.Start, b.Start) })
+	slices.SortFunc(all, func(a, b region.Span) int { return bytes.Compare(a.Start, b.Start) })
 	r.keys, r.spans = nil, nil
 	for chunk := range slices.Chunk(all, 8) {
-		r.spans = append(r.spans, Span{chunk[0].Start, chunk[len(chunk)-1].End})
+		r.spans = append(r.spans, region.Span{Start: chunk[0].Start, End: chunk[len(chunk)-1].End})
 	}
 	r.measure()
 }
@@ -148,7 +150,7 @@ func (r *readSet) without(changes *buffer) [][]byte {
 	}
 	var keys [][]byte
 	for _, k := range r.keys {
-		if c := changes.get(k); c == nil || c.kind == MutCheckAbsent {
+		if c := changes.get(k); c == nil || c.kind == region.MutCheckAbsent {
 			keys = append(keys, k)
 		}
 	}
@@ -169,14 +171,14 @@ func (t *Txn) refresh(ctx context.Context, keys [][]byte, from, to TS) error {
 		if err != nil {
 			return err
 		}
-		q := &RefreshRequest{StartTS: t.startTS, From: from, To: to, Past: past}
+		q := &region.RefreshRequest{StartTS: t.startTS, From: from, To: to, Past: past}
 		q.Keys, q.Spans = keys, spans
 		var restKeys [][]byte
-		var restSpans []Span
+		var restSpans []region.Span
 		if info.End != nil {
 			q.Keys, restKeys, q.Spans, restSpans = cutAt(info.End, keys, spans)
 		}
-		_, err = t.db.call(ctx, info.RegionRef, q, &p)
+		_, err = t.db.call(ctx, info.Ref, q, &p)
 		switch locked, isLock := errors.AsType[*LockedError](err); {
 		case err == nil:
 			keys, spans = restKeys, restSpans
@@ -204,7 +206,7 @@ func (t *Txn) refresh(ctx context.Context, keys [][]byte, from, to TS) error {
 	return nil
 }
 
-func firstOf(keys [][]byte, spans []Span) []byte {
+func firstOf(keys [][]byte, spans []region.Span) []byte {
 	if len(keys) == 0 || len(spans) > 0 && bytes.Compare(spans[0].Start, keys[0]) < 0 {
 		return spans[0].Start
 	}
@@ -212,7 +214,7 @@ func firstOf(keys [][]byte, spans []Span) []byte {
 }
 
 // cutAt cuts keys and spans, in order, at the end of a region.
-func cutAt(end []byte, keys [][]byte, spans []Span) (keysIn, keysOut [][]byte, spansIn, spansOut []Span) {
+func cutAt(end []byte, keys [][]byte, spans []region.Span) (keysIn, keysOut [][]byte, spansIn, spansOut []region.Span) {
 	n, _ := slices.BinarySearchFunc(keys, end, bytes.Compare)
 	m := 0
 	for m < len(spans) && bytes.Compare(spans[m].Start, end) < 0 {
@@ -222,7 +224,7 @@ func cutAt(end []byte, keys [][]byte, spans []Span) (keysIn, keysOut [][]byte, s
 	if m > 0 && (spans[m-1].End == nil || bytes.Compare(spans[m-1].End, end) > 0) {
 		spansIn = slices.Clone(spansIn)
 		spansIn[m-1].End = end
-		spansOut = append([]Span{{end, spans[m-1].End}}, spansOut...)
+		spansOut = append([]region.Span{{Start: end, End: spans[m-1].End}}, spansOut...)
 	}
 	return keys[:n], keys[n:], spansIn, spansOut
 }
@@ -243,7 +245,7 @@ func (t *Txn) validate(ctx context.Context, from, to TS) error {
 //	                 now is 15:    what was read at 10 is the same at 15?
 //	                15             20      UncertainUntil stays: a value above it was
 //	                                       written after we began, by any clock
-func (t *Txn) moveUp(ctx context.Context, e *UncertainError) error {
+func (t *Txn) moveUp(ctx context.Context, e *region.UncertainError) error {
 	if err := t.db.clock.Observe(e.CommitTS); err != nil {
 		return fmt.Errorf("mvcc: transaction %v: %w", t.startTS, err)
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // V13: what each kind of read protects. The other transaction is committed between the
@@ -54,7 +56,7 @@ func TestSerializableTransactionConflictsWithWhatItRead(t *testing.T) {
 	} {
 		for name, change := range map[string]func(*Options){"1pc": func(*Options) {}, "2pc": clientTwoPhase} {
 			t.Run(c.name+"/"+name, func(t *testing.T) {
-				w := newClientWorld(t, RegionOptions{}, "m")
+				w := newClientWorld(t, region.Options{}, "m")
 				db, _ := w.client(change)
 				w.put(db, "a=1", "b=1", "c=1", "d=1", "e=1", "p=1")
 				tx := clientBegin(t, db, Serializable)
@@ -83,7 +85,7 @@ func TestSerializableTransactionConflictsWithWhatItRead(t *testing.T) {
 func TestWriteSkew(t *testing.T) {
 	ctx := context.Background()
 	for _, m := range []Mode{SnapshotIsolation, Serializable} {
-		w := newClientWorld(t, RegionOptions{}, "m")
+		w := newClientWorld(t, region.Options{}, "m")
 		db, _ := w.client()
 		w.put(db, "a=1", "z=1")
 		one, two := clientBegin(t, db, m), clientBegin(t, db, m)
@@ -107,7 +109,7 @@ func TestWriteSkew(t *testing.T) {
 func TestWriteSkewAtEveryStep(t *testing.T) {
 	ctx := context.Background()
 	for at := range 6 {
-		w := newClientWorld(t, RegionOptions{}, "m")
+		w := newClientWorld(t, region.Options{}, "m")
 		db, wire := w.client(clientTwoPhase)
 		other, _ := w.client(clientTwoPhase)
 		w.put(db, "a=1", "z=1")
@@ -119,7 +121,7 @@ func TestWriteSkewAtEveryStep(t *testing.T) {
 		var second error
 		ran := false
 		base := wire.n
-		wire.fault = func(n int, q Request) clientFault {
+		wire.fault = func(n int, q region.Request) clientFault {
 			if n-base == at && !ran {
 				ran = true
 				second = two.Commit(ctx)
@@ -151,7 +153,7 @@ func TestWriteSkewAtEveryStep(t *testing.T) {
 func TestReadOnlyAnomaly(t *testing.T) {
 	ctx := context.Background()
 	for _, m := range []Mode{SnapshotIsolation, Serializable} {
-		w := newClientWorld(t, RegionOptions{}, "m")
+		w := newClientWorld(t, region.Options{}, "m")
 		db, _ := w.client()
 		w.put(db, "checking=0", "savings=0")
 		withdrawal := clientBegin(t, db, m)
@@ -187,7 +189,7 @@ func TestCommitTSIsTheSerialOrder(t *testing.T) {
 	}
 	for seed := range uint64(40) {
 		r := rand.New(rand.NewPCG(seed, 13))
-		w := newClientWorld(t, RegionOptions{}, "c", "e")
+		w := newClientWorld(t, region.Options{}, "c", "e")
 		var dbs []*DB
 		for _, change := range []func(*Options){func(*Options) {}, clientTwoPhase, clientAsync} {
 			db, _ := w.client(change)
@@ -268,15 +270,15 @@ func TestCommitTSIsTheSerialOrder(t *testing.T) {
 // V13: after CommitTooEarly everything is validated again, up to the new CommitTS.
 func TestPushedCommitIsValidatedAgain(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{}, "m")
+	w := newClientWorld(t, region.Options{}, "m")
 	db, wire := w.client()
 	other, _ := w.client()
 	w.put(db, "a=1", "r=1")
 	tx := clientBegin(t, db, Serializable)
 	clientGet(t, tx, "r")
 	clientWrite(t, tx, "a=2")
-	wire.fault = func(n int, q Request) clientFault {
-		if _, ok := q.(*CommitRequest); ok {
+	wire.fault = func(n int, q region.Request) clientFault {
+		if _, ok := q.(*region.CommitRequest); ok {
 			wire.fault = nil
 			// r changes above our CommitTS, and a reader pushes us above that.
 			w.put(other, "r=2")
@@ -297,13 +299,13 @@ func TestPushedCommitIsValidatedAgain(t *testing.T) {
 // A reader is not held up by a lock that lives: it pushes it.
 func TestReaderPassesAPushedLock(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{}, "m")
+	w := newClientWorld(t, region.Options{}, "m")
 	db, wire := w.client(clientTwoPhase)
 	other, otherWire := w.client()
 	w.put(db, "a=1", "m=1")
 	var reader *Txn
-	wire.fault = func(n int, q Request) clientFault {
-		if _, ok := q.(*CommitRequest); ok {
+	wire.fault = func(n int, q region.Request) clientFault {
+		if _, ok := q.(*region.CommitRequest); ok {
 			wire.fault = nil
 			reader = clientBegin(t, other, SnapshotIsolation)
 			before := w.clock.peek()
@@ -355,7 +357,7 @@ func TestReadSetIsBounded(t *testing.T) {
 	set.normalize()
 	covers := func(k string) bool {
 		_, found := slices.BinarySearchFunc(set.keys, []byte(k), func(a, b []byte) int { return strings.Compare(string(a), string(b)) })
-		return found || slices.ContainsFunc(set.spans, func(s Span) bool { return s.has([]byte(k)) })
+		return found || slices.ContainsFunc(set.spans, func(s region.Span) bool { return s.Contains([]byte(k)) })
 	}
 	for _, k := range keys {
 		if !covers(k) {
@@ -408,7 +410,7 @@ func TestUncertainRead(t *testing.T) {
 	} {
 		for _, m := range []Mode{SnapshotIsolation, Serializable, ReadOnly, Pessimistic} {
 			t.Run(fmt.Sprintf("%s/%v", c.name, m), func(t *testing.T) {
-				w := newClientWorld(t, RegionOptions{Hybrid: true}, "m")
+				w := newClientWorld(t, region.Options{Hybrid: true}, "m")
 				w.clock.offset = 100 * time.Millisecond
 				db, _ := w.client()
 				ahead, _ := w.client(func(o *Options) { o.Clock = clientSkewed{w.clock, 80 * time.Millisecond} })
@@ -457,7 +459,7 @@ func TestUncertainRead(t *testing.T) {
 // V12: the interval ends where it began to: what comes later is not older than we are.
 func TestUncertaintyIntervalDoesNotMove(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{Hybrid: true})
+	w := newClientWorld(t, region.Options{Hybrid: true})
 	w.clock.offset = 100 * time.Millisecond
 	db, _ := w.client()
 	ahead, _ := w.client(func(o *Options) { o.Clock = clientSkewed{w.clock, 90 * time.Millisecond} })
@@ -477,7 +479,7 @@ func TestUncertaintyIntervalDoesNotMove(t *testing.T) {
 // A snapshot of the past is exactly that.
 func TestReadTSIsNotUncertain(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{Hybrid: true})
+	w := newClientWorld(t, region.Options{Hybrid: true})
 	w.clock.offset = 100 * time.Millisecond
 	db, _ := w.client()
 	at := w.put(db, "a=1")
@@ -493,14 +495,14 @@ func TestReadTSIsNotUncertain(t *testing.T) {
 // about: that would have it commit in the future, unseen by whoever begins after.
 func TestPushDoesNotReachIntoTheFuture(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{Hybrid: true}, "m")
+	w := newClientWorld(t, region.Options{Hybrid: true}, "m")
 	w.clock.offset = time.Second
 	db, wire := w.client(clientTwoPhase)
 	other, _ := w.client()
 	w.put(db, "a=1", "m=1")
 	w.clock.pass(time.Minute)
-	wire.fault = func(n int, q Request) clientFault {
-		if _, ok := q.(*CommitRequest); ok {
+	wire.fault = func(n int, q region.Request) clientFault {
+		if _, ok := q.(*region.CommitRequest); ok {
 			wire.fault = nil
 			reader := clientBegin(t, other, ReadOnly)
 			require.Equal(t, "a=1 m=1", clientScan(t, reader, "", "", ScanOptions{}))

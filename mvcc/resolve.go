@@ -22,6 +22,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/flagship-go/flagship/mvcc/region"
+	"github.com/flagship-go/flagship/mvcc/timestamp"
 )
 
 const (
@@ -97,7 +100,7 @@ func (r *resolver) meet(ctx context.Context, locks []LockInfo, callerTS, until T
 			return m, err
 		}
 		switch s.State {
-		case TxnCommitted, TxnRolledBack:
+		case region.TxnCommitted, region.TxnRolledBack:
 			var keys [][]byte
 			for _, o := range locks[i:] {
 				if o.StartTS == l.StartTS {
@@ -109,7 +112,7 @@ func (r *resolver) meet(ctx context.Context, locks []LockInfo, callerTS, until T
 			}
 		default:
 			// The locks of an async commit may be all there: then it is decided.
-			if s.State == TxnAlive && s.Pushed && callerTS != 0 && !(s.Lock.AsyncCommit && s.Lock.MinCommitTS <= until) {
+			if s.State == region.TxnAlive && s.Pushed && callerTS != 0 && !(s.Lock.AsyncCommit && s.Lock.MinCommitTS <= until) {
 				r.db.count.pushed.Add(1)
 				m.past = append(m.past, l.StartTS)
 			} else if m.alive == nil || l.Pessimistic || l.StartTS < m.alive.StartTS && !m.alive.Pessimistic {
@@ -121,7 +124,7 @@ func (r *resolver) meet(ctx context.Context, locks []LockInfo, callerTS, until T
 }
 
 // status asks the primary of a lock what became of its transaction.
-func (r *resolver) status(ctx context.Context, l *LockInfo, callerTS TS, p *patience) (*TxnStatus, error) {
+func (r *resolver) status(ctx context.Context, l *LockInfo, callerTS TS, p *patience) (*region.TxnStatus, error) {
 	if commitTS, ok := r.recall(l.StartTS); ok {
 		return decided(commitTS), nil
 	}
@@ -133,8 +136,8 @@ func (r *resolver) status(ctx context.Context, l *LockInfo, callerTS TS, p *pati
 }
 
 // statusAt is status at a time of day: what has expired by then is rolled back.
-func (r *resolver) statusAt(ctx context.Context, l *LockInfo, callerTS, now TS, p *patience) (*TxnStatus, error) {
-	q := &CheckTxnStatusRequest{
+func (r *resolver) statusAt(ctx context.Context, l *LockInfo, callerTS, now TS, p *patience) (*region.TxnStatus, error) {
+	q := &region.CheckTxnStatusRequest{
 		Primary: l.Primary, StartTS: l.StartTS, CallerTS: callerTS, CurrentTS: now,
 		// V7: while the lock lives, the primary's prewrite may be on its way.
 		RollbackIfMissing: now.Since(l.StartTS) >= l.TTL,
@@ -143,7 +146,7 @@ func (r *resolver) statusAt(ctx context.Context, l *LockInfo, callerTS, now TS, 
 	if err != nil {
 		return nil, err
 	}
-	if s.State == TxnAsync {
+	if s.State == region.TxnAsync {
 		commitTS, async, err := r.settle(ctx, s.Lock, p)
 		if err != nil {
 			return nil, err
@@ -160,7 +163,7 @@ func (r *resolver) statusAt(ctx context.Context, l *LockInfo, callerTS, now TS, 
 			}
 		}
 	}
-	if s.State == TxnCommitted || s.State == TxnRolledBack {
+	if s.State == region.TxnCommitted || s.State == region.TxnRolledBack {
 		r.remember(l.StartTS, s.CommitTS)
 		r.db.count.resolved.Add(1)
 		r.db.opts.Logger.Debug("transaction of a lock that was met is decided", "start", l.StartTS, "commit", s.CommitTS, "primary", l.Primary)
@@ -168,17 +171,17 @@ func (r *resolver) statusAt(ctx context.Context, l *LockInfo, callerTS, now TS, 
 	return s, nil
 }
 
-func decided(commitTS TS) *TxnStatus {
+func decided(commitTS TS) *region.TxnStatus {
 	if commitTS == 0 {
-		return &TxnStatus{State: TxnRolledBack}
+		return &region.TxnStatus{State: region.TxnRolledBack}
 	}
-	return &TxnStatus{State: TxnCommitted, CommitTS: commitTS}
+	return &region.TxnStatus{State: region.TxnCommitted, CommitTS: commitTS}
 }
 
-func (r *resolver) ask(ctx context.Context, q *CheckTxnStatusRequest, p *patience) (s *TxnStatus, err error) {
+func (r *resolver) ask(ctx context.Context, q *region.CheckTxnStatusRequest, p *patience) (s *region.TxnStatus, err error) {
 	err = r.db.each(ctx, [][]byte{q.Primary}, p, exchange{
-		ask: func([][]byte) Request { return q },
-		got: func(_ [][]byte, answer any) error { s = answer.(*TxnStatus); return nil },
+		ask: func([][]byte) region.Request { return q },
+		got: func(_ [][]byte, answer any) error { s = answer.(*region.TxnStatus); return nil },
 	})
 	return s, err
 }
@@ -208,9 +211,11 @@ func (r *resolver) settle(ctx context.Context, primary *LockInfo, p *patience) (
 func (r *resolver) checkSecondaries(ctx context.Context, startTS TS, keys [][]byte, p *patience) (commitTS TS, all, async bool, err error) {
 	all, async = true, true
 	err = r.db.each(ctx, keys, p, exchange{
-		ask: func(keys [][]byte) Request { return &CheckSecondaryLocksRequest{Keys: keys, StartTS: startTS} },
+		ask: func(keys [][]byte) region.Request {
+			return &region.CheckSecondaryLocksRequest{Keys: keys, StartTS: startTS}
+		},
 		got: func(keys [][]byte, answer any) error {
-			s := answer.(*SecondaryStatus)
+			s := answer.(*region.SecondaryStatus)
 			if !all {
 				return nil
 			}
@@ -240,7 +245,7 @@ func (r *resolver) resolve(ctx context.Context, l *LockInfo, commitTS TS, keys [
 		if err != nil {
 			return err
 		}
-		_, err = r.db.call(ctx, info.RegionRef, &ResolveLockRequest{StartTS: l.StartTS, CommitTS: commitTS, Start: info.Start, End: info.End}, p)
+		_, err = r.db.call(ctx, info.Ref, &region.ResolveLockRequest{StartTS: l.StartTS, CommitTS: commitTS, Start: info.Start, End: info.End}, p)
 		if err != errAgain {
 			return err
 		}
@@ -248,15 +253,15 @@ func (r *resolver) resolve(ctx context.Context, l *LockInfo, commitTS TS, keys [
 }
 
 func (r *resolver) resolveKeys(ctx context.Context, startTS, commitTS TS, keys [][]byte, p *patience) error {
-	return r.db.each(ctx, keys, p, exchange{ask: func(keys [][]byte) Request {
-		return &ResolveLockRequest{StartTS: startTS, CommitTS: commitTS, Keys: keys}
+	return r.db.each(ctx, keys, p, exchange{ask: func(keys [][]byte) region.Request {
+		return &region.ResolveLockRequest{StartTS: startTS, CommitTS: commitTS, Keys: keys}
 	}})
 }
 
 // pass does what can be done about locks that stop a reader, and waits a while if it
 // cannot pass one. It returns nil if the read may be tried again, with what is in o then; an error that is about
 // no lock is returned as it is.
-func (r *resolver) pass(ctx context.Context, err error, o *ReadOptions, p *patience) error {
+func (r *resolver) pass(ctx context.Context, err error, o *region.ReadOptions, p *patience) error {
 	locked, ok := errors.AsType[*LockedError](err)
 	if !ok {
 		return err
@@ -320,8 +325,8 @@ func (d *DB) heartbeat(ctx context.Context) {
 			continue
 		}
 		p := patience{db: d, seed: uint64(t.startTS)}
-		q := &HeartbeatRequest{Primary: t.primary, StartTS: t.startTS, TTL: age + d.opts.LockTTL}
-		err := d.each(ctx, [][]byte{t.primary}, &p, exchange{ask: func([][]byte) Request { return q }})
+		q := &region.HeartbeatRequest{Primary: t.primary, StartTS: t.startTS, TTL: age + d.opts.LockTTL}
+		err := d.each(ctx, [][]byte{t.primary}, &p, exchange{ask: func([][]byte) region.Request { return q }})
 		if err != nil && !errors.Is(err, context.Canceled) {
 			d.opts.Logger.Debug("heartbeat", "start", t.startTS, "primary", t.primary, "err", err)
 		}
@@ -337,4 +342,4 @@ func (d *DB) ttl(startTS, now TS, bytes int) time.Duration {
 }
 
 // forever is a time of day at which every lock has expired.
-const forever = maxTS
+const forever = timestamp.Max

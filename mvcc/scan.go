@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"iter"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // ScanOptions say how a range is read. The zero value is all of it, upwards.
@@ -68,7 +70,7 @@ type scan struct {
 	cursor cursor
 
 	page, moves int // the page's place in the read set
-	pageSpan    Span
+	pageSpan    region.Span
 }
 
 // next returns the next key with a value.
@@ -131,12 +133,12 @@ func (s *scan) fetch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		q := &ScanRequest{ReadOptions: t.readOptions(), Limit: s.rows, Bytes: scanBytes, Reverse: s.o.Reverse, KeysOnly: s.o.KeysOnly}
+		q := &region.ScanRequest{ReadOptions: t.readOptions(), Limit: s.rows, Bytes: scanBytes, Reverse: s.o.Reverse, KeysOnly: s.o.KeysOnly}
 		if s.left > 0 {
 			q.Limit = min(s.rows, s.left)
 		}
-		q.Start, q.End = info.clip(s.lo, s.hi)
-		answer, err := t.db.call(ctx, info.RegionRef, q, &s.p)
+		q.Start, q.End = clip(&info, s.lo, s.hi)
+		answer, err := t.db.call(ctx, info.Ref, q, &s.p)
 		if err == errAgain {
 			continue
 		}
@@ -146,16 +148,16 @@ func (s *scan) fetch(ctx context.Context) error {
 			}
 			continue
 		}
-		s.took(q, answer.(*ScanResponse))
+		s.took(q, answer.(*region.ScanResponse))
 		return nil
 	}
 }
 
 // took takes a page, and moves the bound behind it.
-func (s *scan) took(q *ScanRequest, a *ScanResponse) {
+func (s *scan) took(q *region.ScanRequest, a *region.ScanResponse) {
 	s.pairs = a.Pairs
 	s.rows = min(4*s.rows, lastPage)
-	read := Span{q.Start, q.End}
+	read := region.Span{Start: q.Start, End: q.End}
 	if s.o.Reverse {
 		if a.More {
 			read.Start = a.Resume

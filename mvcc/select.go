@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // Select runs a plan over the rows that the transaction sees, and gives the result a row
@@ -152,15 +153,15 @@ func (t *Txn) pushDownTogether(ctx context.Context, q *selection) partials {
 }
 
 // cut cuts the range of a query by regions, as they are now.
-func (t *Txn) cut(ctx context.Context, q *selection) (spans []Span, err error) {
+func (t *Txn) cut(ctx context.Context, q *selection) (spans []region.Span, err error) {
 	p := patience{db: t.db, seed: uint64(t.startTS)}
 	for from := q.start; ; {
 		info, err := t.db.region(ctx, from, &p)
 		if err != nil {
 			return nil, err
 		}
-		start, end := info.clip(from, q.end)
-		spans = append(spans, Span{start, end})
+		start, end := clip(&info, from, q.end)
+		spans = append(spans, region.Span{Start: start, End: end})
 		if end == nil || q.end != nil && bytes.Compare(end, q.end) >= 0 {
 			return spans, nil
 		}
@@ -180,9 +181,9 @@ func (t *Txn) ask(ctx context.Context, q *selection, from, to []byte) (part *cop
 		if err != nil {
 			return nil, nil, err
 		}
-		r := &CoprocessorRequest{ReadOptions: options, Plan: q.plan, Options: q.options}
-		r.Start, r.End = info.clip(from, to)
-		answer, err := t.db.call(ctx, info.RegionRef, r, &p)
+		r := &region.CoprocessorRequest{ReadOptions: options, Plan: q.plan, Options: q.options}
+		r.Start, r.End = clip(&info, from, to)
+		answer, err := t.db.call(ctx, info.Ref, r, &p)
 		if err == errAgain {
 			continue
 		}
@@ -218,8 +219,8 @@ func (t *Txn) ask(ctx context.Context, q *selection, from, to []byte) (part *cop
 // accept takes the answer to a part, or says that it is to be asked for again: locks
 // were cleared out of the way, or the transaction has moved up, now or meanwhile (V12).
 // What was read below is then read again; what was accepted before is the same there.
-func (t *Txn) accept(ctx context.Context, r *CoprocessorRequest, answer any, err error) (part *coprocessor.Partial, again bool, _ error) {
-	uncertain, ok := errors.AsType[*UncertainError](err)
+func (t *Txn) accept(ctx context.Context, r *region.CoprocessorRequest, answer any, err error) (part *coprocessor.Partial, again bool, _ error) {
+	uncertain, ok := errors.AsType[*region.UncertainError](err)
 	switch {
 	case err != nil && !ok:
 		return nil, false, err

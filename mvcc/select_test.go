@@ -13,6 +13,7 @@ import (
 
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
 	"github.com/flagship-go/flagship/mvcc/oracle"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 func clientTable(t testing.TB) *coprocessor.Table {
@@ -88,7 +89,7 @@ func TestSelectOverRegions(t *testing.T) {
 		return rows
 	}
 	for _, serial := range []bool{true, false} {
-		local := NewLocal(NewMemory(), [][]byte{keys[40], keys[80]}, RegionOptions{})
+		local := region.NewLocal(NewMemory(), [][]byte{keys[40], keys[80]}, region.Options{})
 		wire := &clientWire{local: local}
 		// Nothing is left to be done in the background when the queries begin.
 		clock, err := oracle.New(nil)
@@ -114,7 +115,7 @@ func TestSelectOverRegions(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, want(text), got, "RULE V17: %s", text)
 				n := wire.n
-				wire.fault = func(at int, q Request) clientFault {
+				wire.fault = func(at int, q region.Request) clientFault {
 					if at == n+1 {
 						_ = local.Split(keys[split])
 						split += 7
@@ -156,7 +157,7 @@ func TestSelectIsARead(t *testing.T) {
 	plan := clientPlan(t, table, "SELECT count(*), sum(x) FROM t")
 	k1, v1 := clientRow(t, table, 1, "a", 10)
 	k2, v2 := clientRow(t, table, 2, "a", 5)
-	w := newClientWorld(t, RegionOptions{}, string(k2))
+	w := newClientWorld(t, region.Options{}, string(k2))
 	db, _ := w.client()
 	put := func(k, v []byte) {
 		require.NoError(t, db.Run(ctx, TxnOptions{}, func(tx *Txn) error { return tx.Put(k, v) }))
@@ -207,7 +208,7 @@ func TestSelectMovesUp(t *testing.T) {
 		k1, v1 := clientRow(t, table, 1, "a", 10)
 		k2, v2 := clientRow(t, table, 2, "a", 5)
 		_, v3 := clientRow(t, table, 2, "a", 7)
-		w := newClientWorld(t, RegionOptions{Hybrid: true}, string(k2))
+		w := newClientWorld(t, region.Options{Hybrid: true}, string(k2))
 		w.clock.offset = 100 * time.Millisecond
 		db, _ := w.client(func(o *Options) { o.Serial = serial })
 		ahead, _ := w.client(func(o *Options) { o.Clock = clientSkewed{w.clock, 80 * time.Millisecond} })
@@ -236,11 +237,11 @@ func TestSelectResolvesLocks(t *testing.T) {
 		"SELECT id FROM t":                   {"[]", "[[1] [2]]"},
 	} {
 		for i, want := range wants {
-			w := newClientWorld(t, RegionOptions{}, string(k2))
+			w := newClientWorld(t, region.Options{}, string(k2))
 			db, _ := w.client()
 			if decided := i == 1; decided {
 				gone, wire := w.client(clientTwoPhase)
-				wire.fault = func(n int, _ Request) clientFault {
+				wire.fault = func(n int, _ region.Request) clientFault {
 					if n == 3 {
 						return clientGone
 					}

@@ -24,6 +24,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 const (
@@ -38,7 +40,7 @@ const (
 type committer struct {
 	t       *Txn
 	db      *DB
-	muts    []Mutation
+	muts    []region.Mutation
 	keys    [][]byte // of muts
 	bytes   int
 	writes  bool // otherwise there are only locks
@@ -104,23 +106,23 @@ func (t *Txn) commitNothing(ctx context.Context) error {
 // gather makes mutations of the buffer.
 func (c *committer) gather() {
 	t := c.t
-	c.muts = make([]Mutation, 0, t.buf.n)
+	c.muts = make([]region.Mutation, 0, t.buf.n)
 	c.keys = make([][]byte, 0, t.buf.n)
 	c.primary = t.primary
 	t.buf.all(func(ch *change) {
-		m := Mutation{Kind: ch.kind, Key: ch.key, Value: ch.value}
+		m := region.Mutation{Kind: ch.kind, Key: ch.key, Value: ch.value}
 		if h := ch.held; h != nil && h.pessimistic {
 			m.Pessimistic, m.ForUpdateTS = true, h.forUpdateTS
 		}
 		switch {
-		case ch.kind == MutCheckAbsent:
+		case ch.kind == region.MutCheckAbsent:
 			if t.mode == Serializable {
 				t.reads.addKey(ch.key) // nothing locks it
 			}
 		case c.primary == nil:
 			c.primary = ch.key
 		}
-		c.writes = c.writes || ch.kind != MutLock
+		c.writes = c.writes || ch.kind != region.MutLock
 		c.muts, c.keys = append(c.muts, m), append(c.keys, ch.key)
 	})
 	c.bytes = t.buf.bytes
@@ -170,7 +172,7 @@ func (c *committer) plan(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		hi := lo + max(1, info.extent(c.keys[lo:]))
+		hi := lo + max(1, extent(&info, c.keys[lo:]))
 		if c.bytes <= batchBytes {
 			c.parts = append(c.parts, [2]int{lo, hi})
 			lo = hi
@@ -216,7 +218,7 @@ func (c *committer) others(done [][]byte) [][]byte {
 		for len(done) > 0 && bytes.Compare(done[0], k) < 0 {
 			done = done[1:]
 		}
-		if c.muts[i].Kind == MutCheckAbsent || bytes.Equal(k, c.primary) || len(done) > 0 && bytes.Equal(done[0], k) {
+		if c.muts[i].Kind == region.MutCheckAbsent || bytes.Equal(k, c.primary) || len(done) > 0 && bytes.Equal(done[0], k) {
 			continue
 		}
 		keys = append(keys, k)
@@ -228,7 +230,7 @@ func (c *committer) others(done [][]byte) [][]byte {
 func (c *committer) locked() [][]byte {
 	keys := make([][]byte, 0, len(c.keys))
 	for i, k := range c.keys {
-		if c.muts[i].Kind != MutCheckAbsent {
+		if c.muts[i].Kind != region.MutCheckAbsent {
 			keys = append(keys, k)
 		}
 	}
@@ -261,8 +263,8 @@ func (c *committer) undo(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	c.db.spawn(func() {
 		p := patience{db: c.db, seed: uint64(c.t.startTS)}
-		err := c.db.each(ctx, c.keys, &p, exchange{ask: func(keys [][]byte) Request {
-			return &RollbackRequest{Keys: keys, StartTS: c.t.startTS}
+		err := c.db.each(ctx, c.keys, &p, exchange{ask: func(keys [][]byte) region.Request {
+			return &region.RollbackRequest{Keys: keys, StartTS: c.t.startTS}
 		}})
 		if err != nil {
 			c.db.opts.Logger.Info("a rollback is left to others", "start", c.t.startTS, "err", err)
@@ -286,13 +288,13 @@ func (c *committer) decide(ctx context.Context) error {
 		}
 		p := patience{db: c.db, seed: uint64(t.startTS)}
 		done, err := c.commitPrimary(ctx, commitTS, &p)
-		if early, ok := errors.AsType[*CommitTooEarlyError](err); ok {
+		if early, ok := errors.AsType[*region.CommitTooEarlyError](err); ok {
 			// No copy of this request that is still on its way gets another answer.
 			c.least = max(c.least, early.MinCommitTS)
 			c.db.count.tooEarly.Add(1)
 			continue
 		}
-		already, ok := errors.AsType[*AlreadyCommittedError](err)
+		already, ok := errors.AsType[*region.AlreadyCommittedError](err)
 		switch {
 		case ok:
 			commitTS, done = already.CommitTS, nil
@@ -335,11 +337,11 @@ func (c *committer) commitPrimary(ctx context.Context, commitTS TS, p *patience)
 		keys := make([][]byte, 1, min(len(c.keys), batchKeys)+1)
 		keys[0] = c.primary
 		for i, k := range c.keys {
-			if info.Contains(k) && c.muts[i].Kind != MutCheckAbsent && !bytes.Equal(k, c.primary) && len(keys) < batchKeys {
+			if info.Contains(k) && c.muts[i].Kind != region.MutCheckAbsent && !bytes.Equal(k, c.primary) && len(keys) < batchKeys {
 				keys = append(keys, k)
 			}
 		}
-		_, err = c.db.call(ctx, info.RegionRef, &CommitRequest{Keys: keys, StartTS: c.t.startTS, CommitTS: commitTS}, p)
+		_, err = c.db.call(ctx, info.Ref, &region.CommitRequest{Keys: keys, StartTS: c.t.startTS, CommitTS: commitTS}, p)
 		if err != errAgain {
 			return keys[1:], err
 		}
@@ -377,8 +379,8 @@ func (c *committer) commitOthers(ctx context.Context, commitTS TS, keys [][]byte
 	if err == nil {
 		err = c.db.parallel(ctx, len(parts), func(ctx context.Context, i int) error {
 			p := patience{db: c.db, seed: uint64(c.t.startTS) + uint64(i)}
-			return c.db.each(ctx, parts[i], &p, exchange{ask: func(keys [][]byte) Request {
-				return &CommitRequest{Keys: keys, StartTS: c.t.startTS, CommitTS: commitTS}
+			return c.db.each(ctx, parts[i], &p, exchange{ask: func(keys [][]byte) region.Request {
+				return &region.CommitRequest{Keys: keys, StartTS: c.t.startTS, CommitTS: commitTS}
 			}})
 		})
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // How each way to commit looks on the wire.
@@ -27,7 +29,7 @@ func TestWaysToCommit(t *testing.T) {
 		{"nothing to write", nil, "", ``},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newClientWorld(t, RegionOptions{}, "m")
+			w := newClientWorld(t, region.Options{}, "m")
 			change := c.change
 			if change == nil {
 				change = func(*Options) {}
@@ -47,11 +49,11 @@ func TestWaysToCommit(t *testing.T) {
 func TestPrimaryIsCommittedFirst(t *testing.T) {
 	for _, change := range []func(*Options){clientTwoPhase, clientAsync} {
 		for lost := range 12 {
-			w := newClientWorld(t, RegionOptions{}, "m", "t")
+			w := newClientWorld(t, region.Options{}, "m", "t")
 			db, wire := w.client(change)
 			primary := false
-			wire.fault = func(n int, q Request) clientFault {
-				if c, ok := q.(*CommitRequest); ok && !primary && string(c.Keys[0]) != "a" {
+			wire.fault = func(n int, q region.Request) clientFault {
+				if c, ok := q.(*region.CommitRequest); ok && !primary && string(c.Keys[0]) != "a" {
 					t.Errorf("RULE V5: %q are committed, and the primary is not", c.Keys)
 				} else if ok && string(c.Keys[0]) == "a" {
 					primary = true
@@ -70,13 +72,13 @@ func TestPrimaryIsCommittedFirst(t *testing.T) {
 // Pitfall 26: a reader that began before the last prewrite was there must not be
 // overtaken by a CommitTS below it.
 func TestCommitTSIsTakenAfterTheLastPrewrite(t *testing.T) {
-	w := newClientWorld(t, RegionOptions{}, "m")
+	w := newClientWorld(t, region.Options{}, "m")
 	db, wire := w.client(clientTwoPhase)
 	w.put(db, "a=1", "m=1")
 	reader, _ := w.client()
 	var tx *Txn
-	wire.fault = func(n int, q Request) clientFault {
-		if p, ok := q.(*PrewriteRequest); ok && string(p.Mutations[0].Key) == "m" {
+	wire.fault = func(n int, q region.Request) clientFault {
+		if p, ok := q.(*region.PrewriteRequest); ok && string(p.Mutations[0].Key) == "m" {
 			tx = clientBegin(t, reader, ReadOnly)
 			require.Equal(t, "1", clientGet(t, tx, "m"))
 		}
@@ -93,7 +95,7 @@ func TestCommitTSIsTakenAfterTheLastPrewrite(t *testing.T) {
 // V11: CommitTS is above what any region answers, also one that the clock does not know of.
 func TestCommitTSIsAboveEveryMinCommitTS(t *testing.T) {
 	for name, change := range map[string]func(*Options){"two phases": clientTwoPhase, "async": clientAsync, "one phase": func(*Options) {}} {
-		w := newClientWorld(t, RegionOptions{Hybrid: true}, "m")
+		w := newClientWorld(t, region.Options{Hybrid: true}, "m")
 		w.clock.offset = 100 * time.Millisecond
 		db, _ := w.client(change)
 		ahead := w.clock.peek().Add(50 * time.Millisecond)
@@ -118,7 +120,7 @@ func TestCommitTSIsAboveEveryMinCommitTS(t *testing.T) {
 // lockedBy prewrites as a client that vanishes after so many requests.
 func clientVanishes(w *clientWorld, after int, change func(*Options), pairs ...string) {
 	gone, wire := w.client(change)
-	wire.fault = func(n int, q Request) clientFault {
+	wire.fault = func(n int, q region.Request) clientFault {
 		if n >= after {
 			return clientGone
 		}
@@ -134,14 +136,14 @@ func clientVanishes(w *clientWorld, after int, change func(*Options), pairs ...s
 func TestAsyncCommitIsDecidedByItsLocks(t *testing.T) {
 	for after, want := range []string{"a=1 m=1 z=1", "a=1 m=1 z=1", "a=1 m=1 z=1", "a=2 m=2 z=2"} {
 		for _, key := range []string{"a", "m", "z"} {
-			w := newClientWorld(t, RegionOptions{}, "m", "t")
+			w := newClientWorld(t, region.Options{}, "m", "t")
 			db, _ := w.client()
 			w.put(db, "a=1", "m=1", "z=1")
 			if after < 3 {
 				clientVanishes(w, after, clientAsync, "a=2", "m=2", "z=2")
 			} else { // gone before the second phase, which is in the background
 				gone, wire := w.client(clientAsync)
-				wire.fault = func(n int, q Request) clientFault {
+				wire.fault = func(n int, q region.Request) clientFault {
 					if n == 3 {
 						return clientGone
 					}
@@ -166,7 +168,7 @@ func TestAsyncCommitIsDecidedByItsLocks(t *testing.T) {
 func TestAsyncCommitFallsBackAsAWhole(t *testing.T) {
 	for _, vanish := range []bool{false, true} {
 		for _, key := range []string{"a", "m", "z"} {
-			w := newClientWorld(t, RegionOptions{MaxSecondaries: 1}, "m", "t")
+			w := newClientWorld(t, region.Options{MaxSecondaries: 1}, "m", "t")
 			db, _ := w.client()
 			w.put(db, "a=1", "m=1", "z=1")
 			want := "1"
@@ -194,20 +196,20 @@ func TestAsyncCommitFallsBackAsAWhole(t *testing.T) {
 // The other way around: a secondary's region would not, and the primary's did. The
 // primary's expiry alone must not make it ask the others and find them all there.
 func TestOneOrdinaryLockMakesAnOrdinaryCommit(t *testing.T) {
-	w := newClientWorld(t, RegionOptions{}, "m")
+	w := newClientWorld(t, region.Options{}, "m")
 	db, _ := w.client()
 	w.put(db, "a=1", "m=1")
 	start, err := w.clock.Now(context.Background())
 	require.NoError(t, err)
 	wire := &clientWire{local: w.local}
-	for _, q := range []*PrewriteRequest{
-		{Mutations: []Mutation{{Kind: MutPut, Key: []byte("a"), Value: []byte("2")}}, AsyncCommit: true, Secondaries: [][]byte{[]byte("m")}},
-		{Mutations: []Mutation{{Kind: MutPut, Key: []byte("m"), Value: []byte("2")}}},
+	for _, q := range []*region.PrewriteRequest{
+		{Mutations: []region.Mutation{{Kind: region.MutPut, Key: []byte("a"), Value: []byte("2")}}, AsyncCommit: true, Secondaries: [][]byte{[]byte("m")}},
+		{Mutations: []region.Mutation{{Kind: region.MutPut, Key: []byte("m"), Value: []byte("2")}}},
 	} {
 		q.Primary, q.StartTS, q.TTL, q.TxnSize = []byte("a"), start, time.Second, 2
 		info, err := wire.Region(context.Background(), q.Mutations[0].Key)
 		require.NoError(t, err)
-		_, err = wire.Send(context.Background(), info.RegionRef, q)
+		_, err = wire.Send(context.Background(), info.Ref, q)
 		require.NoError(t, err)
 	}
 	require.Equal(t, "a=1 m=1", w.state(db), "RULE V10: a transaction with an ordinary lock was committed by its locks")
@@ -221,18 +223,18 @@ func TestOneOrdinaryLockMakesAnOrdinaryCommit(t *testing.T) {
 
 // Pitfall 12: a secondary's lock that has expired says nothing; its primary lives.
 func TestSecondaryIsNotExpiredWithoutThePrimary(t *testing.T) {
-	w := newClientWorld(t, RegionOptions{}, "m")
+	w := newClientWorld(t, region.Options{}, "m")
 	db, wire := w.client(clientTwoPhase)
 	w.put(db, "a=1", "m=1")
 	other, otherWire := w.client()
-	otherWire.fault = func(n int, q Request) clientFault {
-		if _, ok := q.(*RollbackRequest); ok {
+	otherWire.fault = func(n int, q region.Request) clientFault {
+		if _, ok := q.(*region.RollbackRequest); ok {
 			t.Error("RULE V7: somebody else's transaction is rolled back")
 		}
 		return clientFine
 	}
-	wire.fault = func(n int, q Request) clientFault {
-		if c, ok := q.(*CommitRequest); ok && string(c.Keys[0]) == "a" {
+	wire.fault = func(n int, q region.Request) clientFault {
+		if c, ok := q.(*region.CommitRequest); ok && string(c.Keys[0]) == "a" {
 			wire.fault = nil // the commit comes again: the reader has pushed it
 			// Both locks would have expired, but the primary is prolonged.
 			w.clock.pass(2500 * time.Millisecond)
@@ -252,7 +254,7 @@ func TestSecondaryIsNotExpiredWithoutThePrimary(t *testing.T) {
 
 // V7: what is older than MaxLifetime is not prolonged.
 func TestHeartbeatsEndAtMaxLifetime(t *testing.T) {
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, wire := w.client(func(o *Options) { o.MaxLifetime = 10 * time.Second })
 	tx := clientBegin(t, db, Pessimistic)
 	_, err := tx.GetForUpdate(context.Background(), []byte("a"))
@@ -277,22 +279,25 @@ func TestUndeterminedCommit(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		change   func(*Options)
-		decisive func(q Request) bool
+		decisive func(q region.Request) bool
 	}{
-		{"two phases", clientTwoPhase, func(q Request) bool { c, ok := q.(*CommitRequest); return ok && string(c.Keys[0]) == "a" }},
-		{"one phase", func(*Options) {}, func(q Request) bool { _, ok := q.(*PrewriteRequest); return ok }},
-		{"async", clientAsync, func(q Request) bool { p, ok := q.(*PrewriteRequest); return ok && string(p.Mutations[0].Key) == "m" }},
+		{"two phases", clientTwoPhase, func(q region.Request) bool { c, ok := q.(*region.CommitRequest); return ok && string(c.Keys[0]) == "a" }},
+		{"one phase", func(*Options) {}, func(q region.Request) bool { _, ok := q.(*region.PrewriteRequest); return ok }},
+		{"async", clientAsync, func(q region.Request) bool {
+			p, ok := q.(*region.PrewriteRequest)
+			return ok && string(p.Mutations[0].Key) == "m"
+		}},
 	} {
 		for _, done := range []bool{true, false} {
 			for _, ending := range []string{"patience", "context"} {
 				t.Run(fmt.Sprintf("%s/done=%t/%s", c.name, done, ending), func(t *testing.T) {
-					w := newClientWorld(t, RegionOptions{}, "m")
+					w := newClientWorld(t, region.Options{}, "m")
 					db, wire := w.client(c.change)
 					ctx, cancel := context.WithCancel(context.Background())
 					defer cancel()
 					decided := false
-					wire.fault = func(n int, q Request) clientFault {
-						_, rollback := q.(*RollbackRequest)
+					wire.fault = func(n int, q region.Request) clientFault {
+						_, rollback := q.(*region.RollbackRequest)
 						if rollback {
 							t.Errorf("RULE V15: %s, though it may be committed", clientName(q))
 						}
@@ -340,10 +345,10 @@ func TestUndeterminedCommit(t *testing.T) {
 // V15: before the decisive request is sent the outcome is known, whatever is lost.
 func TestCommitThatDidNotComeToItsDecisionHasFailed(t *testing.T) {
 	t.Run("prewrite lost", func(t *testing.T) {
-		w := newClientWorld(t, RegionOptions{}, "m")
+		w := newClientWorld(t, region.Options{}, "m")
 		db, wire := w.client(clientTwoPhase)
-		wire.fault = func(n int, q Request) clientFault {
-			if p, ok := q.(*PrewriteRequest); ok && string(p.Mutations[0].Key) == "m" {
+		wire.fault = func(n int, q region.Request) clientFault {
+			if p, ok := q.(*region.PrewriteRequest); ok && string(p.Mutations[0].Key) == "m" {
 				return clientAnswerLost
 			}
 			return clientFine
@@ -360,11 +365,11 @@ func TestCommitThatDidNotComeToItsDecisionHasFailed(t *testing.T) {
 		w.settled("V15")
 	})
 	t.Run("context over before the decision", func(t *testing.T) {
-		w := newClientWorld(t, RegionOptions{}, "m")
+		w := newClientWorld(t, region.Options{}, "m")
 		db, wire := w.client(clientTwoPhase)
 		ctx, cancel := context.WithCancel(context.Background())
-		wire.fault = func(n int, q Request) clientFault {
-			if p, ok := q.(*PrewriteRequest); ok && string(p.Mutations[0].Key) == "m" {
+		wire.fault = func(n int, q region.Request) clientFault {
+			if p, ok := q.(*region.PrewriteRequest); ok && string(p.Mutations[0].Key) == "m" {
 				cancel()
 			}
 			return clientFine
@@ -380,7 +385,7 @@ func TestCommitThatDidNotComeToItsDecisionHasFailed(t *testing.T) {
 		w.settled("V15")
 	})
 	t.Run("only refusals", func(t *testing.T) {
-		w := newClientWorld(t, RegionOptions{}, "m")
+		w := newClientWorld(t, region.Options{}, "m")
 		refuse := &clientRefuser{Transport: w.local, from: 1}
 		db, err := Open(&Options{Transport: refuse, Clock: w.clock, Serial: true, Sleep: w.clock.sleep, NoOnePC: true, NoAsyncCommit: true})
 		require.NoError(t, err)
@@ -395,15 +400,15 @@ func TestCommitThatDidNotComeToItsDecisionHasFailed(t *testing.T) {
 	})
 }
 
-// clientRefuser answers with a RegionError from some request on.
+// clientRefuser answers with a region.Error from some request on.
 type clientRefuser struct {
 	Transport
 	n, from int
 }
 
-func (r *clientRefuser) Send(ctx context.Context, ref RegionRef, q Request) (any, error) {
+func (r *clientRefuser) Send(ctx context.Context, ref region.Ref, q region.Request) (any, error) {
 	if r.n++; r.n > r.from {
-		return nil, &RegionError{Region: ref, Reason: "not here"}
+		return nil, &region.Error{Region: ref, Reason: "not here"}
 	}
 	return r.Transport.Send(ctx, ref, q)
 }
@@ -413,9 +418,9 @@ func TestLostAnswersAreAskedForAgain(t *testing.T) {
 	for name, change := range map[string]func(*Options){"two phases": clientTwoPhase, "async": clientAsync, "one phase": func(*Options) {}} {
 		for _, fault := range []clientFault{clientLost, clientAnswerLost, clientTwice, clientLate} {
 			for at := range 6 {
-				w := newClientWorld(t, RegionOptions{}, "m", "t")
+				w := newClientWorld(t, region.Options{}, "m", "t")
 				db, wire := w.client(change)
-				wire.fault = func(n int, q Request) clientFault {
+				wire.fault = func(n int, q region.Request) clientFault {
 					if n == at {
 						return fault
 					}
@@ -443,7 +448,7 @@ func TestLostAnswersAreAskedForAgain(t *testing.T) {
 // of whoever has read.
 func TestTransactionIsNotRunAgainBlindly(t *testing.T) {
 	for name, change := range map[string]func(*Options){"two phases": clientTwoPhase, "async": clientAsync, "one phase": func(*Options) {}} {
-		w := newClientWorld(t, RegionOptions{}, "m")
+		w := newClientWorld(t, region.Options{}, "m")
 		db, _ := w.client(change)
 		w.put(db, "a=1", "m=1")
 		tx := clientBegin(t, db, SnapshotIsolation)
@@ -467,14 +472,14 @@ func TestTransactionIsNotRunAgainBlindly(t *testing.T) {
 // Two transactions that hold what the other wants do not wait until one times out.
 func TestOptimisticCommitsDoNotWaitInACircle(t *testing.T) {
 	for _, change := range []func(*Options){clientTwoPhase, clientAsync} {
-		w := newClientWorld(t, RegionOptions{}, "m")
+		w := newClientWorld(t, region.Options{}, "m")
 		db, wire := w.client(change)
 		other, _ := w.client(change)
 		w.put(db, "a=1", "m=1")
 		first := clientBegin(t, db, SnapshotIsolation)
 		var inner error
-		wire.fault = func(n int, q Request) clientFault {
-			if p, ok := q.(*PrewriteRequest); ok && string(p.Mutations[0].Key) == "m" {
+		wire.fault = func(n int, q region.Request) clientFault {
+			if p, ok := q.(*region.PrewriteRequest); ok && string(p.Mutations[0].Key) == "m" {
 				wire.fault = nil
 				second := clientBegin(t, other, SnapshotIsolation)
 				// Its first prewrite, of "m", would come first in another order.
@@ -497,7 +502,7 @@ func TestOptimisticCommitsDoNotWaitInACircle(t *testing.T) {
 
 // A transaction of several MiB goes in parts, and is as atomic.
 func TestLargeTransaction(t *testing.T) {
-	w := newClientWorld(t, RegionOptions{}, "k05000")
+	w := newClientWorld(t, region.Options{}, "k05000")
 	db, wire := w.client()
 	tx := clientBegin(t, db, SnapshotIsolation)
 	value := make([]byte, 300)
@@ -507,7 +512,7 @@ func TestLargeTransaction(t *testing.T) {
 	require.NoError(t, tx.Commit(context.Background()))
 	prewrites := 0
 	for _, q := range wire.sent {
-		if p, ok := q.(*PrewriteRequest); ok {
+		if p, ok := q.(*region.PrewriteRequest); ok {
 			prewrites++
 			size := 0
 			for _, m := range p.Mutations {
@@ -534,9 +539,9 @@ func TestLargeTransaction(t *testing.T) {
 func TestRegionsSplitUnderATransaction(t *testing.T) {
 	for name, change := range map[string]func(*Options){"two phases": clientTwoPhase, "async": clientAsync, "one phase": func(*Options) {}} {
 		for at := range 8 {
-			w := newClientWorld(t, RegionOptions{})
+			w := newClientWorld(t, region.Options{})
 			db, wire := w.client(change)
-			wire.fault = func(n int, q Request) clientFault {
+			wire.fault = func(n int, q region.Request) clientFault {
 				if n == at {
 					for _, k := range []string{"c", "b", "d"} {
 						require.NoError(t, w.local.Split([]byte(k)))
@@ -561,9 +566,9 @@ func TestRegionsSplitUnderATransaction(t *testing.T) {
 // Retries find regions that were split after an unknown outcome: a commit in one phase is
 // not done a second time in two.
 func TestOnePhaseCommitAndASplit(t *testing.T) {
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, wire := w.client()
-	wire.fault = func(n int, q Request) clientFault {
+	wire.fault = func(n int, q region.Request) clientFault {
 		if n == 0 {
 			return clientAnswerLost
 		}
@@ -585,7 +590,7 @@ func TestOnePhaseCommitAndASplit(t *testing.T) {
 // copy of it that comes later must not commit what was said to have failed.
 func TestRefusedPrewriteDoesNotCommitLater(t *testing.T) {
 	for name, change := range map[string]func(*Options){"one phase": func(*Options) {}, "async": clientAsync} {
-		w := newClientWorld(t, RegionOptions{}, "m")
+		w := newClientWorld(t, region.Options{}, "m")
 		clientVanishes(w, 1, func(o *Options) { clientTwoPhase(o); o.LockTTL = time.Minute }, "a=1")
 		db, wire := w.client(change, func(o *Options) { o.LockWait = time.Second })
 		tx := clientBegin(t, db, SnapshotIsolation)
@@ -595,10 +600,10 @@ func TestRefusedPrewriteDoesNotCommitLater(t *testing.T) {
 		w.clock.pass(time.Minute)
 		require.Empty(t, w.state(other))
 		for _, q := range wire.sent {
-			if p, ok := q.(*PrewriteRequest); ok {
+			if p, ok := q.(*region.PrewriteRequest); ok {
 				info, err := w.local.Region(context.Background(), p.Mutations[0].Key)
 				require.NoError(t, err)
-				_, _ = w.local.Send(context.Background(), info.RegionRef, p)
+				_, _ = w.local.Send(context.Background(), info.Ref, p)
 			}
 		}
 		if got := w.state(other); got != "" {
@@ -612,9 +617,9 @@ func TestRefusedPrewriteDoesNotCommitLater(t *testing.T) {
 // V17: a commit in one phase is of the whole transaction, also when its region turns out
 // to be two, and the client is gone after the first.
 func TestOnePhaseCommitIsOfTheWhole(t *testing.T) {
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, wire := w.client()
-	wire.fault = func(n int, q Request) clientFault {
+	wire.fault = func(n int, q region.Request) clientFault {
 		switch {
 		case n == 0:
 			require.NoError(t, w.local.Split([]byte("b")))

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 const (
@@ -66,7 +68,7 @@ type work struct {
 
 // pointGet is a GetRequest of one key.
 type pointGet struct {
-	GetRequest
+	region.GetRequest
 	one [1][]byte
 }
 
@@ -98,7 +100,7 @@ func (t *Txn) usable(key []byte) error {
 	if err := t.open(); err != nil {
 		return err
 	}
-	return checkKey(key)
+	return region.CheckKey(key)
 }
 
 // Get returns the value of a key, as this transaction has written it, or else as of
@@ -120,8 +122,8 @@ func (t *Txn) Get(ctx context.Context, key []byte) ([]byte, error) {
 	return v, err
 }
 
-func (t *Txn) readOptions() ReadOptions {
-	return ReadOptions{ReadTS: t.readTS, UncertainUntil: t.uncertainUntil, StartTS: t.startTS, Past: t.past}
+func (t *Txn) readOptions() region.ReadOptions {
+	return region.ReadOptions{ReadTS: t.readTS, UncertainUntil: t.uncertainUntil, StartTS: t.startTS, Past: t.past}
 }
 
 // read reads one key of the snapshot; nil if it has no value.
@@ -138,12 +140,12 @@ func (t *Txn) read(ctx context.Context, key []byte) ([]byte, error) {
 		}
 		q.ReadOptions, q.one[0] = t.readOptions(), key
 		q.Keys = q.one[:]
-		answer, err := t.db.call(ctx, info.RegionRef, &q.GetRequest, &p)
+		answer, err := t.db.call(ctx, info.Ref, &q.GetRequest, &p)
 		if err == nil {
 			if t.tracks {
 				t.reads.addKey(key)
 			}
-			return answer.(*GetResponse).Values[0], nil
+			return answer.(*region.GetResponse).Values[0], nil
 		}
 		t.pointOut = t.pointOut || p.doubt
 		if err == errAgain {
@@ -158,7 +160,7 @@ func (t *Txn) read(ctx context.Context, key []byte) ([]byte, error) {
 // clear does what can be done about the error of a read: it returns nil if it may be
 // tried again.
 func (t *Txn) clear(ctx context.Context, err error, p *patience) error {
-	if uncertain, ok := errors.AsType[*UncertainError](err); ok {
+	if uncertain, ok := errors.AsType[*region.UncertainError](err); ok {
 		return t.moveUp(ctx, uncertain)
 	}
 	o := t.readOptions()
@@ -204,7 +206,7 @@ func (t *Txn) BatchGet(ctx context.Context, keys ...[]byte) ([][]byte, error) {
 func (t *Txn) readSorted(ctx context.Context, keys [][]byte) ([][]byte, error) {
 	for {
 		values, err := t.readOnce(ctx, keys)
-		if uncertain, ok := errors.AsType[*UncertainError](err); ok {
+		if uncertain, ok := errors.AsType[*region.UncertainError](err); ok {
 			if err := t.moveUp(ctx, uncertain); err != nil {
 				return nil, err
 			}
@@ -235,9 +237,9 @@ func (t *Txn) readOnce(ctx context.Context, keys [][]byte) ([][]byte, error) {
 		p := patience{db: t.db, seed: uint64(t.startTS) + uint64(i)}
 		options, at := t.readOptions(), begin[i]
 		return t.db.each(ctx, parts[i], &p, exchange{
-			ask: func(keys [][]byte) Request { return &GetRequest{options, keys} },
+			ask: func(keys [][]byte) region.Request { return &region.GetRequest{ReadOptions: options, Keys: keys} },
 			got: func(_ [][]byte, answer any) error {
-				at += copy(values[at:], answer.(*GetResponse).Values)
+				at += copy(values[at:], answer.(*region.GetResponse).Values)
 				return nil
 			},
 			met: func(err error) error {
@@ -263,8 +265,8 @@ func (t *Txn) writable(key []byte, value int) error {
 	switch {
 	case t.mode == ReadOnly:
 		return fmt.Errorf("%w: write of key %q", ErrReadOnly, key)
-	case value > maxValueSize:
-		return fmt.Errorf("%w: the value of key %q has %d bytes, at most %d fit", ErrTooLarge, key, value, maxValueSize)
+	case value > region.MaxValueSize:
+		return fmt.Errorf("%w: the value of key %q has %d bytes, at most %d fit", ErrTooLarge, key, value, region.MaxValueSize)
 	case t.buf.bytes+len(key)+value > MaxTxnSize:
 		return fmt.Errorf("%w: with key %q the transaction would have more than %d bytes", ErrTooLarge, key, MaxTxnSize)
 	}
@@ -276,7 +278,7 @@ func (t *Txn) Put(key, value []byte) error {
 	if err := t.writable(key, len(value)); err != nil {
 		return err
 	}
-	return t.buf.put(MutPut, key, value)
+	return t.buf.put(region.MutPut, key, value)
 }
 
 // Insert is Put of a key that has no value yet. It fails with ErrExists if the
@@ -286,7 +288,7 @@ func (t *Txn) Insert(key, value []byte) error {
 	if err := t.writable(key, len(value)); err != nil {
 		return err
 	}
-	return t.buf.put(MutInsert, key, value)
+	return t.buf.put(region.MutInsert, key, value)
 }
 
 // Delete removes a key, which need not be there.
@@ -294,7 +296,7 @@ func (t *Txn) Delete(key []byte) error {
 	if err := t.writable(key, 0); err != nil {
 		return err
 	}
-	return t.buf.put(MutDelete, key, nil)
+	return t.buf.put(region.MutDelete, key, nil)
 }
 
 // Savepoint is a place to go back to. It costs next to nothing; writes after it

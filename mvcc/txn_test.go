@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/mvcc/hlc"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/mvcc/timestamp"
 )
 
@@ -30,7 +31,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		{Options{Concurrency: -1}, "Options.Concurrency is -1"},
 		{Options{SplitKeys: [][]byte{[]byte("b"), []byte("a")}}, `Options.SplitKeys[1] is "a"`},
 		{Options{SplitKeys: [][]byte{{}}}, `Options.SplitKeys[0] is ""`},
-		{Options{Engine: NewMemory(), Transport: NewLocal(NewMemory(), nil, RegionOptions{})}, "not both"},
+		{Options{Engine: NewMemory(), Transport: region.NewLocal(NewMemory(), nil, region.Options{})}, "not both"},
 	} {
 		_, err := Open(&c.o)
 		require.ErrorContains(t, err, c.says)
@@ -39,12 +40,12 @@ func TestOptionsThatCannotWork(t *testing.T) {
 
 func TestBadInput(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	at := w.put(db, "a=1")
 	for _, mode := range []Mode{SnapshotIsolation, Serializable, Pessimistic} {
 		tx := clientBegin(t, db, mode)
-		long := bytes.Repeat([]byte("k"), maxKeySize+1)
+		long := bytes.Repeat([]byte("k"), region.MaxKeySize+1)
 		for _, c := range []struct {
 			key  []byte
 			want error
@@ -59,16 +60,16 @@ func TestBadInput(t *testing.T) {
 			require.ErrorIs(t, tx.Insert(c.key, nil), c.want)
 			require.ErrorIs(t, tx.Delete(c.key), c.want)
 		}
-		require.ErrorIs(t, tx.Put([]byte("a"), make([]byte, maxValueSize+1)), ErrTooLarge)
+		require.ErrorIs(t, tx.Put([]byte("a"), make([]byte, region.MaxValueSize+1)), ErrTooLarge)
 		require.Empty(t, clientScan(t, tx, "b", "a", ScanOptions{}))
 		require.NoError(t, tx.Commit(ctx))
 	}
-	longest := bytes.Repeat([]byte("k"), maxKeySize)
-	require.NoError(t, db.Run(ctx, TxnOptions{}, func(tx *Txn) error { return tx.Put(longest, make([]byte, maxValueSize)) }))
+	longest := bytes.Repeat([]byte("k"), region.MaxKeySize)
+	require.NoError(t, db.Run(ctx, TxnOptions{}, func(tx *Txn) error { return tx.Put(longest, make([]byte, region.MaxValueSize)) }))
 	tx := clientBegin(t, db, ReadOnly)
 	v, err := tx.Get(ctx, longest)
 	require.NoError(t, err)
-	require.Len(t, v, maxValueSize)
+	require.Len(t, v, region.MaxValueSize)
 	for kv, err := range tx.Scan(ctx, []byte("b"), nil, ScanOptions{Reverse: true}) {
 		require.NoError(t, err)
 		require.Equal(t, longest, kv.Key)
@@ -97,7 +98,7 @@ func TestBadInput(t *testing.T) {
 // A transaction that is over says so, whatever is asked.
 func TestTransactionThatIsOver(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	w.put(db, "a=1")
 	for _, end := range []func(tx *Txn) error{
@@ -141,7 +142,7 @@ func TestTransactionThatIsOver(t *testing.T) {
 
 func TestReadOnly(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	var at []TS
 	for i := range 4 {
@@ -162,7 +163,7 @@ func TestReadOnly(t *testing.T) {
 // The fix for write skew under snapshot isolation: read for update.
 func TestGetForUpdateConflictsLikeAWrite(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{}, "m")
+	w := newClientWorld(t, region.Options{}, "m")
 	db, _ := w.client()
 	w.put(db, "a=1", "z=1")
 	one, two := clientBegin(t, db, SnapshotIsolation), clientBegin(t, db, SnapshotIsolation)
@@ -263,7 +264,7 @@ func TestLocksOfTheDeadAndTheLiving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
 		e := NewMemory()
-		local := NewLocal(e, nil, RegionOptions{})
+		local := region.NewLocal(e, nil, region.Options{})
 		defer local.Close()
 		wire := &clientWire{local: local}
 		clock := hlc.New(&hlc.Options{MaxOffset: time.Millisecond})
@@ -287,7 +288,7 @@ func TestLocksOfTheDeadAndTheLiving(t *testing.T) {
 		require.Equal(t, tx.StartTS(), locked.Locks[0].StartTS)
 		require.InDelta(t, 10, time.Since(start).Seconds(), 1.5, "RULE V7: LockWait")
 
-		wire.fault = func(int, Request) clientFault { return clientGone }
+		wire.fault = func(int, region.Request) clientFault { return clientGone }
 		start = time.Now()
 		_, err = other.GetForUpdate(ctx, []byte("a"))
 		require.NoError(t, err, "RULE V7: it is not so")
@@ -309,14 +310,14 @@ func TestLocksOfTheDeadAndTheLiving(t *testing.T) {
 // Rollback gives pessimistic locks back at once, those too of a call that failed.
 func TestRollbackGivesLocksBack(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{}, "m")
+	w := newClientWorld(t, region.Options{}, "m")
 	for _, fault := range []clientFault{clientFine, clientAnswerLost} {
 		db, wire := w.client(func(o *Options) { o.LockWait = time.Second })
 		tx := clientBegin(t, db, Pessimistic)
 		_, err := tx.GetForUpdate(ctx, []byte("a"), []byte("z"))
 		require.NoError(t, err)
-		wire.fault = func(n int, q Request) clientFault {
-			if _, ok := q.(*LockRequest); ok {
+		wire.fault = func(n int, q region.Request) clientFault {
+			if _, ok := q.(*region.LockRequest); ok {
 				return fault
 			}
 			return clientFine
@@ -347,7 +348,7 @@ func TestRollbackGivesLocksBack(t *testing.T) {
 func TestPessimisticValues(t *testing.T) {
 	ctx := context.Background()
 	for _, change := range []func(*Options){func(*Options) {}, clientAsync, clientTwoPhase} {
-		w := newClientWorld(t, RegionOptions{}, "m")
+		w := newClientWorld(t, region.Options{}, "m")
 		db, _ := w.client(change)
 		w.put(db, "a=1", "b=1", "z=1")
 		tx := clientBegin(t, db, Pessimistic)
@@ -373,7 +374,7 @@ func TestPessimisticValues(t *testing.T) {
 // Run begins anew after a conflict, and returns what else went wrong.
 func TestRun(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	w.put(db, "n=0")
 	runs := 0
@@ -463,7 +464,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 func TestRegionsAreAskedAtTheSameTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
-		local := NewLocal(NewMemory(), [][]byte{[]byte("b"), []byte("c"), []byte("d"), []byte("e"), []byte("f")}, RegionOptions{})
+		local := region.NewLocal(NewMemory(), [][]byte{[]byte("b"), []byte("c"), []byte("d"), []byte("e"), []byte("f")}, region.Options{})
 		slow := &clientSlow{Transport: local}
 		db, err := Open(&Options{Transport: slow, Concurrency: 3})
 		require.NoError(t, err)
@@ -502,7 +503,7 @@ type clientSlow struct {
 	now, most int
 }
 
-func (s *clientSlow) Send(ctx context.Context, r RegionRef, q Request) (any, error) {
+func (s *clientSlow) Send(ctx context.Context, r region.Ref, q region.Request) (any, error) {
 	s.mu.Lock()
 	s.now++
 	s.most = max(s.most, s.now)
@@ -516,7 +517,7 @@ func (s *clientSlow) Send(ctx context.Context, r RegionRef, q Request) (any, err
 
 func TestSplit(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	require.NoError(t, db.Split(ctx, []byte("m")))
 	require.ErrorIs(t, db.Split(ctx, nil), ErrKey)
@@ -595,7 +596,7 @@ func TestManyClients(t *testing.T) {
 
 func TestErrorsSayWhatWhereAndWhatToDo(t *testing.T) {
 	ctx := context.Background()
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	tx := clientBegin(t, db, SnapshotIsolation)
 	w.clock.pass(3 * time.Second)
@@ -612,7 +613,7 @@ func TestErrorsSayWhatWhereAndWhatToDo(t *testing.T) {
 
 // A snapshot of the future would drive every later commit there.
 func TestReadTSThatNoClockGaveOut(t *testing.T) {
-	w := newClientWorld(t, RegionOptions{})
+	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()
 	for _, at := range []TS{timestamp.Max, timestamp.Max - 1, w.clock.peek() + 1000} {
 		tx, err := db.Begin(context.Background(), TxnOptions{Mode: ReadOnly, ReadTS: at})
@@ -627,7 +628,7 @@ func TestReadTSThatNoClockGaveOut(t *testing.T) {
 func TestSlowTransactionHasItsWholeTTL(t *testing.T) {
 	ctx := context.Background()
 	for _, mode := range []Mode{SnapshotIsolation, Pessimistic} {
-		w := newClientWorld(t, RegionOptions{}, "m")
+		w := newClientWorld(t, region.Options{}, "m")
 		db, wire := w.client(clientTwoPhase)
 		other, _ := w.client()
 		w.put(db, "a=1", "z=1")
@@ -651,8 +652,8 @@ func TestSlowTransactionHasItsWholeTTL(t *testing.T) {
 			meet()
 		}
 		clientWrite(t, tx, "a=2", "z=2")
-		wire.fault = func(n int, q Request) clientFault {
-			if _, ok := q.(*CommitRequest); ok {
+		wire.fault = func(n int, q region.Request) clientFault {
+			if _, ok := q.(*region.CommitRequest); ok {
 				wire.fault = nil
 				meet()
 			}

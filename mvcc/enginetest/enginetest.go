@@ -1,4 +1,4 @@
-// Package enginetest is what every [mvcc.Engine] has to pass: the default in memory,
+// Package enginetest is what every [region.Engine] has to pass: the default in memory,
 // and adapters to other stores. Rules:
 //
 //	E1  A batch is seen whole or not at all, in all families.
@@ -25,15 +25,15 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // Run tests engines that open makes: each is used by one test, is empty, and is
 // closed by open's own t.Cleanup.
-func Run(t *testing.T, open func(t testing.TB) mvcc.Engine) {
+func Run(t *testing.T, open func(t testing.TB) region.Engine) {
 	for _, c := range []struct {
 		name string
-		test func(*testing.T, mvcc.Engine)
+		test func(*testing.T, region.Engine)
 	}{
 		{"E1/BatchIsSeenWhole", batchIsSeenWhole},
 		{"E2/BatchIsDoneInOrder", batchIsDoneInOrder},
@@ -51,7 +51,7 @@ func Run(t *testing.T, open func(t testing.TB) mvcc.Engine) {
 	}
 }
 
-var families = []mvcc.CF{mvcc.Default, mvcc.LockCF, mvcc.WriteCF}
+var families = []region.CF{region.Default, region.LockCF, region.WriteCF}
 
 // must ends the test with the rule that is broken.
 func must(t testing.TB, ok bool, rule, format string, args ...any) {
@@ -66,19 +66,19 @@ func noError(t testing.TB, rule string, err error) {
 	must(t, err == nil, rule, "%v", err)
 }
 
-func write(t testing.TB, e mvcc.Engine, rule string, b *mvcc.Batch) {
+func write(t testing.TB, e region.Engine, rule string, b *region.Batch) {
 	t.Helper()
 	noError(t, rule, e.Write(context.Background(), b))
 }
 
-func snapshot(t testing.TB, e mvcc.Engine, rule string) mvcc.Snapshot {
+func snapshot(t testing.TB, e region.Engine, rule string) region.Snapshot {
 	t.Helper()
 	s, err := e.Snapshot(context.Background())
 	noError(t, rule, err)
 	return s
 }
 
-func closeSnapshot(t testing.TB, s mvcc.Snapshot, rule string) {
+func closeSnapshot(t testing.TB, s region.Snapshot, rule string) {
 	t.Helper()
 	noError(t, rule, s.Close())
 }
@@ -88,14 +88,14 @@ type state [3]map[string]string
 
 func newState() state { return state{{}, {}, {}} }
 
-func (s state) apply(b *mvcc.Batch) {
+func (s state) apply(b *region.Batch) {
 	for _, op := range b.Ops {
 		switch op.Kind {
-		case mvcc.OpPut:
+		case region.OpPut:
 			s[op.CF][string(op.Key)] = string(op.Value)
-		case mvcc.OpDelete:
+		case region.OpDelete:
 			delete(s[op.CF], string(op.Key))
-		case mvcc.OpDeleteRange:
+		case region.OpDeleteRange:
 			for k := range s[op.CF] {
 				if within([]byte(k), op.Key, op.Value) {
 					delete(s[op.CF], k)
@@ -120,7 +120,7 @@ func (s state) copy() state {
 }
 
 // sorted returns the keys of a family within bounds.
-func (s state) sorted(cf mvcc.CF, lo, hi []byte) [][]byte {
+func (s state) sorted(cf region.CF, lo, hi []byte) [][]byte {
 	var keys [][]byte
 	for k := range s[cf] {
 		if within([]byte(k), lo, hi) {
@@ -132,7 +132,7 @@ func (s state) sorted(cf mvcc.CF, lo, hi []byte) [][]byte {
 }
 
 // check compares a snapshot with what it should have, key by key and both ways.
-func (s state) check(t testing.TB, snap mvcc.Snapshot, rule string) {
+func (s state) check(t testing.TB, snap region.Snapshot, rule string) {
 	t.Helper()
 	for _, cf := range families {
 		keys := s.sorted(cf, nil, nil)
@@ -158,8 +158,8 @@ func (s state) check(t testing.TB, snap mvcc.Snapshot, rule string) {
 }
 
 // randomBatch has keys that are few enough to be met again.
-func randomBatch(rng *rand.Rand, keys int) *mvcc.Batch {
-	b := new(mvcc.Batch)
+func randomBatch(rng *rand.Rand, keys int) *region.Batch {
+	b := new(region.Batch)
 	for range 1 + rng.IntN(8) {
 		cf := families[rng.IntN(3)]
 		switch k := randomKey(rng, keys); rng.IntN(10) {
@@ -179,10 +179,10 @@ func randomKey(rng *rand.Rand, keys int) []byte {
 	return k[:len(k)-rng.IntN(3)] // some are the beginning of others
 }
 
-func snapshotDoesNotChange(t *testing.T, e mvcc.Engine) {
+func snapshotDoesNotChange(t *testing.T, e region.Engine) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	type opened struct {
-		snap mvcc.Snapshot
+		snap region.Snapshot
 		want state
 	}
 	var open []opened
@@ -212,18 +212,18 @@ func snapshotDoesNotChange(t *testing.T, e mvcc.Engine) {
 	closeSnapshot(t, last, "E3")
 }
 
-func batchIsDoneInOrder(t *testing.T, e mvcc.Engine) {
-	b := new(mvcc.Batch)
-	b.Put(mvcc.Default, []byte("a"), []byte("1"))
-	b.Put(mvcc.Default, []byte("a"), []byte("2"))
-	b.Put(mvcc.Default, []byte("b"), []byte("1"))
-	b.Delete(mvcc.Default, []byte("b"))
-	b.Delete(mvcc.Default, []byte("c"))
-	b.Put(mvcc.Default, []byte("c"), []byte("1"))
-	b.Put(mvcc.Default, []byte("d"), []byte("1"))
-	b.DeleteRange(mvcc.Default, []byte("d"), []byte("f"))
-	b.Put(mvcc.Default, []byte("e"), []byte("1"))
-	b.Delete(mvcc.Default, []byte("no such key"))
+func batchIsDoneInOrder(t *testing.T, e region.Engine) {
+	b := new(region.Batch)
+	b.Put(region.Default, []byte("a"), []byte("1"))
+	b.Put(region.Default, []byte("a"), []byte("2"))
+	b.Put(region.Default, []byte("b"), []byte("1"))
+	b.Delete(region.Default, []byte("b"))
+	b.Delete(region.Default, []byte("c"))
+	b.Put(region.Default, []byte("c"), []byte("1"))
+	b.Put(region.Default, []byte("d"), []byte("1"))
+	b.DeleteRange(region.Default, []byte("d"), []byte("f"))
+	b.Put(region.Default, []byte("e"), []byte("1"))
+	b.Delete(region.Default, []byte("no such key"))
 	for range 2 { // onto nothing, and onto itself
 		write(t, e, "E2", b)
 		want := newState()
@@ -234,8 +234,8 @@ func batchIsDoneInOrder(t *testing.T, e mvcc.Engine) {
 	}
 }
 
-func rangeIsDeleted(t *testing.T, e mvcc.Engine) {
-	fill := new(mvcc.Batch)
+func rangeIsDeleted(t *testing.T, e region.Engine) {
+	fill := new(region.Batch)
 	for i := range 500 {
 		for _, cf := range families {
 			fill.Put(cf, fmt.Appendf(nil, "%03d", i), []byte("v"))
@@ -245,8 +245,8 @@ func rangeIsDeleted(t *testing.T, e mvcc.Engine) {
 		write(t, e, "E2", fill)
 		want := newState()
 		want.apply(fill)
-		b := new(mvcc.Batch)
-		b.DeleteRange(mvcc.LockCF, []byte(r[0]), []byte(r[1]))
+		b := new(region.Batch)
+		b.DeleteRange(region.LockCF, []byte(r[0]), []byte(r[1]))
 		write(t, e, "E2", b)
 		want.apply(b)
 		s := snapshot(t, e, "E2")
@@ -254,8 +254,8 @@ func rangeIsDeleted(t *testing.T, e mvcc.Engine) {
 		closeSnapshot(t, s, "E2")
 	}
 	write(t, e, "E2", fill)
-	all := new(mvcc.Batch)
-	all.DeleteRange(mvcc.Default, nil, nil) // no bounds
+	all := new(region.Batch)
+	all.DeleteRange(region.Default, nil, nil) // no bounds
 	write(t, e, "E2", all)
 	want := newState()
 	want.apply(fill)
@@ -265,7 +265,7 @@ func rangeIsDeleted(t *testing.T, e mvcc.Engine) {
 	closeSnapshot(t, s, "E2")
 }
 
-func iteratorMoves(t *testing.T, e mvcc.Engine) {
+func iteratorMoves(t *testing.T, e region.Engine) {
 	rng := rand.New(rand.NewPCG(4, 4))
 	now := newState()
 	for range 500 {
@@ -292,7 +292,7 @@ func iteratorMoves(t *testing.T, e mvcc.Engine) {
 }
 
 // walk moves an iterator at random, and an index of a slice beside it.
-func walk(t *testing.T, rng *rand.Rand, it mvcc.Iterator, want state, cf mvcc.CF, lo, hi []byte) {
+func walk(t *testing.T, rng *rand.Rand, it region.Iterator, want state, cf region.CF, lo, hi []byte) {
 	keys := want.sorted(cf, lo, hi)
 	at, did := -1, "began"
 	for range 60 {
@@ -311,7 +311,7 @@ func walk(t *testing.T, rng *rand.Rand, it mvcc.Iterator, want state, cf mvcc.CF
 			}
 			ok, did = it.Next(), "Next"
 		case 4:
-			bulk, can := it.(mvcc.BulkIterator)
+			bulk, can := it.(region.BulkIterator)
 			if !can || at < 0 {
 				continue
 			}
@@ -342,7 +342,7 @@ func walk(t *testing.T, rng *rand.Rand, it mvcc.Iterator, want state, cf mvcc.CF
 
 // take takes at most so many of the keys that it should come to, and returns how many it
 // got.
-func take(t *testing.T, it mvcc.BulkIterator, keys [][]byte, values map[string]string, most int) int {
+func take(t *testing.T, it region.BulkIterator, keys [][]byte, values map[string]string, most int) int {
 	k, v := make([][]byte, most), make([][]byte, most)
 	n := it.Take(k, v)
 	must(t, n <= len(keys) && (n > 0 || most == 0), "E4", "%d taken, at most %d, of %d that are there", n, most, len(keys))
@@ -352,21 +352,21 @@ func take(t *testing.T, it mvcc.BulkIterator, keys [][]byte, values map[string]s
 	return n
 }
 
-func iteratorFromNowhere(t *testing.T, e mvcc.Engine) {
+func iteratorFromNowhere(t *testing.T, e region.Engine) {
 	s := snapshot(t, e, "E4")
-	it := s.Iter(mvcc.Default, nil, nil)
+	it := s.Iter(region.Default, nil, nil)
 	must(t, !it.Next() && !it.Prev() && !it.SeekGE(nil) && !it.SeekLT([]byte("z")), "E4", "an empty engine has a key")
 	noError(t, "E4", it.Close())
 	closeSnapshot(t, s, "E4")
 
-	b := new(mvcc.Batch)
+	b := new(region.Batch)
 	for _, k := range []string{"b", "d", "f"} {
-		b.Put(mvcc.Default, []byte(k), nil)
+		b.Put(region.Default, []byte(k), nil)
 	}
 	write(t, e, "E4", b)
 	s = snapshot(t, e, "E4")
 	defer s.Close()
-	it = s.Iter(mvcc.Default, []byte("b"), []byte("f"))
+	it = s.Iter(region.Default, []byte("b"), []byte("f"))
 	must(t, !it.Next(), "E4", "Next of an iterator that stands nowhere moves")
 	must(t, !it.Prev(), "E4", "Prev of an iterator that stands nowhere moves")
 	must(t, it.SeekGE([]byte("a")) && string(it.Key()) == "b", "E4", "SeekGE of a key below the bounds is not the first key")
@@ -378,9 +378,9 @@ func iteratorFromNowhere(t *testing.T, e mvcc.Engine) {
 	noError(t, "E4", it.Close())
 }
 
-func familiesAreApart(t *testing.T, e mvcc.Engine) {
+func familiesAreApart(t *testing.T, e region.Engine) {
 	want := newState()
-	b := new(mvcc.Batch)
+	b := new(region.Batch)
 	for _, cf := range families {
 		for i := range 100 {
 			b.Put(cf, fmt.Appendf(nil, "%03d", i), []byte(cf.String()))
@@ -389,8 +389,8 @@ func familiesAreApart(t *testing.T, e mvcc.Engine) {
 	write(t, e, "E5", b)
 	want.apply(b)
 	b.Reset()
-	b.DeleteRange(mvcc.LockCF, nil, nil)
-	b.Delete(mvcc.WriteCF, []byte("007"))
+	b.DeleteRange(region.LockCF, nil, nil)
+	b.Delete(region.WriteCF, []byte("007"))
 	write(t, e, "E5", b)
 	want.apply(b)
 	s := snapshot(t, e, "E5")
@@ -398,9 +398,9 @@ func familiesAreApart(t *testing.T, e mvcc.Engine) {
 	closeSnapshot(t, s, "E5")
 }
 
-func anyBytesAreAKey(t *testing.T, e mvcc.Engine) {
+func anyBytesAreAKey(t *testing.T, e region.Engine) {
 	want := newState()
-	b := new(mvcc.Batch)
+	b := new(region.Batch)
 	rng := rand.New(rand.NewPCG(5, 5))
 	keys := []string{"\x00", "\x00\x00", "a", "a\x00", "a\x00\x00", "a\x01", "ab", "\xff", "\xff\xff", "\xff\x00", string(make([]byte, 1000))}
 	for range 200 { // of few letters, so that they begin alike for long
@@ -411,29 +411,29 @@ func anyBytesAreAKey(t *testing.T, e mvcc.Engine) {
 		keys = append(keys, string(k))
 	}
 	for _, k := range keys {
-		b.Put(mvcc.WriteCF, []byte(k), nil)
-		b.Put(mvcc.Default, []byte(k), []byte(k))
+		b.Put(region.WriteCF, []byte(k), nil)
+		b.Put(region.Default, []byte(k), []byte(k))
 	}
 	write(t, e, "E5", b)
 	want.apply(b)
 	s := snapshot(t, e, "E5")
 	want.check(t, s, "E5")
-	v, ok, err := s.Get(mvcc.Default, []byte("aa\x00no"))
+	v, ok, err := s.Get(region.Default, []byte("aa\x00no"))
 	must(t, err == nil && !ok && v == nil, "E5", "a key that is not there: %q, %v, %v", v, ok, err)
-	v, ok, err = s.Get(mvcc.WriteCF, []byte("a"))
+	v, ok, err = s.Get(region.WriteCF, []byte("a"))
 	must(t, err == nil && ok && v != nil && len(v) == 0, "E5", "a value that is empty: %v, %v, %v", v, ok, err)
 	closeSnapshot(t, s, "E5")
 }
 
-func slicesAreNotKept(t *testing.T, e mvcc.Engine) {
+func slicesAreNotKept(t *testing.T, e region.Engine) {
 	key, end, value := []byte("key-1"), []byte("kez"), []byte("value-1")
 	want := newState()
-	var b mvcc.Batch
+	var b region.Batch
 	for i := range 100 {
 		key[4], value[6] = byte(i), byte(i)
 		b.Reset()
-		b.Put(mvcc.Default, key, value)
-		b.DeleteRange(mvcc.LockCF, key, end)
+		b.Put(region.Default, key, value)
+		b.DeleteRange(region.LockCF, key, end)
 		write(t, e, "E6", &b)
 		want.apply(&b)
 		key[0], end[0], value[0] = 'x', 'x', 'x'
@@ -445,12 +445,12 @@ func slicesAreNotKept(t *testing.T, e mvcc.Engine) {
 	closeSnapshot(t, s, "E6")
 }
 
-func slicesAreValid(t *testing.T, e mvcc.Engine) {
+func slicesAreValid(t *testing.T, e region.Engine) {
 	const n = 300
 	fill := func(generation int) {
-		var b mvcc.Batch
+		var b region.Batch
 		for i := range n {
-			b.Put(mvcc.Default, fmt.Appendf(nil, "%03d", i), fmt.Appendf(nil, "%d of generation %d", i, generation))
+			b.Put(region.Default, fmt.Appendf(nil, "%03d", i), fmt.Appendf(nil, "%d of generation %d", i, generation))
 		}
 		write(t, e, "E6", &b)
 	}
@@ -459,13 +459,13 @@ func slicesAreValid(t *testing.T, e mvcc.Engine) {
 	var values [n][]byte
 	for i := range n {
 		var err error
-		values[i], _, err = s.Get(mvcc.Default, fmt.Appendf(nil, "%03d", i))
+		values[i], _, err = s.Get(region.Default, fmt.Appendf(nil, "%03d", i))
 		noError(t, "E6", err)
 	}
 	var taken [n][]byte
-	it := s.Iter(mvcc.Default, nil, nil)
+	it := s.Iter(region.Default, nil, nil)
 	it.SeekGE(nil)
-	if bulk, ok := it.(mvcc.BulkIterator); ok {
+	if bulk, ok := it.(region.BulkIterator); ok {
 		keys := make([][]byte, n)
 		for got, more := 0, 1; more > 0; got += more {
 			more = bulk.Take(keys[got:], taken[got:])
@@ -486,10 +486,10 @@ func slicesAreValid(t *testing.T, e mvcc.Engine) {
 
 // batchIsSeenWhole: a number goes from key to key and from family to family, in one
 // batch each time; whoever looks finds it once.
-func batchIsSeenWhole(t *testing.T, e mvcc.Engine) {
+func batchIsSeenWhole(t *testing.T, e region.Engine) {
 	const moves = 2000
-	place := func(i int) (mvcc.CF, []byte) { return families[i%3], fmt.Appendf(nil, "key%03d", i*31%101) }
-	var b mvcc.Batch
+	place := func(i int) (region.CF, []byte) { return families[i%3], fmt.Appendf(nil, "key%03d", i*31%101) }
+	var b region.Batch
 	cf, key := place(0)
 	b.Put(cf, key, []byte("it"))
 	write(t, e, "E1", &b)
@@ -519,7 +519,7 @@ func batchIsSeenWhole(t *testing.T, e mvcc.Engine) {
 	readers.Wait()
 }
 
-func countAll(t *testing.T, e mvcc.Engine) (n int) {
+func countAll(t *testing.T, e region.Engine) (n int) {
 	s, err := e.Snapshot(context.Background())
 	if err != nil {
 		t.Errorf("RULE E1: %v", err)
@@ -541,17 +541,17 @@ func countAll(t *testing.T, e mvcc.Engine) (n int) {
 
 // manyAtOnce: each writer counts up a key of its own in all families; a reader finds
 // no number lower than one that it has seen, all families alike, and the end right.
-func manyAtOnce(t *testing.T, e mvcc.Engine) {
+func manyAtOnce(t *testing.T, e region.Engine) {
 	const writers, writes = 4, 500
 	var working, readers sync.WaitGroup
 	for w := range writers {
 		working.Go(func() {
 			for i := range writes {
-				var b mvcc.Batch
+				var b region.Batch
 				for _, cf := range families {
 					b.Put(cf, fmt.Appendf(nil, "writer%d", w), fmt.Appendf(nil, "%06d", i))
 				}
-				b.Put(mvcc.Default, fmt.Appendf(nil, "entry%d-%d", i, w), nil)
+				b.Put(region.Default, fmt.Appendf(nil, "entry%d-%d", i, w), nil)
 				if err := e.Write(context.Background(), &b); err != nil {
 					t.Errorf("RULE E7: %v", err)
 					return
@@ -580,7 +580,7 @@ func manyAtOnce(t *testing.T, e mvcc.Engine) {
 	}
 	s := snapshot(t, e, "E7")
 	defer s.Close()
-	it := s.Iter(mvcc.Default, []byte("entry"), []byte("entrz"))
+	it := s.Iter(region.Default, []byte("entry"), []byte("entrz"))
 	n := 0
 	for ok := it.SeekGE(nil); ok; ok = it.Next() {
 		n++
@@ -589,7 +589,7 @@ func manyAtOnce(t *testing.T, e mvcc.Engine) {
 	must(t, n == writers*writes, "E7", "%d keys of %d", n, writers*writes)
 }
 
-func look(e mvcc.Engine, seen []string) error {
+func look(e region.Engine, seen []string) error {
 	s, err := e.Snapshot(context.Background())
 	if err != nil {
 		return err

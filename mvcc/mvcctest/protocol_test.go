@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/mvcc/timestamp"
 )
 
@@ -18,7 +19,7 @@ import (
 type requests struct {
 	t      *testing.T
 	engine mvcc.Engine
-	local  *mvcc.Local
+	local  *region.Local
 }
 
 func newRequests(t *testing.T) *requests {
@@ -29,19 +30,19 @@ func newRequests(t *testing.T) *requests {
 
 // lead makes the regions anew, as their new leaders do.
 func (r *requests) lead() {
-	r.local = mvcc.NewLocal(r.engine, [][]byte{[]byte("m")}, mvcc.RegionOptions{})
+	r.local = region.NewLocal(r.engine, [][]byte{[]byte("m")}, region.Options{})
 	local := r.local
 	r.t.Cleanup(func() { require.NoError(r.t, local.Close()) })
 }
 
-func (r *requests) send(key string, q mvcc.Request) (any, error) {
+func (r *requests) send(key string, q region.Request) (any, error) {
 	r.t.Helper()
 	i, err := r.local.Region(context.Background(), []byte(key))
 	require.NoError(r.t, err)
-	return r.local.Send(context.Background(), i.RegionRef, q)
+	return r.local.Send(context.Background(), i.Ref, q)
 }
 
-func (r *requests) must(key string, q mvcc.Request) any {
+func (r *requests) must(key string, q region.Request) any {
 	r.t.Helper()
 	a, err := r.send(key, q)
 	require.NoError(r.t, err)
@@ -51,12 +52,12 @@ func (r *requests) must(key string, q mvcc.Request) any {
 // get is what is read at a time: "-" for nothing, "locked".
 func (r *requests) get(key string, at mvcc.TS, past ...mvcc.TS) string {
 	r.t.Helper()
-	a, err := r.send(key, &mvcc.GetRequest{ReadOptions: mvcc.ReadOptions{ReadTS: at, Past: past}, Keys: keysOf(key)})
+	a, err := r.send(key, &region.GetRequest{ReadOptions: region.ReadOptions{ReadTS: at, Past: past}, Keys: keysOf(key)})
 	if err != nil {
 		require.ErrorIs(r.t, err, mvcc.ErrLocked)
 		return "locked"
 	}
-	if v := a.(*mvcc.GetResponse).Values[0]; v != nil {
+	if v := a.(*region.GetResponse).Values[0]; v != nil {
 		return string(v)
 	}
 	return "-"
@@ -67,9 +68,9 @@ func (r *requests) locks() (n int) {
 	for _, key := range []string{"a", "z"} {
 		i, err := r.local.Region(context.Background(), []byte(key))
 		require.NoError(r.t, err)
-		a, err := r.local.Send(context.Background(), i.RegionRef, &mvcc.ScanLocksRequest{Start: i.Start, End: i.End, MaxTS: at(1000, 0)})
+		a, err := r.local.Send(context.Background(), i.Ref, &region.ScanLocksRequest{Start: i.Start, End: i.End, MaxTS: at(1000, 0)})
 		require.NoError(r.t, err)
-		n += len(a.(*mvcc.ScanLocksResponse).Locks)
+		n += len(a.(*region.ScanLocksResponse).Locks)
 	}
 	return n
 }
@@ -92,15 +93,15 @@ func keysOf(keys ...string) (bs [][]byte) {
 }
 
 // prewriteOf puts one key; its primary is a.
-func prewriteOf(key string, start mvcc.TS) *mvcc.PrewriteRequest {
-	return &mvcc.PrewriteRequest{
-		Mutations: []mvcc.Mutation{{Key: []byte(key), Value: []byte(key + " of " + start.String())}},
+func prewriteOf(key string, start mvcc.TS) *region.PrewriteRequest {
+	return &region.PrewriteRequest{
+		Mutations: []region.Mutation{{Key: []byte(key), Value: []byte(key + " of " + start.String())}},
 		Primary:   []byte("a"), StartTS: start, TTL: 3 * time.Second, TxnSize: 2,
 	}
 }
 
 // async makes it that of an async commit of a and z.
-func async(q *mvcc.PrewriteRequest) *mvcc.PrewriteRequest {
+func async(q *region.PrewriteRequest) *region.PrewriteRequest {
 	q.AsyncCommit, q.MinCommitTS = true, q.StartTS+1
 	if string(q.Mutations[0].Key) == "a" {
 		q.Secondaries = keysOf("z")
@@ -113,14 +114,14 @@ func async(q *mvcc.PrewriteRequest) *mvcc.PrewriteRequest {
 func TestTikv921RollbackOfNothingIsRemembered(t *testing.T) {
 	r := newRequests(t)
 	start := at(10, 0)
-	r.must("a", &mvcc.RollbackRequest{Keys: keysOf("a"), StartTS: start})
+	r.must("a", &region.RollbackRequest{Keys: keysOf("a"), StartTS: start})
 	_, err := r.send("a", prewriteOf("a", start))
 	r.expect("V6", err != nil && r.locks() == 0, "a prewrite that comes after its rollback takes a lock")
 	// So it is on any of several keys, and where somebody else has been committed since.
 	other := at(11, 0)
 	r.must("b", prewriteOf("b", other))
-	r.must("b", &mvcc.CommitRequest{Keys: keysOf("b"), StartTS: other, CommitTS: at(12, 0)})
-	r.must("a", &mvcc.RollbackRequest{Keys: keysOf("b", "c"), StartTS: at(13, 0)})
+	r.must("b", &region.CommitRequest{Keys: keysOf("b"), StartTS: other, CommitTS: at(12, 0)})
+	r.must("a", &region.RollbackRequest{Keys: keysOf("b", "c"), StartTS: at(13, 0)})
 	_, err = r.send("c", prewriteOf("c", at(13, 0)))
 	r.expect("V6", err != nil, "a prewrite that comes after its rollback, of several keys, takes a lock")
 }
@@ -131,12 +132,12 @@ func TestTikv5673AskingForAMissingPrimaryRollsItBack(t *testing.T) {
 	r := newRequests(t)
 	start := at(10, 0)
 	r.must("z", prewriteOf("z", start))
-	ask := func(now mvcc.TS, missing bool) *mvcc.TxnStatus {
-		return r.must("a", &mvcc.CheckTxnStatusRequest{Primary: []byte("a"), StartTS: start, CurrentTS: now, RollbackIfMissing: missing}).(*mvcc.TxnStatus)
+	ask := func(now mvcc.TS, missing bool) *region.TxnStatus {
+		return r.must("a", &region.CheckTxnStatusRequest{Primary: []byte("a"), StartTS: start, CurrentTS: now, RollbackIfMissing: missing}).(*region.TxnStatus)
 	}
-	r.expect("V6", ask(at(11, 0), false).State == mvcc.TxnUnknown, "what leaves no trace is not decided")
-	r.expect("V6", ask(at(14, 0), true).State == mvcc.TxnRolledBack, "a primary that is missing is not rolled back")
-	r.must("z", &mvcc.ResolveLockRequest{Keys: keysOf("z"), StartTS: start})
+	r.expect("V6", ask(at(11, 0), false).State == region.TxnUnknown, "what leaves no trace is not decided")
+	r.expect("V6", ask(at(14, 0), true).State == region.TxnRolledBack, "a primary that is missing is not rolled back")
+	r.must("z", &region.ResolveLockRequest{Keys: keysOf("z"), StartTS: start})
 	_, err := r.send("a", prewriteOf("a", start))
 	r.expect("V6", err != nil && r.locks() == 0, "the primary's prewrite comes after it was said to be rolled back")
 }
@@ -152,7 +153,7 @@ func TestTikv10570CommitIsAboveWhatWasRead(t *testing.T) {
 		r.local.RaiseReadBound(at(20, 5)) // all that the old one can have served is below
 		q := prewriteOf("a", at(10, 0))
 		q.OnePC, q.MinCommitTS = true, at(11, 0)
-		a := r.must("a", q).(*mvcc.PrewriteResponse)
+		a := r.must("a", q).(*region.PrewriteResponse)
 		r.expect("V11", a.CommitTS > at(20, 0), "a one-phase commit is below what was read of the old leader: "+a.CommitTS.String())
 		r.expect("V11", r.get("a", at(20, 0)) == "-", "a snapshot has changed")
 	})
@@ -161,7 +162,7 @@ func TestTikv10570CommitIsAboveWhatWasRead(t *testing.T) {
 		require.Equal(t, "-", r.get("b", at(20, 0)))
 		require.NoError(t, r.local.Split([]byte("b")))
 		q := async(prewriteOf("b", at(10, 0)))
-		a := r.must("b", q).(*mvcc.PrewriteResponse)
+		a := r.must("b", q).(*region.PrewriteResponse)
 		r.expect("V11", a.MinCommitTS > at(20, 0), "an async commit after a split is below what was read before it: "+a.MinCommitTS.String())
 	})
 	t.Run("between", func(t *testing.T) {
@@ -169,12 +170,12 @@ func TestTikv10570CommitIsAboveWhatWasRead(t *testing.T) {
 		slow := &waitingEngine{Engine: r.engine, writes: make(chan func())}
 		r.engine = slow
 		r.lead()
-		done := make(chan *mvcc.PrewriteResponse)
+		done := make(chan *region.PrewriteResponse)
 		go func() {
 			q := prewriteOf("a", at(10, 0))
 			q.OnePC = true
 			a, _ := r.send("a", q)
-			done <- a.(*mvcc.PrewriteResponse)
+			done <- a.(*region.PrewriteResponse)
 		}()
 		goOn := <-slow.writes // it knows its CommitTS, and has not written yet
 		before := r.get("a", at(20, 0))
@@ -211,19 +212,19 @@ func TestTikv11187PrewriteAfterCommitLocksNothing(t *testing.T) {
 			case "one-phase":
 				q.OnePC = true
 			}
-			a := r.must("a", q).(*mvcc.PrewriteResponse)
+			a := r.must("a", q).(*region.PrewriteResponse)
 			if way == "one-phase" {
 				commit = a.CommitTS
 			} else {
-				r.must("a", &mvcc.ResolveLockRequest{Keys: keysOf("a"), StartTS: start, CommitTS: commit})
+				r.must("a", &region.ResolveLockRequest{Keys: keysOf("a"), StartTS: start, CommitTS: commit})
 			}
 			// Others have been there since.
 			other := prewriteOf("a", at(12, 0))
 			r.must("a", other)
-			r.must("a", &mvcc.CommitRequest{Keys: keysOf("a"), StartTS: at(12, 0), CommitTS: at(13, 0)})
+			r.must("a", &region.CommitRequest{Keys: keysOf("a"), StartTS: at(12, 0), CommitTS: at(13, 0)})
 			got, err := r.send("a", q)
 			r.expect("V3", r.locks() == 0, "a prewrite that comes after its commit takes a lock")
-			r.expect("V3", err == nil && got.(*mvcc.PrewriteResponse).CommitTS == commit, "a prewrite that comes after its commit does not say that it is committed")
+			r.expect("V3", err == nil && got.(*region.PrewriteResponse).CommitTS == commit, "a prewrite that comes after its commit does not say that it is committed")
 			r.expect("V3", r.get("a", at(20, 0)) == string(other.Mutations[0].Value), "what others have written since is gone: "+r.get("a", at(20, 0)))
 		})
 	}
@@ -234,18 +235,18 @@ func TestTikv11187PrewriteAfterCommitLocksNothing(t *testing.T) {
 func TestTikv7291ReadersPassAPessimisticPrimary(t *testing.T) {
 	r := newRequests(t)
 	start := at(10, 0)
-	r.must("a", &mvcc.LockRequest{Keys: keysOf("a"), Primary: []byte("a"), StartTS: start, ForUpdateTS: start, TTL: 3 * time.Second})
+	r.must("a", &region.LockRequest{Keys: keysOf("a"), Primary: []byte("a"), StartTS: start, ForUpdateTS: start, TTL: 3 * time.Second})
 	r.must("z", prewriteOf("z", start))
 	r.expect("V8", r.get("a", at(11, 0)) == "-", "a pessimistic lock stops a reader")
 	require.Equal(t, "locked", r.get("z", at(11, 0)))
-	s := r.must("a", &mvcc.CheckTxnStatusRequest{Primary: []byte("a"), StartTS: start, CallerTS: at(11, 0), CurrentTS: at(11, 0)}).(*mvcc.TxnStatus)
-	r.expect("V8", s.State == mvcc.TxnAlive && s.Pushed, "a pessimistic primary is not pushed")
+	s := r.must("a", &region.CheckTxnStatusRequest{Primary: []byte("a"), StartTS: start, CallerTS: at(11, 0), CurrentTS: at(11, 0)}).(*region.TxnStatus)
+	r.expect("V8", s.State == region.TxnAlive && s.Pushed, "a pessimistic primary is not pushed")
 	require.Equal(t, "-", r.get("z", at(11, 0), start))
 	// And it keeps the promise when it is prewritten.
 	q := prewriteOf("a", start)
 	q.Mutations[0].Pessimistic, q.ForUpdateTS = true, start
 	r.must("a", q)
-	_, err := r.send("a", &mvcc.CommitRequest{Keys: keysOf("a"), StartTS: start, CommitTS: at(10, 9)})
+	_, err := r.send("a", &region.CommitRequest{Keys: keysOf("a"), StartTS: start, CommitTS: at(10, 9)})
 	r.expect("V8", err != nil, "who was promised that nothing is committed below is betrayed")
 }
 

@@ -9,12 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // What requests promise beyond what a client can see, by the rules of package mvcc.
 
-func commitOf(key string, start, commit mvcc.TS) *mvcc.CommitRequest {
-	return &mvcc.CommitRequest{Keys: keysOf(key), StartTS: start, CommitTS: commit}
+func commitOf(key string, start, commit mvcc.TS) *region.CommitRequest {
+	return &region.CommitRequest{Keys: keysOf(key), StartTS: start, CommitTS: commit}
 }
 
 // put commits a key.
@@ -38,7 +39,7 @@ func TestReadersPassAnyNumberOfRollbacks(t *testing.T) {
 	want := r.get("a", at(12, 0))
 	for i := range uint64(20) {
 		r.must("a", prewriteOf("a", at(20, i)))
-		r.must("a", &mvcc.RollbackRequest{Keys: keysOf("a"), StartTS: at(20, i)})
+		r.must("a", &region.RollbackRequest{Keys: keysOf("a"), StartTS: at(20, i)})
 		r.expect("V1", r.get("a", at(30, 0)) == want, "behind rollback records there is "+r.get("a", at(30, 0)))
 	}
 }
@@ -46,32 +47,32 @@ func TestReadersPassAnyNumberOfRollbacks(t *testing.T) {
 func TestRequestsMayComeTwice(t *testing.T) {
 	r := newRequests(t)
 	start, commit := at(10, 0), at(11, 0)
-	twice := func(what string, q mvcc.Request) {
+	twice := func(what string, q region.Request) {
 		t.Helper()
 		_, first := r.send("a", q)
 		_, second := r.send("a", q)
 		r.expect("V3", first == nil && second == nil, "the same "+what+" comes twice, and has other answers")
 	}
 	twice("prewrite", prewriteOf("a", start))
-	twice("heartbeat", &mvcc.HeartbeatRequest{Primary: []byte("a"), StartTS: start, TTL: 5 * time.Second})
+	twice("heartbeat", &region.HeartbeatRequest{Primary: []byte("a"), StartTS: start, TTL: 5 * time.Second})
 	twice("commit", commitOf("a", start, commit))
-	twice("resolve", &mvcc.ResolveLockRequest{Keys: keysOf("a"), StartTS: start, CommitTS: commit})
-	twice("rollback", &mvcc.RollbackRequest{Keys: keysOf("a"), StartTS: at(12, 0)})
-	twice("lock", &mvcc.LockRequest{Keys: keysOf("a"), Primary: []byte("a"), StartTS: at(13, 0), ForUpdateTS: at(13, 0)})
-	twice("unlock", &mvcc.PessimisticRollbackRequest{Keys: keysOf("a"), StartTS: at(13, 0), ForUpdateTS: at(14, 0)})
+	twice("resolve", &region.ResolveLockRequest{Keys: keysOf("a"), StartTS: start, CommitTS: commit})
+	twice("rollback", &region.RollbackRequest{Keys: keysOf("a"), StartTS: at(12, 0)})
+	twice("lock", &region.LockRequest{Keys: keysOf("a"), Primary: []byte("a"), StartTS: at(13, 0), ForUpdateTS: at(13, 0)})
+	twice("unlock", &region.PessimisticRollbackRequest{Keys: keysOf("a"), StartTS: at(13, 0), ForUpdateTS: at(14, 0)})
 	r.expect("V3", r.locks() == 0, "something is locked")
 }
 
 func TestADecisionIsForGood(t *testing.T) {
 	r := newRequests(t)
 	r.put("a", at(10, 0), at(11, 0))
-	_, err := r.send("a", &mvcc.RollbackRequest{Keys: keysOf("a"), StartTS: at(10, 0)})
-	var already *mvcc.AlreadyCommittedError
+	_, err := r.send("a", &region.RollbackRequest{Keys: keysOf("a"), StartTS: at(10, 0)})
+	var already *region.AlreadyCommittedError
 	r.expect("V5", errors.As(err, &already) && already.CommitTS == at(11, 0), "what is committed is rolled back")
 	r.expect("V5", r.get("a", at(20, 0)) != "-", "what was committed is gone")
 
 	r.must("a", prewriteOf("a", at(20, 0)))
-	r.must("a", &mvcc.RollbackRequest{Keys: keysOf("a"), StartTS: at(20, 0)})
+	r.must("a", &region.RollbackRequest{Keys: keysOf("a"), StartTS: at(20, 0)})
 	_, err = r.send("a", commitOf("a", at(20, 0), at(21, 0)))
 	r.expect("V5", errors.Is(err, mvcc.ErrRolledBack), "what is rolled back is committed")
 	_, err = r.send("b", commitOf("b", at(22, 0), at(23, 0)))
@@ -86,7 +87,7 @@ func TestTwoTransactionsAtOneTimestamp(t *testing.T) {
 		r := newRequests(t)
 		r.put("a", at(10, 0), same)
 		want := r.get("a", at(30, 0))
-		r.must("a", &mvcc.RollbackRequest{Keys: keysOf("a"), StartTS: same})
+		r.must("a", &region.RollbackRequest{Keys: keysOf("a"), StartTS: same})
 		r.expect("V6", r.get("a", at(30, 0)) == want, "a rollback has taken the place of another's commit")
 		_, err := r.send("a", prewriteOf("a", same))
 		r.expect("V6", err != nil, "a rollback beside another's commit is forgotten")
@@ -94,7 +95,7 @@ func TestTwoTransactionsAtOneTimestamp(t *testing.T) {
 	t.Run("rollback-then-commit", func(t *testing.T) {
 		r := newRequests(t)
 		r.must("a", prewriteOf("a", at(10, 0)))
-		r.must("a", &mvcc.CheckSecondaryLocksRequest{Keys: keysOf("b"), StartTS: same})
+		r.must("a", &region.CheckSecondaryLocksRequest{Keys: keysOf("b"), StartTS: same})
 		r.must("b", prewriteOf("b", at(10, 0)))
 		r.must("b", commitOf("b", at(10, 0), same))
 		_, err := r.send("b", prewriteOf("b", same))
@@ -109,7 +110,7 @@ func TestTwoTransactionsAtOneTimestamp(t *testing.T) {
 	t.Run("rollback-is-not-mine", func(t *testing.T) {
 		r := newRequests(t)
 		r.must("a", prewriteOf("a", at(10, 0)))
-		r.must("a", &mvcc.RollbackRequest{Keys: keysOf("a"), StartTS: same})
+		r.must("a", &region.RollbackRequest{Keys: keysOf("a"), StartTS: same})
 		r.must("a", commitOf("a", at(10, 0), same))
 		r.expect("V6", r.get("a", at(30, 0)) != "-", "another's rollback hides a commit")
 	})
@@ -118,8 +119,8 @@ func TestTwoTransactionsAtOneTimestamp(t *testing.T) {
 func TestAPessimisticLockThatIsGoneIsMissed(t *testing.T) {
 	r := newRequests(t)
 	start := at(10, 0)
-	r.must("a", &mvcc.LockRequest{Keys: keysOf("a"), Primary: []byte("a"), StartTS: start, ForUpdateTS: start})
-	r.must("a", &mvcc.PessimisticRollbackRequest{Keys: keysOf("a"), StartTS: start, ForUpdateTS: start})
+	r.must("a", &region.LockRequest{Keys: keysOf("a"), Primary: []byte("a"), StartTS: start, ForUpdateTS: start})
+	r.must("a", &region.PessimisticRollbackRequest{Keys: keysOf("a"), StartTS: start, ForUpdateTS: start})
 	r.put("a", at(12, 0), at(13, 0))
 	q := prewriteOf("a", start)
 	q.Mutations[0].Pessimistic, q.ForUpdateTS = true, start
@@ -131,7 +132,7 @@ func TestAMissingSecondaryIsPrevented(t *testing.T) {
 	r := newRequests(t)
 	start := at(10, 0)
 	r.must("a", async(prewriteOf("a", start)))
-	s := r.must("z", &mvcc.CheckSecondaryLocksRequest{Keys: keysOf("z"), StartTS: start}).(*mvcc.SecondaryStatus)
+	s := r.must("z", &region.CheckSecondaryLocksRequest{Keys: keysOf("z"), StartTS: start}).(*region.SecondaryStatus)
 	require.Empty(t, s.Locks)
 	_, err := r.send("z", async(prewriteOf("z", start)))
 	r.expect("V10", err != nil, "a secondary that was found missing, by which the transaction is rolled back, comes to be")
@@ -140,29 +141,29 @@ func TestAMissingSecondaryIsPrevented(t *testing.T) {
 func TestOldTransactionsAreRefused(t *testing.T) {
 	r := newRequests(t)
 	r.put("a", at(10, 0), at(11, 0))
-	r.must("a", &mvcc.GCRequest{End: []byte("m"), SafePoint: at(20, 0), Limit: 100})
-	for _, q := range []mvcc.Request{
+	r.must("a", &region.GCRequest{End: []byte("m"), SafePoint: at(20, 0), Limit: 100})
+	for _, q := range []region.Request{
 		prewriteOf("a", at(15, 0)), commitOf("a", at(15, 0), at(30, 0)),
-		&mvcc.LockRequest{Keys: keysOf("a"), Primary: []byte("a"), StartTS: at(15, 0), ForUpdateTS: at(30, 0)},
-		&mvcc.GetRequest{ReadOptions: mvcc.ReadOptions{ReadTS: at(15, 0)}, Keys: keysOf("a")},
+		&region.LockRequest{Keys: keysOf("a"), Primary: []byte("a"), StartTS: at(15, 0), ForUpdateTS: at(30, 0)},
+		&region.GetRequest{ReadOptions: region.ReadOptions{ReadTS: at(15, 0)}, Keys: keysOf("a")},
 	} {
 		_, err := r.send("a", q)
 		r.expect("V3", errors.Is(err, mvcc.ErrTooOld), "below the safepoint it is not refused: "+describeRequest(q))
 	}
 	r.expect("V16", r.get("a", at(21, 0)) != "-", "what is visible at the safepoint is gone")
 	r.must("a", prewriteOf("a", at(25, 0)))
-	_, err := r.send("a", &mvcc.GCRequest{End: []byte("m"), SafePoint: at(30, 0), Limit: 100})
+	_, err := r.send("a", &region.GCRequest{End: []byte("m"), SafePoint: at(30, 0), Limit: 100})
 	r.expect("V16", errors.Is(err, mvcc.ErrLocked), "what a lock is about is collected")
 }
 
 // What was validated at a CommitTS stays so: who commits later does so above it.
 func TestWhatWasRefreshedStaysSo(t *testing.T) {
 	r := newRequests(t)
-	r.must("a", &mvcc.RefreshRequest{Keys: keysOf("a"), Spans: []mvcc.Span{{Start: []byte("b"), End: []byte("c")}}, StartTS: at(9, 0), From: at(9, 0), To: at(20, 0)})
+	r.must("a", &region.RefreshRequest{Keys: keysOf("a"), Spans: []region.Span{{Start: []byte("b"), End: []byte("c")}}, StartTS: at(9, 0), From: at(9, 0), To: at(20, 0)})
 	for _, key := range []string{"a", "b"} {
 		q := prewriteOf(key, at(10, 0))
 		q.Primary, q.OnePC, q.MinCommitTS = []byte(key), true, at(11, 0)
-		a := r.must(key, q).(*mvcc.PrewriteResponse)
+		a := r.must(key, q).(*region.PrewriteResponse)
 		r.expect("V13", a.CommitTS > at(20, 0), "what somebody has validated at 20 s is changed before that: "+key)
 	}
 }
@@ -205,7 +206,7 @@ func TestAReaderPushesIntoNobodysFuture(t *testing.T) {
 	_, err = tx.Get(t.Context(), []byte("z"))
 	require.ErrorIs(t, err, mvcc.ErrNotFound)
 	require.NoError(t, tx.Rollback(t.Context()))
-	_, err = r.send("a", &mvcc.CommitRequest{Keys: keysOf("a"), StartTS: at(10, 0), CommitTS: at(12, 9)})
+	_, err = r.send("a", &region.CommitRequest{Keys: keysOf("a"), StartTS: at(10, 0), CommitTS: at(12, 9)})
 	r.expect("V12", err == nil, fmt.Sprintf("who was read at 12 s cannot commit just after: %v", err))
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/flagship-go/flagship/mvcc"
 	"github.com/flagship-go/flagship/mvcc/history"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/mvcc/timestamp"
 )
 
@@ -186,7 +187,7 @@ type scriptWorld struct {
 	s      *section
 	mode   mvcc.Mode
 	engine *mvcc.Memory
-	local  *mvcc.Local
+	local  *region.Local
 	clock  *scriptClock
 	wires  map[string]*scriptWire
 	dbs    []*mvcc.DB
@@ -215,7 +216,7 @@ func (c *scriptClock) MaxOffset() time.Duration { return 0 }
 
 func newScriptWorld(t *testing.T, s *section, m mvcc.Mode) *scriptWorld {
 	w := &scriptWorld{t: t, s: s, mode: m, engine: mvcc.NewMemory(), clock: &scriptClock{}, wires: map[string]*scriptWire{}}
-	w.local = mvcc.NewLocal(w.engine, s.regions, mvcc.RegionOptions{})
+	w.local = region.NewLocal(w.engine, s.regions, region.Options{})
 	w.player = newPlayer(nil, Claims(m, true), synctest.Wait)
 	w.player.verbose = true
 	for _, l := range s.lines {
@@ -347,11 +348,11 @@ type scriptWire struct {
 	held   func() (any, error)
 }
 
-func (c *scriptWire) Region(ctx context.Context, key []byte) (mvcc.RegionInfo, error) {
+func (c *scriptWire) Region(ctx context.Context, key []byte) (region.Info, error) {
 	return c.w.local.Region(ctx, key)
 }
 
-func (c *scriptWire) Stale(mvcc.RegionRef, []mvcc.RegionInfo) {}
+func (c *scriptWire) Stale(region.Ref, []region.Info) {}
 
 func (c *scriptWire) word(f []string) []string {
 	if f[0] == "fault" {
@@ -366,7 +367,7 @@ func (c *scriptWire) word(f []string) []string {
 	return []string{describeAnswer(a, err)}
 }
 
-func (c *scriptWire) Send(ctx context.Context, ref mvcc.RegionRef, q mvcc.Request) (any, error) {
+func (c *scriptWire) Send(ctx context.Context, ref region.Ref, q region.Request) (any, error) {
 	what := describeRequest(q)
 	word, _, _ := strings.Cut(what, " ")
 	c.mu.Lock()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flagship-go/flagship/mvcc"
 	"github.com/flagship-go/flagship/mvcc/history"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // finish sees to it that all can be read and written, and nothing is locked for ever; and
@@ -67,11 +68,11 @@ func (s *simulation) last(c *client) error {
 	}
 	for _, r := range s.regions {
 		i := r.Info()
-		a, err := r.Do(ctx, i.RegionRef, &mvcc.ScanLocksRequest{Start: i.Start, End: i.End, MaxTS: now})
+		a, err := r.Do(ctx, i.Ref, &region.ScanLocksRequest{Start: i.Start, End: i.End, MaxTS: now})
 		if err != nil {
 			return err
 		}
-		if locks := a.(*mvcc.ScanLocksResponse).Locks; len(locks) > 0 {
+		if locks := a.(*region.ScanLocksResponse).Locks; len(locks) > 0 {
 			return fmt.Errorf("RULE V5: %w, for ever", &mvcc.LockedError{Locks: locks})
 		}
 	}

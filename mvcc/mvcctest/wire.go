@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // A client's wire: what becomes of requests, between the client and the region. Every
@@ -58,23 +58,23 @@ func (w *world) fault() fault {
 }
 
 // Region implements mvcc.Transport: what the client knows of the regions, which may be old.
-func (c *client) Region(_ context.Context, key []byte) (mvcc.RegionInfo, error) {
+func (c *client) Region(_ context.Context, key []byte) (region.Info, error) {
 	if c.gone {
-		return mvcc.RegionInfo{}, errGone
+		return region.Info{}, errGone
 	}
 	for _, i := range c.cache {
 		if i.Contains(key) {
 			return i, nil
 		}
 	}
-	return mvcc.RegionInfo{}, fmt.Errorf("mvcctest: no region has key %q", key)
+	return region.Info{}, fmt.Errorf("mvcctest: no region has key %q", key)
 }
 
 // Stale implements mvcc.Transport.
-func (c *client) Stale(mvcc.RegionRef, []mvcc.RegionInfo) { c.cache = c.w.infos() }
+func (c *client) Stale(region.Ref, []region.Info) { c.cache = c.w.infos() }
 
 // Send implements mvcc.Transport.
-func (c *client) Send(_ context.Context, ref mvcc.RegionRef, q mvcc.Request) (any, error) {
+func (c *client) Send(_ context.Context, ref region.Ref, q region.Request) (any, error) {
 	w := c.w
 	if c.gone {
 		return nil, errGone
@@ -119,13 +119,13 @@ func (c *client) Send(_ context.Context, ref mvcc.RegionRef, q mvcc.Request) (an
 }
 
 // later has a request done once more, or only then.
-func (c *client) later(ref mvcc.RegionRef, q mvcc.Request) {
+func (c *client) later(ref region.Ref, q region.Request) {
 	d := delivery{at: c.w.now + time.Duration(c.w.r.Int64N(int64(2*lockTTL))), ref: ref, q: q, from: c.id}
 	c.say("%s comes late, in %v", describeRequest(q), d.at-c.w.now)
 	c.w.late = append(c.w.late, d)
 }
 
-func (c *client) die(where string, q mvcc.Request) error {
+func (c *client) die(where string, q region.Request) error {
 	c.say("is gone, "+where, describeRequest(q))
 	c.gone = true
 	return errGone
@@ -138,22 +138,22 @@ func (c *client) say(format string, args ...any) {
 }
 
 // isQuery reports whether a request takes no latch.
-func isQuery(q mvcc.Request) bool {
+func isQuery(q region.Request) bool {
 	switch q.(type) {
-	case *mvcc.GetRequest, *mvcc.ScanRequest, *mvcc.RefreshRequest:
+	case *region.GetRequest, *region.ScanRequest, *region.RefreshRequest:
 		return true
 	}
 	return false
 }
 
 // describeRequest shows a request as stories and scripts do.
-func describeRequest(q mvcc.Request) string {
+func describeRequest(q region.Request) string {
 	switch q := q.(type) {
-	case *mvcc.GetRequest:
+	case *region.GetRequest:
 		return fmt.Sprintf("get %s at %v", words(q.Keys), q.ReadTS)
-	case *mvcc.ScanRequest:
+	case *region.ScanRequest:
 		return fmt.Sprintf("scan [%s, %s) at %v", q.Start, q.End, q.ReadTS)
-	case *mvcc.PrewriteRequest:
+	case *region.PrewriteRequest:
 		var keys [][]byte
 		for _, m := range q.Mutations {
 			keys = append(keys, m.Key)
@@ -166,30 +166,30 @@ func describeRequest(q mvcc.Request) string {
 			way = " async"
 		}
 		return fmt.Sprintf("prewrite%s %s of %v, primary %s", way, words(keys), q.StartTS, q.Primary)
-	case *mvcc.CommitRequest:
+	case *region.CommitRequest:
 		return fmt.Sprintf("commit %s of %v at %v", words(q.Keys), q.StartTS, q.CommitTS)
-	case *mvcc.RollbackRequest:
+	case *region.RollbackRequest:
 		return fmt.Sprintf("rollback %s of %v", words(q.Keys), q.StartTS)
-	case *mvcc.CheckTxnStatusRequest:
+	case *region.CheckTxnStatusRequest:
 		return fmt.Sprintf("status of %v at %s", q.StartTS, q.Primary)
-	case *mvcc.CheckSecondaryLocksRequest:
+	case *region.CheckSecondaryLocksRequest:
 		return fmt.Sprintf("secondaries %s of %v", words(q.Keys), q.StartTS)
-	case *mvcc.ResolveLockRequest:
+	case *region.ResolveLockRequest:
 		if q.CommitTS == 0 {
 			return fmt.Sprintf("resolve %s of %v: rolled back", words(q.Keys), q.StartTS)
 		}
 		return fmt.Sprintf("resolve %s of %v: committed at %v", words(q.Keys), q.StartTS, q.CommitTS)
-	case *mvcc.LockRequest:
+	case *region.LockRequest:
 		return fmt.Sprintf("lock %s of %v at %v", words(q.Keys), q.StartTS, q.ForUpdateTS)
-	case *mvcc.PessimisticRollbackRequest:
+	case *region.PessimisticRollbackRequest:
 		return fmt.Sprintf("unlock %s of %v", words(q.Keys), q.StartTS)
-	case *mvcc.RefreshRequest:
+	case *region.RefreshRequest:
 		return fmt.Sprintf("refresh %s %s from %v to %v", words(q.Keys), q.Spans, q.From, q.To)
-	case *mvcc.ScanLocksRequest:
+	case *region.ScanLocksRequest:
 		return fmt.Sprintf("locks up to %v", q.MaxTS)
-	case *mvcc.GCRequest:
+	case *region.GCRequest:
 		return fmt.Sprintf("collect below %v", q.SafePoint)
-	case *mvcc.HeartbeatRequest:
+	case *region.HeartbeatRequest:
 		return fmt.Sprintf("heartbeat %s of %v", q.Primary, q.StartTS)
 	}
 	return fmt.Sprintf("%T", q)
@@ -208,16 +208,16 @@ func describeAnswer(a any, err error) string {
 		return strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	switch a := a.(type) {
-	case *mvcc.GetResponse:
+	case *region.GetResponse:
 		return fmt.Sprintf("%q", a.Values)
-	case *mvcc.ScanResponse:
+	case *region.ScanResponse:
 		return fmt.Sprintf("%s", a.Pairs)
-	case *mvcc.PrewriteResponse:
+	case *region.PrewriteResponse:
 		if a.CommitTS != 0 {
 			return fmt.Sprintf("committed at %v", a.CommitTS)
 		}
 		return fmt.Sprintf("ok, not below %v", a.MinCommitTS)
-	case *mvcc.TxnStatus:
+	case *region.TxnStatus:
 		state := [...]string{"alive", "committed", "rolled back", "async", "unknown"}[a.State]
 		if a.CommitTS != 0 {
 			state += fmt.Sprintf(" at %v", a.CommitTS)
@@ -226,13 +226,13 @@ func describeAnswer(a any, err error) string {
 			state += fmt.Sprintf(", not below %v", a.Lock.MinCommitTS)
 		}
 		return state
-	case *mvcc.SecondaryStatus:
+	case *region.SecondaryStatus:
 		return fmt.Sprintf("%d locked, committed at %v", len(a.Locks), a.CommitTS)
-	case *mvcc.LockResponse:
+	case *region.LockResponse:
 		return fmt.Sprintf("%q, at %v", a.Values, a.ForUpdateTS)
-	case *mvcc.GCResponse:
+	case *region.GCResponse:
 		return fmt.Sprintf("%d removed", a.Removed)
-	case *mvcc.ScanLocksResponse:
+	case *region.ScanLocksResponse:
 		return fmt.Sprintf("%d locks", len(a.Locks))
 	}
 	return "ok"

@@ -14,6 +14,7 @@ import (
 	"github.com/flagship-go/flagship/mvcc/clock"
 	"github.com/flagship-go/flagship/mvcc/hlc"
 	"github.com/flagship-go/flagship/mvcc/oracle"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/mvcc/timestamp"
 )
 
@@ -44,9 +45,9 @@ type world struct {
 	now      time.Duration // since epoch
 	calm     bool          // nothing is lost any more
 	engine   *slowEngine
-	regions  []*mvcc.Region // in the order of keys
+	regions  []*region.Region // in the order of keys
 	nextID   uint64
-	detector mvcc.Detector
+	detector region.Detector
 	clients  []*client
 	running  *client // whose coroutine it is; nil: the world's
 	writer   *client // in the middle of a write; only those who read go on
@@ -63,8 +64,8 @@ var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 // delivery is a request that comes late.
 type delivery struct {
 	at   time.Duration
-	ref  mvcc.RegionRef
-	q    mvcc.Request
+	ref  region.Ref
+	q    region.Request
 	from int
 }
 
@@ -73,7 +74,7 @@ func newWorld(o *Simulation, splits [][]byte) (*world, error) {
 	w.engine = &slowEngine{Engine: mvcc.NewMemory(), w: w}
 	var start []byte
 	for _, end := range append(slices.Clone(splits), nil) {
-		w.regions = append(w.regions, w.newRegion(mvcc.RegionInfo{RegionRef: mvcc.RegionRef{ID: w.nextID, Epoch: 1}, Start: start, End: end}))
+		w.regions = append(w.regions, w.newRegion(region.Info{Ref: region.Ref{ID: w.nextID, Epoch: 1}, Start: start, End: end}))
 		w.nextID++
 		start = end
 	}
@@ -88,20 +89,20 @@ func (w *world) startOracle() (err error) {
 	return err
 }
 
-func (w *world) newRegion(i mvcc.RegionInfo) *mvcc.Region {
-	return mvcc.NewRegion(i, w.engine, mvcc.RegionOptions{
+func (w *world) newRegion(i region.Info) *region.Region {
+	return region.New(i, w.engine, region.Options{
 		Hybrid: w.o.Hybrid, Detector: &w.detector, Now: func() mvcc.TS { return timestamp.Of(epoch.Add(w.now)) },
 	})
 }
 
 // find returns the region that has a key.
-func (w *world) find(key []byte) *mvcc.Region {
+func (w *world) find(key []byte) *region.Region {
 	i := sort.Search(len(w.regions), func(i int) bool { return string(w.regions[i].Info().Start) > string(key) })
 	return w.regions[i-1]
 }
 
 // infos are the regions as they are now.
-func (w *world) infos() (all []mvcc.RegionInfo) {
+func (w *world) infos() (all []region.Info) {
 	for _, r := range w.regions {
 		all = append(all, r.Info())
 	}
@@ -109,13 +110,13 @@ func (w *world) infos() (all []mvcc.RegionInfo) {
 }
 
 // do has a request done, here and now.
-func (w *world) do(ref mvcc.RegionRef, q mvcc.Request) (any, error) {
+func (w *world) do(ref region.Ref, q region.Request) (any, error) {
 	for _, r := range w.regions {
 		if r.Info().ID == ref.ID {
 			return r.Do(context.Background(), ref, q)
 		}
 	}
-	return nil, &mvcc.RegionError{Region: ref, Reason: "there is none of that number"}
+	return nil, &region.Error{Region: ref, Reason: "there is none of that number"}
 }
 
 // split splits a region.
@@ -208,7 +209,7 @@ type client struct {
 	source  *clock.Manual // of a hybrid clock
 	ahead   time.Duration // of it, before the world's time
 	wild    time.Duration // until then it shows a wrong hour; 0 if it does not
-	cache   []mvcc.RegionInfo
+	cache   []region.Info
 	resume  func() (struct{}, bool)
 	yield   func(struct{}) bool
 	wakeAt  time.Duration

@@ -17,6 +17,7 @@ import (
 	"github.com/flagship-go/flagship/examples/txnkv/service"
 	"github.com/flagship-go/flagship/mvcc"
 	"github.com/flagship-go/flagship/mvcc/oracle"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // rule reports a broken rule in the form that the kill matrix reads.
@@ -31,7 +32,7 @@ func rule(t *testing.T, id string, kept bool, format string, args ...any) {
 func open(t *testing.T, o Options) *Server {
 	clock, err := oracle.New(nil)
 	require.NoError(t, err)
-	local := mvcc.NewLocal(mvcc.NewMemory(), nil, mvcc.RegionOptions{})
+	local := region.NewLocal(mvcc.NewMemory(), nil, region.Options{})
 	db, err := mvcc.Open(&mvcc.Options{Transport: local, Clock: clock})
 	require.NoError(t, err)
 	s := service.New(service.Options{DB: db, Transport: local, Clock: clock})

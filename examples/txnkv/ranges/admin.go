@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/raft"
 	"github.com/flagship-go/flagship/raft/multi"
 )
@@ -100,11 +101,11 @@ func (c *Cluster) Split(ctx context.Context, key []byte) error {
 			}
 			return err
 		})
-		c.routes.forget(info.RegionRef)
+		c.routes.forget(info.Ref)
 		if err != nil || refusal == nil {
 			return err
 		}
-		if now, err := c.Region(ctx, key); err == nil && now.RegionRef == info.RegionRef {
+		if now, err := c.Region(ctx, key); err == nil && now.Ref == info.Ref {
 			return refusal
 		}
 		if err := pause(ctx, c.opts.Tick); err != nil {
@@ -155,7 +156,7 @@ type RangeStatus struct {
 	Asleep   bool   // its group has nothing to do
 	Size     uint64 // about, in bytes
 	Applied  map[raft.NodeID]uint64
-	Metrics  mvcc.RegionMetrics
+	Metrics  region.Metrics
 }
 
 // NodeStatus is a node.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/raft"
 	"github.com/flagship-go/flagship/raft/multi"
 )
@@ -91,7 +92,7 @@ type Cluster struct {
 	opts     Options
 	lock     io.Closer
 	network  *multi.Network
-	detector mvcc.Detector
+	detector region.Detector
 	clock    mvcc.Clock // the clients'
 	closers  []func() error
 
@@ -211,7 +212,7 @@ func (c *Cluster) serve(n *Node) error {
 	if err := c.giveClock(n); err != nil {
 		return err
 	}
-	n.region = mvcc.RegionOptions{Hybrid: n.clock.MaxOffset() > 0, Detector: &c.detector, Logger: n.log}
+	n.region = region.Options{Hybrid: n.clock.MaxOffset() > 0, Detector: &c.detector, Logger: n.log}
 	n.number = func(ctx context.Context) (uint64, error) { return c.propose(ctx, 1, []byte{cmdNumber}) }
 	n.keeping.Go(n.keep)
 	c.watching.Go(func() {

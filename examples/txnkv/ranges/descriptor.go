@@ -9,6 +9,7 @@ import (
 
 	"github.com/flagship-go/flagship/lsm"
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/raft"
 )
 
@@ -30,8 +31,8 @@ type Lease struct {
 }
 
 // info is the range as clients know it.
-func (d *Descriptor) info() mvcc.RegionInfo {
-	return mvcc.RegionInfo{RegionRef: mvcc.RegionRef{ID: d.ID, Epoch: d.Epoch}, Start: d.Start, End: d.End}
+func (d *Descriptor) info() region.Info {
+	return region.Info{Ref: region.Ref{ID: d.ID, Epoch: d.Epoch}, Start: d.Start, End: d.End}
 }
 
 func (d *Descriptor) contains(key []byte) bool { return d.info().Contains(key) }
@@ -101,10 +102,10 @@ func decodeProgress(v []byte) (progress, error) {
 // encodedBounds are where a range's keys begin and end in each family.
 func (d *Descriptor) encodedBounds() (lo, hi []byte) {
 	if len(d.Start) > 0 {
-		lo = mvcc.EncodeKey(nil, d.Start)
+		lo = region.EncodeKey(nil, d.Start)
 	}
 	if d.End != nil {
-		hi = mvcc.EncodeKey(nil, d.End)
+		hi = region.EncodeKey(nil, d.End)
 	}
 	return lo, hi
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/flagship-go/flagship/examples/txnkv/lsmengine"
 	"github.com/flagship-go/flagship/lsm"
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/raft"
 	"github.com/flagship-go/flagship/raft/multi"
 )
@@ -20,7 +21,7 @@ type engine struct {
 	lease uint64
 }
 
-// Write proposes a batch. A refusal says that nothing was done, and a [*mvcc.RegionError]
+// Write proposes a batch. A refusal says that nothing was done, and a [*region.Error]
 // is one; of anything else nobody knows.
 func (e *engine) Write(ctx context.Context, b *mvcc.Batch) error {
 	n := e.r.node
@@ -47,7 +48,7 @@ func refused(err error) bool {
 
 func (r *replica) refusal(err error) error {
 	p := r.place.Load()
-	return &mvcc.RegionError{Region: p.info().RegionRef, Reason: fmt.Sprintf("%v: %v", r.node.id, err)}
+	return &region.Error{Region: p.info().Ref, Reason: fmt.Sprintf("%v: %v", r.node.id, err)}
 }
 
 // Snapshot waits until this node has everything that was acknowledged before the call,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/raft"
 	"github.com/flagship-go/flagship/raft/multi"
 )
@@ -76,14 +77,14 @@ func (n *Node) takeLease(ctx context.Context, r *replica) error {
 		return err
 	}
 	p := r.place.Load()
-	region := mvcc.NewRegion(p.info(), &engine{r, seq}, n.region)
-	region.RaiseReadBound(bound)
+	serving := region.New(p.info(), &engine{r, seq}, n.region)
+	serving.RaiseReadBound(bound)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now := r.place.Load(); now.Lease.Seq != seq || now.Epoch != p.Epoch || !n.leads(r.id) {
 		return errSuperseded
 	}
-	r.serving, r.lease = region, seq
+	r.serving, r.lease = serving, seq
 	n.log.Info("lease taken", "range", r.id, "lease", seq, "bound", bound.String())
 	return nil
 }

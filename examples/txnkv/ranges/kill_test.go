@@ -11,15 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // interceptor is a way to a cluster on which something happens before a request.
 type interceptor struct {
 	mvcc.Transport
-	before func(ctx context.Context, q mvcc.Request) error
+	before func(ctx context.Context, q region.Request) error
 }
 
-func (i *interceptor) Send(ctx context.Context, r mvcc.RegionRef, q mvcc.Request) (any, error) {
+func (i *interceptor) Send(ctx context.Context, r region.Ref, q region.Request) (any, error) {
 	if err := i.before(ctx, q); err != nil {
 		return nil, err
 	}
@@ -68,10 +69,10 @@ func killBetween(t *testing.T, clock string, async bool, victim string, gone boo
 	armed, dead := false, false
 	var mu sync.Mutex
 	db, err := mvcc.Open(&mvcc.Options{Clock: w.Clock(), NoAsyncCommit: !async, LockTTL: 500 * time.Millisecond, LockWait: 30 * time.Second,
-		Transport: &interceptor{w.Cluster, func(_ context.Context, q mvcc.Request) error {
+		Transport: &interceptor{w.Cluster, func(_ context.Context, q region.Request) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if _, commit := q.(*mvcc.CommitRequest); commit && armed {
+			if _, commit := q.(*region.CommitRequest); commit && armed {
 				once.Do(func() {
 					w.killTwice(victim)
 					if dead = gone; dead && !async {

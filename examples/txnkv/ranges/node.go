@@ -17,6 +17,7 @@ import (
 
 	"github.com/flagship-go/flagship/lsm"
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/raft"
 	"github.com/flagship-go/flagship/raft/multi"
 )
@@ -32,7 +33,7 @@ type Node struct {
 	db   *lsm.DB
 	host *multi.Host
 	// region says how regions are made, and clock what time it is.
-	region mvcc.RegionOptions
+	region region.Options
 	clock  mvcc.Clock
 	closer func() error // of the clock
 
@@ -324,7 +325,7 @@ func (e *notHere) Error() string {
 }
 
 // Do has a request done by the region of a range, if this node holds its lease.
-func (n *Node) Do(ctx context.Context, ref mvcc.RegionRef, q mvcc.Request) (any, error) {
+func (n *Node) Do(ctx context.Context, ref region.Ref, q region.Request) (any, error) {
 	if err := n.enter(); err != nil {
 		return nil, err
 	}

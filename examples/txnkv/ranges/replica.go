@@ -10,6 +10,7 @@ import (
 	"github.com/flagship-go/flagship/examples/txnkv/lsmengine"
 	"github.com/flagship-go/flagship/lsm"
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/mvcc/timestamp"
 	"github.com/flagship-go/flagship/raft"
 	"github.com/flagship-go/flagship/raft/multi"
@@ -33,8 +34,8 @@ type replica struct {
 	applied, size atomic.Uint64
 
 	mu        sync.Mutex
-	serving   *mvcc.Region // while this node holds the lease
-	lease     uint64       // that it serves under
+	serving   *region.Region // while this node holds the lease
+	lease     uint64         // that it serves under
 	acquiring bool
 	splitting bool
 }
@@ -219,7 +220,7 @@ func (r *replica) Applied() uint64 {
 }
 
 // region is what serves the range here, if this node holds the lease.
-func (r *replica) region() *mvcc.Region {
+func (r *replica) region() *region.Region {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.serving

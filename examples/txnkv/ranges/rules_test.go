@@ -15,6 +15,7 @@ import (
 
 	"github.com/flagship-go/flagship/lsm"
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/mvcc/timestamp"
 )
 
@@ -59,7 +60,7 @@ func TestASplitCutsTheKeysInTwoAndEndsTheLease(t *testing.T) {
 		"%v and %v are not what was one", left, right)
 	rule(t, "T4", left.Epoch > before.Epoch && right.Epoch == left.Epoch, "epochs %d and %d after %d", left.Epoch, right.Epoch, before.Epoch)
 	var b mvcc.Batch
-	b.Put(mvcc.LockCF, mvcc.EncodeKey(nil, []byte("y")), []byte("late"))
+	b.Put(mvcc.LockCF, region.EncodeKey(nil, []byte("y")), []byte("late"))
 	err := old.Write(ctx, &b)
 	rule(t, "T3", err != nil, "a write of before the split was taken behind it")
 	require.Equal(t, "3", w.get("z"))
@@ -140,20 +141,20 @@ func TestAHoleIsSeen(t *testing.T) {
 
 func TestAnOlderPictureDoesNotReplaceANewerOne(t *testing.T) {
 	var rs routes
-	whole := mvcc.RegionInfo{RegionRef: mvcc.RegionRef{ID: 1, Epoch: 1}}
-	left := mvcc.RegionInfo{RegionRef: mvcc.RegionRef{ID: 1, Epoch: 2}, End: []byte("m")}
-	right := mvcc.RegionInfo{RegionRef: mvcc.RegionRef{ID: 2, Epoch: 2}, Start: []byte("m")}
+	whole := region.Info{Ref: region.Ref{ID: 1, Epoch: 1}}
+	left := region.Info{Ref: region.Ref{ID: 1, Epoch: 2}, End: []byte("m")}
+	right := region.Info{Ref: region.Ref{ID: 2, Epoch: 2}, Start: []byte("m")}
 	rs.learn(whole)
 	rs.learn(left)
 	_, ok := rs.find([]byte("z"))
 	rule(t, "T6", !ok, "what was split off is still thought to be there")
 	rs.learn(whole)
 	got, ok := rs.find([]byte("a"))
-	rule(t, "T6", ok && got.RegionRef == left.RegionRef, "a request goes to %v, as it was before the split", got)
+	rule(t, "T6", ok && got.Ref == left.Ref, "a request goes to %v, as it was before the split", got)
 	rs.learn(right)
 	got, _ = rs.find([]byte("z"))
 	require.Equal(t, right, got)
-	rs.forget(right.RegionRef)
+	rs.forget(right.Ref)
 	_, ok = rs.find([]byte("z"))
 	rule(t, "T6", !ok, "what is stale is still known")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/raft"
 )
 
@@ -145,7 +146,7 @@ func TestWhatWasDecidedUnderAnOldLeaseDoesNotCount(t *testing.T) {
 	_, err := n.propose(ctx, id, encodeLease(n.id))
 	require.NoError(t, err)
 	var b mvcc.Batch
-	b.Put(mvcc.Default, append(mvcc.EncodeKey(nil, []byte("ghost")), make([]byte, 8)...), []byte("boo"))
+	b.Put(mvcc.Default, append(region.EncodeKey(nil, []byte("ghost")), make([]byte, 8)...), []byte("boo"))
 	err = old.Write(ctx, &b)
 	rule(t, "T3", err != nil, "a write under lease %d was taken", old.lease)
 	_, err = old.Snapshot(ctx)

@@ -8,6 +8,7 @@ import (
 	"github.com/flagship-go/flagship/examples/txnkv/lsmengine"
 	"github.com/flagship-go/flagship/lsm"
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 	"github.com/flagship-go/flagship/raft"
 	"github.com/flagship-go/flagship/raft/multi"
 )
@@ -135,7 +136,7 @@ func middle(s mvcc.Snapshot, d *Descriptor, most uint64) (key []byte, size uint6
 	if size < most || len(larger) == 0 {
 		return nil, size, nil
 	}
-	key, _, err = mvcc.DecodeKey(nil, larger[len(larger)/2])
+	key, _, err = region.DecodeKey(nil, larger[len(larger)/2])
 	if err != nil || string(key) <= string(d.Start) {
 		return nil, size, err
 	}

@@ -104,7 +104,7 @@ func (w *world) holder(key string) (id uint64, n *Node) {
 				return info.ID, n
 			}
 		}
-		w.Stale(info.RegionRef, nil)
+		w.Stale(info.Ref, nil)
 		require.NoError(w.t, pause(ctx, 5*time.Millisecond), "nobody serves key %q", key)
 	}
 }

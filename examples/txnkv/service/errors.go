@@ -6,6 +6,7 @@ import (
 
 	"github.com/flagship-go/flagship/mvcc"
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // Errors of this package.
@@ -95,7 +96,7 @@ func CodeOf(err error) Code {
 			return c.code
 		}
 	}
-	if _, ok := errors.AsType[*mvcc.RegionError](err); ok {
+	if _, ok := errors.AsType[*region.Error](err); ok {
 		return CodeUnavailable
 	}
 	return CodeInternal

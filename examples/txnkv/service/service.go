@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/mvcc"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // Options configure a [Service]. DB, Transport and Clock are required; the zero value of
@@ -119,12 +120,12 @@ func (s *Service) LocksIn(ctx context.Context, limit int) (locks []mvcc.LockInfo
 			return locks, err
 		}
 		end := info.End
-		a, err := s.o.Transport.Send(ctx, info.RegionRef, &mvcc.ScanLocksRequest{Start: from, End: end, MaxTS: now, Limit: limit - len(locks)})
+		a, err := s.o.Transport.Send(ctx, info.Ref, &region.ScanLocksRequest{Start: from, End: end, MaxTS: now, Limit: limit - len(locks)})
 		if err != nil {
-			s.o.Transport.Stale(info.RegionRef, nil)
+			s.o.Transport.Stale(info.Ref, nil)
 			return locks, err
 		}
-		locks = append(locks, a.(*mvcc.ScanLocksResponse).Locks...)
+		locks = append(locks, a.(*region.ScanLocksResponse).Locks...)
 		if end == nil {
 			break
 		}

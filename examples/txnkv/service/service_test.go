@@ -14,6 +14,7 @@ import (
 	"github.com/flagship-go/flagship/mvcc"
 	"github.com/flagship-go/flagship/mvcc/coprocessor"
 	"github.com/flagship-go/flagship/mvcc/oracle"
+	"github.com/flagship-go/flagship/mvcc/region"
 )
 
 // rule reports a broken rule in the form that the kill matrix reads.
@@ -34,7 +35,7 @@ func open(t *testing.T, o Options, splits ...string) *Service {
 	for _, s := range splits {
 		keys = append(keys, []byte(s))
 	}
-	local := mvcc.NewLocal(mvcc.NewMemory(), keys, mvcc.RegionOptions{})
+	local := region.NewLocal(mvcc.NewMemory(), keys, region.Options{})
 	db, err := mvcc.Open(&mvcc.Options{Transport: local, Clock: clock})
 	require.NoError(t, err)
 	o.DB, o.Transport, o.Clock = db, local, clock
@@ -104,7 +105,7 @@ func TestEveryErrorHasACode(t *testing.T) {
 		CodeTimeout:    fmt.Errorf("waiting: %w", context.DeadlineExceeded),
 		// Whatever it wraps, nobody knows what became of the commit.
 		CodeUndetermined: fmt.Errorf("%w: %w", mvcc.ErrUndetermined, context.DeadlineExceeded),
-		CodeUnavailable:  fmt.Errorf("no answer: %w", &mvcc.RegionError{}),
+		CodeUnavailable:  fmt.Errorf("no answer: %w", &region.Error{}),
 	} {
 		rule(t, "S4", CodeOf(err) == want, "%v has code %s, not %s", err, CodeOf(err), want)
 	}
