@@ -26,6 +26,72 @@ type Rule struct {
 	tell func(*stage)
 }
 
+// A story is how a rule is judged: it panics with broken when the rule is.
+type story struct {
+	Rule
+	tell func()
+}
+
+func (s story) judge() (err error) {
+	defer func() {
+		switch end := recover().(type) {
+		case nil:
+		case broken:
+			err = fmt.Errorf("RULE %s: %s (%s): %s", s.Of, s.ID, s.Source, string(end))
+		default: // it was stumbled over, not found
+			err = fmt.Errorf("panic in the story of rule %q: %v\n%s", s.ID, end, debug.Stack())
+		}
+	}()
+	s.tell()
+	return nil
+}
+
+// claimed tells whether a claim, a field of a struct of capabilities, is made. "" is required.
+func claimed(claims any, claim string) bool {
+	return claim == "" || reflect.ValueOf(claims).FieldByName(claim).Bool()
+}
+
+// grade judges the stories that are claimed, without a testing.T.
+func grade(stories []story, claims any) (results []Result) {
+	for _, s := range stories {
+		if claimed(claims, s.Claim) {
+			results = append(results, Result{s.Rule, s.judge()})
+		}
+	}
+	return results
+}
+
+// run judges them as subtests, named by what they belong to (required or a capability) and their ID.
+func run(t *testing.T, stories []story, claims any) {
+	t.Helper()
+	for len(stories) > 0 {
+		claim := stories[0].Claim
+		n := slices.IndexFunc(stories, func(s story) bool { return s.Claim != claim })
+		if n < 0 {
+			n = len(stories)
+		}
+		part := stories[:n]
+		stories = stories[n:]
+		name := claim
+		switch {
+		case claim == "":
+			name = "required"
+		case !claimed(claims, claim):
+			t.Logf("not claimed: %s", claim)
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			for _, s := range part {
+				t.Run(s.ID, func(t *testing.T) {
+					if err := s.judge(); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		})
+	}
+}
+
 // Rules lists all rules for proxies: the required ones, then those of each capability.
 func Rules() []Rule {
 	all := slices.Concat(forwardRules(), messageRules(), hopRules(), smuggleRules(), streamRules(), brokenRules(), othersRules(),
@@ -51,34 +117,12 @@ const patience = 20 * time.Second
 // Grade grades a proxy without a testing.T: by the required rules, and those of the capabilities that it claims. A
 // step of a story fails when it takes longer than patience.
 func Grade(newProxy NewProxy, claims Capabilities, patience time.Duration) []Result {
-	var results []Result
-	for _, r := range Rules() {
-		if claims.has(r.Claim) {
-			results = append(results, Result{r, r.Check(newProxy, claims, patience)})
-		}
-	}
-	return results
+	return grade(proxyStories(newProxy, claims, patience), claims)
 }
 
-func (c Capabilities) has(claim string) bool {
-	return claim == "" || reflect.ValueOf(c).FieldByName(claim).Bool()
-}
-
-// Check grades a proxy by this rule alone.
-func (r Rule) Check(newProxy NewProxy, claims Capabilities, patience time.Duration) (err error) {
-	s := &stage{newProxy: newProxy, claims: claims, patience: patience, over: make(chan struct{})}
-	defer s.clear()
-	defer func() {
-		switch end := recover().(type) {
-		case nil:
-		case broken:
-			err = fmt.Errorf("RULE %s: %s (%s): %s", r.Of, r.ID, r.Source, string(end))
-		default: // it was stumbled over, not found
-			err = fmt.Errorf("panic in the story of rule %q: %v\n%s", r.ID, end, debug.Stack())
-		}
-	}()
-	r.tell(s)
-	return nil
+// Check grades a proxy by this rule, one of [Rules], alone.
+func (r Rule) Check(newProxy NewProxy, claims Capabilities, patience time.Duration) error {
+	return r.story(newProxy, claims, patience).judge()
 }
 
 // Run grades a proxy: a subtest a rule, named by what it belongs to (required or a capability) and its ID. A broken
@@ -86,40 +130,25 @@ func (r Rule) Check(newProxy NewProxy, claims Capabilities, patience time.Durati
 //
 //	RULE <rule of package gateway>: <id> (<source>): <what happened>
 //
-// What is not claimed is printed so.
+// What is not claimed is printed so. Rule clean counts goroutines, so nothing else should run meanwhile.
 func Run(t *testing.T, newProxy NewProxy, claims Capabilities) {
 	t.Helper()
-	byClaim(Rules(), func(claim string, rules []Rule) {
-		name := claim
-		switch {
-		case claim == "":
-			name = "required"
-		case !claims.has(claim):
-			t.Logf("not claimed: %s", claim)
-			return
-		}
-		t.Run(name, func(t *testing.T) {
-			for _, r := range rules {
-				t.Run(r.ID, func(t *testing.T) {
-					if err := r.Check(newProxy, claims, patience); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-		})
-	})
+	run(t, proxyStories(newProxy, claims, patience), claims)
 }
 
-// byClaim calls f for each run of rules that belong to one claim.
-func byClaim(rules []Rule, f func(claim string, rules []Rule)) {
-	for len(rules) > 0 {
-		n := slices.IndexFunc(rules, func(r Rule) bool { return r.Claim != rules[0].Claim })
-		if n < 0 {
-			n = len(rules)
-		}
-		f(rules[0].Claim, rules[:n])
-		rules = rules[n:]
+func proxyStories(newProxy NewProxy, claims Capabilities, patience time.Duration) (all []story) {
+	for _, r := range Rules() {
+		all = append(all, r.story(newProxy, claims, patience))
 	}
+	return all
+}
+
+func (r Rule) story(newProxy NewProxy, claims Capabilities, patience time.Duration) story {
+	return story{r, func() {
+		s := &stage{newProxy: newProxy, claims: claims, patience: patience, over: make(chan struct{})}
+		defer s.clear()
+		r.tell(s)
+	}}
 }
 
 // broken is what a story panics with.
