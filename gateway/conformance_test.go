@@ -68,7 +68,7 @@ func (p *graded) Close() error {
 
 func TestGatewayKeepsAllRulesOfTheKit(t *testing.T) {
 	gatewaytest.Run(t, newGraded, gatewaytest.Capabilities{
-		Strict: true, Canonical: true, Forwarded: true, Informational: true, Trailers: true, CleanTrailers: true, RequestTrailers: true, EarlyAnswer: true,
+		Strict: true, Canonical: true, Untouched: true, Forwarded: true, Informational: true, Trailers: true, CleanTrailers: true, RequestTrailers: true, EarlyAnswer: true,
 		Continue: true, Upgrade: true, EarlyBytes: true, CleanUpgrade: true, Retry: true, Drain: true, Reload: true, Clean: true,
 	})
 }

@@ -20,7 +20,7 @@ import (
 
 // everything is claimed by proxies that are broken on purpose.
 var everything = gatewaytest.Capabilities{
-	Strict: true, Canonical: true, Forwarded: true, Informational: true, Trailers: true, CleanTrailers: true, RequestTrailers: true, EarlyAnswer: true,
+	Strict: true, Canonical: true, Untouched: true, Forwarded: true, Informational: true, Trailers: true, CleanTrailers: true, RequestTrailers: true, EarlyAnswer: true,
 	Continue: true, Upgrade: true, EarlyBytes: true, CleanUpgrade: true, Retry: true, Drain: true, Reload: true, Clean: true,
 }
 
@@ -65,6 +65,8 @@ func brokenProxies(left chan struct{}) map[string]gatewaytest.NewProxy {
 		"methods":        newBent(bend{front: changed(func(r *http.Request) { r.Method = strings.ToUpper(r.Method) })}),
 		"target":         newBent(bend{rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.RawQuery = r.In.URL.Query().Encode() }}),
 		"fields":         newBent(bend{rewrite: firstLines}),
+		"nothing-added":  newBent(bend{rewrite: func(r *httputil.ProxyRequest) { r.Out.Header.Set("User-Agent", "proxy") }}),
+		"untouched":      newBent(bend{modify: func(r *http.Response) { r.Header.Set("Server", "proxy") }}),
 		"host":           newBent(bend{rewrite: func(r *httputil.ProxyRequest) { r.Out.Host = "proxy" }}),
 		"statuses":       newBent(bend{transport: func(t *http.Transport) http.RoundTripper { return follows{t} }}),
 		"routes":         newTunnel,

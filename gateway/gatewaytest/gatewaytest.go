@@ -45,6 +45,7 @@ type (
 type Capabilities struct {
 	Strict          bool // refuses whatever two parsers could read differently, also where RFC 9112 allows one reading
 	Canonical       bool // forwards the path that it has matched: dot segments and double slashes resolved, %2F kept
+	Untouched       bool // adds nothing to an answer that says what the body is or who has sent it
 	Forwarded       bool // says who the client is in X-Forwarded-For, and believes no client about it
 	Informational   bool // passes 1xx answers on, without what is between neighbours
 	Trailers        bool // passes trailers of answers on, announced or not

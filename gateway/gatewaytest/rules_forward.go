@@ -14,6 +14,8 @@ func forwardRules() []Rule {
 		{ID: "methods", Of: "P3", Source: "RFC 9110, 9.1", Text: "A method arrives as it was sent, also one that nobody knows.", tell: methods},
 		{ID: "target", Of: "M2", Source: "RFC 9110, 7.1", Text: "Path and query arrive as they were sent, byte for byte.", tell: target},
 		{ID: "fields", Of: "P3", Source: "RFC 9110, 5.3", Text: "Fields arrive both ways, with all their lines, in their order.", tell: fields},
+		{ID: "nothing-added", Of: "U9", Source: "net/http", Text: "A request gets no User-Agent, Accept-Encoding, Accept or Content-Type that its client has not sent.", tell: nothingAdded},
+		{ID: "untouched", Of: "U9", Source: "net/http", Claim: "Untouched", Text: "An answer gets no Content-Type or Server that its upstream has not sent.", tell: untouched},
 		{ID: "host", Of: "P2", Source: "RFC 9112, 3.2.2", Text: "There is one Host, the client's or the upstream's; an absolute target counts before the Host field.", tell: host},
 		{ID: "statuses", Of: "P3", Source: "RFC 9110, 15", Text: "Statuses arrive as they were sent, and redirections are the client's to follow.", tell: statuses},
 		{ID: "routes", Of: "M1", Source: "issue", Text: "A request goes where its path says, and one that no route has goes nowhere.", tell: routes},
@@ -63,6 +65,17 @@ func fields(s *stage) {
 	same(list(a.Header, "Date"), "Thu, 01 Jan 1970 00:00:00 GMT", "the date of an answer")
 	check(len(a.Header["X-Empty"]) == 1, "an empty field of an answer is gone")
 	same(a.body, "ok", "the body")
+}
+
+func nothingAdded(s *stage) {
+	b := s.with(mirror)
+	s.ask(requestWith("POST", "/", "<html>"))
+	none(b.last().Header, "User-Agent", "Accept-Encoding", "Accept", "Content-Type")
+}
+
+func untouched(s *stage) {
+	s.with(func(c *call) { c.answer(200, "<html>") })
+	none(s.ask(get("/")).Header, "Content-Type", "Server")
 }
 
 func host(s *stage) {

@@ -120,7 +120,9 @@ func expectContinue(s *stage) {
 	said := c.until("\r\n\r\n")
 	check(strings.HasPrefix(said, "HTTP/1.1 100"), "a client that waits with its body is told %q", said)
 	c.send("body")
-	same(c.ok("POST").body, "ok body", "the answer")
+	a := c.ok("POST")
+	same(len(a.early), 0, "the number of 1xx answers that follow the first")
+	same(a.body, "ok body", "the answer")
 	same(b.last().body, "body", "the body")
 }
 
