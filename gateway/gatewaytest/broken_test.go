@@ -115,7 +115,7 @@ func brokenProxies(left chan struct{}) map[string]gatewaytest.NewProxy {
 
 		"answer-breaks-off":  newBent(bend{modify: body(endsWell)}),
 		"request-breaks-off": newBent(bend{front: changed(func(r *http.Request) { stays(r); r.Body, r.ContentLength = closing(endsWell(r.Body)), -1 })}),
-		"no-upstream":        newBent(bend{failed: func(w http.ResponseWriter, _ *http.Request, err error) { http.Error(w, err.Error(), 502) }}),
+		"no-upstream":        newBent(bend{failed: func(w http.ResponseWriter, _ *http.Request, err error) { http.Error(w, err.Error(), http.StatusBadGateway) }}),
 		"post-once":          newBent(bend{transport: func(t *http.Transport) http.RoundTripper { return twice{t} }}),
 		"canceled":           newBent(bend{front: changed(stays)}),
 		"canceled-stream":    newBent(bend{front: changed(stays)}),
@@ -128,7 +128,7 @@ func brokenProxies(left chan struct{}) map[string]gatewaytest.NewProxy {
 
 		"upgrade":          newBent(bend{front: changed(func(r *http.Request) { r.Header.Del("Upgrade") })}),
 		"upgrade-ends":     newBent(bend{transport: answers(tunneled(func(c *switchedConn) { c.deaf = true }))}),
-		"upgrade-refused":  newBent(bend{modify: func(r *http.Response) { r.StatusCode = 502 }}),
+		"upgrade-refused":  newBent(bend{modify: func(r *http.Response) { r.StatusCode = http.StatusBadGateway }}),
 		"early-bytes-down": newBent(bend{transport: answers(tunneled(func(c *switchedConn) { c.drop = true }))}),
 		"early-bytes-up":   newReverseProxy,
 		"hop-101":          newReverseProxy,

@@ -8,10 +8,13 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/gateway/gatewaytest"
 )
@@ -34,6 +37,13 @@ var reverseProxyClaims = gatewaytest.Capabilities{
 }
 
 func TestReverseProxy(t *testing.T) { gatewaytest.Run(t, newReverseProxy, reverseProxyClaims) }
+
+func TestReverseProxyHasAReasonForWhatItDoesNotClaim(t *testing.T) {
+	claims := reflect.ValueOf(reverseProxyClaims)
+	for i, f := range reflect.VisibleFields(claims.Type()) {
+		require.NotEqual(t, claims.Field(i).Bool(), notClaimed[f.Name] != "", f.Name)
+	}
+}
 
 // reverseProxy is net/http/httputil's, set up as well as it can be, behind a ServeMux; or bent.
 type reverseProxy struct {
