@@ -102,10 +102,11 @@ func brokenProxies(left chan struct{}) map[string]gatewaytest.NewProxy {
 			}
 		}}),
 
-		"smuggle":     newTunnel,
-		"one-reading": newTunnel,
-		"strict":      newReverseProxy,
-		"h2c":         newReverseProxy,
+		"smuggle":            newTunnel,
+		"one-reading":        newTunnel,
+		"answer-one-reading": newTunnel,
+		"strict":             newReverseProxy,
+		"h2c":                newReverseProxy,
 
 		"events":         newBent(bend{modify: body(holdBack)}),
 		"chunks":         newBent(bend{modify: body(holdBack)}),
@@ -115,12 +116,14 @@ func brokenProxies(left chan struct{}) map[string]gatewaytest.NewProxy {
 
 		"answer-breaks-off":  newBent(bend{modify: body(endsWell)}),
 		"request-breaks-off": newBent(bend{front: changed(func(r *http.Request) { stays(r); r.Body, r.ContentLength = closing(endsWell(r.Body)), -1 })}),
-		"no-upstream":        newBent(bend{failed: func(w http.ResponseWriter, _ *http.Request, err error) { http.Error(w, err.Error(), http.StatusBadGateway) }}),
-		"post-once":          newBent(bend{transport: func(t *http.Transport) http.RoundTripper { return twice{t} }}),
-		"canceled":           newBent(bend{front: changed(stays)}),
-		"canceled-stream":    newBent(bend{front: changed(stays)}),
-		"retry":              newReverseProxy,
-		"retry-not":          newBent(bend{transport: func(t *http.Transport) http.RoundTripper { return twice{t} }}),
+		"no-upstream": newBent(bend{failed: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		}}),
+		"post-once":       newBent(bend{transport: func(t *http.Transport) http.RoundTripper { return twice{t} }}),
+		"canceled":        newBent(bend{front: changed(stays)}),
+		"canceled-stream": newBent(bend{front: changed(stays)}),
+		"retry":           newReverseProxy,
+		"retry-not":       newBent(bend{transport: func(t *http.Transport) http.RoundTripper { return twice{t} }}),
 
 		"slow-reader":      newBent(bend{front: oneAtATime}),
 		"slow-writer":      newBent(bend{front: oneAtATime}),
