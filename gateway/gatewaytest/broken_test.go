@@ -42,7 +42,7 @@ func TestEveryRuleFailsABrokenProxy(t *testing.T) {
 	}
 	for _, alone := range []bool{true, false} {
 		for i, r := range rules {
-			check := func() { errs[i] = r.Check(broken[r.ID], everything, 400*time.Millisecond) }
+			check := func() { errs[i] = r.Check(broken[r.ID], everything, 250*time.Millisecond) }
 			switch {
 			case (r.ID == "clean") != alone: // which counts goroutines
 			case alone:
