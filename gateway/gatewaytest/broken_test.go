@@ -80,6 +80,7 @@ func brokenProxies(left chan struct{}) map[string]gatewaytest.NewProxy {
 		"no-body":          newBent(bend{modify: func(r *http.Response) { r.Header.Del("Content-Length") }}),
 		"until-close":      newBent(bend{modify: body(func(r io.Reader) io.Reader { return io.LimitReader(r, 10_000) })}),
 		"continue":         newBent(bend{conn: func(c net.Conn) net.Conn { return replacing{c, strings.NewReplacer("Expect: 100-continue\r\n", "")} }}),
+		"continue-once":    newBent(bend{front: saysTwice}),
 		"continue-refused": newBent(bend{front: changed(readFirst)}),
 		"early-answer":     newBent(bend{front: changed(readFirst)}),
 		"trailers":         newBent(bend{transport: answers(func(r *http.Response) { r.Trailer = nil })}),
@@ -158,6 +159,17 @@ func changed(change func(*http.Request)) func(http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// saysTwice says 100 although the server does.
+func saysTwice(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		first := make([]byte, 1)
+		_, _ = r.Body.Read(first) // the server says it here
+		w.WriteHeader(http.StatusContinue)
+		r.Body = closing(io.MultiReader(bytes.NewReader(first), r.Body))
+		next.ServeHTTP(w, r)
+	})
 }
 
 // leaves leaves more goroutines than other tests, still ending theirs, can hide.

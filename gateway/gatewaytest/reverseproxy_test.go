@@ -24,7 +24,7 @@ var notClaimed = map[string]string{
 	"Strict":          "net/http takes several messages for which RFC 9112 has one reading (two lengths, HTTP/1.0 in chunks, bare LF), and h2c is passed on",
 	"Canonical":       "ServeMux answers such paths with a redirection, and passes dots on that are percent-encoded",
 	"Untouched":       "net/http guesses a Content-Type, if the first piece of the body is there in time",
-	"Informational":   "1xx answers are passed on with fields between neighbours",
+	"Informational":   "1xx answers are passed on with fields between neighbours, and 100 is, beside the server's own",
 	"CleanTrailers":   "so are trailers",
 	"RequestTrailers": "the request is cloned before they have come",
 	"EarlyBytes":      "what net/http has read of the client's bytes stays in its buffer",
