@@ -144,10 +144,10 @@ func brokenProxies(left chan struct{}) map[string]gatewaytest.NewProxy {
 
 		"closes":          newBent(bend{close: func(p *reverseProxy) error { return p.ln.Close() }}),
 		"clean":           newBent(bend{front: changed(func(*http.Request) { leaves(left) })}),
-		"drain":           newBent(bend{shutdown: func(p *reverseProxy, _ context.Context) error { return p.server.Close() }}),
-		"drain-deadline":  newBent(bend{shutdown: func(p *reverseProxy, _ context.Context) error { return p.server.Shutdown(context.Background()) }}),
-		"reload":          newBent(bend{reload: func(*reverseProxy) {}}),
-		"reload-upgraded": newBent(bend{reload: func(p *reverseProxy) { p.cut() }}),
+		"drain":           newBent(bend{shutdown: func(p *reverseProxy, ctx context.Context) error { return p.server.Shutdown(ctx) }}),
+		"drain-deadline":  newBent(bend{shutdown: withoutEnd}),
+		"reload":          newBent(bend{reload: func() bool { return false }}),
+		"reload-upgraded": cutsAtReload(),
 	}
 }
 
@@ -158,6 +158,36 @@ func changed(change func(*http.Request)) func(http.Handler) http.Handler {
 			change(r)
 			next.ServeHTTP(w, r)
 		})
+	}
+}
+
+// withoutEnd goes down, however long it takes.
+func withoutEnd(p *reverseProxy, _ context.Context) error {
+	p.draining.Store(true)
+	return p.server.Shutdown(context.Background())
+}
+
+// cutsAtReload cuts all clients that it has.
+func cutsAtReload() gatewaytest.NewProxy {
+	return func(c gatewaytest.Config) (gatewaytest.Proxy, error) {
+		var mu sync.Mutex
+		var open []net.Conn
+		return newBent(bend{
+			conn: func(c net.Conn) net.Conn {
+				mu.Lock()
+				defer mu.Unlock()
+				open = append(open, c)
+				return c
+			},
+			reload: func() bool {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, c := range open {
+					c.Close()
+				}
+				return true
+			},
+		})(c)
 	}
 }
 

@@ -66,7 +66,7 @@ type bend struct {
 	server    func(*http.Server)
 	conn      func(net.Conn) net.Conn
 	failed    func(http.ResponseWriter, *http.Request, error)
-	reload    func(*reverseProxy)
+	reload    func() (also bool) // before the new routes, or instead of them
 	shutdown  func(*reverseProxy, context.Context) error
 	close     func(*reverseProxy) error
 }
@@ -154,19 +154,17 @@ func (p *reverseProxy) Addr() string { return p.ln.Addr().String() }
 func (p *reverseProxy) Ready() bool  { return !p.draining.Load() }
 
 func (p *reverseProxy) Reload(c gatewaytest.Config) error {
-	if p.bend.reload != nil {
-		p.bend.reload(p)
-		return nil
+	if p.bend.reload == nil || p.bend.reload() {
+		p.route(c.Routes)
 	}
-	p.route(c.Routes)
 	return nil
 }
 
 func (p *reverseProxy) Shutdown(ctx context.Context) error {
-	p.draining.Store(true)
 	if p.bend.shutdown != nil {
 		return p.bend.shutdown(p, ctx)
 	}
+	p.draining.Store(true)
 	err := p.server.Shutdown(ctx)
 	if err != nil {
 		p.server.Close()
