@@ -192,11 +192,14 @@ func place(r *eskip.Route) string { return fmt.Sprintf("%s:%v", r.File, r.Pos) }
 // explain says which route a request takes. That it takes none is an error.
 func explain(args []string, stdout, stderr io.Writer) error {
 	const form = "explain FILE 'GET /path' ['Header: value' ...]"
-	return ask(args, form, 2, 1000, stderr, func(f *routesFile, g *gateway.Gateway) error {
-		r, err := describedRequest(args[1], args[2:])
-		if err != nil {
+	var r *http.Request
+	if len(args) > 1 {
+		var err error
+		if r, err = describedRequest(args[1], args[2:]); err != nil {
 			return usageError{err}
 		}
+	}
+	return ask(args, form, 2, 1000, stderr, func(f *routesFile, g *gateway.Gateway) error {
 		e, err := g.Explain(r)
 		if err != nil {
 			return usageError{fmt.Errorf("%q: %w; the gateway would answer 400", args[1], err)}
