@@ -139,11 +139,14 @@ func TestQuestionsSendNothing(t *testing.T) {
 		came <- "somebody"
 	}()
 	var text strings.Builder
-	for i := range 1000 { // enough for a first check to be made before the last route is there
-		fmt.Fprintf(&text, "r%d: Path(\"/%d\") -> healthCheck(\"/%d\", \"1h\") -> \"http://%s\";\n", i, i, i, l.Addr())
+	for i := range 20 {
+		fmt.Fprintf(&text, "r%d: Path(\"/%d\") -> healthCheck(\"/%d\", \"1ms\") -> \"http://%s\";\n", i, i, i, l.Addr())
+	}
+	for i := range 5000 { // takes long enough for a first check to be made
+		fmt.Fprintf(&text, "s%d: Path(\"/s/%d\") -> setPath(\"/\") -> \"http://%s\";\n", i, i, l.Addr())
 	}
 	file := write(t, text.String())
-	require.Contains(t, told(t, "check", file), "1000 routes")
+	require.Contains(t, told(t, "check", file), "5020 routes")
 	require.Contains(t, told(t, "explain", file, "GET /7"), "r7")
 	require.NoError(t, l.Close())
 	who := <-came

@@ -199,8 +199,12 @@ func TestASignalDrains(t *testing.T) {
 		slow: Path("/slow") -> latency("1s") -> inlineContent("done") -> <shunt>;
 		quick: Path("/quick") -> inlineContent("done") -> <shunt>;`), 0o644))
 	p := launch(t, dir, "-routes-file", routes, "-upstreams-port", "-1", "-wait-for-healthcheck-interval", "300ms")
-	ready := func() int {
-		r, _ := do(t, "GET http://"+p.support+"/readyz", "")
+	ready := func() int { // 0: nobody listens
+		r, err := client.Get("http://" + p.support + "/readyz")
+		if err != nil {
+			return 0
+		}
+		r.Body.Close()
 		return r.StatusCode
 	}
 	require.Equal(t, http.StatusOK, ready())
@@ -225,7 +229,9 @@ func TestASignalDrains(t *testing.T) {
 	}
 	code := make(chan int)
 	go func() { code <- p.Term() }()
-	eventually(t, "it says that it is going down", func() bool { return ready() == http.StatusServiceUnavailable })
+	status := 0
+	eventually(t, "it says that it is going down", func() bool { status = ready(); return status != http.StatusOK })
+	rule(t, "A6", status == http.StatusServiceUnavailable, "/readyz says %d while it drains", status)
 	_, text := do(t, "GET http://"+p.clients+"/quick", "")
 	require.Equal(t, "done", text, "and takes requests still")
 	got := <-answers
