@@ -31,8 +31,12 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, t *route.Table) 
 
 // forward is the way there, until there is an answer.
 func (e *exchange) forward() {
-	if e.in.Method == http.MethodConnect {
+	switch {
+	case e.in.Method == http.MethodConnect:
 		e.fail(http.StatusMethodNotAllowed, "CONNECT is for forward proxies")
+		return
+	case len(e.in.Header["Content-Length"]) > 1: // P2: HTTP/2 without the guard
+		e.fail(http.StatusBadRequest, "there is more than one length")
 		return
 	}
 	for e.res == nil {
@@ -132,6 +136,9 @@ func (e *exchange) call(c *compiled) {
 	e.res = res
 	if res.Body == nil {
 		res.Body = http.NoBody
+	}
+	if res.Header == nil {
+		res.Header = http.Header{}
 	}
 	e.body = bodyOf{res.Body, res.ContentLength}
 	if res.StatusCode == http.StatusSwitchingProtocols {
