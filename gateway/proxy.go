@@ -35,8 +35,8 @@ func (e *exchange) forward() {
 	case e.in.Method == http.MethodConnect:
 		e.fail(http.StatusMethodNotAllowed, "CONNECT is for forward proxies")
 		return
-	case len(e.in.Header["Content-Length"]) > 1: // P2: HTTP/2 without the guard
-		e.fail(http.StatusBadRequest, "there is more than one length")
+	case e.in.ProtoMajor >= 2 && !e.lengthsAgree():
+		e.fail(http.StatusBadRequest, "fields and frames say different lengths")
 		return
 	}
 	for e.res == nil {
@@ -56,6 +56,19 @@ func (e *exchange) forward() {
 			e.pass()
 		}
 	}
+}
+
+// lengthsAgree is what the guard is for in HTTP/1: an HTTP/2 request has one length at most, and if that is 0, no
+// data (P2). That other lengths are kept net/http watches while the body is read.
+func (e *exchange) lengthsAgree() bool {
+	if len(e.in.Header["Content-Length"]) > 1 {
+		return false
+	}
+	if e.in.ContentLength != 0 || e.in.Body == nil || e.in.Body == http.NoBody {
+		return true
+	}
+	_, err := e.in.Body.Read(make([]byte, 1))
+	return err == io.EOF
 }
 
 // find looks for the round's route. The first time predicates see the header that the client sent.
@@ -176,7 +189,7 @@ func (e *exchange) end() {
 	}
 	e.count()
 	aborted := e.aborted
-	e.out.body.over.Store(true) // a transport that still reads it is told so
+	e.out.body.end()
 	if failed == nil {
 		g := e.gw
 		e.reset()
