@@ -41,7 +41,7 @@ type process struct {
 	t                 *testing.T
 	dir               string
 	clients, support  string // host:port
-	shop1, shop2, log string
+	shop1, shop2      string
 }
 
 func command(dir string, args ...string) *exec.Cmd {
