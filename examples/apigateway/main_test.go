@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,10 +39,10 @@ func rule(t *testing.T, id string, kept bool, format string, args ...any) {
 // process is the command, running.
 type process struct {
 	*child.Process
-	t                 *testing.T
-	dir               string
-	clients, support  string // host:port
-	shop1, shop2      string
+	t                *testing.T
+	dir              string
+	clients, support string // host:port
+	shop1, shop2     string
 }
 
 func command(dir string, args ...string) *exec.Cmd {
@@ -120,10 +121,16 @@ func TestTheFirstRoutesDoWhatTheirCommentsSay(t *testing.T) {
 	require.Contains(t, get("/v1/shelves/2/books/7"), `"code":5`)
 	require.Len(t, strings.Split(strings.TrimSpace(get("/v1/shelves/1/books:watch?limit=2")), "\n"), 2)
 	require.Contains(t, get("/items"), "saucer")
-	for i := range 6 {
+	let := 0
+	for { // a token comes back every two seconds: a slow machine may let through some more
 		r, _ := do(t, "GET "+at+"/search", "")
-		require.Equal(t, i == 5, r.StatusCode == http.StatusTooManyRequests, "search %d: %d", i+1, r.StatusCode)
+		if r.StatusCode == http.StatusTooManyRequests {
+			break
+		}
+		require.Equal(t, http.StatusOK, r.StatusCode)
+		let++
 	}
+	require.GreaterOrEqual(t, let, 5)
 }
 
 func TestOrdersAreCopiedAndTheirBreakerOpens(t *testing.T) {
@@ -133,10 +140,9 @@ func TestOrdersAreCopiedAndTheirBreakerOpens(t *testing.T) {
 		return r.StatusCode
 	}
 	require.Equal(t, http.StatusCreated, order())
-	// The next order at shop 2 itself is its second, once the copy has come.
 	eventually(t, "the copy has come to shop 2", func() bool {
-		return strings.Contains(p.metrics(), `gateway_endpoint_requests_total{endpoint="http://`+p.shop2+`",protocol="http1"} `) &&
-			regexp.MustCompile(`gateway_endpoint_in_flight\{endpoint="http://`+p.shop2+`",protocol="http1"\} 0`).MatchString(p.metrics())
+		_, text := do(t, "GET http://"+p.shop2+"/orders", "")
+		return strings.Contains(text, `"orders":1,`)
 	})
 	require.Contains(t, p.metrics(), `circuit_breaker_state{route="orders",breaker="consecutiveBreaker"} 0`)
 	r, _ := do(t, "POST http://"+p.shop1+"/fail?for=1h", "")
@@ -193,12 +199,20 @@ func TestAFileThatChangesIsTakenAndOneThatIsWrongIsNot(t *testing.T) {
 }
 
 func TestASignalDrains(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no SIGTERM")
+	}
+	came, answer := make(chan struct{}), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(came)
+		<-answer
+		io.WriteString(w, "done")
+	}))
+	defer slow.Close()
 	dir := t.TempDir()
 	routes := filepath.Join(dir, "slow.eskip")
-	require.NoError(t, os.WriteFile(routes, []byte(`
-		slow: Path("/slow") -> latency("1s") -> inlineContent("done") -> <shunt>;
-		quick: Path("/quick") -> inlineContent("done") -> <shunt>;`), 0o644))
-	p := launch(t, dir, "-routes-file", routes, "-upstreams-port", "-1", "-wait-for-healthcheck-interval", "300ms")
+	require.NoError(t, os.WriteFile(routes, []byte(`slow: Path("/slow") -> "`+slow.URL+`";`), 0o644))
+	p := launch(t, dir, "-routes-file", routes, "-upstreams-port", "-1")
 	ready := func() int { // 0: nobody listens
 		r, err := client.Get("http://" + p.support + "/readyz")
 		if err != nil {
@@ -208,33 +222,29 @@ func TestASignalDrains(t *testing.T) {
 		return r.StatusCode
 	}
 	require.Equal(t, http.StatusOK, ready())
-	type answer struct {
+	type result struct {
 		text string
 		err  error
 	}
-	answers := make(chan answer, 1)
+	results := make(chan result, 1)
 	go func() {
 		r, err := client.Get("http://" + p.clients + "/slow")
 		if err != nil {
-			answers <- answer{err: err}
+			results <- result{err: err}
 			return
 		}
 		defer r.Body.Close()
 		b, err := io.ReadAll(r.Body)
-		answers <- answer{string(b), err}
+		results <- result{string(b), err}
 	}()
-	eventually(t, "the request is under way", func() bool { return strings.Contains(p.metrics(), "gateway_requests_in_flight 1") })
-	if runtime.GOOS == "windows" { // knows no SIGTERM
-		return
-	}
+	<-came
 	code := make(chan int)
 	go func() { code <- p.Term() }()
 	status := 0
 	eventually(t, "it says that it is going down", func() bool { status = ready(); return status != http.StatusOK })
+	close(answer)
 	rule(t, "A6", status == http.StatusServiceUnavailable, "/readyz says %d while it drains", status)
-	_, text := do(t, "GET http://"+p.clients+"/quick", "")
-	require.Equal(t, "done", text, "and takes requests still")
-	got := <-answers
+	got := <-results
 	rule(t, "A6", got.err == nil && got.text == "done", "a request under way got %q, %v", got.text, got.err)
 	exit := <-code
 	rule(t, "A6", exit == 0, "exit code %d after SIGTERM: %s", exit, p.Stderr.String())

@@ -15,6 +15,7 @@ import (
 //	GET  /items        what is sold; ?q=text
 //	GET  /items/{n}    one of it
 //	POST /orders       any JSON
+//	GET  /orders       how many there were
 //	POST /fail?for=30s everything else is answered with 503 for so long: to see breakers open
 type Shop struct {
 	version string
@@ -35,6 +36,9 @@ func NewShop(version string) *Shop {
 	})
 	s.mux.HandleFunc("GET /items/{n}", s.item)
 	s.mux.HandleFunc("POST /orders", s.order)
+	s.mux.HandleFunc("GET /orders", func(w http.ResponseWriter, r *http.Request) {
+		s.answer(w, r, http.StatusOK, map[string]any{"orders": s.orders.Load()})
+	})
 	s.mux.HandleFunc("POST /fail", s.fail)
 	return s
 }
@@ -47,9 +51,6 @@ func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mux.ServeHTTP(w, r)
 }
-
-// Orders is how many there were.
-func (s *Shop) Orders() int64 { return s.orders.Load() }
 
 func (s *Shop) item(w http.ResponseWriter, r *http.Request) {
 	n, err := strconv.Atoi(r.PathValue("n"))
