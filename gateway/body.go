@@ -18,8 +18,10 @@ func (p *dataPath) buffer() *[copySize]byte {
 
 // streams tells whether an answer is one that somebody waits for piece by piece (P3).
 func streams(res *http.Response) bool {
-	if res.ContentLength < 0 {
-		return true
+	if res.ContentLength <= 0 {
+		// With nothing to come the header is not sent ahead: in HTTP/2 it is to say that it is all there is. A call of
+		// gRPC that fails at once has its status there, and clients take it for one only if no frame follows.
+		return res.ContentLength < 0
 	}
 	kind := res.Header["Content-Type"]
 	return len(kind) > 0 && (strings.HasPrefix(kind[0], "text/event-stream") || strings.HasPrefix(kind[0], "application/grpc"))

@@ -286,3 +286,22 @@ func TestGRPCGoesThrough(t *testing.T) {
 		res.Body.Close()
 	})
 }
+
+// A call that fails at once has its status in the header, which is then the last frame: "trailers only".
+func TestGRPCStatusWithoutMessagesIsInTheLastFrame(t *testing.T) {
+	inHouse(t, plan{routes: `a: * -> backendProtocol("h2c") -> "http://a";`, server: ServerOptions{H2C: true},
+		behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/grpc")
+			w.Header().Set("Grpc-Status", "5")
+			w.Header()["Content-Length"] = nil // net/http's own would say already that nothing comes
+		})}}, func(t *testing.T, h *house) {
+		tr := h.client.Transport.(*http.Transport)
+		tr.Protocols = new(http.Protocols)
+		tr.Protocols.SetUnencryptedHTTP2(true)
+		res, err := h.client.Post("http://front.example/pkg.Service/Method", "application/grpc", strings.NewReader("ping"))
+		require.NoError(t, err)
+		defer res.Body.Close()
+		require.Equal(t, "5", res.Header.Get("Grpc-Status"))
+		require.Zero(t, res.ContentLength, "RULE P3: the header does not end the answer, so that it is no status to a gRPC client")
+	})
+}

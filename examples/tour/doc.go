@@ -83,4 +83,15 @@
 // where the rows are, and by fetching them.
 //
 // Reading order: mvcc_chapter.go (the acts), mvcc_bank.go, mvcc_rows.go.
+//
+// # Chapter gateway
+//
+// Every file of the installation is a URL, and 10,000 of them have a route of their own. All are looked up,
+// and fetched through the gateway and compared with the disk. A canary takes a second upstream from none to half of the
+// users in an hour, which takes no time, since the gateway's clock is the chapter's. An upstream in a process of its own
+// is killed behind a breaker. In the end routes change, one at a time and all at once, while clients ask without
+// a pause and a WebSocket is open.
+//
+// Reading order: gateway_chapter.go (routes, files), gateway_canary.go, gateway_breaker.go, gateway_reload.go (an act
+// each), gateway_servers.go (what is behind the gateway; the process to kill).
 package main

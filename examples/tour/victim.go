@@ -36,23 +36,32 @@ func victim(what string, in io.Reader, out io.Writer) error {
 	return fmt.Errorf("%s=%q names no chapter that kills a process", victimEnv, what)
 }
 
+// newVictim is the victim of a chapter on a folder, not started yet, and the pipes to and from it.
+func newVictim(ctx context.Context, chapter, dir string) (cmd *exec.Cmd, in io.WriteCloser, out io.ReadCloser, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("finding this program, to start it again: %w", err)
+	}
+	cmd = exec.CommandContext(ctx, self)
+	cmd.Env = append(os.Environ(), victimEnv+"="+chapter+"="+dir)
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, nil, nil, fmt.Errorf("preparing the process to kill: %w", err)
+	}
+	return cmd, in, out, nil
+}
+
 // killMidway starts the victim of a chapter on a folder, and feeds it until it has
 // printed as many lines as enough; then it is killed. It returns every line that
 // the victim printed, each of which seen was shown before.
 func killMidway(ctx context.Context, chapter, dir string, feed func(io.Writer) error, enough int, seen func(lines int)) (lines []string, err error) {
-	self, err := os.Executable()
+	cmd, in, out, err := newVictim(ctx, chapter, dir)
 	if err != nil {
-		return nil, fmt.Errorf("finding this program, to start it again: %w", err)
+		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), victimEnv+"="+chapter+"="+dir)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
-	in, err1 := cmd.StdinPipe()
-	out, err2 := cmd.StdoutPipe()
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, fmt.Errorf("preparing the process to kill: %w", err)
-	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the process to kill: %w", err)
 	}

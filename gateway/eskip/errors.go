@@ -45,6 +45,15 @@ func (e *Error) Snippet() string {
 	return b.String()
 }
 
+// Quote takes the line for Snippet from the text that e is about: who finds a mistake in a route that was parsed
+// has no text any more.
+func (e *Error) Quote(text string) {
+	lines := strings.SplitN(text, "\n", e.Pos.Line+1)
+	if n := e.Pos.Line - 1; n >= 0 && n < len(lines) {
+		e.line = strings.TrimSuffix(lines[n], "\r")
+	}
+}
+
 // MaxErrors is how many mistakes are told of one text.
 const MaxErrors = 10
 
