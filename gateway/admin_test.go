@@ -107,9 +107,14 @@ func TestAdminAnswersAsInTheGoldenFiles(t *testing.T) {
 func TestMetricsAreWellFormed(t *testing.T) {
 	rec := adminGet(shop(t).Gateway, "/metrics")
 	require.Equal(t, "text/plain; version=0.0.4; charset=utf-8", rec.Header().Get("Content-Type"))
+	wellFormed(t, rec.Body.String())
+}
+
+// wellFormed returns all samples: values by names and labels.
+func wellFormed(t *testing.T, text string) map[string]string {
 	sample := regexp.MustCompile(`^([a-z_]+)(\{(?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+\})? (\S+)$`)
-	family, kind, seen := "", "", map[string]bool{}
-	for line := range strings.Lines(rec.Body.String()) {
+	family, kind, all := "", "", map[string]string{}
+	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		if _, err := fmt.Sscanf(line, "# TYPE %s %s", &family, &kind); err == nil || strings.HasPrefix(line, "# HELP ") {
 			continue
@@ -121,14 +126,38 @@ func TestMetricsAreWellFormed(t *testing.T) {
 			name = regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(name, "")
 		}
 		require.Equal(t, family, name, line)
-		require.False(t, seen[m[1]+m[2]], "twice: %s", line)
-		seen[m[1]+m[2]] = true
+		require.NotContains(t, all, m[1]+m[2], "a sample comes twice")
+		all[m[1]+m[2]] = m[3]
 	}
-	for _, name := range []string{
-		`circuit_breaker_state{route="beta",breaker="shows"}`, `gateway_config_refused_total`,
-		`circuit_breaker_calls_total{route="beta",breaker="shows",outcome="rejected"}`,
+	return all
+}
+
+// TestFiltersAreSeenInMetrics: what the real filters report, after two requests of which the second finds the breaker open.
+func TestFiltersAreSeenInMetrics(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.upstream = func(*http.Request) (*http.Response, error) { return answer(500, ""), nil }
+	w.apply(`a: Path("/a") -> ratelimit(100, "1s") -> retry(1) -> consecutiveBreaker(1) -> "http://a";
+		b: Path("/b") -> canary("http://c", "percentage=5") -> split("x", "ip", 1, "http://d", 1, "http://e") -> fadeIn("1s") -> "http://a";`)
+	w.get("/a")
+	w.get("/a")
+	w.get("/b")
+	all := wellFormed(t, adminGet(w.Gateway, "/metrics").Body.String())
+	for sample, want := range map[string]string{
+		`circuit_breaker_state{route="a",breaker="consecutiveBreaker"}`:                                 "2",
+		`circuit_breaker_requests_total{route="a",breaker="consecutiveBreaker"}`:                        "2",
+		`circuit_breaker_calls_total{route="a",breaker="consecutiveBreaker",outcome="failure"}`:         "1",
+		`circuit_breaker_calls_total{route="a",breaker="consecutiveBreaker",outcome="rejected"}`:        "1",
+		`gateway_ratelimit_requests_total{route="a",filter="ratelimit",outcome="allowed"}`:              "2",
+		`gateway_retries_total{route="a",filter="retry",outcome="retries"}`:                             "0",
+		`gateway_split_share{route="b",filter="canary",way="2",target="<roundRobin, \"http://c:80\">"}`: "0.05",
+		`gateway_split_share{route="b",filter="canary",way="1",target="<roundRobin, \"http://a:80\">"}`: "0.95",
+		`gateway_split_share{route="b",filter="split",way="2",target="<roundRobin, \"http://e:80\">"}`:  "0.5",
+		`gateway_requests_total{route="a",status="500"}`:                                                "1",
+		`gateway_requests_total{route="a",status="503"}`:                                                "1",
+		`gateway_endpoint_requests_total{endpoint="http://a:80",protocol="http1"}`:                      "1",
 	} {
-		require.True(t, seen[name], name)
+		require.Contains(t, all, sample)
+		require.Equal(t, want, all[sample], sample)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
+	"weak"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
 	"github.com/flagship-go/flagship/gateway/filters"
@@ -211,6 +213,19 @@ func TestReloadsLeaveNoCheckers(t *testing.T) {
 func checkers() int {
 	stacks := make([]byte, 1<<20)
 	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "upstream.(*checker).run(")
+}
+
+// TestReloadLeavesNothingOfItsText: C3. A routes file of a megabyte that changes one route each time must not stay in memory
+// once for each of them.
+func TestReloadLeavesNothingOfItsText(t *testing.T) {
+	w := newWorld(t, Options{})
+	text := []byte(`a: Path("/a/:x") && Method("GET") -> say(201) -> probe("p") -> <random, "http://a", "http://b">; b: * -> <shunt>`)
+	kept := weak.Make(&text[0])
+	w.apply(unsafe.String(&text[0], len(text)))
+	w.get("/a/b")
+	runtime.GC()
+	require.Nil(t, kept.Value(), "RULE C3: a reload leaves its text behind")
+	require.Equal(t, "201 ", w.get("/a/b")[:4])
 }
 
 func TestConfigurersAndWrappersAreAppliedInTheOrderWritten(t *testing.T) {

@@ -35,9 +35,8 @@ type compiled struct {
 
 // namedFilter is a filter with what it was made of.
 type namedFilter struct {
-	name string
 	filters.Filter
-	call eskip.Call
+	call *eskip.Call
 	// held counts the compiled routes that have this instance, guarded by Gateway.mu: a changed
 	// route takes it over from the one before, and the last one to let go closes it.
 	held *int
@@ -61,6 +60,7 @@ func callUpstream(c filters.FilterContext) (*http.Response, error) {
 // place of, or nil: filters that are written as they were are taken over with their state.
 // If it fails nothing is left open, and the error is an [eskip.ErrorList].
 func (g *Gateway) compile(def *eskip.Route, was *compiled) (*route.Route, error) {
+	def = def.Clone() // a route that outlives its file's other routes is not to keep all of the file's text
 	r, err := route.Compile(def, g.specs)
 	errs := located(nil, def, def.Pos, err)
 	c := &compiled{def: def}
@@ -69,7 +69,8 @@ func (g *Gateway) compile(def *eskip.Route, was *compiled) (*route.Route, error)
 	} else {
 		c.stats = newRouteStats()
 	}
-	for _, call := range def.Filters {
+	for i := range def.Filters {
+		call := &def.Filters[i]
 		f, err := g.filter(call, c, was)
 		if err != nil {
 			errs = located(errs, def, call.Pos, err)
@@ -90,10 +91,11 @@ func (g *Gateway) compile(def *eskip.Route, was *compiled) (*route.Route, error)
 }
 
 // filter makes one, or takes over the one that was written the same way.
-func (g *Gateway) filter(call eskip.Call, c, was *compiled) (namedFilter, error) {
+func (g *Gateway) filter(call *eskip.Call, c, was *compiled) (namedFilter, error) {
 	if was != nil {
 		for _, f := range was.filters {
 			if f.call.Name == call.Name && slices.Equal(f.call.Args, call.Args) && !c.holds(f) {
+				f.call = call
 				return f, nil
 			}
 		}
@@ -106,7 +108,7 @@ func (g *Gateway) filter(call eskip.Call, c, was *compiled) (namedFilter, error)
 	if err != nil {
 		return namedFilter{}, fmt.Errorf("filter %s: %w", call.Name, err)
 	}
-	return namedFilter{call.Name, f, call, new(int)}, nil
+	return namedFilter{f, call, new(int)}, nil
 }
 
 func (r *Registry) unknownFilter(name string) error {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -85,6 +86,15 @@ func (e *exchange) blame(err error) (status int, reason string, wait time.Durati
 		return http.StatusGatewayTimeout, publicReason(http.StatusGatewayTimeout), 0
 	}
 	return http.StatusBadGateway, publicReason(http.StatusBadGateway), 0
+}
+
+// clientGone tells whether the client has gone away, or whatever else ended its request.
+func clientGone(r *http.Request) bool { return r.Context().Err() != nil }
+
+// isTimeout tells whether a call took too long, as far as its errors say.
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
 }
 
 func publicReason(status int) string {

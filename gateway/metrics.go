@@ -123,14 +123,14 @@ func (c *compiled) reports() []FilterReport {
 		if !is {
 			continue
 		}
-		r := FilterReport{Route: c.def.ID, Filter: f.name, Report: reporter.Report()}
+		r := FilterReport{Route: c.def.ID, Filter: f.call.Name, Report: reporter.Report()}
 		for i := range r.Shares {
 			if r.Shares[i].Target == "" { // the route's own upstream, which a filter does not know by name
 				r.Shares[i].Target = c.target()
 			}
 		}
 		for i := 2; slices.ContainsFunc(all, func(o FilterReport) bool { return o.Filter == r.Filter }); i++ {
-			r.Filter = fmt.Sprintf("%s#%d", f.name, i)
+			r.Filter = fmt.Sprintf("%s#%d", f.call.Name, i)
 		}
 		all = append(all, r)
 	}

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -9,7 +8,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"sync"
-	"sync/atomic"
+	"time"
 )
 
 // An outgoing is a request as it is sent upstream, in one piece of memory with what belongs to it. A transport
@@ -42,6 +41,9 @@ func newOutgoing(w http.ResponseWriter, r *http.Request) *outgoing {
 	}
 	o.body.from, o.body.in = r.Body, r
 	o.req.Body = &o.body
+	if r.ProtoMajor >= 2 {
+		o.body.limitPieces(w)
+	}
 	if o.req.ContentLength < 0 {
 		o.body.trailer = announced(r.Trailer)
 		o.req.Trailer = o.body.trailer
@@ -68,16 +70,19 @@ func announced(trailer http.Header) http.Header {
 type requestBody struct {
 	from    io.ReadCloser
 	in      *http.Request
-	trailer http.Header // is filled at the end of the body, before anybody is told of the end
-	over    atomic.Bool // the exchange has ended
-	mu      sync.Mutex
-	err     error
+	trailer http.Header   // is filled at the end of the body, before anybody is told of the end
+	limit   time.Duration // for the next piece; 0: none, or the guard's
+	rc      *http.ResponseController
+
+	mu   sync.Mutex
+	over bool // the exchange has ended: body and connection are the server's again
+	err  error
 }
 
 var errExchangeOver = errors.New("gateway: the request is over")
 
 func (b *requestBody) Read(p []byte) (int, error) {
-	if b.over.Load() {
+	if !b.begin() {
 		return 0, errExchangeOver
 	}
 	n, err := b.from.Read(p)
@@ -93,6 +98,30 @@ func (b *requestBody) Read(p []byte) (int, error) {
 }
 
 func (b *requestBody) Close() error { return nil }
+
+// begin is called before each piece. The lock keeps the exchange from ending meanwhile.
+func (b *requestBody) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.over && b.limit > 0 {
+		_ = b.rc.SetReadDeadline(time.Now().Add(b.limit))
+	}
+	return !b.over
+}
+
+// end tells a transport that still reads that there is nothing more.
+func (b *requestBody) end() {
+	b.mu.Lock()
+	b.over = true
+	b.mu.Unlock()
+}
+
+// limitPieces bounds the wait for each piece of an HTTP/2 body, as the guard does for HTTP/1 (P8).
+func (b *requestBody) limitPieces(w http.ResponseWriter) {
+	if s, is := b.in.Context().Value(serverKey{}).(*Server); is {
+		b.limit, b.rc = s.opts.BodyTimeout, http.NewResponseController(w)
+	}
+}
 
 // failure is the error with which the client's body broke off, if it did.
 func (b *requestBody) failure() error {
@@ -153,13 +182,4 @@ func (a *earlyAnswers) end() {
 	a.mu.Lock()
 	a.over = true
 	a.mu.Unlock()
-}
-
-// clientGone tells whether the client has gone away, or whatever else ended its request.
-func clientGone(r *http.Request) bool { return r.Context().Err() != nil }
-
-// isTimeout tells whether a call took too long, as far as its errors say.
-func isTimeout(err error) bool {
-	var t interface{ Timeout() bool }
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
 }

@@ -53,7 +53,15 @@ func (u poolUpstream) RoundTrip(c filters.FilterContext) (*http.Response, error)
 		if mine {
 			e.attempt.failed = end
 		}
-		return nil, fmt.Errorf("%s: %w", end, err)
+		err = fmt.Errorf("%s: %w", end, err)
+		if outcome == upstream.Canceled {
+			// Breakers must know too (U3): else whoever sends a broken body opens them. The status is blame's to say.
+			err = &filters.Error{Status: http.StatusBadRequest, Reason: "the request broke off", Local: true, Err: err}
+		}
+		return nil, err
+	}
+	if res.Body == nil {
+		res.Body = http.NoBody // not every transport is net/http's
 	}
 	l := &lease{ReadCloser: res.Body, token: token, origin: c.OriginalRequest()}
 	if mine {

@@ -31,8 +31,12 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, t *route.Table) 
 
 // forward is the way there, until there is an answer.
 func (e *exchange) forward() {
-	if e.in.Method == http.MethodConnect {
+	switch {
+	case e.in.Method == http.MethodConnect:
 		e.fail(http.StatusMethodNotAllowed, "CONNECT is for forward proxies")
+		return
+	case e.in.ProtoMajor >= 2 && !e.lengthsAgree():
+		e.fail(http.StatusBadRequest, "fields and frames say different lengths")
 		return
 	}
 	for e.res == nil {
@@ -52,6 +56,19 @@ func (e *exchange) forward() {
 			e.pass()
 		}
 	}
+}
+
+// lengthsAgree is what the guard is for in HTTP/1: an HTTP/2 request has one length at most, and if that is 0, no
+// data (P2). That other lengths are kept net/http watches while the body is read.
+func (e *exchange) lengthsAgree() bool {
+	if len(e.in.Header["Content-Length"]) > 1 {
+		return false
+	}
+	if e.in.ContentLength != 0 || e.in.Body == nil || e.in.Body == http.NoBody {
+		return true
+	}
+	_, err := e.in.Body.Read(make([]byte, 1))
+	return err == io.EOF
 }
 
 // find looks for the round's route. The first time predicates see the header that the client sent.
@@ -133,6 +150,9 @@ func (e *exchange) call(c *compiled) {
 	if res.Body == nil {
 		res.Body = http.NoBody
 	}
+	if res.Header == nil {
+		res.Header = http.Header{}
+	}
 	e.body = bodyOf{res.Body, res.ContentLength}
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		if reason := e.badUpgrade(res); reason != "" {
@@ -169,7 +189,7 @@ func (e *exchange) end() {
 	}
 	e.count()
 	aborted := e.aborted
-	e.out.body.over.Store(true) // a transport that still reads it is told so
+	e.out.body.end()
 	if failed == nil {
 		g := e.gw
 		e.reset()

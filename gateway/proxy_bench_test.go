@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"runtime"
@@ -36,7 +38,7 @@ func BenchmarkProxy(b *testing.B) {
 	})
 	for _, n := range []int{0, 5} {
 		b.Run(fmt.Sprintf("to=gateway/filters=%d", n), func(b *testing.B) {
-			gw := benchGateway(b, back, n)
+			gw := benchGateway(b, back, n, nil)
 			server, err := NewServer(gw, ServerOptions{})
 			require.NoError(b, err)
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -47,6 +49,52 @@ func BenchmarkProxy(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkServe is the part of it that is ours: no network, and a transport that answers at once.
+func BenchmarkServe(b *testing.B) {
+	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, ContentLength: 1024, Request: r, Body: io.NopCloser(strings.NewReader(kib)), Header: http.Header{
+			"Content-Type": {"text/plain"}, "Content-Length": {"1024"}, "Date": {"Fri, 27 Nov 2026 04:00:00 GMT"}}}, nil
+	})
+	target, _ := url.Parse("http://127.0.0.1:1")
+	bare := bareProxy(target).(*httputil.ReverseProxy)
+	bare.Transport = transport
+	handlers := map[string]http.Handler{"reverseproxy": bare}
+	names := []string{"reverseproxy"}
+	for _, n := range []int{0, 5} {
+		name := fmt.Sprintf("gateway/filters=%d", n)
+		names, handlers[name] = append(names, name), benchGateway(b, "127.0.0.1:1", n, func(upstream.TransportOptions) http.RoundTripper { return transport })
+	}
+	for _, name := range names {
+		b.Run("by="+name, func(b *testing.B) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			r := httptest.NewRequestWithContext(ctx, "GET", "/shop/items/1234?color=red", nil)
+			r.Header = http.Header{"User-Agent": {"Mozilla/5.0 (X11; Linux x86_64)"}, "Accept": {"text/html"}, "Accept-Language": {"en-US,en;q=0.5"},
+				"Accept-Encoding": {"gzip, deflate"}, "Cookie": {"session=0123456789abcdef; theme=dark"}, "X-Request-Id": {"3e1f0a7c"}}
+			w := &benchWriter{h: http.Header{}}
+			b.ReportAllocs()
+			stop := cputime.Report(b)
+			for b.Loop() {
+				clear(w.h)
+				handlers[name].ServeHTTP(w, r)
+			}
+			stop()
+			require.Equal(b, 200, w.status)
+		})
+	}
+}
+
+// benchWriter is a client that forgets.
+type benchWriter struct {
+	h      http.Header
+	status int
+}
+
+func (w *benchWriter) Header() http.Header         { return w.h }
+func (w *benchWriter) WriteHeader(status int)      { w.status = status }
+func (w *benchWriter) Write(p []byte) (int, error) { return len(p), nil }
+func (w *benchWriter) Flush()                      {}
 
 var kib = strings.Repeat("x", 1024)
 
@@ -79,8 +127,8 @@ func benchServer(b *testing.B, h http.Handler) string {
 	return ln.Addr().String()
 }
 
-func benchGateway(b *testing.B, back string, n int) *Gateway {
-	gw, err := New(Options{Registry: NewRegistry(filters.Env{})})
+func benchGateway(b *testing.B, back string, n int, transport func(upstream.TransportOptions) http.RoundTripper) *Gateway {
+	gw, err := New(Options{Registry: NewRegistry(filters.Env{}), Transport: transport})
 	require.NoError(b, err)
 	b.Cleanup(func() { gw.Close() })
 	five := []string{`setRequestHeader("X-From", "gateway")`, `dropRequestHeader("X-Secret")`, `setResponseHeader("X-By", "gateway")`,

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -260,10 +261,12 @@ func TestLengthFollowsABodyThatAFilterHasReplaced(t *testing.T) {
 
 func TestRetryGoesToAnotherEndpoint(t *testing.T) {
 	inHouse(t, plan{
-		routes: `a: * -> retry(1) -> <roundRobin, "http://dead", "http://alive">;`,
+		routes: `a: * -> retry(1) -> <consistentHash, "http://dead", "http://alive">;`,
 		behind: map[string]http.Handler{"alive": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })},
 	}, func(t *testing.T, h *house) {
-		for range 4 {
+		for i := range 8 { // of which some have the dead one for their first
+			h.front.peer = fmt.Sprintf("192.0.2.%d:1", i)
+			h.client.CloseIdleConnections()
 			res, body := h.do("PUT", "/", strings.NewReader("once"))
 			require.Equal(t, "200 once", res.Status[:3]+" "+body, "RULE F4: the endpoint that has failed was asked again")
 		}

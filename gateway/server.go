@@ -24,7 +24,7 @@ type ServerOptions struct {
 
 	// HeaderTimeout is for a request's header, a TLS handshake and a PROXY header, each. 0: 10 s.
 	HeaderTimeout time.Duration
-	// BodyTimeout is for the next piece of a request's body, not for all of it. HTTP/1. 0: 30 s. Negative: no limit.
+	// BodyTimeout is for the next piece of a request's body, not for all of it. 0: 30 s. Negative: no limit.
 	BodyTimeout time.Duration
 	// WriteTimeout is for a piece of an answer to be taken. 0: 60 s. Negative: no limit.
 	WriteTimeout time.Duration

@@ -56,6 +56,32 @@ func TestSlowClientsAreCut(t *testing.T) {
 			})
 		})
 	}
+	t.Run("HTTP/2 body stops", func(t *testing.T) {
+		limits := limits
+		limits.H2C = true
+		inHouse(t, plan{routes: `a: * -> "http://a";`, server: limits, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+		})}}, func(t *testing.T, h *house) {
+			tr := h.client.Transport.(*http.Transport)
+			tr.Protocols = new(http.Protocols)
+			tr.Protocols.SetUnencryptedHTTP2(true)
+			body, write := io.Pipe()
+			start := time.Now()
+			go func() {
+				io.WriteString(write, "x")
+				time.Sleep(6 * time.Second)
+				io.WriteString(write, "y")
+				time.Sleep(time.Hour)
+				write.Close()
+			}()
+			res, err := h.client.Post("http://front.example/", "text/plain", body)
+			require.NoError(t, err)
+			require.Equal(t, 13*time.Second, time.Since(start), "RULE P8: a slow client holds an upstream")
+			require.Equal(t, http.StatusRequestTimeout, res.StatusCode)
+			res.Body.Close()
+			time.Sleep(time.Hour)
+		})
+	})
 	t.Run("answer is not taken", func(t *testing.T) {
 		inHouse(t, plan{routes: `a: * -> "http://a";`, server: limits, behind: map[string]http.Handler{"a": says(big)}}, func(t *testing.T, h *house) {
 			w := h.dial().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")

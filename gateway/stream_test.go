@@ -242,3 +242,47 @@ func TestRequestIsCanceledWithItsContext(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 	})
 }
+
+// What gRPC needs: HTTP/2 without TLS on both sides, messages both ways at once, a status in the trailers.
+func TestGRPCGoesThrough(t *testing.T) {
+	inHouse(t, plan{routes: `a: * -> backendProtocol("h2c") -> "http://a";`, server: ServerOptions{H2C: true},
+		behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/grpc")
+			w.Header().Set("Trailer", "Grpc-Status")
+			http.NewResponseController(w).Flush()
+			message := make([]byte, 4)
+			for {
+				if _, err := io.ReadFull(r.Body, message); err != nil {
+					break
+				}
+				io.WriteString(w, strings.ToUpper(string(message)))
+				http.NewResponseController(w).Flush()
+			}
+			w.Header().Set("Grpc-Status", "0")
+			w.Header().Set(http.TrailerPrefix+"Grpc-Message", r.Proto+" "+r.Header.Get("Te"))
+		})}}, func(t *testing.T, h *house) {
+		tr := h.client.Transport.(*http.Transport)
+		tr.Protocols = new(http.Protocols)
+		tr.Protocols.SetUnencryptedHTTP2(true)
+		messages, write := io.Pipe()
+		req, err := http.NewRequest("POST", "http://front.example/pkg.Service/Method", messages)
+		require.NoError(t, err)
+		req.Header.Set("TE", "trailers")
+		req.Header.Set("Content-Type", "application/grpc")
+		res, err := h.client.Do(req)
+		require.NoError(t, err, "RULE P3: a stream does not begin before its first message")
+		require.Equal(t, "HTTP/2.0", res.Proto)
+		got := make([]byte, 4)
+		for _, message := range []string{"ping", "pong"} {
+			io.WriteString(write, message)
+			_, err = io.ReadFull(res.Body, got)
+			require.NoError(t, err)
+			require.Equal(t, strings.ToUpper(message), string(got))
+		}
+		write.Close()
+		_, err = io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.Equal(t, http.Header{"Grpc-Status": {"0"}, "Grpc-Message": {"HTTP/2.0 trailers"}}, res.Trailer, "RULE P3: a call without its status")
+		res.Body.Close()
+	})
+}

@@ -38,7 +38,7 @@ func (a *Args) checkCookie(c *http.Cookie) {
 // for example.org, as in Skipper.
 func responseCookie(name string, httpOnly bool) Spec {
 	return NewSpec(name, `name, value, maxAge?, "change-only"?`, func(a *Args) Filter {
-		cookie := http.Cookie{Name: a.NonEmpty("name"), Value: a.Text("value"), HttpOnly: httpOnly, Secure: true, SameSite: http.SameSiteLaxMode, Path: "/"}
+		cookie := http.Cookie{Name: a.NonEmpty("name"), Value: a.Text("value"), HttpOnly: httpOnly, Secure: true, Path: "/"}
 		if a.More() {
 			cookie.MaxAge = a.Int("maxAge", 0, 1<<31-1)
 			if cookie.MaxAge == 0 {

@@ -20,7 +20,9 @@ func ServeHandler(c FilterContext, h http.Handler) {
 			var err error
 			if v := recover(); v != nil {
 				err = fmt.Errorf("route %s: a handler has panicked: %v", route, v)
-				log.Error("handler panicked", "panic", v)
+				if v != http.ErrAbortHandler { // which is how a handler breaks off on purpose
+					log.Error("handler panicked", "panic", v)
+				}
 			}
 			p.end(err)
 		}()

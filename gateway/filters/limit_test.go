@@ -63,6 +63,16 @@ func TestClientRatelimitIsByWhoTheClientIs(t *testing.T) {
 	}
 	require.False(t, limited(request("GET", "http://h/", ""), f))
 	require.True(t, limited(request("GET", "http://h/", ""), f), "without the header it is the address")
+
+	// As a header that a route names, it stands for the address.
+	for _, names := range []string{"X-Forwarded-For", "x-forwarded-for, Authorization"} {
+		f = filter(t, "clientRatelimit", 1, "1m", names)
+		for i, forwarded := range []string{"198.51.100.7", "198.51.100.8"} {
+			x := request("GET", "http://h/", "", "X-Forwarded-For", forwarded, "Authorization", "a")
+			x.ID = forwarded
+			require.Equal(t, i == 1, limited(x, f), "RULE F6: a header gives a client a fresh bucket")
+		}
+	}
 }
 
 var errDial = errors.New("connection refused")

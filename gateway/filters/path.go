@@ -42,11 +42,11 @@ func setPath(c FilterContext, to *Template) {
 	// a free wildcard's own.
 	inside := strings.Contains(strings.ToLower(c.OriginalRequest().URL.RawPath), "%2f")
 	encoded, _ := to.eval(c, func(value string, ofPath bool) string {
-		value = url.PathEscape(value)
+		value = (&url.URL{Path: value}).EscapedPath()
 		if ofPath && inside {
-			return value
+			return strings.ReplaceAll(value, "/", "%2F")
 		}
-		return strings.ReplaceAll(value, "%2F", "/")
+		return value
 	})
 	setEncoded(u, encoded)
 }

@@ -32,6 +32,7 @@ func TestPaths(t *testing.T) {
 		{"/u/a%20b", map[string]string{"id": "a b"}, set("/v2/${id}"), "/v2/a%20b"},
 		{"/u/50%25", map[string]string{"id": "50%"}, set("/v2/${id}"), "/v2/50%25"},
 		{"/u/a%3Fb", map[string]string{"id": "a?b"}, set("/v2/${id}"), "/v2/a%3Fb"},
+		{"/u/a,b;c@d:e", map[string]string{"id": "a,b;c@d:e"}, set("/v2/${id}"), "/v2/a,b;c@d:e"},
 		{"/f/a/b", map[string]string{"rest": "a/b"}, set("/v2/${rest}"), "/v2/a/b"},
 		{"/u/a%2Fb", map[string]string{"id": "a/b"}, set("/v2/${id}"), "/v2/a%2Fb"},
 		{"/u/..%2Fadmin", map[string]string{"id": "../admin"}, set("/v2/${id}"), "/v2/..%2Fadmin"},

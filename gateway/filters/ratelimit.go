@@ -37,10 +37,14 @@ func limits(env Env) []Spec {
 		}),
 		NewSpec("clientRatelimit", "number, period, headers?", func(a *Args) Filter {
 			rate, burst := a.rate()
-			var names []string
+			who := clients{seed: maphash.MakeSeed()}
 			if a.More() {
 				for name := range strings.SplitSeq(a.Text("headers"), ",") {
-					names = append(names, a.headerOf("headers", name))
+					if name = a.headerOf("headers", name); name == "X-Forwarded-For" {
+						who.address = true
+						continue
+					}
+					who.headers = append(who.headers, name)
 				}
 			}
 			if a.Done() != nil {
@@ -48,7 +52,6 @@ func limits(env Env) []Spec {
 			}
 			keyed, err := limit.NewKeyed[client](limit.KeyedOptions{Rate: rate, Burst: burst, Elapsed: env.Elapsed})
 			a.Check(err)
-			who := clients{maphash.MakeSeed(), names}
 			return &rateLimit{status: http.StatusTooManyRequests, take: func(c FilterContext) time.Duration { return keyed.Take(who.of(c)) }}
 		}),
 	}
@@ -106,6 +109,9 @@ type client struct {
 type clients struct {
 	seed    maphash.Seed
 	headers []string
+	// address says that X-Forwarded-For is one of the headers. What is meant by it is the client's address, and
+	// that is known: what stands in the header may be anything (F6).
+	address bool
 }
 
 // of is by what the route says, or by who the client has proved to be, or by where it comes from (F6).
@@ -120,10 +126,13 @@ func (k clients) of(c FilterContext) client {
 		}
 		h.WriteByte(0)
 	}
+	if found && k.address {
+		return client{addr: c.Client(), hash: h.Sum64()}
+	}
 	if found {
 		return client{hash: h.Sum64()}
 	}
-	if id := c.Identity(); id != "" && len(k.headers) == 0 {
+	if id := c.Identity(); id != "" && len(k.headers) == 0 && !k.address {
 		return client{hash: maphash.String(k.seed, id)}
 	}
 	return client{addr: c.Client()}

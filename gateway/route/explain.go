@@ -11,7 +11,8 @@ import (
 // An Explanation says why a request has the route that it has. It is plain data.
 type Explanation struct {
 	Method, Host, Path string
-	// Tried are the routes whose path fits, in the order in which they were tried; the last one has won, unless none has.
+	// Tried are the routes whose path fits (and, where many have one path, whose host), in the order in which they were
+	// tried; the last one has won, unless none has.
 	Tried []Attempt
 	// Route is the name of the one that has won, or "".
 	Route string

@@ -40,8 +40,10 @@ func Canonical(u *url.URL) error {
 			u.RawPath = ""
 		}
 	}
-	if i := strings.IndexAny(u.Path, "\x00\\"); i >= 0 {
-		return fmt.Errorf("%w: %q has the byte %q", ErrPath, u.Path, u.Path[i])
+	for _, c := range [...]byte{0, '\\'} {
+		if strings.IndexByte(u.Path, c) >= 0 {
+			return fmt.Errorf("%w: %q has the byte %q", ErrPath, u.Path, c)
+		}
 	}
 	if u.Path[0] != '/' {
 		return fmt.Errorf("%w: %q does not begin with a slash", ErrPath, u.Path)
@@ -99,6 +101,9 @@ func unhex(c byte) int {
 
 // clean tells whether there is nothing to resolve: no dot segment, and no empty one but the last.
 func clean(path string, encoded bool) bool {
+	if strings.IndexByte(path, '.') < 0 && !strings.Contains(path, "//") && !(encoded && strings.IndexByte(path, '%') >= 0) {
+		return true // most
+	}
 	start := 1
 	for i := 1; i <= len(path); i++ {
 		if i < len(path) && path[i] != '/' {

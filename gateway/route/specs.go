@@ -70,7 +70,7 @@ func (pathRegexpSpec) Create(args []any) (Predicate, error) {
 	}
 	expression, err := regexp.Compile(text)
 	if err != nil {
-		return nil, fmt.Errorf("the argument is no regular expression of Go's kind: %w", err)
+		return nil, fmt.Errorf("the argument is no regular expression as Go has them: %w", err)
 	}
 	return pathRegexp{expression}, nil
 }

@@ -14,6 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/flagship-go/flagship/gateway/filters"
+	"github.com/flagship-go/flagship/gateway/filters/filtertest"
 )
 
 // The table of google/rpc/code.proto, written out once more.
@@ -246,31 +249,35 @@ func TestCompressedMessagesAreRead(t *testing.T) {
 
 func TestAnswersOfOthersAreLeftAlone(t *testing.T) {
 	w := newWorld(t, new(Spec), library(t))
-	for _, c := range []struct {
-		status int
-		served bool
-	}{{502, false}, {429, true}, {200, true}} {
-		ctx := newContext(newRequest(t.Context(), "GET /v1/shelves/7", ""))
-		w.filter.Request(ctx)
-		ctx.res = &http.Response{StatusCode: c.status, Header: http.Header{"Content-Type": {"text/plain"}}, Body: io.NopCloser(strings.NewReader("hello"))}
-		ctx.served = c.served
-		w.filter.Response(ctx)
-		text, err := io.ReadAll(ctx.res.Body)
-		require.NoError(t, err)
-		require.Equal(t, "hello", string(text))
-		require.Equal(t, c.status, ctx.res.StatusCode)
+	for status, chain := range map[int][]filters.Filter{
+		502: {w.filter}, // the gateway's own, or something's between here and the service
+		429: {w.filter, serves(429)},
+		200: {w.filter, serves(200)},
+	} {
+		c := filtertest.New("GET", "/v1/shelves/7")
+		filtertest.Run(c, filtertest.Upstream(502, "hello"), chain...)
+		require.Equal(t, "hello", c.Body())
+		require.Equal(t, status, c.Response().StatusCode)
 	}
-	// Of two such filters on a route each turns back what it has turned.
-	other, err := w.spec.CreateFilter([]any{"test.pb"})
+}
+
+// serves is a filter that answers.
+func serves(status int) filters.Filter {
+	return filters.OnRequest(func(c filters.FilterContext) {
+		c.Serve(filtertest.Response(c.Request(), status, "hello", "Content-Type", "text/plain"))
+	})
+}
+
+func TestOfTwoFiltersEachTurnsBackWhatItHasTurned(t *testing.T) {
+	w := newWorld(t, new(Spec), library(t))
+	second, err := w.spec.CreateFilter([]any{"test.pb"})
 	require.NoError(t, err)
-	ctx := newContext(newRequest(t.Context(), "GET /v1/shelves/7", ""))
-	w.filter.Request(ctx)
-	other.Request(ctx)
-	ctx.res = &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/grpc"}, "Grpc-Status": {"5"}}, Body: http.NoBody}
-	other.Response(ctx)
-	require.Equal(t, 200, ctx.res.StatusCode)
-	w.filter.Response(ctx)
-	require.Equal(t, 404, ctx.res.StatusCode)
+	seen := 0
+	between := filters.OnResponse(func(c filters.FilterContext) { seen = c.Response().StatusCode })
+	c := filtertest.New("GET", "/v1/shelves/7")
+	filtertest.Run(c, filtertest.Upstream(200, "", "Content-Type", "application/grpc", "Grpc-Status", "5"), w.filter, between, second)
+	require.Equal(t, 200, seen)
+	require.Equal(t, 404, c.Response().StatusCode)
 }
 
 func TestResponseBodyIsAField(t *testing.T) {

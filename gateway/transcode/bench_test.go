@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/flagship-go/flagship/gateway/filters"
+	"github.com/flagship-go/flagship/gateway/filters/filtertest"
 	"github.com/flagship-go/flagship/internal/cputime"
 )
 
@@ -26,18 +28,17 @@ func BenchmarkUnary(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			first := newRequest(b.Context(), c.request, c.body)
-			ctx := &fakeContext{bag: make(map[string]any)}
+			ctx := filtertest.Of(first)
+			echo := filtertest.UpstreamFunc(func(c filters.FilterContext) (*http.Response, error) { return grpcAnswer(c.Request().Body), nil })
 			b.ReportAllocs()
 			defer cputime.Report(b)()
 			for b.Loop() {
 				r, u := *first, *first.URL // what is copied here counts with one allocation for each
 				r.URL, r.Header, r.Body = &u, make(http.Header), io.NopCloser(strings.NewReader(c.body))
-				ctx.req, ctx.res = &r, nil
-				f.Request(ctx)
-				ctx.res = grpcAnswer(ctx.req.Body)
-				f.Response(ctx)
-				if ctx.res.StatusCode != 200 {
-					b.Fatal(body(b, ctx.res))
+				ctx.SetRequest(&r)
+				filtertest.Run(ctx, echo, f)
+				if ctx.Response().StatusCode != 200 {
+					b.Fatal(ctx.Body())
 				}
 			}
 		})

@@ -175,23 +175,23 @@ func (f *filter) unmatched(method, path string) *http.Response {
 	}
 	allow = append(allow, http.MethodOptions)
 	slices.Sort(allow)
-	var answer *http.Response
+	var resp *http.Response
 	if method == http.MethodOptions {
-		answer = &http.Response{StatusCode: http.StatusNoContent, Header: make(http.Header), Body: http.NoBody}
+		resp = &http.Response{StatusCode: http.StatusNoContent, Header: make(http.Header), Body: http.NoBody}
 	} else {
 		s := statusf(Unimplemented, "%s is not %s's: %s are", method, path, strings.Join(allow, ", "))
 		s.http = http.StatusMethodNotAllowed
-		answer = f.refuse(s)
+		resp = f.refuse(s)
 	}
-	answer.Header.Set("Allow", strings.Join(allow, ", "))
-	return answer
+	resp.Header.Set("Allow", strings.Join(allow, ", "))
+	return resp
 }
 
 // refuse is an answer with a status as its body.
 func (f *filter) refuse(s *status) *http.Response {
-	answer := &http.Response{Header: make(http.Header)}
-	setBody(answer, s.httpStatus(), "application/json", f.codec.statusJSON(s))
-	return answer
+	resp := &http.Response{Header: make(http.Header)}
+	setBody(resp, s.httpStatus(), "application/json", f.codec.statusJSON(s))
+	return resp
 }
 
 // frames reads the body of a request, and makes the messages of the call: one, or as many as a client's stream has.

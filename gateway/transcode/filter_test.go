@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/flagship-go/flagship/gateway/filters/filtertest"
 	"github.com/flagship-go/flagship/gateway/upstream"
 )
 
@@ -57,16 +58,16 @@ func TestVerbsAndBodies(t *testing.T) {
 
 func TestTheBodyOfACallCanBeSentAgain(t *testing.T) {
 	w := newWorld(t, new(Spec), library(t))
-	ctx := newContext(newRequest(t.Context(), "PUT /v1/all", `{"name":"x"}`))
+	ctx := filtertest.Of(newRequest(t.Context(), "PUT /v1/all", `{"name":"x"}`))
 	w.filter.Request(ctx)
-	first, err := io.ReadAll(ctx.req.Body)
+	first, err := io.ReadAll(ctx.Request().Body)
 	require.NoError(t, err)
-	again, err := ctx.req.GetBody()
+	again, err := ctx.Request().GetBody()
 	require.NoError(t, err)
 	second, err := io.ReadAll(again)
 	require.NoError(t, err)
 	require.Equal(t, first, second)
-	require.EqualValues(t, len(first), ctx.req.ContentLength)
+	require.EqualValues(t, len(first), ctx.Request().ContentLength)
 	require.Equal(t, []byte{0, 0, 0, 0, 3, 0x0a, 1, 'x'}, first, "RULE X4: a frame is flags, length and message")
 }
 
@@ -75,17 +76,17 @@ func TestRequestsAreBounded(t *testing.T) {
 	w.serve = func(c *serverCall) { c.answer(`{}`) }
 	large := `{"name":"` + strings.Repeat("a", 100) + `"}`
 
-	ctx := newContext(newRequest(t.Context(), "PUT /v1/all", large))
+	ctx := filtertest.Of(newRequest(t.Context(), "PUT /v1/all", large))
 	touched := &touchReader{}
-	ctx.req.Body = io.NopCloser(touched)
+	ctx.Request().Body = io.NopCloser(touched)
 	res := w.send(ctx)
 	require.Equal(t, 413, res.StatusCode, "RULE X4: larger than is allowed")
 	require.False(t, touched.yes, "RULE X4: a body that is announced as too large is not read")
 	require.Contains(t, body(t, res), `"code":8`)
-	require.Equal(t, []string{"grpcTranscode refused"}, ctx.events)
+	require.Equal(t, []string{"grpcTranscode refused"}, ctx.Events)
 
-	ctx = newContext(newRequest(t.Context(), "PUT /v1/all", large))
-	ctx.req.ContentLength = -1
+	ctx = filtertest.Of(newRequest(t.Context(), "PUT /v1/all", large))
+	ctx.Request().ContentLength = -1
 	require.Equal(t, 413, w.send(ctx).StatusCode, "RULE X4: also if nobody says how long it is")
 
 	// Forty numbers are longer as fixed64 than as text.
@@ -94,8 +95,8 @@ func TestRequestsAreBounded(t *testing.T) {
 
 	require.Equal(t, 415, w.do("PUT /v1/all", "x", "Content-Encoding: gzip").StatusCode)
 	require.Equal(t, 400, w.do("PUT /v1/all", "{").StatusCode)
-	ctx = newContext(newRequest(t.Context(), "PUT /v1/all", ""))
-	ctx.req.Body, ctx.req.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader("{"), brokenReader{})), -1
+	ctx = filtertest.Of(newRequest(t.Context(), "PUT /v1/all", ""))
+	ctx.Request().Body, ctx.Request().ContentLength = io.NopCloser(io.MultiReader(strings.NewReader("{"), brokenReader{})), -1
 	require.Contains(t, body(t, w.send(ctx)), "cannot be read to its end")
 }
 
@@ -151,24 +152,24 @@ func TestWhatIsGRPCAlreadyIsLeftAlone(t *testing.T) {
 	w.serve = func(c *serverCall) { c.answer(c.request(0)) }
 	frame := "\x00\x00\x00\x00\x03\x0a\x01x"
 	for _, contentType := range []string{"application/grpc", "application/grpc+proto", "application/grpc;v=1"} {
-		ctx := newContext(newRequest(t.Context(), "POST /test.v1.Test/Get", frame, "Content-Type: "+contentType, "X: y"))
+		ctx := filtertest.Of(newRequest(t.Context(), "POST /test.v1.Test/Get", frame, "Content-Type: "+contentType, "X: y"))
 		res := w.send(ctx)
 		text, err := io.ReadAll(res.Body)
 		require.NoError(t, err)
 		require.Equal(t, frame, string(text))
 		require.Equal(t, "0", res.Trailer.Get("Grpc-Status"))
-		require.Empty(t, ctx.bag)
+		require.Empty(t, ctx.Bag)
 	}
 	require.Equal(t, 404, w.do("POST /test.v1.Test/Get", frame, "Content-Type: application/grpc-web").StatusCode)
 }
 
 func TestTheServiceHearsHowLongSomebodyWaits(t *testing.T) {
-	timeout := func(ctx context.Context, header ...string) (string, *fakeContext) {
+	timeout := func(ctx context.Context, header ...string) (string, *filtertest.Context) {
 		services, rules := testRules(t)
 		f := &filter{rules: rules, codec: new(Spec).codec(services)}
-		c := newContext(newRequest(ctx, "GET /q", "", header...))
+		c := filtertest.Of(newRequest(ctx, "GET /q", "", header...))
 		f.Request(c)
-		return c.req.Header.Get("Grpc-Timeout"), c
+		return c.Request().Header.Get("Grpc-Timeout"), c
 	}
 	synctest.Test(t, func(t *testing.T) {
 		got, _ := timeout(t.Context())
@@ -184,7 +185,7 @@ func TestTheServiceHearsHowLongSomebodyWaits(t *testing.T) {
 		got, _ = timeout(ctx, "Grpc-Timeout: 1H")
 		require.Equal(t, "2000000u", got)
 		_, c := timeout(ctx, "Grpc-Timeout: soon")
-		require.Equal(t, 400, c.res.StatusCode)
+		require.Equal(t, 400, c.Response().StatusCode)
 	})
 }
 

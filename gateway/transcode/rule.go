@@ -24,7 +24,7 @@ type Binding struct {
 
 	fields   []fieldPath                  // what the template's variables set
 	bound    map[string]bool              // the same as dotted names: no query parameter may name them
-	body     protoreflect.FieldDescriptor // nil: see wholeBody
+	body     protoreflect.FieldDescriptor // nil: none, or see whole
 	whole    bool                         // body: "*"
 	response protoreflect.FieldDescriptor // nil: the whole message
 }

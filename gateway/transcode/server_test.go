@@ -8,10 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -20,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/flagship-go/flagship/gateway/filters"
+	"github.com/flagship-go/flagship/gateway/filters/filtertest"
 )
 
 // A world is a gRPC server over net/http, whose frames are written here by hand, and a filter in front of it.
@@ -155,35 +154,10 @@ func (c *serverCall) answer(text string) {
 	c.end(OK, "")
 }
 
-// A fakeContext is a request on its way through one filter.
-type fakeContext struct {
-	filters.FilterContext // what is not below is not asked for
-	req, original         *http.Request
-	res                   *http.Response
-	served                bool
-	bag                   map[string]any
-	events                []string
-}
-
-func (c *fakeContext) Request() *http.Request         { return c.req }
-func (c *fakeContext) OriginalRequest() *http.Request { return c.original }
-func (c *fakeContext) Response() *http.Response       { return c.res }
-func (c *fakeContext) Serve(res *http.Response)       { c.res, c.served = res, true }
-func (c *fakeContext) Served() bool                   { return c.served }
-func (c *fakeContext) StateBag() map[string]any       { return c.bag }
-func (c *fakeContext) Client() netip.Addr             { return netip.Addr{} }
-func (c *fakeContext) Now() time.Time                 { return time.Now() }
-func (c *fakeContext) Event(name, outcome string)     { c.events = append(c.events, name+" "+outcome) }
-
-func newContext(r *http.Request) *fakeContext {
-	return &fakeContext{req: r, original: r.Clone(r.Context()), bag: make(map[string]any)}
-}
-
 // newRequest is "GET /path?query", with a body and header lines "Name: value".
 func newRequest(ctx context.Context, request, body string, header ...string) *http.Request {
 	method, target, _ := strings.Cut(request, " ")
 	r := httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
-	r.RequestURI = ""
 	for _, line := range header {
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Add(name, value)
@@ -193,21 +167,17 @@ func newRequest(ctx context.Context, request, body string, header ...string) *ht
 
 // do takes a request through the filter to the server and back.
 func (w *world) do(request, body string, header ...string) *http.Response {
-	return w.send(newContext(newRequest(w.t.Context(), request, body, header...)))
+	return w.send(filtertest.Of(newRequest(w.t.Context(), request, body, header...)))
 }
 
-func (w *world) send(ctx *fakeContext) *http.Response {
-	w.filter.Request(ctx)
-	if ctx.res == nil {
-		r := ctx.req
+func (w *world) send(c *filtertest.Context) *http.Response {
+	filtertest.Run(c, filtertest.UpstreamFunc(func(c filters.FilterContext) (*http.Response, error) {
+		r := c.Request()
 		r.URL.Scheme, r.URL.Host = "http", w.server.Listener.Addr().String()
-		var err error
-		ctx.res, err = w.client.RoundTrip(r)
-		require.NoError(w.t, err)
-	}
-	w.filter.Response(ctx)
-	w.t.Cleanup(func() { ctx.res.Body.Close() })
-	return ctx.res
+		return w.client.RoundTrip(r)
+	}), w.filter)
+	w.t.Cleanup(func() { c.Response().Body.Close() })
+	return c.Response()
 }
 
 // body reads an answer to its end.

@@ -82,7 +82,7 @@ func TestAPoolTakesItsConnectionsAlong(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var open atomic.Int64
 			r := NewRegistry(RegistryOptions{NewTransport: func(o TransportOptions) http.RoundTripper {
-				return piped(o, func(_ int, c net.Conn) {
+				return piped(o, func(_ int64, c net.Conn) {
 					open.Add(1)
 					defer open.Add(-1)
 					answerOne(c)
