@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
+	"github.com/flagship-go/flagship/gateway/gatewaytest"
 	"github.com/flagship-go/flagship/gateway/route"
 )
 
@@ -203,10 +204,10 @@ func randomRequest(t testing.TB, rng *rand.Rand) *http.Request {
 }
 
 // requireSame asks a table in both ways, and the slow one, and wants one answer.
-func requireSame(t testing.TB, slow *slowTable, table *route.Table, r *http.Request, draw float64) {
+func requireSame(t testing.TB, slow *gatewaytest.SlowTable, table *route.Table, r *http.Request, draw float64) {
 	t.Helper()
 	l := &route.Lookup{Draw: draw}
-	want, params := slow.find(r, l)
+	want, params := slow.Find(r, l)
 	got := table.Lookup(r, l)
 	rule := "M1"
 	if got != nil && want != nil && samePath(got.Def, want) {
@@ -224,12 +225,7 @@ func requireSame(t testing.TB, slow *slowTable, table *route.Table, r *http.Requ
 			t.Fatalf("RULE M2: %s on %s: %s is %q, want %q", r.URL.EscapedPath(), id(got), name, l.Param(name), value)
 		}
 	}
-	var order []string
-	for _, c := range slow.candidates(r) {
-		if order = append(order, c.def.ID); c.def == want {
-			break
-		}
-	}
+	order := slow.Order(r, want)
 	e := table.Explain(r, l)
 	var tried []string
 	for _, a := range e.Tried {

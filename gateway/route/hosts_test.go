@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
+	"github.com/flagship-go/flagship/gateway/gatewaytest"
 	"github.com/flagship-go/flagship/gateway/route"
 )
 
@@ -78,12 +79,12 @@ func TestManyHostsOfOnePathAreTriedInOneOrder(t *testing.T) {
 
 func requireHosts(t *testing.T, rng *rand.Rand, table *route.Table, defs []*eskip.Route) {
 	t.Helper()
-	slow := newSlowTable(defs, slowSpecs()...)
+	slow := gatewaytest.NewSlowTable(defs, slowSpecs()...)
 	built, err := route.Build(compile(t, defs))
 	require.NoError(t, err)
 	for range 20 {
 		r, draw := hostRequest(t, rng), rng.Float64()
-		want, _ := slow.find(r, &route.Lookup{Draw: draw})
+		want, _ := slow.Find(r, &route.Lookup{Draw: draw})
 		got := table.Lookup(r, &route.Lookup{Draw: draw})
 		if want == nil != (got == nil) || want != nil && want.ID != got.Def.ID {
 			t.Fatalf("RULE M3: %s %s%s %v goes to %q, want %v of\n%v", r.Method, r.Host, r.URL, r.Header, id(got), want, defs)

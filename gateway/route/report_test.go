@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/flagship-go/flagship/gateway/gatewaytest"
 	"github.com/flagship-go/flagship/gateway/route"
 )
 
@@ -170,10 +171,10 @@ func TestWhatIsReportedAsShadowedNeverWins(t *testing.T) {
 			hidden[id(s.Route)] = true
 			shadowed++
 		}
-		slow := newSlowTable(defs, slowSpecs()...)
+		slow := gatewaytest.NewSlowTable(defs, slowSpecs()...)
 		for range 100 {
 			r, l := randomRequest(t, rng), &route.Lookup{Draw: rng.Float64()}
-			if won, _ := slow.find(r, l); won != nil && hidden[won.ID] {
+			if won, _ := slow.Find(r, l); won != nil && hidden[won.ID] {
 				t.Fatalf("RULE M7: %s is reported as shadowed, and %s %s goes there\n%v", won.ID, r.Method, r.URL, won)
 			}
 		}

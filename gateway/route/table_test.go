@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
+	"github.com/flagship-go/flagship/gateway/gatewaytest"
 	"github.com/flagship-go/flagship/gateway/route"
 )
 
@@ -165,7 +166,7 @@ func TestATableAgreesWithTheSlowOne(t *testing.T) {
 		defs := randomRoutes(t, rng, 1+rng.IntN(60), "r")
 		table, err := route.Build(compile(t, defs))
 		require.NoError(t, err)
-		slow := newSlowTable(defs, slowSpecs()...)
+		slow := gatewaytest.NewSlowTable(defs, slowSpecs()...)
 		for range 50 {
 			requireSame(t, slow, table, randomRequest(t, rng), rng.Float64())
 		}
@@ -195,7 +196,7 @@ func FuzzATableAgreesWithTheSlowOne(f *testing.F) {
 		table, err := route.Build(routes)
 		require.NoError(t, err)
 		if r := fuzzRequest(method, target); r != nil {
-			requireSame(t, newSlowTable(defs, slowSpecs()...), table, r, 0.3)
+			requireSame(t, gatewaytest.NewSlowTable(defs, slowSpecs()...), table, r, 0.3)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package route_test
+package gatewaytest
 
 import (
 	"cmp"
@@ -11,9 +11,10 @@ import (
 	"github.com/flagship-go/flagship/gateway/route"
 )
 
-// A slowTable is what a table is, said as simply as possible: the routes whose path fits, sorted by M1 and
-// M3, of which the first wins that has all its predicates true. It knows nothing of trees.
-type slowTable struct {
+// A SlowTable is what a route table is, said as simply as possible: the routes whose path fits, sorted by M1 and
+// M3, of which the first wins that has all its predicates true. It knows nothing of trees. Path, PathSubtree and Weight
+// are its own; all other predicates come from specs.
+type SlowTable struct {
 	routes []*slowRoute
 }
 
@@ -25,45 +26,49 @@ type slowRoute struct {
 	predicates []route.Predicate
 }
 
-// newSlowTable takes routes that are right.
-func newSlowTable(defs []*eskip.Route, specs ...route.PredicateSpec) *slowTable {
-	t := &slowTable{}
+// NewSlowTable takes routes that are right, and whose paths are canonical; it panics at a predicate that cannot be made.
+func NewSlowTable(defs []*eskip.Route, specs ...route.PredicateSpec) *SlowTable {
+	t := &SlowTable{}
 	for _, def := range defs {
 		r := &slowRoute{def: def}
 		for _, call := range def.Predicates {
 			switch call.Name {
-			case "Path", "PathSubtree":
-				r.subtree = call.Name == "PathSubtree"
-				path := call.Args[0].(string)
-				if r.subtree {
-					path = strings.TrimSuffix(path, "/")
-					if last := path[strings.LastIndexByte(path, '/')+1:]; !strings.HasPrefix(last, "*") {
-						path += "/**"
-					}
+			case "Path":
+				r.segments = strings.Split(call.Args[0].(string)[1:], "/")
+			case "PathSubtree":
+				r.subtree = true
+				path := strings.TrimSuffix(call.Args[0].(string), "/")
+				if last := path[strings.LastIndexByte(path, '/')+1:]; !strings.HasPrefix(last, "*") {
+					path += "/**"
 				}
 				r.segments = strings.Split(path[1:], "/")
 			case "Weight":
 				r.weight += int(call.Args[0].(float64))
 			default:
-				for _, spec := range specs {
-					if spec.Name() != call.Name {
-						continue
-					}
-					p, err := spec.Create(call.Args)
-					if err != nil {
-						panic(err)
-					}
-					r.predicates = append(r.predicates, p)
-					r.weight++
-					if w, is := spec.(route.WeightedPredicateSpec); is {
-						r.weight += w.Weight()
-					}
-				}
+				r.add(call, specs)
 			}
 		}
 		t.routes = append(t.routes, r)
 	}
 	return t
+}
+
+// add makes a predicate that is not about the path, and adds what it weighs.
+func (s *slowRoute) add(call eskip.Call, specs []route.PredicateSpec) {
+	for _, spec := range specs {
+		if spec.Name() != call.Name {
+			continue
+		}
+		p, err := spec.Create(call.Args)
+		if err != nil {
+			panic(err)
+		}
+		s.predicates = append(s.predicates, p)
+		s.weight++
+		if w, is := spec.(route.WeightedPredicateSpec); is {
+			s.weight += w.Weight()
+		}
+	}
 }
 
 // A candidate is a route whose path fits, and how specific it is: for each segment, from the left, 0
@@ -75,7 +80,7 @@ type candidate struct {
 }
 
 // candidates are the routes whose path fits that of a request, in the order in which they are to be tried.
-func (t *slowTable) candidates(r *http.Request) []candidate {
+func (t *SlowTable) candidates(r *http.Request) []candidate {
 	path := strings.Split(r.URL.EscapedPath()[1:], "/")
 	for i := range path {
 		path[i], _ = url.PathUnescape(path[i])
@@ -97,14 +102,24 @@ func (t *slowTable) candidates(r *http.Request) []candidate {
 	return fit
 }
 
-// find is the route of a request, or nil, and its parameters.
-func (t *slowTable) find(r *http.Request, l *route.Lookup) (*eskip.Route, map[string]string) {
+// Find is the route of a request whose path is canonical, or nil, and the parameters of its path.
+func (t *SlowTable) Find(r *http.Request, l *route.Lookup) (*eskip.Route, map[string]string) {
 	for _, c := range t.candidates(r) {
 		if c.holds(r, l) {
 			return c.def, c.params
 		}
 	}
 	return nil, nil
+}
+
+// Order is which routes are tried for a request, by name, until one wins, which may be nil.
+func (t *SlowTable) Order(r *http.Request, won *eskip.Route) (names []string) {
+	for _, c := range t.candidates(r) {
+		if names = append(names, c.def.ID); c.def == won {
+			break
+		}
+	}
+	return names
 }
 
 func (s *slowRoute) holds(r *http.Request, l *route.Lookup) bool {

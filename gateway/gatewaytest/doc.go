@@ -1,0 +1,2 @@
+// Package gatewaytest grades proxies.
+package gatewaytest
