@@ -40,6 +40,9 @@ func installed(name string) bool {
 
 // serveForeign writes a program's files into a directory of its own, and runs it until the parent has had enough.
 func serveForeign(o peer.Order, files func(o peer.Order, addr, dir string) map[string]string, args func(dir string) []string) (err error) {
+	if len(o.Prefixes) > 0 {
+		return fmt.Errorf("%s is not graded here", o.Contender)
+	}
 	dir, err := os.MkdirTemp("", "versus-"+o.Contender+"-")
 	if err != nil {
 		return err

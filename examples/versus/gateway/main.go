@@ -13,6 +13,7 @@
 //	breaker, breaker-rate,
 //	breaker-adaptive         may a call be made, and how has it ended?       breaker.go
 //	limiter                  may a call be made?                             breaker.go
+//	kit                      which rules of package gatewaytest are kept     kit.go
 //	push                     a configuration reaches ten thousand            push.go
 //
 // client.go is who asks, backend.go who answers; proxies.go, foreign.go and the program in caddy are
@@ -24,6 +25,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/flagship-go/flagship/examples/versus/gateway/internal/peer"
@@ -101,8 +103,15 @@ func (o *session) measure(ctx context.Context) (err error) {
 		consecutiveTable, rateTable, adaptiveTable, limiterTable, pushTable,
 	} {
 		t := make(o)
-		if err := o.prepare(ctx, t); err != nil {
-			return err
+		for _, cell := range t.Cells {
+			if t.Name == "proxy" && o.Wants(t.Name+"/"+string(cell)+"/"+caddyName) {
+				version, err := o.buildCaddy(ctx)
+				if err != nil {
+					return err
+				}
+				i := slices.IndexFunc(t.Contenders, func(c versus.Contender) bool { return c.Name == caddyName })
+				t.Contenders[i].Version = version
+			}
 		}
 		report, err := o.Measure(ctx, &t.Table)
 		if err != nil {
@@ -113,5 +122,5 @@ func (o *session) measure(ctx context.Context) (err error) {
 		}
 		o.finders = finders{}
 	}
-	return nil
+	return o.grade(ctx)
 }

@@ -9,8 +9,10 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/valyala/fasthttp"
@@ -76,6 +78,9 @@ func serveOurs(o peer.Order) (func(net.Listener) error, error) {
 		chain = strings.Join(append(fiveFilters, chain), " -> ")
 	}
 	var text strings.Builder
+	for i, p := range o.Prefixes {
+		fmt.Fprintf(&text, "p%d: PathSubtree(%q) -> \"http://%s\";\n", i, p.Prefix, p.Upstream)
+	}
 	for i := range o.Routes {
 		fmt.Fprintf(&text, "r%d: Path(%q) && Method(\"GET\") -> %s;\n", i, peer.Path(i, ":id"), chain)
 	}
@@ -100,18 +105,20 @@ func serveOurs(o peer.Order) (func(net.Listener) error, error) {
 // handled is net/http's server with a tuned ReverseProxy, and possibly a router before it.
 func handled(route func(o peer.Order, proxy http.Handler) http.Handler) func(peer.Order) (func(net.Listener) error, error) {
 	return func(o peer.Order) (func(net.Listener) error, error) {
-		target, err := url.Parse("http://" + o.Backend)
-		if err != nil {
-			return nil, err
+		server := &http.Server{ErrorLog: log.New(io.Discard, "", 0)}
+		if len(o.Prefixes) > 0 {
+			server.Handler = byPrefix(o.Prefixes)
+		} else {
+			server.Handler = route(o, tuned(o.Backend))
 		}
-		server := &http.Server{Handler: route(o, tuned(target))}
 		return server.Serve, nil
 	}
 }
 
 // tuned is a ReverseProxy as its users learn to write it: connections are kept, buffers are used again, and bodies pass as
 // they are.
-func tuned(target *url.URL) *httputil.ReverseProxy {
+func tuned(upstream string) *httputil.ReverseProxy {
+	target := &url.URL{Scheme: "http", Host: upstream}
 	return &httputil.ReverseProxy{
 		Rewrite:    func(r *httputil.ProxyRequest) { r.SetURL(target); r.SetXForwarded() },
 		Transport:  &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true},
@@ -158,10 +165,52 @@ func withChi(o peer.Order, proxy http.Handler) http.Handler {
 	return mux
 }
 
-// serveFasthttp passes a message on, and what is between neighbours not. It knows no routes.
+// byPrefix is for the conformance kit, which asks for more than most users do: a tuned ReverseProxy that writes each piece
+// on when it comes, goes on with a request whose answer has begun, and says nothing that its client has not said.
+func byPrefix(prefixes []peer.Prefix) http.Handler {
+	mux := http.NewServeMux()
+	for _, p := range prefixes {
+		proxy := tuned(p.Upstream)
+		proxy.FlushInterval = -1
+		proxy.Transport.(*http.Transport).ExpectContinueTimeout = time.Minute
+		rewrite := proxy.Rewrite
+		proxy.Rewrite = func(r *httputil.ProxyRequest) {
+			rewrite(r)
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // also what net/url cannot read
+			if _, said := r.In.Header["User-Agent"]; !said {
+				r.Out.Header["User-Agent"] = nil
+			}
+		}
+		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			proxy.ServeHTTP(w, r)
+		})
+		mux.Handle(p.Prefix, handler)
+		if p.Prefix != "/" {
+			mux.Handle(p.Prefix+"/", handler)
+		}
+	}
+	return mux
+}
+
+// serveFasthttp passes a message on, and what is between neighbours not. It knows no routes, but those of the
+// conformance kit.
 func serveFasthttp(o peer.Order) (func(net.Listener) error, error) {
-	client := &fasthttp.HostClient{Addr: o.Backend, MaxConns: 512}
-	s := &fasthttp.Server{NoDefaultServerHeader: true, Handler: func(ctx *fasthttp.RequestCtx) {
+	if o.Prefixes == nil {
+		o.Prefixes = []peer.Prefix{{Prefix: "/", Upstream: o.Backend}}
+	}
+	slices.SortFunc(o.Prefixes, func(a, b peer.Prefix) int { return len(b.Prefix) - len(a.Prefix) })
+	clients := make([]*fasthttp.HostClient, len(o.Prefixes))
+	for i, p := range o.Prefixes {
+		clients[i] = &fasthttp.HostClient{Addr: p.Upstream, MaxConns: 512, NoDefaultUserAgentHeader: true}
+	}
+	s := &fasthttp.Server{NoDefaultServerHeader: true, NoDefaultDate: true, NoDefaultContentType: true, Handler: func(ctx *fasthttp.RequestCtx) {
+		i := slices.IndexFunc(o.Prefixes, func(p peer.Prefix) bool { return fits(p.Prefix, string(ctx.Path())) })
+		if i < 0 {
+			ctx.Error("no route", fasthttp.StatusNotFound)
+			return
+		}
+		client := clients[i]
 		ctx.Request.Header.Del("Connection")
 		ctx.Request.Header.Set("X-Forwarded-For", ctx.RemoteIP().String())
 		if err := client.Do(&ctx.Request, &ctx.Response); err != nil {
@@ -171,4 +220,10 @@ func serveFasthttp(o peer.Order) (func(net.Listener) error, error) {
 		ctx.Response.Header.Del("Connection")
 	}}
 	return s.Serve, nil
+}
+
+// fits tells whether a path is below a prefix of whole segments.
+func fits(prefix, path string) bool {
+	rest, ok := strings.CutPrefix(path, prefix)
+	return ok && (prefix == "/" || rest == "" || rest[0] == '/')
 }

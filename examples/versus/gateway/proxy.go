@@ -89,12 +89,9 @@ func routesTable(o *session) *table {
 
 // startProxy starts a proxy with so many routes, and clients.
 func (o *session) startProxy(ctx context.Context, name string, routes int) (versus.Runner, error) {
-	program, err := os.Executable()
+	program, err := o.programOf(name)
 	if err != nil {
 		return nil, err
-	}
-	if name == caddyName {
-		program = o.caddy
 	}
 	process, err := peer.Start(ctx, program, peer.Order{Contender: name, Routes: routes, Backend: o.backend.Addr})
 	if err != nil {
@@ -103,35 +100,36 @@ func (o *session) startProxy(ctx context.Context, name string, routes int) (vers
 	return dialClients(ctx, process.Addr, routes, process)
 }
 
-// prepare builds Caddy for a table that has it. It is a program of its own, since what it links would be in every other
-// contender's memory, and its heap would put off their garbage collections.
-func (o *session) prepare(ctx context.Context, t *table) error {
-	wanted := false
-	for _, cell := range t.Cells {
-		wanted = wanted || t.Name == "proxy" && o.Wants(t.Name+"/"+string(cell)+"/"+caddyName)
+// programOf is what to start for a contender.
+func (o *session) programOf(name string) (string, error) {
+	if name == caddyName {
+		return o.caddy, nil
 	}
-	if !wanted || o.caddy != "" {
-		return nil
+	return os.Executable()
+}
+
+// buildCaddy builds Caddy once, and returns its version. It is a program of its own, since what it links would be in every
+// other contender's memory, and its heap would put off their garbage collections.
+func (o *session) buildCaddy(ctx context.Context) (version string, err error) {
+	if o.caddy == "" {
+		fmt.Fprintln(o.Progress, "building caddy; the first time, this takes minutes")
+		program := filepath.Join(o.Dir, "caddy.exe")
+		out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./caddy").CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("building ./caddy, which is in this module's directory: %w: %s", err, out)
+		}
+		o.caddy = program
 	}
-	fmt.Fprintln(o.Progress, "building caddy; the first time, this takes minutes")
-	program := filepath.Join(o.Dir, "caddy.exe")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./caddy").CombinedOutput()
+	info, err := buildinfo.ReadFile(o.caddy)
 	if err != nil {
-		return fmt.Errorf("building ./caddy, which is in this module's directory: %w: %s", err, out)
+		return "", err
 	}
-	info, err := buildinfo.ReadFile(program)
-	if err != nil {
-		return err
-	}
-	for i, c := range t.Contenders {
-		for _, dep := range info.Deps {
-			if c.Name == caddyName && dep.Path == "github.com/caddyserver/caddy/v2" {
-				t.Contenders[i].Version = dep.Version
-			}
+	for _, dep := range info.Deps {
+		if dep.Path == "github.com/caddyserver/caddy/v2" {
+			version = dep.Version
 		}
 	}
-	o.caddy = program
-	return nil
+	return version, nil
 }
 
 // versionOf is what a program says about itself in its first line.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"time"
 
@@ -24,12 +25,16 @@ import (
 //
 // It ends when its standard input does, which is also when the parent is no more.
 
-// An Order says what a child is to be.
+// An Order says what a child is to be: with so many routes, or with these.
 type Order struct {
 	Contender string
 	Routes    int
 	Backend   string // host:port
+	Prefixes  []Prefix
 }
+
+// Prefix is a route of the conformance kit: / or whole segments, of which the longest counts.
+type Prefix struct{ Prefix, Upstream string }
 
 // Usage is what a process has used since it began. A figure that the platform does not have is 0.
 type Usage struct {
@@ -54,6 +59,7 @@ func Ordered() (o Order, is bool, err error) {
 
 // Answer is a child's part, from when it listens until its parent lets it end.
 func Answer(addr string, usage func() (Usage, error)) error {
+	runtime.GC() // what was left over from setting up is not what is measured
 	fmt.Printf("%s%s\n", listeningMark, addr)
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		u, err := usage()
