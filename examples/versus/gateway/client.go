@@ -98,10 +98,13 @@ func exchange(conn net.Conn, q question, buf []byte) error {
 		if body < 0 {
 			if end := bytes.Index(buf[:n], []byte("\r\n\r\n")); end >= 0 {
 				body = end + 4
+				if !bytes.HasPrefix(buf, []byte("HTTP/1.1 200 ")) {
+					return fmt.Errorf("asked for %s: %q", q.target, buf[:n])
+				}
 			}
 		}
 	}
-	if n > body+peer.BodySize || !bytes.HasPrefix(buf[body:], q.target) || !bytes.HasPrefix(buf, []byte("HTTP/1.1 200 ")) {
+	if n > body+peer.BodySize || !bytes.HasPrefix(buf[body:], q.target) {
 		return fmt.Errorf("asked for %s: %q", q.target, buf[:n])
 	}
 	return nil

@@ -10,6 +10,7 @@ require (
 	github.com/go-kratos/aegis v0.2.0
 	github.com/julienschmidt/httprouter v1.3.1-0.20240130105656-484018016424
 	github.com/sony/gobreaker/v2 v2.4.0
+	github.com/stretchr/testify v1.12.1
 	github.com/valyala/fasthttp v1.78.0
 	golang.org/x/time v0.16.0
 )
