@@ -62,7 +62,8 @@ func New(o Options) (*Gateway, error) {
 	return g, nil
 }
 
-// ServeHTTP takes one request along its route.
+// ServeHTTP takes one request along its route. A [Server] in front of it also refuses what net/http lets
+// through although it can be read in two ways (P2), and cuts slow clients (P8).
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.inFlight.Add(1)
 	defer g.inFlight.Add(-1)

@@ -109,6 +109,17 @@ func (c *guardedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// CloseWrite lets net/http end what it says before it closes the connection: closed with bytes of the
+// client unread, TCP would reset it, and the answer (431, 413) could be lost on the way.
+func (c *guardedConn) CloseWrite() error { return closeWrite(c.Conn) }
+
+func closeWrite(conn net.Conn) error {
+	if c, is := conn.(interface{ CloseWrite() error }); is {
+		return c.CloseWrite()
+	}
+	return nil
+}
+
 // A guardedTLSConn also says what TLS has agreed on: net/http asks for that.
 type guardedTLSConn struct {
 	*guardedConn
@@ -162,7 +173,9 @@ func (c *guardedConn) scan(p []byte) (good int, ok bool) {
 		if !c.lineIs(line) {
 			return at, false
 		}
-		c.line = c.line[:0]
+		if c.line = c.line[:0]; cap(c.line) > 4096 {
+			c.line = nil // an idle connection keeps no long line
+		}
 		at += end + 1
 	}
 	return len(p), true

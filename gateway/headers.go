@@ -150,7 +150,7 @@ func peerOf(r *http.Request, trusted []netip.Prefix) peer {
 		p.host = "" // a pipe, or a Unix socket
 		return p
 	}
-	p.client = addr.Unmap()
+	p.client = addr.Unmap().WithZone("")
 	if len(trusted) == 0 || !isTrusted(p.client, trusted) {
 		return p
 	}

@@ -88,6 +88,7 @@ func TestClientIsWhoTrustedProxiesSay(t *testing.T) {
 		{"10.0.0.1:1", "203.0.113.5, unknown", "10.0.0.1"},            // who is before whom nobody knows is unknown
 		{"[fd00::1]:1", "[2001:db8::5]:443", "2001:db8::5"},
 		{"[::ffff:10.0.0.1]:1", "203.0.113.5:99", "203.0.113.5"},
+		{"[fd00::1%eth0]:1", "203.0.113.5", "203.0.113.5"},
 		{"@", "203.0.113.5", ""},
 	} {
 		r := &http.Request{RemoteAddr: c.remote, Header: http.Header{}}

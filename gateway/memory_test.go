@@ -85,7 +85,7 @@ func (c *memoryConn) SetDeadline(t time.Time) error {
 }
 
 // CloseWrite ends one direction, as a client does that has said all it has to say.
-func (c *memoryConn) CloseWrite() { c.out.end(false) }
+func (c *memoryConn) CloseWrite() error { c.out.end(false); return nil }
 
 func (c *memoryConn) Close() error {
 	c.close.Do(func() { c.open.Add(-1) })

@@ -34,6 +34,7 @@ type proxiedConn struct {
 }
 
 func (c *proxiedConn) RemoteAddr() net.Addr { return c.remote }
+func (c *proxiedConn) CloseWrite() error    { return closeWrite(c.Conn) }
 
 func (c *proxiedConn) Read(p []byte) (int, error) {
 	if c.buffered == nil {

@@ -110,13 +110,22 @@ func TestSlowClientsAreCut(t *testing.T) {
 	})
 }
 
-func TestOversizedHeaderIsRefused(t *testing.T) {
-	inHouse(t, plan{routes: `a: * -> <shunt>;`, server: ServerOptions{MaxHeaderBytes: 8 << 10}}, func(t *testing.T, h *house) {
-		w := h.dial()
-		go io.WriteString(w.Conn, "GET / HTTP/1.1\r\nHost: a\r\nX: "+strings.Repeat("x", 20<<10)+"\r\n\r\n")
-		require.Regexp(t, "^HTTP/1.1 (431|400) ", w.rest())
-		w.Close()
-	})
+func TestAnswerBeforeTheEndIsNotLostInAReset(t *testing.T) {
+	for name, o := range map[string]ServerOptions{"plain": {}, "behind a proxy": {ProxyProtocol: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}} {
+		t.Run(name, func(t *testing.T) {
+			o.MaxHeaderBytes = 8 << 10
+			inHouse(t, plan{routes: `a: * -> <shunt>;`, server: o}, func(t *testing.T, h *house) {
+				w := h.dial()
+				defer w.Close()
+				if o.ProxyProtocol != nil {
+					w.send("PROXY UNKNOWN\r\n")
+				}
+				w.send("GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X: "+strings.Repeat("x", 1000)+"\r\n", 20))
+				require.Contains(t, w.rest(), "431 Request Header Fields Too Large")
+				require.EqualValues(t, 2, h.front.open.Load(), "RULE P8: closed at once, the connection is reset, and the answer may be lost")
+			})
+		})
+	}
 }
 
 func TestGoingDownDropsNobody(t *testing.T) {
