@@ -174,6 +174,7 @@
 //	stats.go     what is counted; metrics.go, prometheus.go and accesslog.go tell it
 //	admin.go     what one can see, and admin.html for people; explain.go: why which route
 //	transcode/ push/   HTTP/JSON to gRPC; one configuration to many
+//	gatewaytest/ grades this gateway, and others, by these rules; conformance_test.go is where it does
 //
 // Sources: Skipper's reference (opensource.zalando.com/skipper), RFC 9110, 9112, 9113 and 6455; Google's SRE book chapter
 // 21 (adaptive throttling); Mirrokni et al. 2018 (consistent hashing with bounded loads); Mitzenmacher 2001 (two

@@ -69,14 +69,21 @@ func (s *stage) backend(serve func(*call)) *backend {
 	return b
 }
 
-func (b *backend) close() {
-	b.ln.Close()
+// cut closes all connections, also those to come.
+func (b *backend) cut() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.over = true
 	for _, t := range b.taps {
 		t.Close()
 	}
+}
+
+// close ends it.
+func (b *backend) close() {
+	b.cut()
+	b.ln.Close()
+	b.all.Wait()
 }
 
 func (b *backend) connection(t *tap) {

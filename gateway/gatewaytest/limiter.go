@@ -90,17 +90,18 @@ func (n NewLimiter) bounded() {
 }
 
 func (n NewLimiter) noDrift() {
-	const rate = 30
+	const rate, seconds = 30, 60
 	l, c := n.of(rate, 1)
 	given := 0
-	for range 200_000 {
+	for range seconds * 1000 {
 		c.pass(time.Millisecond)
 		if l.Allow() {
 			given++
 		}
 	}
 	// A call every 34 ms is what one gets who may every 33 1/3, and asks every 1.
-	check(given >= 200_000/34-1 && given <= 200*rate+1, "in 200 s at 30 a second %d calls were allowed, want from %d to %d", given, 200_000/34-1, 200*rate+1)
+	least, most := seconds*1000/34-1, seconds*rate+1
+	check(given >= least && given <= most, "in %d s at %d a second %d calls were allowed, want from %d to %d", seconds, rate, given, least, most)
 }
 
 func (n NewLimiter) clockBack() {

@@ -8,10 +8,13 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/gateway/gatewaytest"
 )
@@ -21,7 +24,7 @@ var notClaimed = map[string]string{
 	"Strict":          "net/http takes several messages for which RFC 9112 has one reading (two lengths, HTTP/1.0 in chunks, bare LF), and h2c is passed on",
 	"Canonical":       "ServeMux answers such paths with a redirection, and passes dots on that are percent-encoded",
 	"Untouched":       "net/http guesses a Content-Type, if the first piece of the body is there in time",
-	"Informational":   "1xx answers are passed on with fields between neighbours",
+	"Informational":   "1xx answers are passed on with fields between neighbours, and 100 is, beside the server's own",
 	"CleanTrailers":   "so are trailers",
 	"RequestTrailers": "the request is cloned before they have come",
 	"EarlyBytes":      "what net/http has read of the client's bytes stays in its buffer",
@@ -34,6 +37,13 @@ var reverseProxyClaims = gatewaytest.Capabilities{
 }
 
 func TestReverseProxy(t *testing.T) { gatewaytest.Run(t, newReverseProxy, reverseProxyClaims) }
+
+func TestReverseProxyHasAReasonForWhatItDoesNotClaim(t *testing.T) {
+	claims := reflect.ValueOf(reverseProxyClaims)
+	for i, f := range reflect.VisibleFields(claims.Type()) {
+		require.NotEqual(t, claims.Field(i).Bool(), notClaimed[f.Name] != "", f.Name)
+	}
+}
 
 // reverseProxy is net/http/httputil's, set up as well as it can be, behind a ServeMux; or bent.
 type reverseProxy struct {
@@ -56,7 +66,7 @@ type bend struct {
 	server    func(*http.Server)
 	conn      func(net.Conn) net.Conn
 	failed    func(http.ResponseWriter, *http.Request, error)
-	reload    func(*reverseProxy)
+	reload    func() (also bool) // before the new routes, or instead of them
 	shutdown  func(*reverseProxy, context.Context) error
 	close     func(*reverseProxy) error
 }
@@ -144,19 +154,17 @@ func (p *reverseProxy) Addr() string { return p.ln.Addr().String() }
 func (p *reverseProxy) Ready() bool  { return !p.draining.Load() }
 
 func (p *reverseProxy) Reload(c gatewaytest.Config) error {
-	if p.bend.reload != nil {
-		p.bend.reload(p)
-		return nil
+	if p.bend.reload == nil || p.bend.reload() {
+		p.route(c.Routes)
 	}
-	p.route(c.Routes)
 	return nil
 }
 
 func (p *reverseProxy) Shutdown(ctx context.Context) error {
-	p.draining.Store(true)
 	if p.bend.shutdown != nil {
 		return p.bend.shutdown(p, ctx)
 	}
+	p.draining.Store(true)
 	err := p.server.Shutdown(ctx)
 	if err != nil {
 		p.server.Close()

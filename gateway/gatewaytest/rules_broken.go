@@ -67,16 +67,15 @@ func requestBreaksOff(s *stage) {
 }
 
 func noUpstream(s *stage) {
-	dead := s.backend(mirror)
-	dead.ln.Close()
+	nobody := s.nobody()
 	mute := s.backend(func(c *call) { c.hangUp() })
 	garbage := s.backend(func(c *call) { c.say("this is no HTTP\r\n\r\n"); c.hangUp() })
-	s.start(Route{Prefix: "/dead", Upstream: dead.addr}, Route{Prefix: "/mute", Upstream: mute.addr}, Route{Prefix: "/garbage", Upstream: garbage.addr})
+	s.start(Route{Prefix: "/dead", Upstream: nobody}, Route{Prefix: "/mute", Upstream: mute.addr}, Route{Prefix: "/garbage", Upstream: garbage.addr})
 	for _, path := range []string{"/dead", "/mute", "/garbage"} {
 		a := s.dial().send(request("POST", path, "Content-Length: 0")).answer("POST")
 		check(a.StatusCode >= 502 && a.StatusCode <= 504, "%s was answered with %s", path, a.Status)
-		for _, b := range s.backends {
-			check(!strings.Contains(a.body, b.addr), "the client is told where the upstream is: %q", a.body)
+		for _, addr := range []string{nobody, mute.addr, garbage.addr} {
+			check(!strings.Contains(a.body, addr), "the client is told where the upstream is: %q", a.body)
 		}
 	}
 }

@@ -14,6 +14,7 @@ func messageRules() []Rule {
 		{ID: "no-body", Of: "F7", Source: "RFC 9112, 6.3; pitfall 23", Text: "HEAD, 204 and 304 have no body, and what HEAD says of its length stays.", tell: noBody},
 		{ID: "until-close", Of: "P7", Source: "RFC 9112, 6.3", Text: "An answer that ends with the upstream's connection arrives whole.", tell: untilClose},
 		{ID: "continue", Of: "P3", Source: "RFC 9110, 10.1.1", Text: "A client that waits for 100 with its body is told to send it.", tell: expectContinue},
+		{ID: "continue-once", Of: "P3", Source: "RFC 9110, 15.2", Claim: "Informational", Text: "It is told so once, not by the upstream and by the proxy.", tell: continueOnce},
 		{ID: "continue-refused", Of: "P3", Source: "RFC 9110, 10.1.1", Claim: "Continue", Text: "If the upstream refuses before the body, the client is told so without being asked for it.", tell: continueRefused},
 		{ID: "early-answer", Of: "P3", Source: "RFC 9112, 9.5", Claim: "EarlyAnswer", Text: "An answer that comes before the request's body has ended is passed on then.", tell: earlyAnswer},
 		{ID: "trailers", Of: "P3", Source: "RFC 9110, 6.5; pitfall 23", Claim: "Trailers", Text: "Trailers of an answer arrive, announced or not.", tell: trailers},
@@ -109,7 +110,14 @@ func untilClose(s *stage) {
 	same(s.ask(get("/")).body, strings.Repeat("until", 10_000), "the body")
 }
 
-func expectContinue(s *stage) {
+func expectContinue(s *stage) { continued(s) }
+
+func continueOnce(s *stage) {
+	same(len(continued(s).early), 0, "the number of 1xx answers that follow the first")
+}
+
+// continued is what comes after the body of a client that has waited for 100.
+func continued(s *stage) answer {
 	b := s.with(func(c *call) {
 		if c.Header.Get("Expect") != "" {
 			c.say("HTTP/1.1 100 Continue\r\n\r\n")
@@ -121,9 +129,9 @@ func expectContinue(s *stage) {
 	check(strings.HasPrefix(said, "HTTP/1.1 100"), "a client that waits with its body is told %q", said)
 	c.send("body")
 	a := c.ok("POST")
-	same(len(a.early), 0, "the number of 1xx answers that follow the first")
 	same(a.body, "ok body", "the answer")
 	same(b.last().body, "body", "the body")
+	return a
 }
 
 func continueRefused(s *stage) {

@@ -39,11 +39,19 @@ func slowReader(s *stage) {
 }
 
 func slowWriter(s *stage) {
-	s.with(mirror)
+	arrived := make(chan struct{}, 2)
+	s.with(func(c *call) {
+		if c.URL.Path == "/slow" {
+			arrived <- struct{}{}
+		}
+		mirror(c)
+	})
 	s.dial().send("GET / HTTP/1.1\r\nHost: kit")
-	s.dial().send(request("POST", "/", "Content-Length: 100") + "half")
-	s.dial().send(request("POST", "/", "Transfer-Encoding: chunked") + "5\r\nhel")
 	s.dial()
+	for _, half := range []string{"Content-Length: 100\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n5\r\nhel"} {
+		s.dial().send("POST /slow HTTP/1.1\r\nHost: kit.example\r\n" + half)
+		await(s, arrived, "a request arrives of whose body only a part has come")
+	}
 	for range 3 {
 		s.ask(requestWith("POST", "/", "hello"))
 	}

@@ -19,6 +19,7 @@ func smuggleRules() []Rule {
 		{ID: "smuggle", Of: "P2", Source: "RFC 9112; pitfall 2", Text: "A message that RFC 9112 calls faulty is refused, and what comes after it is not read as a request.",
 			tell: func(s *stage) { refuseAll(s, false) }},
 		{ID: "one-reading", Of: "P2", Source: "RFC 9112, 6.3; pitfall 2", Text: "Whatever a proxy lets through has one reading as it sends it on.", tell: oneReading},
+		{ID: "answer-one-reading", Of: "P2", Source: "RFC 9112, 6.3", Text: "So has an answer, or it is an error.", tell: answerOneReading},
 		{ID: "strict", Of: "P2", Source: "RFC 9112; pitfall 2", Claim: "Strict", Text: "Also a message is refused that RFC 9112 allows to be read in one way, and the client is told so.",
 			tell: func(s *stage) { refuseAll(s, true) }},
 		{ID: "h2c", Of: "P2", Source: "h2c smuggling", Claim: "Strict", Text: "No client gets to speak HTTP/2 to the upstream behind the proxy's back.", tell: upgradeToHTTP2},
@@ -236,6 +237,31 @@ func afterChunks(text string) (string, error) {
 			return "", fmt.Errorf("a chunk without an end: %q", text)
 		}
 		text = rest[size+2:]
+	}
+}
+
+func answerOneReading(s *stage) {
+	answers := map[string]string{
+		"/both":    "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		"/two":     "Content-Length: 5\r\nContent-Length: 4\r\n\r\nhello",
+		"/signed":  "Content-Length: +5\r\n\r\nhello",
+		"/twice":   "Transfer-Encoding: chunked, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		"/xcoding": "Transfer-Encoding: xchunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+	}
+	s.with(func(c *call) {
+		_ = c.say("HTTP/1.1 200 OK\r\n" + answers[c.URL.Path])
+		c.hangUp()
+	})
+	for path := range answers {
+		c := s.dial().send(get(path))
+		head := c.until("\r\n\r\n")
+		if strings.HasPrefix(head, "HTTP/1.1 5") || head == "" {
+			continue
+		}
+		fields := strings.ToLower(head)
+		length, coding := strings.Count(fields, "\ncontent-length:"), strings.Count(fields, "\ntransfer-encoding:")
+		check(length+coding <= 1 && !strings.Contains(fields, "content-length: +") && (coding == 0 || strings.Contains(fields, "\ntransfer-encoding: chunked\r\n")),
+			"an answer of the upstream is passed on in a way that can be read in two: %q", head)
 	}
 }
 

@@ -25,7 +25,7 @@ func GradeSplit(newSplit NewSplit) []Result { return grade(splitStories(newSplit
 
 // users is how many a story asks about. Shares are off by more than six standard deviations about once in 10^9
 // hashes; what is graded is a function, so it is the same each time.
-const users = 20_000
+const users = 10_000
 
 func splitStories(n NewSplit) []story {
 	return []story{

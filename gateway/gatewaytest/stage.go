@@ -4,7 +4,6 @@ import (
 	"net"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -24,7 +23,6 @@ type stage struct {
 	clients  []net.Conn
 	closed   bool
 	over     chan struct{} // closed when the story is over: whoever waits for something gives up
-	once     sync.Once
 }
 
 // start starts the proxy.
@@ -61,21 +59,30 @@ func (s *stage) stop() {
 	})
 }
 
-// clear ends everything, however the story has gone.
+// clear ends everything, however the story has gone. Backends go on listening until there is no proxy any more: a port
+// that is free might be taken by somebody else, who would get what this proxy still sends.
 func (s *stage) clear() {
-	s.once.Do(func() { close(s.over) })
+	close(s.over)
 	for _, c := range s.clients {
 		c.Close()
 	}
 	for _, b := range s.backends {
-		b.close()
+		b.cut()
 	}
 	if s.proxy != nil && !s.closed {
 		_ = s.proxy.Close()
 	}
 	for _, b := range s.backends {
-		b.all.Wait()
+		b.close()
 	}
+}
+
+// nobody is an address where nobody listens, and nobody can while the story lasts: the client's end of a connection.
+func (s *stage) nobody() string {
+	conn, err := net.Dial("tcp", s.backend(mirror).addr)
+	check(err == nil, "the kit cannot connect to itself: %v", err)
+	s.clients = append(s.clients, conn)
+	return conn.LocalAddr().String()
 }
 
 // until waits for something that nobody reports.

@@ -265,26 +265,27 @@ func (t *tables) explain() {
 }
 
 func (t *tables) update() {
-	t.each(4, func(rng *rand.Rand, defs []*eskip.Route) {
+	t.each(2, func(rng *rand.Rand, defs []*eskip.Route) {
 		before := t.of(defs)
 		u, is := before.(Updater)
 		check(is, "Update is claimed, but the table has no method for it")
-		// The first is removed, some that follow are replaced, and some come.
-		set := t.randomRoutes(rng, 6)[1:]
-		for i, def := range set {
-			if i >= 3 {
-				def.ID = "new" + def.ID
-			}
+		set, all := t.randomRoutes(rng, 6), []*eskip.Route(nil)
+		for _, def := range set[3:] {
+			def.ID = "new" + def.ID
 		}
-		after, err := u.Update(set, []string{"r0"})
-		check(err == nil, "Update: %v", err)
-		all := slices.Clone(set)
-		for _, def := range defs[1:] {
-			if !slices.ContainsFunc(set, func(other *eskip.Route) bool { return other.ID == def.ID }) {
+		var remove []string
+		for i, def := range defs {
+			switch {
+			case i < 3: // is replaced
+			case i < 10:
+				remove = append(remove, def.ID)
+			default:
 				all = append(all, def)
 			}
 		}
-		t.compare(rng, after, all, "after a change")
+		after, err := u.Update(set, remove)
+		check(err == nil, "Update: %v", err)
+		t.compare(rng, after, append(all, set...), "after a change")
 		t.compare(rng, before, defs, "in the table from before a change")
 	})
 }
