@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A Contender is one implementation under measurement.
@@ -29,6 +30,21 @@ type Runner interface {
 	// Close frees the instance and waits for its goroutines. It is not
 	// measured. It is called once, also after a failed Run.
 	Close() error
+}
+
+// A Remote is a Runner whose contender works in a process of its own, which Setup has started and this
+// process only drives. The contender's processor time and memory are then that process's; allocations,
+// which nobody sees from outside, are absent.
+type Remote interface {
+	Runner
+	// Usage says what the contender has used since it began. It is called before and after Run.
+	Usage() (Usage, error)
+}
+
+// Usage is what processes have used. A figure that is not known is 0.
+type Usage struct {
+	CPU     time.Duration // user and system time
+	PeakRSS int64         // bytes
 }
 
 // A Cell is one combination of parameters, written as in the names of Go's

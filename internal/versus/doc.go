@@ -42,7 +42,8 @@
 //     second core.
 //  7. Memory of several contenders in one process cannot be told apart, nor can
 //     the processor time of goroutines that outlive Close. Where that matters,
-//     Config.Process gives each sample a process of its own.
+//     Config.Process gives each sample a process of its own, and a Remote runner
+//     drives a contender that is a process by itself, such as a server.
 //  8. Machine, date, versions and the command are part of the result. A missed
 //     goal is shown as missed.
 //

@@ -143,6 +143,8 @@ func (r *Report) method() string {
 	where := "one process"
 	if r.Processes {
 		where = "one process for each sample"
+	} else if r.has(OpsPerSec) && !r.has(AllocsPerOp) {
+		where = "contenders in processes of their own" // see Remote
 	}
 	text := fmt.Sprintf("Median of %d interleaved rounds after a warm-up, %s", r.Rounds, where)
 	if r.has(OpsPerSec) && !r.has(CPUPerOp) {

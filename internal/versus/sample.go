@@ -49,9 +49,10 @@ func measure(ctx context.Context, cfg Config, c Contender, cell Cell) (s sample,
 	w := &Work{Cell: cell, ops: cfg.Ops, timed: cfg.Latency}
 	defer context.AfterFunc(ctx, func() { w.stop.Store(true) })()
 	runtime.GC()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	cpu, hasCPU := cputime.Process()
+	used, err := meterOf(runner)
+	if err != nil {
+		return nil, err
+	}
 	start := time.Now()
 	if cfg.Ops == 0 {
 		timer := time.AfterFunc(cfg.Duration, func() { w.up.Store(true) })
@@ -59,26 +60,72 @@ func measure(ctx context.Context, cfg Config, c Contender, cell Cell) (s sample,
 	}
 	err = runner.Run(ctx, w)
 	elapsed := time.Since(start)
-	cpuAfter, _ := cputime.Process()
-	runtime.ReadMemStats(&after)
+	s, usedErr := used()
 	if err != nil {
 		return nil, fmt.Errorf("running: %w", err)
+	}
+	if usedErr != nil {
+		return nil, usedErr
 	}
 	ops, latency := w.total()
 	if ops == 0 {
 		return nil, errors.New("running: no operation was done")
 	}
 	n := float64(ops)
-	s = sample{
-		OpsPerSec:   n / max(elapsed.Seconds(), 1e-9),
-		AllocsPerOp: float64(after.Mallocs-before.Mallocs) / n,
-		BytesPerOp:  float64(after.TotalAlloc-before.TotalAlloc) / n,
+	for _, m := range []Metric{CPUPerOp, AllocsPerOp, BytesPerOp} {
+		if _, ok := s[m]; ok {
+			s[m] /= n
+		}
 	}
-	if hasCPU {
-		s[CPUPerOp] = float64(cpuAfter-cpu) / n
-	}
+	s[OpsPerSec] = n / max(elapsed.Seconds(), 1e-9)
 	if latency.n > 0 {
 		s[P50], s[P99] = float64(latency.quantile(0.50)), float64(latency.quantile(0.99))
 	}
 	return s, nil
+}
+
+// meterOf reads the counters of whoever does the work, and returns what reads them again: what
+// all operations have used.
+func meterOf(runner Runner) (used func() (sample, error), err error) {
+	remote, ok := runner.(Remote)
+	if !ok {
+		return ownMeter(), nil
+	}
+	before, err := remote.Usage()
+	if err != nil {
+		return nil, fmt.Errorf("usage before: %w", err)
+	}
+	return func() (sample, error) {
+		after, err := remote.Usage()
+		if err != nil {
+			return nil, fmt.Errorf("usage after: %w", err)
+		}
+		s := sample{}
+		if after.CPU > 0 {
+			s[CPUPerOp] = float64(after.CPU - before.CPU)
+		}
+		if after.PeakRSS > 0 {
+			s[PeakRSS] = float64(after.PeakRSS)
+		}
+		return s, nil
+	}, nil
+}
+
+// ownMeter is that of this process.
+func ownMeter() func() (sample, error) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	cpu, hasCPU := cputime.Process()
+	return func() (sample, error) {
+		cpuAfter, _ := cputime.Process()
+		runtime.ReadMemStats(&after)
+		s := sample{
+			AllocsPerOp: float64(after.Mallocs - before.Mallocs),
+			BytesPerOp:  float64(after.TotalAlloc - before.TotalAlloc),
+		}
+		if hasCPU {
+			s[CPUPerOp] = float64(cpuAfter - cpu)
+		}
+		return s, nil
+	}
 }

@@ -349,3 +349,38 @@ func TestOneProcessASampleTellsMemoryApartAndSurvivesCrashes(t *testing.T) {
 		require.Greater(t, big-small, float64(64<<20))
 	}
 }
+
+// remote is a fake that works elsewhere: 3 ms of processor time an operation.
+type remote struct {
+	fake
+	used *Usage
+	err  error
+}
+
+func (r remote) Usage() (Usage, error) { return *r.used, r.err }
+
+func TestARemoteContendersUsageIsItsOwn(t *testing.T) {
+	used := Usage{CPU: time.Hour, PeakRSS: 17 << 20}
+	run := func(ctx context.Context, w *Work) error {
+		return w.Each(ctx, 2, func(context.Context, *Client) error { return nil })
+	}
+	make := func(r remote) Contender {
+		return Contender{Name: "A", Setup: func(context.Context, Cell) (Runner, error) { return r, nil }}
+	}
+	s, err := measure(t.Context(), Config{Ops: 10}, make(remote{fake{run: func(ctx context.Context, w *Work) error {
+		used.CPU += 30 * time.Millisecond
+		return run(ctx, w)
+	}}, &used, nil}), "n=1")
+	require.NoError(t, err)
+	require.InDelta(t, 3e6, s[CPUPerOp], 0)
+	require.InDelta(t, 17<<20, s[PeakRSS], 0)
+	require.NotContains(t, s, AllocsPerOp, "those of this process say nothing")
+	require.NotContains(t, s, BytesPerOp)
+
+	s, err = measure(t.Context(), Config{Ops: 10}, make(remote{fake{run: run}, &Usage{}, nil}), "n=1")
+	require.NoError(t, err)
+	require.NotContains(t, s, CPUPerOp, "0 is not known")
+	gone := errors.New("gone")
+	_, err = measure(t.Context(), Config{Ops: 10}, make(remote{fake{run: run}, &Usage{}, gone}), "n=1")
+	require.ErrorIs(t, err, gone)
+}
