@@ -9,11 +9,14 @@ import "fmt"
 //
 //	Input --> keep (votes, proposals) --> what holds now? --> apply, until nothing new holds --> Outputs
 type Core struct {
-	self      Address
-	height    Height
-	set       *ValidatorSet
-	proposers []Address // of rounds 0, 1, ..., as far as they were asked for
-	turn      *ValidatorSet
+	self   Address
+	height Height
+	set    *ValidatorSet
+	member bool // self is in set
+
+	choose    func(Round) Address
+	proposers []Address     // of rounds 0, 1, ..., as far as they were asked for
+	turn      *ValidatorSet // whose proposer is the last of them; from round 1 on our own copy
 
 	state     state
 	votes     *keeper
@@ -29,7 +32,7 @@ type Proposed struct {
 	Valid bool
 }
 
-// An Input is what happened. One field is set.
+// An Input is what happened. One field is set. A Core keeps none of the pointers.
 type Input struct {
 	// Start begins a height with its validators. It is the first input of each.
 	Start *Start
@@ -44,6 +47,9 @@ type Input struct {
 type Start struct {
 	Height     Height
 	Validators *ValidatorSet // whose proposer is that of round 0
+	// Proposer is the paper's proposer(h, round), the same at each validator. nil: the
+	// turns of Validators (V1).
+	Proposer func(Round) Address
 }
 
 // A Timeout is over some time after it was scheduled; how long is the shell's to say, more from round to round.
@@ -62,7 +68,7 @@ const (
 	OutRound OutputKind = iota + 1
 	// OutGetValue: make a block, sign a proposal for it with ValidRound NoRound, send it to all, also to this Core.
 	OutGetValue
-	// OutPropose: sign and send a proposal for Value, which is known, with ValidRound.
+	// OutPropose: sign and send a proposal for Value, which is known, with ValidRound, to all, also to this Core.
 	OutPropose
 	// OutVote: sign a vote of kind Type for Value, and send it to all, also to this Core. ValidRound is to be signed
 	// with a prevote where the chain says so.
@@ -71,7 +77,7 @@ const (
 	OutTimeout
 	// OutWant: Value has a quorum in Round, and its proposal is not here: ask for it.
 	OutWant
-	// OutEvidence: First and Second are two votes of one validator that cannot both be.
+	// OutEvidence: Double is two votes of one validator that cannot both be.
 	OutEvidence
 	// OutDecide: Value is decided, by the precommits of Round.
 	OutDecide
@@ -79,15 +85,19 @@ const (
 
 // An Output is something to be done. Outputs are valid until the next Step.
 type Output struct {
-	Kind          OutputKind
-	Type          VoteType
-	Height        Height
-	Round         Round
-	Value         ValueID
-	ValidRound    Round
-	Timeout       Timeout
-	First, Second Vote
+	Kind       OutputKind
+	Type       VoteType
+	Line       uint8 // of Algorithm 1, by which this is done; 0 for what the paper leaves out
+	Height     Height
+	Round      Round
+	Value      ValueID
+	ValidRound Round
+	Timeout    Timeout
+	Double     *DoubleVote
 }
+
+// A DoubleVote is two votes of one validator for one height, round and kind: proof that it is faulty.
+type DoubleVote struct{ First, Second Vote }
 
 // NewCore makes the mind of the validator self, or of a full node if self is not in the set: that one votes for nothing.
 func NewCore(self Address) *Core {
@@ -95,7 +105,7 @@ func NewCore(self Address) *Core {
 }
 
 // Step takes an input, and returns what is to be done, in this order. Inputs of another
-// height than the current one do nothing: the shell keeps those of the next (K4).
+// height than the current one do nothing (K4).
 func (c *Core) Step(in Input) ([]Output, error) {
 	c.out = c.out[:0]
 	switch {
@@ -118,46 +128,53 @@ func (c *Core) Step(in Input) ([]Output, error) {
 
 func (c *Core) start(s *Start) error {
 	if s.Height <= c.height {
-		return fmt.Errorf("bft: height %d is begun after %d", s.Height, c.height)
+		return fmt.Errorf("bft: height %d is begun after %d; heights only grow", s.Height, c.height)
 	}
-	c.height, c.set, c.turn = s.Height, s.Validators, s.Validators
-	c.proposers = append(c.proposers[:0], s.Validators.Proposer().Address)
+	c.height, c.set, c.turn, c.choose = s.Height, s.Validators, s.Validators, s.Proposer
+	c.member = c.set.Index(c.self) >= 0
+	c.proposers = append(c.proposers[:0], c.set.Proposer().Address)
 	c.state = initialState()
-	c.votes.reset(s.Validators)
+	c.votes.reset(c.set)
 	clear(c.proposals)
-	c.apply(event{kind: onRound, round: 0})
+	c.apply(event{kind: onStart, proposer: c.Proposer(0) == c.self})
 	return nil
 }
 
 // Proposer is whose turn it is in a round of this height.
 func (c *Core) Proposer(r Round) Address {
+	if c.choose != nil {
+		return c.choose(r)
+	}
 	for int(r) >= len(c.proposers) {
-		c.turn = c.turn.Rotate(1)
+		if len(c.proposers) == 1 {
+			c.turn = c.set.Rotate(1)
+		} else {
+			c.turn.take()
+		}
 		c.proposers = append(c.proposers, c.turn.Proposer().Address)
 	}
 	return c.proposers[r]
 }
 
 // propose keeps a proposal: the first of a round, and another one of a proposer that
-// made two only if the others want it, so that what is kept is bounded (K3).
+// made two only if the others want it, so that what is kept is bounded (K3). One for a round beyond the
+// next is not looked at: not even whose turn it would be, which takes a while to find out.
 func (c *Core) propose(p *Proposed) {
-	if p.Height != c.height || p.Round < 0 || p.Value.IsNil() || p.Round > c.state.round && !c.heardOf(p.Round) || p.Proposer != c.Proposer(p.Round) {
+	if p.Height != c.height || p.Round < 0 || p.Round > c.state.round+1 || p.Value.IsNil() {
+		return
+	}
+	if p.ValidRound < NoRound || p.ValidRound >= p.Round { // L28: vr < round
+		return
+	}
+	if p.Proposer != c.Proposer(p.Round) || c.find(p.Round, p.Value) != nil {
 		return
 	}
 	kept := c.proposals[p.Round]
-	for _, k := range kept {
-		if k.Value == p.Value {
-			return
-		}
-	}
 	if len(kept) > 0 && !c.wanted(p.Round, p.Value) {
 		return
 	}
 	c.proposals[p.Round] = append(kept, *p)
 }
-
-// heardOf tells whether somebody is known to be in a round.
-func (c *Core) heardOf(r Round) bool { return c.votes.rounds[r] != nil || r == c.state.round+1 }
 
 // wanted tells whether a value has a quorum of either vote in a round.
 func (c *Core) wanted(r Round, v ValueID) bool {
@@ -174,41 +191,51 @@ func (c *Core) vote(v *Vote) {
 		return
 	}
 	how, first := c.votes.add(v, c.state.round)
-	if how == countedDouble {
-		c.out = append(c.out, Output{Kind: OutEvidence, Height: c.height, Round: v.Round, First: *first, Second: *v})
-	}
-	if how != countedNew && how != countedDouble {
+	switch how {
+	case countedDouble:
+		d := &DoubleVote{First: *first, Second: *v}
+		c.out = append(c.out, Output{Kind: OutEvidence, Height: c.height, Round: v.Round, ValidRound: NoRound, Double: d})
+	case countedNot:
 		return
 	}
-	value, ok := c.votes.quorum(v.Round, v.Type)
-	if ok && value == v.Value && !value.IsNil() && c.find(v.Round, value) == nil {
-		c.out = append(c.out, Output{Kind: OutWant, Height: c.height, Round: v.Round, Value: value})
+	c.want(v.Round, v.Type)
+}
+
+// want asks once for a proposal without which a quorum is of no use: L36 needs one of this
+// round, L49 of any.
+func (c *Core) want(r Round, kind VoteType) {
+	rv := c.votes.of(r)
+	t := &rv.votes[kind-Prevote]
+	value, ok := t.quorumValue()
+	if !ok || t.wanted || c.state.decided || kind == Prevote && r < c.state.round {
+		return
+	}
+	t.wanted = true
+	if !value.IsNil() && c.find(r, value) == nil {
+		c.out = append(c.out, Output{Kind: OutWant, Height: c.height, Round: r, Value: value, ValidRound: NoRound})
 	}
 }
 
 func (c *Core) timeout(t *Timeout) {
-	if t.Height != c.height {
+	if t.Height != c.height || t.Round != c.state.round {
 		return
 	}
-	switch e := (event{round: t.Round}); t.Step {
+	switch t.Step {
 	case StepPropose:
-		e.kind = onTimeoutPropose
-		c.apply(e)
+		c.apply(event{kind: onTimeoutPropose, round: t.Round})
 	case StepPrevote:
-		e.kind = onTimeoutPrevote
-		c.apply(e)
+		c.apply(event{kind: onTimeoutPrevote, round: t.Round})
 	case StepPrecommit:
-		e.kind = onTimeoutPrecommit
-		e.proposer = t.Round == c.state.round && c.Proposer(t.Round+1) == c.self
-		c.apply(e)
+		c.apply(event{kind: onTimeoutPrecommit, round: t.Round, proposer: c.Proposer(t.Round+1) == c.self})
 	}
 }
 
 // find is the kept proposal of a round for a value.
 func (c *Core) find(r Round, v ValueID) *Proposed {
-	for i := range c.proposals[r] {
-		if p := &c.proposals[r][i]; p.Value == v {
-			return p
+	kept := c.proposals[r]
+	for i := range kept {
+		if kept[i].Value == v {
+			return &kept[i]
 		}
 	}
 	return nil
@@ -216,7 +243,7 @@ func (c *Core) find(r Round, v ValueID) *Proposed {
 
 // settle looks which rules hold, and applies one after the other until none changes anything.
 func (c *Core) settle() {
-	for c.state.round != NoRound && !c.state.decided {
+	for !c.state.decided {
 		before := c.state
 		c.rules()
 		if c.state == before {
@@ -227,15 +254,15 @@ func (c *Core) settle() {
 
 // rules puts together what was received (the upper half of each rule), and applies it.
 func (c *Core) rules() {
-	r := c.state.round
 	if c.commit() {
 		return
 	}
+	r := c.state.round
 	if next := c.votes.skip(r); next != NoRound {
-		c.apply(event{kind: onRound, round: next, proposer: c.Proposer(next) == c.self})
+		c.apply(event{kind: onSkip, round: next, proposer: c.Proposer(next) == c.self})
 		return
 	}
-	if kept := c.proposals[r]; len(kept) > 0 && c.state.step == StepPropose {
+	if kept := c.proposals[r]; c.state.step == StepPropose && len(kept) > 0 {
 		p := &kept[0]
 		polka := p.ValidRound != NoRound && c.votes.polka(p.ValidRound, p.Value)
 		c.apply(event{kind: onProposal, round: r, value: p.Value, validRound: p.ValidRound, valid: p.Valid, polka: polka})
@@ -257,47 +284,36 @@ func (c *Core) rules() {
 
 // commit looks for L49 in all rounds, the earliest first.
 func (c *Core) commit() bool {
-	var found *Proposed
-	for r := range c.votes.rounds {
-		if found != nil && found.Round < r {
-			continue
-		}
-		if v, ok := c.votes.quorum(r, Precommit); ok && !v.IsNil() {
-			if p := c.find(r, v); p != nil {
-				found = p
+	for _, rv := range c.votes.rounds {
+		if v, ok := rv.votes[Precommit-Prevote].quorumValue(); ok && !v.IsNil() {
+			if p := c.find(rv.round, v); p != nil {
+				c.apply(event{kind: onCommit, round: rv.round, value: v, valid: p.Valid})
+				return c.state.decided
 			}
 		}
 	}
-	if found != nil {
-		c.apply(event{kind: onCommit, round: found.Round, value: found.Value, valid: found.Valid})
-	}
-	return c.state.decided
+	return false
 }
 
 // apply lets the algorithm act, and makes outputs of its effects.
 func (c *Core) apply(e event) {
-	was := c.state.round
-	if e.kind == onRound && e.round == 0 {
-		e.proposer = c.Proposer(0) == c.self
-	}
 	c.state, c.fx = apply(c.state, e, c.fx[:0])
-	if c.state.round != was {
-		c.out = append(c.out, Output{Kind: OutRound, Height: c.height, Round: c.state.round})
-	}
 	for _, f := range c.fx {
 		c.do(f)
 	}
 }
 
 func (c *Core) do(f effect) {
-	o := Output{Height: c.height, Round: f.round, Value: f.value, ValidRound: f.validRound}
+	o := Output{Height: c.height, Line: f.line, Round: f.round, Value: f.value, ValidRound: f.validRound}
 	switch f.kind {
+	case newRound:
+		o.Kind = OutRound
 	case getValue:
 		o.Kind = OutGetValue
 	case propose:
 		o.Kind = OutPropose
 	case prevote, precommit:
-		if c.set.Index(c.self) < 0 {
+		if !c.member {
 			return
 		}
 		o.Kind, o.Type = OutVote, Prevote
@@ -311,4 +327,20 @@ func (c *Core) do(f effect) {
 		o.Timeout = Timeout{Height: c.height, Round: f.round, Step: StepPropose + Step(f.kind-timeoutPropose)}
 	}
 	c.out = append(c.out, o)
+}
+
+// Status is where a Core is, for people and pages.
+type Status struct {
+	Height                  Height
+	Round                   Round
+	Step                    Step
+	LockedValue, ValidValue ValueID
+	LockedRound, ValidRound Round
+	Decided                 bool
+}
+
+// Status is where c is.
+func (c *Core) Status() Status {
+	s := &c.state
+	return Status{c.height, s.round, s.step, s.lockedValue, s.validValue, s.lockedRound, s.validRound, s.decided}
 }

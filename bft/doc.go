@@ -10,13 +10,13 @@
 // validators may decide differently at one height, ever; and once messages arrive in
 // bounded time, they must decide soon.
 //
-// One round of voting does not do: two rounds of two colours could both find a
-// majority, one after the other, if a validator forgot what it had voted for. So a round has two
-// votes. More than two thirds of the power in prevotes for one value (a polka) prove
-// that no other value can have a polka in this round; who has seen the proof locks the value and
-// precommits it; and more than two thirds in precommits prove that enough are locked for ever, so the value
-// is decided. Two sets of more than two thirds share more than one third, hence a correct validator, and
-// that one would have had to break its lock.
+// One vote a round does not do: two rounds could both find a majority, each for a value of
+// its own, if a validator forgot what it had voted for. So a round has two votes. More
+// than two thirds of the power in prevotes for one value (a polka) prove that no other value can have
+// a polka in this round; who has seen the proof locks the value and precommits it; and more
+// than two thirds in precommits prove that enough are locked, so that no other value will ever have a
+// polka, and the value is decided. Two sets of more than two thirds share more than one third,
+// hence a correct validator, and that one would have had to break its lock.
 //
 // # The picture
 //
@@ -38,8 +38,9 @@
 //
 // # The rules
 //
-// The algorithm is one function, [apply], from a state and an input to a state and outputs
-// (algorithm.go). Each branch has the paper's line, and bfttest has a planted bug for each.
+// The algorithm is one function, apply, from a state and an event to a state and effects
+// (algorithm.go). Each branch has the paper's line, each [Output] names it, and each has a
+// bug in testdata/bugs that breaks it and a rule of bfttest that notices.
 //
 //	L11  A round starts: the proposer proposes its validValue with validRound, or a new value (L14-L19); the
 //	     others wait for timeoutPropose (L21).
@@ -52,7 +53,7 @@
 //	L44  A polka for nil in step prevote: precommit nil. It does not unlock.
 //	L47  Precommits of more than two thirds, for whatever: timeoutPrecommit, once a round.
 //	L49  Proposal and precommits of more than two thirds for it, of any round of the height: decide.
-//	L55  Messages of more than a third in power from a later round: go there.
+//	L55  Votes of more than a third in power from a later round: go there.
 //	L57  timeoutPropose of this round in step propose: prevote nil.
 //	L61  timeoutPrevote of this round in step prevote: precommit nil.
 //	L65  timeoutPrecommit of this round: next round.
@@ -61,47 +62,27 @@
 //
 //	K1   Power is counted, not heads: more than two thirds is 3*sum > 2*total, more than a third 3*sum > total,
 //	     in integers that cannot overflow: a set's total power is at most [MaxTotalPower].
-//	K2   A validator counts once a round and kind of vote: the first vote counts, another one is evidence,
-//	     and counts only for the value it names, so that a real quorum is never missed.
-//	K3   A threshold is reported once. What is kept for a height is bounded, whatever others send: rounds
-//	     beyond the current one are kept for each sender in two only.
-//	K4   A vote for a height that is ahead, or a round, is not lost to whom it serves later; one for the past
-//	     serves those who are behind.
+//	K2   A validator counts once a round and kind of vote towards "for whatever". A second value is
+//	     evidence, reported once; both count, each for its own, for others may have heard them in another order.
+//	K3   What is kept for a height is bounded, whatever others send: rounds beyond the current one are kept
+//	     for each sender in two only, the highest; a proposal for one beyond the next not at all; a liar's third
+//	     value only if somebody else has named it.
+//	K4   Votes and proposals of earlier rounds of the height count. Those of another height are not for this
+//	     [Core]. What K3 does not keep, whoever sent it sends again when we are there.
+//	K5   A quorum whose proposal is not here asks for it once, and that one is taken also if the proposer made two.
 //	V1   Whose turn it is follows from the validator set alone: priority grows by power, the highest proposes and pays
-//	     the total. Priorities are centred, and clipped to twice the total.
-//	V2   A change of validators in block H takes effect at H+2; the next set is part of H+1's header.
-//	S1   What is signed is the chain's id, kind, height, round, value, and the time.
-//	S2   Nothing is signed twice for one height, round and step with different content, also not after a crash: the guard
-//	     is on disk before the signature leaves. A signature that was lost is given out again as it was.
-//	S3   One acceptance rule for signatures: ZIP-215, single and in batches.
-//	W1   An input is in the log before it has effects outside; our own votes are on disk before they are sent.
-//	W2   Replay gives the same state and sends nothing that was not sent before. A torn end is cut; a damage in the
-//	     middle is reported with its place, and nothing goes on over it.
-//	W3   The block is stored before the application finalises it; who crashed in between asks the application
-//	     for its height and applies what is missing, once.
-//	A1   The application's answer to block H is in the header of H+1. Whoever computes another one halts, and says so: it never forks.
-//	A2   A proposal that ProcessProposal refuses is prevoted nil. A correct proposer's is never refused.
-//	E1   Evidence is verified, young enough, committed once, and given to the application.
-//	P1   Links are authenticated and encrypted, bounded in both directions, and a garbled one ends alone.
-//	P2   Gossip waits for events, not for time. What a peer has is not sent to it again.
-//	B1   A node that is behind fetches blocks, each verified by the commit in the next, and then takes part.
-//	C1   A light client trusts a header if more than the trust level of a set that it trusts, counted in that set, has signed it,
-//	     and more than two thirds of the header's own; within the trust period by its own clock; never one from the future.
-//	C2   Two conflicting headers of one height are an attack: they are reported with who signed both.
+//	     the total. Priorities are centred, and clipped to twice the total. Who joins begins 9/8 of the total behind.
 //
 // # Reading order
 //
 //	types.go       heights, rounds, values, votes, proposals
 //	validators.go  the set, and whose turn it is
 //	algorithm.go   Algorithm 1
-//	keeper.go      votes counted: thresholds, each once
-//	core.go        messages in, thresholds out, inputs in an order
-//	signbytes.go   what is signed; sign.go who may sign; guard.go and never twice
-//	block.go       blocks, commits, hashes
-//	wal.go         the log and its replay
-//	executor.go    a decided block and the application
-//	node.go        the shell: one loop
-//
-//	merkle/ abci/ mempool/ p2p/ evidence/ blocksync/ light/ app/   the rooms around it
+//	keeper.go      votes counted
+//	core.go        messages in, events in an order, outputs out
+//	testdata/      stories: a lock carried over, a late polka, a round skipped, a liar
 //	bfttest/       the kit: rules, simulator with liars, Twins
+//
+// The package is the mind of a validator. Signatures, blocks, links, disks and the application are
+// what a program around it brings: it verifies what comes in, and does what comes out.
 package bft

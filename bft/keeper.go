@@ -1,14 +1,24 @@
 package bft
 
-// A keeper counts the votes of one height (K1 to K4). It is made once for a number of
-// validators and used again height after height; counting a vote allocates nothing but,
-// now and then, the room of another round.
+// A keeper counts the votes of one height (K1 to K4). It is made once and used again
+// height after height; counting a vote allocates nothing but, now and then, the room of
+// another round.
+//
+//	rounds   0         1         2  <- now    7        9
+//	n1      pv pc     pv pc     pv
+//	n2      pv pc     pv pc     pv pc
+//	n3      pv        pv pc
+//	n4 (faulty)                               pv       pv pc     <- two rounds ahead, and no more
+//
+// A round holds n votes of each kind and what they name: at most 2n values of n/8 bytes.
+// Rounds ahead are at most 2n, and of those up to now there are no more than
+// correct validators have been in, for L55 follows none but them.
 type keeper struct {
 	set    *ValidatorSet
 	index  map[Address]int
-	rounds map[Round]*roundVotes
-	free   []*roundVotes
-	// ahead are the rounds beyond the current one in which a validator has votes: two at most, the highest (K3).
+	rounds []*roundVotes // in order
+	free   []*roundVotes // to be used again
+	// ahead are the rounds beyond the current one in which a validator has votes (K3).
 	ahead [][2]Round
 }
 
@@ -20,16 +30,18 @@ type roundVotes struct {
 	power   int64    // theirs
 }
 
-// A tally counts one kind of vote. A validator is counted once in power, with its first
-// vote; the values are those of first votes, hence at most as many as validators.
+// A tally counts one kind of vote. A validator is counted once in power, with its first vote.
 type tally struct {
-	first  []Vote // by validator; a zero Type is a vote that has not come
-	power  int64
-	values []valuePower
+	first   []Vote // by validator; a zero Type is a vote that has not come
+	power   int64
+	doubled bitset // who has voted for a second value, too
+	values  []valuePower
+	quorum  int  // 1 + the place in values of the one that has more than two thirds; 0: none
+	wanted  bool // it was looked whether the quorum's proposal is here
 }
 
-// valuePower is who voted for one value. An equivocator counts for each value that it named and
-// another validator had named (K2): so a quorum that the others have seen is never missed.
+// valuePower is who voted for one value. An equivocator counts for each value that it
+// names (K2): so a quorum that others have seen is not missed because of whom it told what first.
 type valuePower struct {
 	value  ValueID
 	power  int64
@@ -41,52 +53,55 @@ type counted uint8
 
 const (
 	countedNew    counted = iota
-	countedKnown          // it came before
-	countedDouble         // the validator has voted for another value: evidence
-	countedNot            // no validator of the set, or too far ahead
+	countedKnown          // it came before, or it adds nothing
+	countedDouble         // the validator has voted for another value, for the first time: evidence
+	countedNot            // no validator of the set, no vote, or too far ahead
 )
 
-func newKeeper() *keeper {
-	return &keeper{index: make(map[Address]int), rounds: make(map[Round]*roundVotes)}
-}
+func newKeeper() *keeper { return &keeper{index: make(map[Address]int)} }
 
 // reset begins another height.
 func (k *keeper) reset(set *ValidatorSet) {
-	for r := range k.rounds {
-		k.drop(r)
+	for len(k.rounds) > 0 {
+		k.drop(len(k.rounds) - 1)
 	}
-	if k.set == set {
-		return
+	if k.set != set {
+		if k.set == nil || k.set.Len() != set.Len() {
+			k.free, k.ahead = nil, make([][2]Round, set.Len())
+		}
+		clear(k.index)
+		for i := range set.Len() {
+			k.index[set.members[i].Address] = i
+		}
+		k.set = set
 	}
-	if k.set == nil || k.set.Len() != set.Len() {
-		k.free = nil
-	}
-	clear(k.index)
-	for i := range set.Len() {
-		k.index[set.validators[i].Address] = i
-	}
-	k.set = set
-	k.ahead = make([][2]Round, set.Len())
-	k.forgetAhead()
-}
-
-func (k *keeper) forgetAhead() {
 	for i := range k.ahead {
 		k.ahead[i] = [2]Round{NoRound, NoRound}
 	}
 }
 
-func (k *keeper) drop(r Round) {
-	rv := k.rounds[r]
-	delete(k.rounds, r)
-	rv.clear()
-	k.free = append(k.free, rv)
+// place is where a round is in rounds, or belongs. Most votes are for one of the last.
+func (k *keeper) place(r Round) int {
+	i := len(k.rounds)
+	for i > 0 && k.rounds[i-1].round >= r {
+		i--
+	}
+	return i
 }
 
-// of is the votes of a round, made if there are none.
+// of is the votes of a round, nil if there are none.
 func (k *keeper) of(r Round) *roundVotes {
-	if rv := k.rounds[r]; rv != nil {
-		return rv
+	if i := k.place(r); i < len(k.rounds) && k.rounds[i].round == r {
+		return k.rounds[i]
+	}
+	return nil
+}
+
+// room is the votes of a round, made if there are none.
+func (k *keeper) room(r Round) *roundVotes {
+	i := k.place(r)
+	if i < len(k.rounds) && k.rounds[i].round == r {
+		return k.rounds[i]
 	}
 	var rv *roundVotes
 	if n := len(k.free); n > 0 {
@@ -94,13 +109,22 @@ func (k *keeper) of(r Round) *roundVotes {
 	} else {
 		n := k.set.Len()
 		rv = &roundVotes{senders: newBitset(n)}
-		for i := range rv.votes {
-			rv.votes[i].first = make([]Vote, n)
+		for j := range rv.votes {
+			rv.votes[j] = tally{first: make([]Vote, n), doubled: newBitset(n)}
 		}
 	}
 	rv.round = r
-	k.rounds[r] = rv
+	k.rounds = append(k.rounds, nil)
+	copy(k.rounds[i+1:], k.rounds[i:])
+	k.rounds[i] = rv
 	return rv
+}
+
+func (k *keeper) drop(i int) {
+	rv := k.rounds[i]
+	k.rounds = append(k.rounds[:i], k.rounds[i+1:]...)
+	rv.clear()
+	k.free = append(k.free, rv)
 }
 
 // add counts a vote, while the current round is now. A double vote comes back with the
@@ -113,7 +137,7 @@ func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
 	if v.Round > now && !k.admit(i, v.Round, now) {
 		return countedNot, nil
 	}
-	rv, power := k.of(v.Round), k.set.validators[i].Power
+	rv, power := k.room(v.Round), k.set.members[i].Power
 	if rv.senders.set(i) {
 		rv.power += power
 	}
@@ -122,31 +146,48 @@ func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
 	if first.Type == 0 {
 		*first = *v
 		t.power += power
-		t.value(v.Value, i, power, true)
+		t.count(v.Value, i, k.set, true)
 		return countedNew, nil
 	}
 	if first.Value == v.Value {
 		return countedKnown, nil
 	}
-	t.value(v.Value, i, power, false)
-	return countedDouble, first
+	// A liar's second value is taken up whatever it is, others only if somebody else has named them:
+	// what it can make us keep is bounded.
+	another := t.doubled.set(i)
+	t.count(v.Value, i, k.set, another)
+	if another {
+		return countedDouble, first
+	}
+	return countedKnown, nil
 }
 
-// value counts i for a value. One that nobody has named first is not taken up for an equivocator.
-func (t *tally) value(v ValueID, i int, power int64, first bool) {
-	for j := range t.values {
-		if e := &t.values[j]; e.value == v {
-			if e.voters.set(i) {
-				e.power += power
-			}
+// count adds validator i to a value, which is taken up if it was not named before.
+func (t *tally) count(v ValueID, i int, set *ValidatorSet, takeUp bool) {
+	at := 0
+	for at < len(t.values) && t.values[at].value != v {
+		at++
+	}
+	if at == len(t.values) {
+		if !takeUp {
 			return
 		}
+		t.takeUp(v)
 	}
-	if !first {
+	e := &t.values[at]
+	if !e.voters.set(i) {
 		return
 	}
+	e.power += set.members[i].Power
+	if t.quorum == 0 && set.MoreThanTwoThirds(e.power) {
+		t.quorum = at + 1
+	}
+}
+
+// takeUp makes an entry for a value. The bits of an old one are used again.
+func (t *tally) takeUp(v ValueID) {
 	n := len(t.values)
-	if n < cap(t.values) { // its bits are used again
+	if n < cap(t.values) {
 		t.values = t.values[:n+1]
 	} else {
 		t.values = append(t.values, valuePower{})
@@ -155,24 +196,23 @@ func (t *tally) value(v ValueID, i int, power int64, first bool) {
 	if e.voters == nil {
 		e.voters = newBitset(len(t.first))
 	}
-	e.value, e.power = v, power
-	e.voters.set(i)
+	e.value, e.power = v, 0
 }
 
 // admit makes room for a vote of validator i in a round that is ahead: of all such
-// rounds the two highest are kept, so that somebody who sends votes for any number of rounds
-// fills two, and one who goes on is never lost.
+// rounds the two highest are kept, so that who sends votes for any number of rounds
+// fills two, and who goes on is never lost.
 func (k *keeper) admit(i int, r, now Round) bool {
 	a := &k.ahead[i]
-	low := 0
 	for j, have := range a {
-		if have == r {
-			return true
-		}
 		if have <= now { // that round has begun since: its votes stay
 			a[j] = NoRound
 		}
 	}
+	if a[0] == r || a[1] == r {
+		return true
+	}
+	low := 0
 	if a[1] < a[0] {
 		low = 1
 	}
@@ -186,13 +226,11 @@ func (k *keeper) admit(i int, r, now Round) bool {
 	return true
 }
 
-// forget takes back what validator i has in a round.
+// forget takes back what validator i has in a round. That round is ahead, so
+// no more than a third have votes in it (L55), and no threshold is undone.
 func (k *keeper) forget(i int, r Round) {
-	rv := k.rounds[r]
-	if rv == nil {
-		return
-	}
-	power := k.set.validators[i].Power
+	at := k.place(r)
+	rv, power := k.rounds[at], k.set.members[i].Power
 	if rv.senders.unset(i) {
 		rv.power -= power
 	}
@@ -202,6 +240,7 @@ func (k *keeper) forget(i int, r Round) {
 			t.first[i] = Vote{}
 			t.power -= power
 		}
+		t.doubled.unset(i)
 		for l := range t.values {
 			if t.values[l].voters.unset(i) {
 				t.values[l].power -= power
@@ -209,20 +248,23 @@ func (k *keeper) forget(i int, r Round) {
 		}
 	}
 	if rv.power == 0 {
-		k.drop(r)
+		k.drop(at)
 	}
 }
 
 // quorum is the value for which there are votes of more than two thirds.
 func (k *keeper) quorum(r Round, kind VoteType) (ValueID, bool) {
-	if rv := k.rounds[r]; rv != nil {
-		for _, e := range rv.votes[kind-Prevote].values {
-			if k.set.MoreThanTwoThirds(e.power) {
-				return e.value, true
-			}
-		}
+	if rv := k.of(r); rv != nil {
+		return rv.votes[kind-Prevote].quorumValue()
 	}
 	return ValueID{}, false
+}
+
+func (t *tally) quorumValue() (ValueID, bool) {
+	if t.quorum == 0 {
+		return ValueID{}, false
+	}
+	return t.values[t.quorum-1].value, true
 }
 
 // polka tells whether v has prevotes of more than two thirds in round r.
@@ -233,30 +275,30 @@ func (k *keeper) polka(r Round, v ValueID) bool {
 
 // any tells whether more than two thirds have cast this vote, for whatever.
 func (k *keeper) any(r Round, kind VoteType) bool {
-	rv := k.rounds[r]
+	rv := k.of(r)
 	return rv != nil && k.set.MoreThanTwoThirds(rv.votes[kind-Prevote].power)
 }
 
 // skip is the highest round beyond now of which more than a third is known to be in it (L55).
 func (k *keeper) skip(now Round) Round {
-	best := NoRound
-	for r, rv := range k.rounds {
-		if r > now && r > best && k.set.MoreThanOneThird(rv.power) {
-			best = r
+	for i := len(k.rounds) - 1; i >= 0 && k.rounds[i].round > now; i-- {
+		if k.set.MoreThanOneThird(k.rounds[i].power) {
+			return k.rounds[i].round
 		}
 	}
-	return best
+	return NoRound
 }
 
 func (rv *roundVotes) clear() {
-	rv.senders.clear()
+	clear(rv.senders)
 	rv.power = 0
 	for i := range rv.votes {
 		t := &rv.votes[i]
 		clear(t.first)
-		t.power = 0
+		clear(t.doubled)
+		t.power, t.quorum, t.wanted = 0, 0, false
 		for j := range t.values {
-			t.values[j].voters.clear()
+			clear(t.values[j].voters)
 		}
 		t.values = t.values[:0]
 	}
@@ -267,24 +309,16 @@ type bitset []uint64
 
 func newBitset(n int) bitset { return make(bitset, (n+63)/64) }
 
-func (b bitset) has(i int) bool { return b[i/64]>>(i%64)&1 == 1 }
-
 // set adds i, and tells whether it was not there.
 func (b bitset) set(i int) bool {
-	if b.has(i) {
-		return false
-	}
+	was := b[i/64]
 	b[i/64] |= 1 << (i % 64)
-	return true
+	return b[i/64] != was
 }
 
 // unset removes i, and tells whether it was there.
 func (b bitset) unset(i int) bool {
-	if !b.has(i) {
-		return false
-	}
+	was := b[i/64]
 	b[i/64] &^= 1 << (i % 64)
-	return true
+	return b[i/64] != was
 }
-
-func (b bitset) clear() { clear(b) }

@@ -6,13 +6,13 @@ import (
 )
 
 // A Height is the number of a block: the first is 1. A Round is an attempt at a height: the
-// first is 0. NoRound is the paper's -1.
+// first is 0.
 type (
 	Height int64
 	Round  int32
 )
 
-// NoRound is the round of a lock or of a valid value that there is not.
+// NoRound is the round of a lock or of a valid value that there is not, the paper's -1.
 const NoRound Round = -1
 
 // MaxTotalPower bounds the power of a validator set, so that sums and priorities never overflow.
@@ -52,6 +52,14 @@ const (
 	StepPrecommit
 )
 
+// String is the paper's name.
+func (s Step) String() string {
+	if s > StepPrecommit {
+		return fmt.Sprintf("step %d", uint8(s))
+	}
+	return [...]string{"new", "propose", "prevote", "precommit"}[s]
+}
+
 // A VoteType tells the two votes of a round apart.
 type VoteType uint8
 
@@ -60,6 +68,17 @@ const (
 	Prevote   VoteType = 1
 	Precommit VoteType = 2
 )
+
+// String is the paper's name.
+func (t VoteType) String() string {
+	switch t {
+	case Prevote:
+		return "prevote"
+	case Precommit:
+		return "precommit"
+	}
+	return fmt.Sprintf("vote %d", uint8(t))
+}
 
 // A Vote is one validator's prevote or precommit.
 type Vote struct {
@@ -75,7 +94,7 @@ type Vote struct {
 }
 
 // A Proposal is the proposer's word for a value: its id, and if it is an older one, the
-// round of its polka. The block itself comes in parts.
+// round of its polka.
 type Proposal struct {
 	Height     Height
 	Round      Round
