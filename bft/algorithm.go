@@ -62,12 +62,12 @@ type effect struct {
 type effectKind uint8
 
 const (
-	newRound         effectKind = iota + 1 // a round has begun
-	getValue                               // ask for a new value, and propose it
-	propose                                // propose value, which has a polka at validRound
-	prevote                                // broadcast PREVOTE
-	precommit                              // broadcast PRECOMMIT
-	timeoutPropose                         // schedule
+	newRound       effectKind = iota + 1 // a round has begun
+	getValue                             // ask for a new value, and propose it
+	propose                              // propose value, which has a polka at validRound
+	prevote                              // broadcast PREVOTE
+	precommit                            // broadcast PRECOMMIT
+	timeoutPropose                       // schedule
 	timeoutPrevote
 	timeoutPrecommit
 	decide
