@@ -77,6 +77,9 @@ const (
 	OutTimeout
 	// OutWant: Value has a quorum in Round, and its proposal is not here: ask for it.
 	OutWant
+	// OutLater: the vote that was just given, of kind Type in Round for Value, is not kept (K3). Do not take it for
+	// known: it counts if it comes again when the round has begun, or when somebody else has named the value.
+	OutLater
 	// OutEvidence: Double is two votes of one validator that cannot both be.
 	OutEvidence
 	// OutDecide: Value is decided, by the precommits of Round.
@@ -195,6 +198,9 @@ func (c *Core) vote(v *Vote) {
 	case countedDouble:
 		d := &DoubleVote{First: *first, Second: *v}
 		c.out = append(c.out, Output{Kind: OutEvidence, Height: c.height, Round: v.Round, ValidRound: NoRound, Double: d})
+	case countedLater:
+		c.out = append(c.out, Output{Kind: OutLater, Type: v.Type, Height: c.height, Round: v.Round, Value: v.Value, ValidRound: NoRound})
+		return
 	case countedNot:
 		return
 	}

@@ -68,7 +68,8 @@
 //	     for each sender in two only, the highest; a proposal for one beyond the next not at all; a liar's third
 //	     value only if somebody else has named it.
 //	K4   Votes and proposals of earlier rounds of the height count. Those of another height are not for this
-//	     [Core]. What K3 does not keep, whoever sent it sends again when we are there.
+//	     [Core]. A vote that K3 does not keep is named ([OutLater]), and counts when it comes again: in its round,
+//	     or when somebody else has named its value. So nobody misses for good what another one decided by.
 //	K5   A quorum whose proposal is not here asks for it once, and that one is taken also if the proposer made two.
 //	V1   Whose turn it is follows from the validator set alone: priority grows by power, the highest proposes and pays
 //	     the total. Priorities are centred, and clipped to twice the total. Who joins begins 9/8 of the total behind.

@@ -53,9 +53,10 @@ type counted uint8
 
 const (
 	countedNew    counted = iota
-	countedKnown          // it came before, or it adds nothing
+	countedKnown          // it came before, or it is one more of a double voter
 	countedDouble         // the validator has voted for another value, for the first time: evidence
-	countedNot            // no validator of the set, no vote, or too far ahead
+	countedLater          // not kept (K3), and it may count when it comes again
+	countedNot            // no validator of the set, or no vote
 )
 
 func newKeeper() *keeper { return &keeper{index: make(map[Address]int)} }
@@ -135,7 +136,7 @@ func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
 		return countedNot, nil
 	}
 	if v.Round > now && !k.admit(i, v.Round, now) {
-		return countedNot, nil
+		return countedLater, nil
 	}
 	rv, power := k.room(v.Round), k.set.members[i].Power
 	if rv.senders.set(i) {
@@ -155,33 +156,34 @@ func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
 	// A liar's second value is taken up whatever it is, others only if somebody else has named them:
 	// what it can make us keep is bounded.
 	another := t.doubled.set(i)
-	t.count(v.Value, i, k.set, another)
-	if another {
+	switch kept := t.count(v.Value, i, k.set, another); {
+	case another:
 		return countedDouble, first
+	case !kept:
+		return countedLater, nil
 	}
 	return countedKnown, nil
 }
 
-// count adds validator i to a value, which is taken up if it was not named before.
-func (t *tally) count(v ValueID, i int, set *ValidatorSet, takeUp bool) {
+// count adds validator i to a value. One that was not named before is taken up, or else not kept.
+func (t *tally) count(v ValueID, i int, set *ValidatorSet, takeUp bool) (kept bool) {
 	at := 0
 	for at < len(t.values) && t.values[at].value != v {
 		at++
 	}
 	if at == len(t.values) {
 		if !takeUp {
-			return
+			return false
 		}
 		t.takeUp(v)
 	}
-	e := &t.values[at]
-	if !e.voters.set(i) {
-		return
+	if e := &t.values[at]; e.voters.set(i) {
+		e.power += set.members[i].Power
+		if t.quorum == 0 && set.MoreThanTwoThirds(e.power) {
+			t.quorum = at + 1
+		}
 	}
-	e.power += set.members[i].Power
-	if t.quorum == 0 && set.MoreThanTwoThirds(e.power) {
-		t.quorum = at + 1
-	}
+	return true
 }
 
 // takeUp makes an entry for a value. The bits of an old one are used again.

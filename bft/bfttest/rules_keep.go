@@ -103,6 +103,19 @@ func keeperRules() []Rule {
 			prevote 2 a n2
 			expect round 2
 		`, `
+			# n4 names three values. The third is the one that the others decide by: when it comes again, it counts.
+			cores n2
+			start
+			proposal 0 a
+			precommit 0 b n4
+			precommit 0 c n4
+			precommit 0 a n4
+			precommit 0 a n1
+			precommit 0 a n3
+			precommit 0 a n4
+			again precommit 0
+			run 0
+		`, `
 			# A proposal of a round that is far, and that of a proposer whose turn it is not.
 			cores n2
 			start

@@ -90,6 +90,8 @@ func describe(o *bft.Output) string {
 		return fmt.Sprintf("timeout %s %d", o.Timeout.Step, o.Timeout.Round)
 	case bft.OutWant:
 		return fmt.Sprintf("want %d %s", o.Round, valueName(o.Value))
+	case bft.OutLater:
+		return fmt.Sprintf("later %s %d %s", o.Type, o.Round, valueName(o.Value))
 	case bft.OutEvidence:
 		return fmt.Sprintf("evidence %s %s %d", name(o.Double.First.Validator), o.Double.First.Type, o.Double.First.Round)
 	case bft.OutDecide:
@@ -100,7 +102,9 @@ func describe(o *bft.Output) string {
 
 func (s *stage) tell(a *actor, o bft.Output) {
 	text := a.name + " " + describe(&o)
-	s.fresh = append(s.fresh, text)
+	if o.Kind != bft.OutLater { // how much is kept is everybody's own affair
+		s.fresh = append(s.fresh, text)
+	}
 	if o.Line != 0 {
 		text += fmt.Sprintf(" (L%d)", o.Line)
 	}
