@@ -121,7 +121,9 @@ func (c *Core) Step(in Input) ([]Output, error) {
 	case in.Proposal != nil:
 		c.propose(in.Proposal)
 	case in.Vote != nil:
-		c.vote(in.Vote)
+		if !c.vote(in.Vote) {
+			return c.out, nil
+		}
 	case in.Timeout != nil:
 		c.timeout(in.Timeout)
 	}
@@ -189,9 +191,10 @@ func (c *Core) wanted(r Round, v ValueID) bool {
 	return false
 }
 
-func (c *Core) vote(v *Vote) {
+// vote counts a vote, and tells whether a rule may hold now that did not before.
+func (c *Core) vote(v *Vote) bool {
 	if v.Height != c.height {
-		return
+		return false
 	}
 	how, first := c.votes.add(v, c.state.round)
 	switch how {
@@ -200,25 +203,22 @@ func (c *Core) vote(v *Vote) {
 		c.out = append(c.out, Output{Kind: OutEvidence, Height: c.height, Round: v.Round, ValidRound: NoRound, Double: d})
 	case countedLater:
 		c.out = append(c.out, Output{Kind: OutLater, Type: v.Type, Height: c.height, Round: v.Round, Value: v.Value, ValidRound: NoRound})
-		return
-	case countedNot:
-		return
 	}
-	c.want(v.Round, v.Type)
+	if c.votes.crossed {
+		c.want(v)
+	}
+	return c.votes.crossed
 }
 
-// want asks once for a proposal without which a quorum is of no use: L36 needs one of this
-// round, L49 of any.
-func (c *Core) want(r Round, kind VoteType) {
-	rv := c.votes.of(r)
-	t := &rv.votes[kind-Prevote]
-	value, ok := t.quorumValue()
-	if !ok || t.wanted || c.state.decided || kind == Prevote && r < c.state.round {
+// want asks for a proposal without which the quorum that v has just completed is of no use: L36
+// needs one of this round, L49 of any.
+func (c *Core) want(v *Vote) {
+	value, ok := c.votes.quorum(v.Round, v.Type)
+	if !ok || value != v.Value || value.IsNil() || c.state.decided || v.Type == Prevote && v.Round < c.state.round {
 		return
 	}
-	t.wanted = true
-	if !value.IsNil() && c.find(r, value) == nil {
-		c.out = append(c.out, Output{Kind: OutWant, Height: c.height, Round: r, Value: value, ValidRound: NoRound})
+	if c.find(v.Round, value) == nil {
+		c.out = append(c.out, Output{Kind: OutWant, Height: c.height, Round: v.Round, Value: value, ValidRound: NoRound})
 	}
 }
 

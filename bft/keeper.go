@@ -18,6 +18,9 @@ type keeper struct {
 	index  map[Address]int
 	rounds []*roundVotes // in order
 	free   []*roundVotes // to be used again
+	// crossed says that the last vote completed something: a quorum for a value or for whatever, or, in a round that is
+	// ahead, more than a third. Each is completed once, so most votes need no more looking at.
+	crossed bool
 	// ahead are the rounds beyond the current one in which a validator has votes (K3).
 	ahead [][2]Round
 }
@@ -36,8 +39,7 @@ type tally struct {
 	power   int64
 	doubled bitset // who has voted for a second value, too
 	values  []valuePower
-	quorum  int  // 1 + the place in values of the one that has more than two thirds; 0: none
-	wanted  bool // it was looked whether the quorum's proposal is here
+	quorum  int // 1 + the place in values of the one that has more than two thirds; 0: none
 }
 
 // valuePower is who voted for one value. An equivocator counts for each value that it
@@ -131,6 +133,7 @@ func (k *keeper) drop(i int) {
 // add counts a vote, while the current round is now. A double vote comes back with the
 // first one.
 func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
+	k.crossed = false
 	i, ok := k.index[v.Validator]
 	if !ok || v.Round < 0 || v.Type != Prevote && v.Type != Precommit {
 		return countedNot, nil
@@ -141,13 +144,16 @@ func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
 	rv, power := k.room(v.Round), k.set.members[i].Power
 	if rv.senders.set(i) {
 		rv.power += power
+		k.crossed = v.Round > now && k.set.MoreThanOneThird(rv.power)
 	}
 	t := &rv.votes[v.Type-Prevote]
 	first := &t.first[i]
 	if first.Type == 0 {
 		*first = *v
+		before := k.set.MoreThanTwoThirds(t.power)
 		t.power += power
-		t.count(v.Value, i, k.set, true)
+		k.crossed = k.crossed || !before && k.set.MoreThanTwoThirds(t.power)
+		k.count(t, v.Value, i, true)
 		return countedNew, nil
 	}
 	if first.Value == v.Value {
@@ -156,7 +162,7 @@ func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
 	// A liar's second value is taken up whatever it is, others only if somebody else has named them:
 	// what it can make us keep is bounded.
 	another := t.doubled.set(i)
-	switch kept := t.count(v.Value, i, k.set, another); {
+	switch kept := k.count(t, v.Value, i, another); {
 	case another:
 		return countedDouble, first
 	case !kept:
@@ -166,7 +172,7 @@ func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
 }
 
 // count adds validator i to a value. One that was not named before is taken up, or else not kept.
-func (t *tally) count(v ValueID, i int, set *ValidatorSet, takeUp bool) (kept bool) {
+func (k *keeper) count(t *tally, v ValueID, i int, takeUp bool) (kept bool) {
 	at := 0
 	for at < len(t.values) && t.values[at].value != v {
 		at++
@@ -178,9 +184,9 @@ func (t *tally) count(v ValueID, i int, set *ValidatorSet, takeUp bool) (kept bo
 		t.takeUp(v)
 	}
 	if e := &t.values[at]; e.voters.set(i) {
-		e.power += set.members[i].Power
-		if t.quorum == 0 && set.MoreThanTwoThirds(e.power) {
-			t.quorum = at + 1
+		e.power += k.set.members[i].Power
+		if t.quorum == 0 && k.set.MoreThanTwoThirds(e.power) {
+			t.quorum, k.crossed = at+1, true
 		}
 	}
 	return true
@@ -298,7 +304,7 @@ func (rv *roundVotes) clear() {
 		t := &rv.votes[i]
 		clear(t.first)
 		clear(t.doubled)
-		t.power, t.quorum, t.wanted = 0, 0, false
+		t.power, t.quorum = 0, 0
 		for j := range t.values {
 			clear(t.values[j].voters)
 		}

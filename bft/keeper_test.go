@@ -77,7 +77,9 @@ func TestKeeperCountsAsTheSlowOneDoes(t *testing.T) {
 			default:
 				v.Value = first
 			}
+			before := thresholds(k, v.Round)
 			how, was := k.add(&v, now)
+			require.Equal(t, before != thresholds(k, v.Round), k.crossed, "what a vote completes is said when it does")
 			slow.votes = append(slow.votes, v)
 			require.NotEqual(t, countedNot, how)
 			if how == countedDouble {
@@ -99,6 +101,14 @@ func indexOther(values []ValueID, first ValueID) int {
 		}
 	}
 	return 0
+}
+
+// thresholds are those that are reached in a round.
+func thresholds(k *keeper, r Round) (reached [4]bool) {
+	reached[0], reached[1] = k.any(r, Prevote), k.any(r, Precommit)
+	_, reached[2] = k.quorum(r, Prevote)
+	_, reached[3] = k.quorum(r, Precommit)
+	return reached
 }
 
 func compareCounts(t *testing.T, k *keeper, slow *slowKeeper, r Round, values []ValueID) {

@@ -85,7 +85,7 @@ func (w *TwinsWorld) calm() {
 	for range 2 { // again, for who asked for a proposal that it did not keep (OutWant)
 		for number := range w.said {
 			for to := range w.cores {
-				if to != w.said[number].from {
+				if to != w.said[number].from && w.decided[to].IsNil() {
 					w.hear(to, number)
 				}
 			}
