@@ -223,7 +223,7 @@ func (c *Core) want(v *Vote) {
 }
 
 func (c *Core) timeout(t *Timeout) {
-	if t.Height != c.height || t.Round != c.state.round {
+	if t.Height != c.height {
 		return
 	}
 	switch t.Step {
@@ -232,7 +232,8 @@ func (c *Core) timeout(t *Timeout) {
 	case StepPrevote:
 		c.apply(event{kind: onTimeoutPrevote, round: t.Round})
 	case StepPrecommit:
-		c.apply(event{kind: onTimeoutPrecommit, round: t.Round, proposer: c.Proposer(t.Round+1) == c.self})
+		next := t.Round == c.state.round && c.Proposer(t.Round+1) == c.self
+		c.apply(event{kind: onTimeoutPrecommit, round: t.Round, proposer: next})
 	}
 }
 

@@ -80,6 +80,25 @@ func startRules() []Rule {
 			precommit 0 nil n1 n3
 			timeout precommit 0
 			expect propose 1 a valid 0
+		`, `
+			# The valid value, not the locked one.
+			proposers n1 n3 n2
+			cores n2
+			start
+			proposal 0 a
+			prevote 0 a n1 n3
+			precommit 0 nil n1 n3
+			timeout precommit 0
+			timeout propose 1
+			prevote 1 nil n4
+			prevote 1 b n1
+			timeout prevote 1
+			prevote 1 b n3
+			prevote 1 b n4
+			proposal 1 b
+			precommit 1 nil n1 n3
+			timeout precommit 1
+			expect propose 2 b valid 1
 		`}},
 		{"L18", "a proposer who has seen no polka proposes a new value", []string{`
 			cores n1

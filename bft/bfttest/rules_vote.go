@@ -34,6 +34,8 @@ func polkaRules() []Rule {
 			expect timeout prevote 0
 			prevote 0 nil n1
 			refuse timeout prevote 0
+			timeout propose 0
+			expect nothing
 		`, `
 			# Again in the next round.
 			cores n2

@@ -38,7 +38,8 @@ type node struct {
 	core   Core
 	height bft.Height
 	round  bft.Round
-	dead   bool // it crashed in the midst of what it does
+	dead   bool       // it crashed in the midst of what it does
+	stuck  bft.Height // where it was at the last gossip
 
 	votes     []*bft.Vote // heard of in this height, for gossip
 	proposals []*bft.Proposed
@@ -325,13 +326,16 @@ func (n *node) Receive(from sim.ID, message any) {
 	}
 }
 
-// gossip tells somebody where we are, again and again.
+// gossip tells somebody where we are, if we are where we were.
 func (n *node) gossip() {
-	to := n.p.Rand().IntN(len(n.s.ids) - 1)
-	if to >= n.index {
-		to++
+	if n.height == n.stuck {
+		to := n.p.Rand().IntN(len(n.s.ids) - 1)
+		if to >= n.index {
+			to++
+		}
+		n.p.Send(sim.ID(to+1), hello{n.height})
 	}
-	n.p.Send(sim.ID(to+1), hello{n.height})
+	n.stuck = n.height
 	n.p.After(gossipEvery, n.gossip)
 }
 
