@@ -173,7 +173,8 @@ func TestADoubleVoteIsReportedOnce(t *testing.T) {
 	require.Equal(t, valueV, first.Value)
 	for i := range 100 {
 		how, _ = k.add(ballot(Prevote, 0, ValueID{1, byte(i)}, "n4"), 0)
-		require.Equal(t, countedLater, how, "RULE K2: evidence against n4 is reported again")
+		require.NotEqual(t, countedDouble, how, "RULE K2: evidence against n4 is reported again")
+		require.Equal(t, countedLater, how, "RULE K3: a vote is not kept, and whoever sent it is not told")
 	}
 	require.Len(t, k.rounds[0].votes[0].values, 2, "RULE K3: a liar's third value and more are kept")
 }

@@ -53,6 +53,8 @@ func keeperRules() []Rule {
 			expect evidence n4 precommit 0
 			precommit 0 b n4
 			expect nothing
+			precommit 0 b n4
+			expect nothing
 			precommit 0 c n4
 			expect nothing
 			precommit 0 a n4

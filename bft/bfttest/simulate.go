@@ -55,13 +55,13 @@ type Options struct {
 	// Pace is the unit of timeouts: three for a proposal, one for votes, and one more in each round. Default: 20 to
 	// 150 ms; messages travel for 1 to 5 ms, and up to 400 where the schedule says so.
 	Pace time.Duration
-	// CalmLimit is how long after the last fault three more heights may take. Default: 60 s.
+	// CalmLimit is how long after the last fault four more heights may take. Default: 20 s.
 	CalmLimit time.Duration
 	// Schedule is what happens. Default: generated from the seed.
 	Schedule Schedule
 	// CrashAt makes correct validator n1, or the first that is correct, crash at that operation of its log; 0: not.
 	CrashAt int
-	// Attempts bounds the runs that minimising a failed one may take. Default: 300.
+	// Attempts bounds the runs that minimising a failed one may take. Default: 60.
 	Attempts int
 	// Sink receives the events of the run. It must not call into the simulation.
 	Sink func(Event)
@@ -92,13 +92,13 @@ func (o Options) withDefaults(seed uint64) Options {
 		o.Pace = pace
 	}
 	if o.CalmLimit == 0 {
-		o.CalmLimit = 60 * time.Second
+		o.CalmLimit = 20 * time.Second
 	}
 	if o.Schedule == nil {
 		o.Schedule = generate(seed, r, &o)
 	}
 	if o.Attempts == 0 {
-		o.Attempts = 300
+		o.Attempts = 60
 	}
 	return o
 }
@@ -267,7 +267,7 @@ func (s *simulation) fail(rule, format string, args ...any) {
 
 func (s *simulation) failed() bool { return s.violation != nil || s.world.Err() != nil }
 
-// run lets the schedule happen, then calms the world and waits for three more heights.
+// run lets the schedule happen, then calms the world and waits for four more heights.
 func (s *simulation) run(schedule Schedule) error {
 	schedule.Apply(s.world, nil)
 	s.world.RunUntil(s.failed, s.opts.Duration)

@@ -143,7 +143,7 @@ func inputName(in *bft.Input) (string, bft.Round) {
 
 func (l *letter) String() string {
 	kind, round := inputName(&l.in)
-	v := bft.NilValue
+	var v bft.ValueID
 	if l.in.Vote != nil {
 		v = l.in.Vote.Value
 	} else {
