@@ -161,21 +161,19 @@ func (c *Core) Proposer(r Round) Address {
 	return c.proposers[r]
 }
 
-// propose keeps a proposal: the first of a round, and another one of a proposer that
-// made two only if the others want it, so that what is kept is bounded (K3). One for a round beyond the
+// propose keeps a proposal: the first of a round, and another one, or one that cannot be right, only
+// if the others want its value, so that what is kept is bounded (K3). One for a round beyond the
 // next is not looked at: not even whose turn it would be, which takes a while to find out.
 func (c *Core) propose(p *Proposed) {
 	if p.Height != c.height || p.Round < 0 || p.Round > c.state.round+1 || p.Value.IsNil() {
-		return
-	}
-	if p.ValidRound < NoRound || p.ValidRound >= p.Round { // L28: vr < round
 		return
 	}
 	if p.Proposer != c.Proposer(p.Round) || c.find(p.Round, p.Value) != nil {
 		return
 	}
 	kept := c.proposals[p.Round]
-	if len(kept) > 0 && !c.wanted(p.Round, p.Value) {
+	odd := p.ValidRound < NoRound || p.ValidRound >= p.Round // no good for L22 and L28; L36 and L49 take any
+	if (odd || len(kept) > 0) && !c.wanted(p.Round, p.Value) {
 		return
 	}
 	c.proposals[p.Round] = append(kept, *p)

@@ -184,6 +184,18 @@ func keeperRules() []Rule {
 			expect want 0 b
 			proposal 0 b
 			expect precommit 0 b
+		`, `
+			# n1 names a valid round that cannot be: nobody prevotes that. To those who decided it had told another one; by
+			# the value it is the same proposal.
+			cores n2
+			start
+			proposal 0 a valid 3
+			expect nothing
+			precommit 0 a n1 n3
+			precommit 0 a n4
+			expect want 0 a
+			proposal 0 a valid 3
+			expect decide 0 a
 		`}},
 		{"V1", "whose turn it is follows from power: 1000, 300 and 330 take it in this order", []string{`
 			validators 1000 300 330

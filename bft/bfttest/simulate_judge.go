@@ -21,7 +21,8 @@ func (v *Violation) Error() string { return fmt.Sprintf("RULE %s: %s", v.Rule, v
 //	L29         having precommitted one value, it prevotes another only if there can be a polka for that one in a
 //	            round since
 //	evidence    nobody correct is accused
-//	bound       a height that begins after the faults is decided by the round of the third correct proposer
+//	bound       a height that begins after the faults is decided by the third correct proposer's round of those in
+//	            which votes are waited for long enough: twice as long as gossip takes
 //	liveness    and is decided at all
 type judge struct {
 	s         *simulation
@@ -80,7 +81,7 @@ func (j *judge) height(h bft.Height) *heightRecord {
 			r.set = before.set.Rotate(1)
 		}
 		for good := 0; good < 3; r.limit++ {
-			if j.honest(j.index[r.set.Rotate(int(r.limit)).Proposer().Address]) {
+			if j.s.voteTimeout(r.limit) > 2*gossipTakes && j.honest(j.index[r.set.Rotate(int(r.limit)).Proposer().Address]) {
 				good++
 			}
 		}
@@ -168,7 +169,7 @@ func (j *judge) decide(who int, o bft.Output, d decision) {
 	case d.proposal == nil || 3*power <= 2*r.set.TotalPower():
 		j.s.fail("validity", "n%d decides %s in height %d round %d with precommits of %d of %d", who+1, valueName(o.Value), o.Height, o.Round, power, r.set.TotalPower())
 	case j.calmSince > 0 && o.Height > j.calmSince && o.Round > r.limit:
-		j.s.fail("bound", "n%d decides height %d in round %d; all is well since before it began, and the third correct proposer was that of round %d", who+1, o.Height, o.Round, r.limit-1)
+		j.s.fail("bound", "n%d decides height %d in round %d; all is well since before it began, and it should be by round %d", who+1, o.Height, o.Round, r.limit-1)
 	}
 	if !r.decided {
 		r.decided, r.value, r.round, r.by = true, o.Value, o.Round, who

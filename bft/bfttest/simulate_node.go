@@ -2,6 +2,7 @@ package bfttest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -51,11 +52,17 @@ type node struct {
 	timers    []bft.Timeout // seen in replay
 }
 
-// hello tells a peer where one is. The peer answers with what it has for that height.
-type hello struct{ height bft.Height }
+// hello tells a peer where one is, and what one has. The peer answers with what is missing.
+type hello struct {
+	height bft.Height
+	have   map[*bft.Vote]struct{}
+}
 
 const (
-	gossipEvery = 100 * time.Millisecond
+	gossipEvery = 50 * time.Millisecond
+	// gossipTakes is how long it takes at most, when all is well, until somebody who is stuck has what another one has:
+	// two intervals until it asks, and two ways of 5 ms.
+	gossipTakes = 2*gossipEvery + 10*time.Millisecond
 	downFor     = 300 * time.Millisecond // after Options.CrashAt
 )
 
@@ -270,15 +277,20 @@ func payload(in bft.Input) any {
 // schedule lets a timeout be over after a while, which grows from round to round, so that it is
 // long enough at last.
 func (n *node) schedule(t bft.Timeout) {
-	units := 1 + time.Duration(t.Round)
+	d := n.s.voteTimeout(t.Round)
 	if t.Step == bft.StepPropose {
-		units += 2
+		d += 2 * n.s.opts.Pace
 	}
-	n.p.After(units*n.s.opts.Pace, func() {
+	n.p.After(d, func() {
 		if n.height == t.Height {
 			n.input(bft.Input{Timeout: &t})
 		}
 	})
+}
+
+// voteTimeout is how long a vote is waited for.
+func (s *simulation) voteTimeout(r bft.Round) time.Duration {
+	return time.Duration(1+r) * s.opts.Pace
 }
 
 // decide keeps the decision, and begins the next height.
@@ -326,14 +338,15 @@ func (n *node) Receive(from sim.ID, message any) {
 	}
 }
 
-// gossip tells somebody where we are, if we are where we were.
+// gossip tells everybody where we are, if we are where we were.
 func (n *node) gossip() {
 	if n.height == n.stuck {
-		to := n.p.Rand().IntN(len(n.s.ids) - 1)
-		if to >= n.index {
-			to++
+		m := hello{n.height, maps.Clone(n.seen)}
+		for i := range n.s.ids {
+			if i != n.index {
+				n.p.Send(sim.ID(i+1), m)
+			}
 		}
-		n.p.Send(sim.ID(to+1), hello{n.height})
 	}
 	n.stuck = n.height
 	n.p.After(gossipEvery, n.gossip)
@@ -344,7 +357,9 @@ func (n *node) answer(to sim.ID, m hello) {
 	switch {
 	case m.height == n.height:
 		for _, v := range n.votes {
-			n.p.Send(to, v)
+			if _, has := m.have[v]; !has {
+				n.p.Send(to, v)
+			}
 		}
 		for _, p := range n.proposals {
 			n.p.Send(to, p)
