@@ -58,6 +58,10 @@ type hello struct {
 	have   map[*bft.Vote]struct{}
 }
 
+func (m hello) String() string {
+	return fmt.Sprintf("hello height %d, with %d votes", m.height, len(m.have))
+}
+
 const (
 	gossipEvery = 50 * time.Millisecond
 	// gossipTakes is how long it takes at most, when all is well, until somebody who is stuck has what another one has:
