@@ -1,0 +1,298 @@
+package bft
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+// slowKeeper counts in the most obvious way: it has all votes in a list, in the order in which they
+// came, and adds up power when it is asked. It forgets nothing.
+type slowKeeper struct {
+	set   *ValidatorSet
+	votes []Vote
+}
+
+// power adds up who is accepted, each once.
+func (k *slowKeeper) power(accept func(Vote) bool) int64 {
+	var sum int64
+	for i := range k.set.Len() {
+		for _, v := range k.votes {
+			if v.Validator == k.set.At(i).Address && accept(v) {
+				sum += k.set.At(i).Power
+				break
+			}
+		}
+	}
+	return sum
+}
+
+func (k *slowKeeper) any(r Round, kind VoteType) bool {
+	return k.set.MoreThanTwoThirds(k.power(func(v Vote) bool { return v.Round == r && v.Type == kind }))
+}
+
+func (k *slowKeeper) quorum(r Round, kind VoteType, value ValueID) bool {
+	return k.set.MoreThanTwoThirds(k.power(func(v Vote) bool { return v.Round == r && v.Type == kind && v.Value == value }))
+}
+
+func randomSet(t testing.TB, r *rand.Rand, n int) *ValidatorSet {
+	var vs []Validator
+	for i := range n {
+		vs = append(vs, named(fmt.Sprintf("v%02d", i), 1+r.Int64N(10)))
+	}
+	return mustSet(t, vs...)
+}
+
+// K1, K2, K4: all votes for rounds up to the current one count, and thresholds are those of a slow count of
+// everything. Liars, less than a third in power, vote for two values, often.
+func TestKeeperCountsAsTheSlowOneDoes(t *testing.T) {
+	values := []ValueID{NilValue, valueV, valueW}
+	k := newKeeper()
+	for seed := range uint64(100) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		set := randomSet(t, r, 1+r.IntN(7))
+		k.reset(set) // one keeper for all: nothing is left of the height before
+		slow := &slowKeeper{set: set}
+		choice := map[string]ValueID{} // a correct validator has one a round and kind
+		var liars int64
+		lies := make([]bool, set.Len())
+		for i := range lies {
+			if p := set.At(i).Power; r.IntN(2) == 0 && !set.MoreThanOneThird(liars+p) && 3*(liars+p) < set.total {
+				lies[i], liars = true, liars+p
+			}
+		}
+		const now = 3
+		for range 200 {
+			i := r.IntN(set.Len())
+			v := Vote{Type: VoteType(1 + r.IntN(2)), Round: Round(r.IntN(now + 1)), Validator: set.At(i).Address, Value: values[r.IntN(3)]}
+			key := fmt.Sprint(i, v.Type, v.Round)
+			first, voted := choice[key]
+			switch {
+			case !voted:
+				choice[key] = v.Value
+			case lies[i] && v.Value != first:
+				v.Value = values[indexOther(values, first)] // two values, not three
+			default:
+				v.Value = first
+			}
+			before := thresholds(k, v.Round)
+			how, was := k.add(&v, now)
+			require.Equal(t, before != thresholds(k, v.Round), k.crossed, "what a vote completes is said when it does")
+			slow.votes = append(slow.votes, v)
+			require.NotEqual(t, countedNot, how)
+			if how == countedDouble {
+				require.True(t, lies[i])
+				require.Equal(t, first, was.Value)
+				require.NotEqual(t, v.Value, was.Value)
+			}
+			require.Equal(t, !voted, how == countedNew)
+			compareCounts(t, k, slow, v.Round, values)
+		}
+	}
+}
+
+// indexOther is one fixed value beside the first.
+func indexOther(values []ValueID, first ValueID) int {
+	for i, v := range values {
+		if v != first {
+			return i
+		}
+	}
+	return 0
+}
+
+// thresholds are those that are reached in a round.
+func thresholds(k *keeper, r Round) (reached [4]bool) {
+	reached[0], reached[1] = k.any(r, Prevote), k.any(r, Precommit)
+	_, reached[2] = k.quorum(r, Prevote)
+	_, reached[3] = k.quorum(r, Precommit)
+	return reached
+}
+
+func compareCounts(t *testing.T, k *keeper, slow *slowKeeper, r Round, values []ValueID) {
+	t.Helper()
+	for _, kind := range []VoteType{Prevote, Precommit} {
+		require.Equal(t, slow.any(r, kind), k.any(r, kind))
+		got, has := k.quorum(r, kind)
+		found := false
+		for _, value := range values {
+			if q := slow.quorum(r, kind, value); q {
+				found = true
+				require.True(t, has && got == value, "a quorum of %vs for %v in round %d is missed", kind, value, r)
+			}
+		}
+		require.Equal(t, found, has)
+	}
+}
+
+// fours is four validators of power 1.
+func fours(t testing.TB) *ValidatorSet {
+	return mustSet(t, named("n1", 1), named("n2", 1), named("n3", 1), named("n4", 1))
+}
+
+func ballot(kind VoteType, r Round, value ValueID, who string) *Vote {
+	return &Vote{Type: kind, Round: r, Value: value, Validator: named(who, 0).Address}
+}
+
+// K2: whatever the order in which a liar's two votes come, who has all votes sees the quorum.
+func TestAnEquivocatorsVotesCountInEveryOrder(t *testing.T) {
+	all := []*Vote{ballot(Precommit, 0, valueV, "n4"), ballot(Precommit, 0, valueW, "n4"), ballot(Precommit, 0, valueV, "n1"), ballot(Precommit, 0, valueV, "n2")}
+	order := []int{0, 1, 2, 3}
+	var permute func(n int)
+	permute = func(n int) {
+		if n == len(order) {
+			k := newKeeper()
+			k.reset(fours(t))
+			for _, i := range order {
+				k.add(all[i], 0)
+			}
+			got, ok := k.quorum(0, Precommit)
+			require.True(t, ok && got == valueV, "RULE K2: n1, n2 and n4 precommit v, n4 w as well, in the order %v: no quorum is seen", order)
+			require.False(t, len(k.rounds) != 1 || k.rounds[0].votes[1].power != 3, "RULE K2: n4 counts twice in the order %v", order)
+			return
+		}
+		for i := n; i < len(order); i++ {
+			order[n], order[i] = order[i], order[n]
+			permute(n + 1)
+			order[n], order[i] = order[i], order[n]
+		}
+	}
+	permute(0)
+}
+
+// K2: double votes are evidence once, however many follow.
+func TestADoubleVoteIsReportedOnce(t *testing.T) {
+	k := newKeeper()
+	k.reset(fours(t))
+	how, _ := k.add(ballot(Prevote, 0, valueV, "n4"), 0)
+	require.Equal(t, countedNew, how)
+	how, first := k.add(ballot(Prevote, 0, valueW, "n4"), 0)
+	require.Equal(t, countedDouble, how)
+	require.Equal(t, valueV, first.Value)
+	for i := range 100 {
+		how, _ = k.add(ballot(Prevote, 0, ValueID{1, byte(i)}, "n4"), 0)
+		require.NotEqual(t, countedDouble, how, "RULE K2: evidence against n4 is reported again")
+		require.Equal(t, countedLater, how, "RULE K3: a vote is not kept, and whoever sent it is not told")
+	}
+	require.Len(t, k.rounds[0].votes[0].values, 2, "RULE K3: a liar's third value and more are kept")
+}
+
+// K3: whatever one validator sends, it has two rounds ahead, the highest, and no more than two values a round and
+// kind; and that costs the others nothing.
+func TestFloodsAreBounded(t *testing.T) {
+	k := newKeeper()
+	set := fours(t)
+	k.reset(set)
+	r := rand.New(rand.NewPCG(1, 1))
+	k.add(ballot(Prevote, 9, valueV, "n1"), 1)
+	for i := range 20_000 {
+		v := ballot(VoteType(1+r.IntN(2)), Round(r.IntN(1<<31-1)), ValueID{byte(i), byte(i >> 8), 1}, "n4")
+		k.add(v, 1)
+		if len(k.rounds) > 3 {
+			t.Fatalf("RULE K3: after %d votes of n4 for rounds ahead %d rounds are kept", i+1, len(k.rounds))
+		}
+	}
+	require.NotNil(t, k.of(9), "RULE K3: the flood washed a vote of n1 away")
+	require.Equal(t, int64(1), k.of(9).power)
+	require.Less(t, len(k.free), 10)
+	for i := range 20_000 {
+		k.add(ballot(Prevote, 1, ValueID{byte(i), byte(i >> 8), 1}, "n4"), 1)
+	}
+	require.Len(t, k.of(1).votes[0].values, 2)
+	require.False(t, k.any(1, Prevote), "RULE K2: one validator is no quorum, however often it votes")
+}
+
+// K3: a third of a hundred validators, each with as many votes and values as it likes, in rounds ahead and in this one.
+func TestAFloodFromAThirdIsBounded(t *testing.T) {
+	set := randomSet(t, rand.New(rand.NewPCG(1, 1)), 100)
+	k := newKeeper()
+	k.reset(set)
+	var liars []Address
+	for power := int64(0); 3*(power+set.At(len(liars)).Power) < set.total; power += set.At(len(liars) - 1).Power {
+		liars = append(liars, set.At(len(liars)).Address)
+	}
+	r := rand.New(rand.NewPCG(2, 2))
+	for range 100_000 {
+		v := Vote{Type: VoteType(1 + r.IntN(2)), Round: Round(r.IntN(1 << 20)), Value: ValueID{byte(r.Uint32()), byte(r.Uint32()), 1}, Validator: liars[r.IntN(len(liars))]}
+		if r.IntN(2) == 0 {
+			v.Round = 3
+		}
+		k.add(&v, 3)
+	}
+	bytes := 0
+	for _, rv := range k.rounds {
+		for i := range rv.votes {
+			tally := &rv.votes[i]
+			require.LessOrEqual(t, len(tally.values), 2*len(liars))
+			bytes += len(tally.first)*int(unsafe.Sizeof(Vote{})) + cap(tally.values)*int(unsafe.Sizeof(valuePower{})+unsafe.Sizeof(uint64(0))*2)
+		}
+	}
+	require.LessOrEqual(t, len(k.rounds), 1+2*len(liars), "RULE K3: rounds ahead")
+	require.Less(t, bytes, 4<<20, "RULE K3: bytes")
+	t.Logf("%d liars of 100: %d rounds, %d KiB", len(liars), len(k.rounds), bytes>>10)
+}
+
+// K3, L55: who goes on is not lost. n2 and n3 go from round to round while n1 is in round 0;
+// as soon as two of four are heard of in one round, that round is where to go.
+func TestTheHighestRoundsAheadAreKept(t *testing.T) {
+	k := newKeeper()
+	k.reset(fours(t))
+	for r := Round(1); r <= 50; r++ {
+		k.add(ballot(Prevote, r, valueV, "n2"), 0)
+		require.Equal(t, NoRound, k.skip(0))
+	}
+	k.add(ballot(Prevote, 30, valueV, "n3"), 0)
+	require.Equal(t, NoRound, k.skip(0), "n2 has left round 30")
+	k.add(ballot(Precommit, 50, valueV, "n3"), 0)
+	require.Equal(t, Round(50), k.skip(0), "RULE L55: n2 and n3 are in round 50")
+	require.Equal(t, NoRound, k.skip(50))
+}
+
+// K3: the bound begins anew with each height.
+func TestRoundsAheadAreForgottenWithTheHeight(t *testing.T) {
+	k := newKeeper()
+	set := fours(t)
+	for range 3 {
+		k.reset(set)
+		how, _ := k.add(ballot(Prevote, 5, valueV, "n2"), 0)
+		require.Equal(t, countedNew, how)
+		k.add(ballot(Prevote, 100, valueV, "n2"), 0)
+		how, _ = k.add(ballot(Prevote, 101, valueV, "n2"), 0)
+		require.Equal(t, countedNew, how)
+	}
+}
+
+func TestVotesThatAreNone(t *testing.T) {
+	k := newKeeper()
+	k.reset(fours(t))
+	for _, v := range []*Vote{ballot(Prevote, 0, valueV, "n9"), ballot(Prevote, -1, valueV, "n1"), ballot(3, 0, valueV, "n1"), ballot(0, 0, valueV, "n1")} {
+		how, _ := k.add(v, 0)
+		require.Equal(t, countedNot, how)
+	}
+	require.Empty(t, k.rounds)
+}
+
+// The vote path allocates nothing once the rooms are there.
+func TestCountingAllocatesNothing(t *testing.T) {
+	set := randomSet(t, rand.New(rand.NewPCG(1, 1)), 100)
+	c := NewCore(set.At(0).Address)
+	height := Height(0)
+	start := Start{Validators: set}
+	var v Vote
+	run := func() {
+		height++
+		start.Height = height
+		_, _ = c.Step(Input{Start: &start})
+		for _, kind := range []VoteType{Prevote, Precommit} {
+			for i := range set.Len() {
+				v = Vote{Type: kind, Height: height, Validator: set.At(i).Address, Value: valueV}
+				_, _ = c.Step(Input{Vote: &v})
+			}
+		}
+	}
+	run()
+	require.Zero(t, testing.AllocsPerRun(20, run))
+}
