@@ -184,7 +184,10 @@ func TestAFileThatChangesIsTakenAndOneThatIsWrongIsNot(t *testing.T) {
 	file := filepath.Join(p.dir, "apigateway-data", "routes.eskip")
 	was, err := os.ReadFile(file)
 	require.NoError(t, err)
-	change := func(more string) { require.NoError(t, os.WriteFile(file, append(was, more...), 0o644)) }
+	change := func(more string) { // as editors do: nobody sees half of it
+		require.NoError(t, os.WriteFile(file+".new", append(was, more...), 0o644))
+		require.NoError(t, os.Rename(file+".new", file))
+	}
 	change("new: Path(\"/new\") -> status(418) -> <shunt>;\n")
 	eventually(t, "the new route is there", func() bool {
 		r, _ := do(t, "GET http://"+p.clients+"/new", "")

@@ -87,8 +87,11 @@ func start(t testing.TB, routes string, flags ...string) *server {
 	return nil
 }
 
+// write writes a file as editors do: nobody sees half of it.
 func (s *server) write(name, text string) {
-	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o644))
+	path := filepath.Join(s.dir, name)
+	require.NoError(s.t, os.WriteFile(path+".new", []byte(text), 0o644))
+	require.NoError(s.t, os.Rename(path+".new", path))
 }
 
 // stop ends the gateway, which must be willing to.
