@@ -66,7 +66,9 @@ func proxyTable(o *session) *table {
 // routesTable is what routes cost, interleaved: many beside one.
 func routesTable(o *session) *table {
 	t := &table{Table: versus.Table{
-		Name: "routes", Title: "The same through ours, with few routes and with many", Stretch: 4, Cells: []versus.Cell{"connections=64"},
+		Name: "routes", Title: "The same through ours, with few routes and with many",
+		Cells:   []versus.Cell{"connections=64"},
+		Stretch: 20, // so that a heap of a hundred thousand routes is collected while it is looked at
 	}}
 	counts := []int{1, 10_000, 100_000}
 	if o.Quick {
