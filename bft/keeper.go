@@ -15,7 +15,6 @@ package bft
 // correct validators have been in, for L55 follows none but them.
 type keeper struct {
 	set    *ValidatorSet
-	index  map[Address]int
 	rounds []*roundVotes // in order
 	free   []*roundVotes // to be used again
 	// crossed says that the last vote completed something: a quorum for a value or for whatever, or, in a round that is
@@ -61,23 +60,17 @@ const (
 	countedNot            // no validator of the set, or no vote
 )
 
-func newKeeper() *keeper { return &keeper{index: make(map[Address]int)} }
+func newKeeper() *keeper { return &keeper{} }
 
 // reset begins another height.
 func (k *keeper) reset(set *ValidatorSet) {
 	for len(k.rounds) > 0 {
 		k.drop(len(k.rounds) - 1)
 	}
-	if k.set != set {
-		if k.set == nil || k.set.Len() != set.Len() {
-			k.free, k.ahead = nil, make([][2]Round, set.Len())
-		}
-		clear(k.index)
-		for i := range set.Len() {
-			k.index[set.members[i].Address] = i
-		}
-		k.set = set
+	if k.set == nil || k.set.Len() != set.Len() {
+		k.free, k.ahead = nil, make([][2]Round, set.Len())
 	}
+	k.set = set
 	for i := range k.ahead {
 		k.ahead[i] = [2]Round{NoRound, NoRound}
 	}
@@ -134,8 +127,8 @@ func (k *keeper) drop(i int) {
 // first one.
 func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
 	k.crossed = false
-	i, ok := k.index[v.Validator]
-	if !ok || v.Round < 0 || v.Type != Prevote && v.Type != Precommit {
+	i := k.set.Index(v.Validator)
+	if i < 0 || v.Round < 0 || v.Type != Prevote && v.Type != Precommit {
 		return countedNot, nil
 	}
 	if v.Round > now && !k.admit(i, v.Round, now) {

@@ -20,9 +20,12 @@ type Validator struct {
 // changed while a height is decided; [ValidatorSet.Rotate] and [ValidatorSet.Update] make the next.
 // It is safe for concurrent reading.
 type ValidatorSet struct {
-	members    []Validator // by power, the strongest first; then by address. Shared by all turns; Priority is not used
-	priorities []int64     // by member, of this turn
-	total      int64
+	// Shared by all turns: by power, the strongest first, then by address. Priority is not used.
+	members []Validator
+	index   map[Address]int
+	total   int64
+	// Of this turn.
+	priorities []int64 // by member
 	proposer   int
 }
 
@@ -50,18 +53,18 @@ func newSet(members []Validator, priorities []int64) (*ValidatorSet, error) {
 	slices.SortFunc(members, func(a, b Validator) int {
 		return cmp.Or(cmp.Compare(b.Power, a.Power), bytes.Compare(a.Address[:], b.Address[:]))
 	})
-	s := &ValidatorSet{members: members, priorities: make([]int64, len(members))}
-	seen := make(map[Address]bool, len(members))
+	s := &ValidatorSet{members: members, index: make(map[Address]int, len(members)), priorities: make([]int64, len(members))}
 	for i, v := range members {
+		_, twice := s.index[v.Address]
 		switch {
 		case v.Power <= 0:
 			return nil, fmt.Errorf("%w: %v has power %d, and it must be at least 1", ErrValidators, v.Address, v.Power)
 		case v.Power > MaxTotalPower-s.total:
 			return nil, fmt.Errorf("%w: their power is more than %d in all", ErrValidators, MaxTotalPower)
-		case seen[v.Address]:
+		case twice:
 			return nil, fmt.Errorf("%w: %v is there twice", ErrValidators, v.Address)
 		}
-		seen[v.Address] = true
+		s.index[v.Address] = i
 		s.total += v.Power
 		s.priorities[i] = v.Priority
 	}
@@ -80,7 +83,10 @@ func (s *ValidatorSet) At(i int) Validator {
 
 // Index is the number of a validator, or -1.
 func (s *ValidatorSet) Index(a Address) int {
-	return slices.IndexFunc(s.members, func(v Validator) bool { return v.Address == a })
+	if i, ok := s.index[a]; ok {
+		return i
+	}
+	return -1
 }
 
 // TotalPower is the power of all.

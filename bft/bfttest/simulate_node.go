@@ -159,8 +159,8 @@ func (n *node) take(in bft.Input) {
 		n.pending, n.timers = n.pending[:0], n.timers[:0]
 		clear(n.seen)
 	case in.Vote != nil:
-		if _, seen := n.seen[in.Vote]; !seen {
-			n.seen[in.Vote] = struct{}{}
+		before := len(n.seen)
+		if n.seen[in.Vote] = struct{}{}; len(n.seen) > before {
 			n.votes = append(n.votes, in.Vote)
 		}
 	case in.Proposal != nil:
@@ -178,7 +178,14 @@ func (n *node) take(in bft.Input) {
 		n.s.fail("error", "n%d: %v", n.index+1, err)
 		return
 	}
-	var own [4]bft.Output // ours, for own messages make the core step again
+	if len(outs) > 0 {
+		n.doAll(outs)
+	}
+}
+
+// doAll does what a step asks for. Our own messages make the core step again, so the outputs are copied.
+func (n *node) doAll(outs []bft.Output) {
+	var own [4]bft.Output
 	for _, o := range append(own[:0], outs...) {
 		n.do(o)
 	}
