@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -67,49 +68,65 @@ func (o *session) grade(ctx context.Context) error {
 	if o.Quick {
 		rules = rules[:5]
 	}
-	kept, broken := map[string]map[string]int{}, map[string][]string{}
-	total := map[string]int{}
-	var claims []string
+	v := verdict{total: map[string]int{}, kept: map[string]map[string]int{}, broken: map[string][]string{}}
 	for _, r := range rules {
 		if !has(asked, r.Claim) {
 			continue
 		}
-		if total[r.Claim] == 0 {
-			claims = append(claims, r.Claim)
-			kept[r.Claim] = map[string]int{}
-		}
-		total[r.Claim]++
+		v.add(r)
 		for _, name := range names {
-			if err := r.Check(o.newProxy(ctx, name), asked, patience); err != nil {
-				fmt.Fprintf(o.Progress, "kit  %s  %v\n", name, err)
-				broken[name] = append(broken[name], r.ID)
-			} else {
-				kept[r.Claim][name]++
-			}
+			err := r.Check(o.newProxy(ctx, name), asked, patience)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			if err == nil {
+				v.kept[r.Claim][name]++
+				continue
+			}
+			v.broken[name] = append(v.broken[name], r.ID)
+			fmt.Fprintf(o.Progress, "kit  %s  %v\n", name, err)
 		}
 	}
-	fmt.Fprintf(o.Out, "### The rules of package gatewaytest, and who keeps them\n\n| rules | %s |\n| --- |%s\n", strings.Join(names, " | "), strings.Repeat(" ---: |", len(names)))
-	for _, claim := range claims {
+	v.write(o.Out, names)
+	return nil
+}
+
+// verdict counts rules by the claim that they belong to.
+type verdict struct {
+	claims []string                  // in order
+	total  map[string]int            // by claim
+	kept   map[string]map[string]int // by claim and contender
+	broken map[string][]string       // the rules, by contender
+}
+
+func (v *verdict) add(r gatewaytest.Rule) {
+	if v.total[r.Claim] == 0 {
+		v.claims = append(v.claims, r.Claim)
+		v.kept[r.Claim] = map[string]int{}
+	}
+	v.total[r.Claim]++
+}
+
+func (v *verdict) write(out io.Writer, names []string) {
+	fmt.Fprintf(out, "### The rules of package gatewaytest, and who keeps them\n\n| rules | %s |\n| --- |%s\n",
+		strings.Join(names, " | "), strings.Repeat(" ---: |", len(names)))
+	for _, claim := range v.claims {
 		row := "| " + claim + " |"
 		if claim == "" {
 			row = "| required |"
 		}
 		for _, name := range names {
-			row += fmt.Sprintf(" %d of %d |", kept[claim][name], total[claim])
+			row += fmt.Sprintf(" %d of %d |", v.kept[claim][name], v.total[claim])
 		}
-		fmt.Fprintln(o.Out, row)
+		fmt.Fprintln(out, row)
 	}
-	fmt.Fprintln(o.Out)
+	fmt.Fprintln(out)
 	for _, name := range names {
-		if len(broken[name]) > 0 {
-			fmt.Fprintf(o.Out, "* %s does not keep: %s\n", name, strings.Join(broken[name], ", "))
+		if len(v.broken[name]) > 0 {
+			fmt.Fprintf(out, "* %s does not keep: %s\n", name, strings.Join(v.broken[name], ", "))
 		}
 	}
-	fmt.Fprintln(o.Out)
-	return nil
+	fmt.Fprintln(out)
 }
 
 // patience is how long the kit waits for what must come. A rule that is broken often takes as long.
