@@ -44,7 +44,7 @@ func newCluster(t *testing.T, change func(*Options)) *cluster {
 
 // start runs a node, on its old address when no listener is given.
 func (c *cluster) start(id raft.NodeID, l net.Listener) {
-	o := Options{ID: id, ClusterID: "sockets", Listener: l, Address: c.addresses[id], Peers: c.addresses, Logger: textLogger(testWriter{c.t})}
+	o := Options{ID: id, ClusterID: "sockets", Listener: l, Address: c.addresses[id], Peers: c.addresses, Logger: textLogger(newTestWriter(c.t))}
 	c.change(&o)
 	var err error
 	c.transports[id], err = Listen(o)

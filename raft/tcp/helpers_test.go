@@ -168,7 +168,7 @@ func (w *wire) prepare(t *testing.T, id raft.NodeID, change func(*Options)) *Tra
 	t.Helper()
 	o := Options{
 		ID: id, ClusterID: "test", Listener: w.listen(addressFor(id)), Peers: peersOf(3), Dial: w.dial,
-		Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
+		Logger: textLogger(newTestWriter(t)),
 	}
 	if change != nil {
 		change(&o)
@@ -179,11 +179,30 @@ func (w *wire) prepare(t *testing.T, id raft.NodeID, change func(*Options)) *Tra
 	return tr
 }
 
-// testWriter sends a transport's log to the test's, which shows it on failure.
-type testWriter struct{ t *testing.T }
+// testWriter sends a transport's log to the test's, which shows it on failure. What is
+// said after the test has ended, by a transport that a failed test did not close, is dropped.
+type testWriter struct {
+	t    *testing.T
+	mu   sync.Mutex
+	over bool
+}
 
-func (w testWriter) Write(b []byte) (int, error) {
-	w.t.Log(strings.TrimSpace(string(b)))
+func newTestWriter(t *testing.T) *testWriter {
+	w := &testWriter{t: t}
+	t.Cleanup(func() {
+		w.mu.Lock()
+		w.over = true
+		w.mu.Unlock()
+	})
+	return w
+}
+
+func (w *testWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.over {
+		w.t.Log(strings.TrimSpace(string(b)))
+	}
 	return len(b), nil
 }
 

@@ -71,7 +71,7 @@ func verifyName(id raft.NodeID, state tls.ConnectionState) error {
 // pair starts nodes 1 and 2 on loopback and returns them.
 func pair(t *testing.T, change func(o *Options)) (one, two *Transport, inTwo *received) {
 	start := func(id raft.NodeID, peers map[raft.NodeID]string) (*Transport, *received) {
-		o := Options{ID: id, Address: "127.0.0.1:0", Peers: peers, Logger: textLogger(testWriter{t})}
+		o := Options{ID: id, Address: "127.0.0.1:0", Peers: peers, Logger: textLogger(newTestWriter(t))}
 		change(&o)
 		tr, err := Listen(o)
 		require.NoError(t, err)
