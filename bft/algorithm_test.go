@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	valueV = ValueID{'v'}
-	valueW = ValueID{'w'}
+	valueV = ValueID{Hash: Hash{'v'}}
+	valueW = ValueID{Hash: Hash{'w'}}
 )
 
 // at is a state in the middle of a height: in round 5, locked and valid as given.
@@ -37,7 +37,7 @@ func valueName(v ValueID) string {
 	if v.IsNil() {
 		return "nil"
 	}
-	return string(v[:1])
+	return string(v.Hash[:1])
 }
 
 // TestAlgorithm1 has each line of the paper, and both sides of each of its conditions. The

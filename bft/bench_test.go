@@ -31,7 +31,7 @@ func BenchmarkCore(b *testing.B) {
 		b.Run(fmt.Sprintf("validators=%d", n), func(b *testing.B) {
 			set := equals(b, n)
 			c := bft.NewCore(set.At(n - 1).Address)
-			value := bft.ValueID{1}
+			value := bft.ValueID{Hash: bft.Hash{1}}
 			start := bft.Start{Validators: set}
 			proposal := bft.Proposed{Proposal: bft.Proposal{ValidRound: bft.NoRound, Value: value, Proposer: set.Proposer().Address}, Valid: true}
 			vote := bft.Vote{Value: value, ValidRound: bft.NoRound}

@@ -91,11 +91,11 @@ func TestARoundFarAheadIsNotWorkedOut(t *testing.T) {
 func inputOf(b []byte, set *ValidatorSet) Input {
 	who := Address{'n', '1' + b[1]%5} // n5 is none
 	height, round := Height(1+b[1]/5%2), Round(b[2]%8)-1
-	value := []ValueID{NilValue, valueV, valueW, {'b', 'a', 'd'}}[b[3]%4]
+	value := []ValueID{NilValue, valueV, valueW, {Hash: Hash{'b', 'a', 'd'}}}[b[3]%4]
 	switch b[0] % 8 {
 	case 0:
 		p := Proposal{Height: height, Round: round, ValidRound: Round(b[3]/4%8) - 2, Value: value, Proposer: who}
-		return Input{Proposal: &Proposed{Proposal: p, Valid: value[0] != 'b'}}
+		return Input{Proposal: &Proposed{Proposal: p, Valid: value.Hash[0] != 'b'}}
 	case 1:
 		return Input{Timeout: &Timeout{Height: height, Round: round, Step: Step(b[3] % 5)}}
 	case 2:
@@ -124,7 +124,7 @@ func FuzzCore(f *testing.F) {
 			for _, o := range outs {
 				key := fmt.Sprint(o.Height, o.Round, o.Type)
 				require.False(t, o.Kind == OutVote && voted[key], "a second vote: %+v", o)
-				require.False(t, o.Kind == OutDecide && (decided[o.Height] || o.Value.IsNil() || o.Value[0] == 'b'), "%+v", o)
+				require.False(t, o.Kind == OutDecide && (decided[o.Height] || o.Value.IsNil() || o.Value.Hash[0] == 'b'), "%+v", o)
 				voted[key] = voted[key] || o.Kind == OutVote
 				decided[o.Height] = decided[o.Height] || o.Kind == OutDecide
 			}

@@ -48,7 +48,7 @@ func Example() {
 			for _, o := range outs {
 				switch o.Kind {
 				case bft.OutGetValue:
-					p := bft.Proposal{Height: o.Height, Round: o.Round, ValidRound: bft.NoRound, Value: bft.ValueID{0xb1}, Proposer: ids[i]}
+					p := bft.Proposal{Height: o.Height, Round: o.Round, ValidRound: bft.NoRound, Value: bft.ValueID{Hash: bft.Hash{0xb1}}, Proposer: ids[i]}
 					all(bft.Input{Proposal: &bft.Proposed{Proposal: p, Valid: true}})
 				case bft.OutVote:
 					fmt.Printf("n%d: %s %v in round %d, line %d\n", i+1, o.Type, o.Value, o.Round, o.Line)

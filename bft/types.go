@@ -18,8 +18,24 @@ const NoRound Round = -1
 // MaxTotalPower bounds the power of a validator set, so that sums and priorities never overflow.
 const MaxTotalPower = int64(1)<<60 - 1
 
-// A ValueID is the paper's id(v): the hash of a block. The zero ValueID is nil.
-type ValueID [32]byte
+// A Hash is a SHA-256, or the root of a Merkle tree of them.
+type Hash [32]byte
+
+// String is the beginning of h, for people.
+func (h Hash) String() string { return fmt.Sprintf("%x", h[:4]) }
+
+// A ValueID is the paper's id(v), CometBFT's BlockID: the hash of a block's header, and that of
+// the parts in which the block travels. The zero ValueID is nil.
+type ValueID struct {
+	Hash  Hash
+	Parts PartsHeader
+}
+
+// A PartsHeader says how many parts a block has, and has the Merkle root over them.
+type PartsHeader struct {
+	Total uint32
+	Hash  Hash
+}
 
 // NilValue is the vote for nothing.
 var NilValue ValueID
@@ -27,12 +43,12 @@ var NilValue ValueID
 // IsNil tells whether v is the vote for nothing.
 func (v ValueID) IsNil() bool { return v == ValueID{} }
 
-// String is the beginning of v, for people.
+// String is the beginning of v's hash, for people.
 func (v ValueID) String() string {
 	if v.IsNil() {
 		return "nil"
 	}
-	return fmt.Sprintf("%x", v[:4])
+	return v.Hash.String()
 }
 
 // An Address names a validator: the first 20 bytes of the SHA-256 of its public key.

@@ -288,7 +288,7 @@ func number(word string) int {
 
 func value(word string) (v bft.ValueID) {
 	if word != "nil" {
-		copy(v[:], word)
+		copy(v.Hash[:], word)
 	}
 	return v
 }
@@ -297,7 +297,7 @@ func valueName(v bft.ValueID) string {
 	if v.IsNil() {
 		return "nil"
 	}
-	return strings.TrimRight(string(v[:]), "\x00")
+	return strings.TrimRight(string(v.Hash[:]), "\x00")
 }
 
 func valid(v bft.ValueID) bool { return !strings.HasPrefix(valueName(v), "bad") }

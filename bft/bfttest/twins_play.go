@@ -140,9 +140,9 @@ func (w *TwinsWorld) do(i int, o *bft.Output) {
 	id := w.ids[validatorOf(i)]
 	switch o.Kind {
 	case bft.OutGetValue:
-		o.Value = bft.ValueID{'x', byte('0' + o.Round)}
+		o.Value = bft.ValueID{Hash: bft.Hash{'x', byte('0' + o.Round)}}
 		if i == 1 {
-			o.Value[2] = '\''
+			o.Value.Hash[2] = '\''
 		}
 		fallthrough
 	case bft.OutPropose:
