@@ -74,6 +74,28 @@
 //	V1   Whose turn it is follows from the validator set alone: priority grows by power, the highest proposes and pays
 //	     the total. Priorities are centred, and clipped to twice the total. Who joins begins 9/8 of the total behind.
 //
+// And around the core, where keys, disks, an application and a network are:
+//
+//	V2   A change of validators in block H takes effect at H+2: the set is in H+1's header as the next one.
+//	S1   What is signed is the chain's id, kind, height, round, value and time, in CometBFT's canonical bytes.
+//	S2   Nothing is signed twice for one height, round and step with different content, also not after a crash: the guard
+//	     is on disk before the signature leaves. A signature that was lost is given out again as it was.
+//	S3   One rule accepts signatures: ZIP-215, single and in batches, everywhere.
+//	W1   An input is in the log before it has effects outside; what our vote follows from is on disk before the vote is sent.
+//	W2   Replay gives the same state, and signs nothing new for what was signed. A torn end is cut; a damage in the
+//	     middle is reported with its place, and nothing goes on over it.
+//	W3   The block is stored before the application finalises it; who crashed in between asks the application
+//	     for its height and applies what is missing, once.
+//	A1   The application's answer to block H is in the header of H+1. Who computes another one halts, and says so: it never forks.
+//	A2   A proposal that ProcessProposal refuses is prevoted nil. A correct proposer's is not refused.
+//	E1   Evidence is verified, young enough, committed once, and given to the application.
+//	P1   Links are authenticated and encrypted, bounded in both directions, and a garbled one ends alone.
+//	P2   Gossip waits for events, not for time. What a peer has is not sent to it again.
+//	B1   A node that is behind fetches blocks, each verified by the commit in the next, and then takes part.
+//	C1   A light client trusts a header if more than the trust level of a set that it trusts, counted in that set, has signed it,
+//	     and more than two thirds of the header's own; within the trust period by its own clock; never one from the future.
+//	C2   Two conflicting headers of one height are an attack: they are reported with who signed both.
+//
 // # Reading order
 //
 //	types.go       heights, rounds, values, votes, proposals
@@ -81,9 +103,17 @@
 //	algorithm.go   Algorithm 1
 //	keeper.go      votes counted
 //	core.go        messages in, events in an order, outputs out
+//	block.go       blocks, commits, hashes; encode.go their bytes; parts.go the pieces they travel in
+//	signbytes.go   what is signed; sign.go who signs and what is accepted; guard.go and never twice
+//	state.go       what is known after a block
+//	seams.go       what a node asks of a network, a mempool, an evidence pool and a store
+//	executor.go    a decided block and the application
+//	wal.go         the log of inputs, and its replay
+//	node.go        the shell: one loop
 //	testdata/      stories: a lock carried over, a late polka, a round skipped, a liar
-//	bfttest/       the kit: rules, simulator with liars, Twins
 //
-// The package is the mind of a validator. Signatures, blocks, links, disks and the application are
-// what a program around it brings: it verifies what comes in, and does what comes out.
+//	merkle/ abci/ store/ p2p/ gossip/ mempool/ evidence/ blocksync/ light/ fullnode/ app/   the rooms around it
+//	bfttest/       the kits: rules, simulator with liars, Twins; applications; light clients
+//
+// The core is the mind of a validator, and can be had alone. A [Node] gives it keys, a disk, an application and a network.
 package bft

@@ -1,0 +1,84 @@
+package bft
+
+import "context"
+
+// A Message is what validators say to each other of a height: *Proposal, *BlockPart or *Vote.
+type Message interface{ message() }
+
+func (*Proposal) message()  {}
+func (*BlockPart) message() {}
+func (*Vote) message()      {}
+
+// A BlockPart is a piece of a proposed block.
+type BlockPart struct {
+	Height Height
+	Round  Round
+	Part   Part
+}
+
+// A Part is a piece of an encoded block, with the proof that it is one.
+type Part struct {
+	Index uint32
+	Bytes []byte
+	Proof [][32]byte // the siblings on the way from the part to PartsHeader.Hash, from below
+}
+
+// A Network carries what a [Node] accepts to the others, and asks them for what it lacks.
+// Its methods do not wait. What it hears it gives to [Node.Deliver].
+type Network interface {
+	// Publish has a message that the node made, or has verified and not seen before.
+	Publish(Message)
+	// Enter says where the node is. A new height is entered with round 0 and StepNew after the block before is stored.
+	Enter(Height, Round, Step)
+	// Want asks for the proposal and the parts of a value that has a quorum (K5).
+	Want(Height, Round, ValueID)
+}
+
+// A Mempool has transactions that wait for a block.
+type Mempool interface {
+	// Reap is what fits into a block, in order. The bounds are -1 for none. The slices are not to be changed.
+	Reap(maxBytes, maxGas int64) [][]byte
+	// Available has a value when there is something to reap that was not before; for nodes that make no empty blocks.
+	Available() <-chan struct{}
+	// Lock waits for checks under way, and lets none begin until Update, which is called after the application's Commit.
+	Lock()
+	// Update drops what was committed, checks the rest again, and unlocks.
+	Update(ctx context.Context, height Height, txs [][]byte, codes []uint32) error
+	// Unlock ends Lock where there is nothing to update.
+	Unlock()
+}
+
+// An EvidencePool has proofs of faults that wait for a block (E1).
+type EvidencePool interface {
+	// Report takes what the core has found. The height may be the current one: it is completed when that is decided.
+	Report(DoubleVote)
+	// Pending is what fits into a block.
+	Pending(maxBytes int64) []*DuplicateVoteEvidence
+	// Check judges the evidence of somebody's block for the height after state.
+	Check(state *State, evidence []*DuplicateVoteEvidence) error
+	// Update tells that a block with evidence was committed, and what the state is after it.
+	Update(state *State, evidence []*DuplicateVoteEvidence)
+}
+
+// A Store keeps blocks and states. It is safe for concurrent use.
+type Store interface {
+	// SaveBlock makes a decided block durable, with the precommits that were seen for it (W3).
+	SaveBlock(block *Block, id ValueID, seen *Commit) error
+	// SaveState makes the state after a block durable, with what the application said to the block.
+	SaveState(state *State, results *Results) error
+	// State is the last saved one; nil: there is none.
+	State() (*State, error)
+	// Base and Height are the lowest and the highest stored block; 0: none.
+	Base() Height
+	Height() Height
+	// Block, its id, and the commit that was seen for it. ErrNotFound: it is not stored (any more).
+	Block(Height) (*Block, ValueID, error)
+	SeenCommit(Height) (*Commit, error)
+	// Validators is the set of a height, with its priorities.
+	Validators(Height) (*ValidatorSet, error)
+	// Results is what the application said to the block of a height.
+	Results(Height) (*Results, error)
+	// Prune drops blocks, states and results below a height.
+	Prune(retain Height) error
+	Close() error
+}
