@@ -265,7 +265,8 @@ const cutsPerTable = 8
 
 // Compact moves everything between two keys, nil for either end, to the last level
 // that holds anything: deleted and overwritten entries that nobody sees any more
-// are gone afterwards. It flushes first, and does not return before it is done.
+// are gone afterwards, and what they held of the value log. It flushes first, and does
+// not return before it is done.
 func (d *DB) Compact(start, end []byte) error {
 	if err := d.Flush(); err != nil {
 		return err
@@ -283,7 +284,7 @@ func (d *DB) Compact(start, end []byte) error {
 			return err
 		}
 	}
-	return nil
+	return d.compactValues()
 }
 
 // compactLevel moves what a level holds between two user keys to the next level
@@ -313,15 +314,58 @@ func (d *DB) compactLevel(level int, start, end []byte) error {
 		d.mu.Unlock()
 		return err
 	}
+	return d.runManual(p)
+}
+
+// runManual does a plan on the caller's goroutine. It is called under d.mu, and unlocks it.
+func (d *DB) runManual(p *compact.Plan) error {
 	j := &job{name: "manual", plan: p}
 	d.begin(j)
 	d.mu.Unlock()
-	err = d.run(j)
+	err := d.run(j)
 	d.mu.Lock()
 	d.end(j)
 	d.kick()
 	d.mu.Unlock()
 	return err
+}
+
+// compactValues copies what lives out of files of mostly garbage until there are none. The
+// memtable holds all files since it began (valueRefs), and so what compactions have copied there, and
+// copied again. If nothing was written since, it points to none of them.
+func (d *DB) compactValues() error {
+	d.pipe.mu.Lock()
+	if err := d.writable(); err != nil {
+		d.pipe.mu.Unlock()
+		return err
+	}
+	if !d.mutable.used {
+		d.liveValues.hold(d.mutable, d.values.Head())
+	}
+	d.pipe.mu.Unlock()
+	d.liveValues.sweep()
+	d.mu.Lock()
+	begun := d.jobs.plans // they hold files, too, until they are done
+	d.mu.Unlock()
+	for {
+		var p *compact.Plan
+		d.mu.Lock()
+		err := d.wait(func() bool {
+			if d.copying() || slices.ContainsFunc(begun, func(p *compact.Plan) bool { return slices.Contains(d.jobs.plans, p) }) {
+				return false
+			}
+			files := d.garbageFiles()
+			p = d.view().Rewrite(files)
+			return p != nil || d.jobs.running() == 0 || len(files) == 0
+		})
+		if err != nil || p == nil {
+			d.mu.Unlock()
+			return err
+		}
+		if err := d.runManual(p); err != nil {
+			return err
+		}
+	}
 }
 
 // manualLast returns the rewriting of the part of the last level that holds

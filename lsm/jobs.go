@@ -99,10 +99,8 @@ func (d *DB) pickPlan(view *compact.View) *compact.Plan {
 // garbageFiles returns the files of the value log to be emptied, none while a
 // compaction is at it. Under d.mu.
 func (d *DB) garbageFiles() map[uint64]bool {
-	for _, p := range d.jobs.plans {
-		if p.Values != nil {
-			return nil
-		}
+	if d.copying() {
+		return nil
 	}
 	first := d.liveValues.settled()
 	live := d.state.Load().version.values()
@@ -120,6 +118,11 @@ func (d *DB) garbageFiles() map[uint64]bool {
 		files[f] = true
 	}
 	return files
+}
+
+// copying tells whether a compaction copies values. Under d.mu.
+func (d *DB) copying() bool {
+	return slices.ContainsFunc(d.jobs.plans, func(p *compact.Plan) bool { return p.Values != nil })
 }
 
 // begin marks j as running, and end as done. Under d.mu.

@@ -95,3 +95,31 @@ func TestReopenedValuesAreDurable(t *testing.T) {
 		db.Close()
 	}
 }
+
+// TestCompactLeavesNoGarbageOfItsOwn: what compactions have copied since the memtable began, and copied again,
+// goes with the next Compact, and not with the next write.
+func TestCompactLeavesNoGarbageOfItsOwn(t *testing.T) {
+	o := &Options{FS: vfs.NewMem(), ValueThreshold: 4, ValueLogFileSize: 4 << 10, Schedule: func([]string) int { return -1 }}
+	db := openTest(t, "db", o)
+	for i := range 100 {
+		require.NoError(t, db.Put(fmt.Appendf(nil, "k%02d", i), make([]byte, 1000)))
+	}
+	require.NoError(t, db.Flush())
+	for range 20 {
+		files := map[uint64]bool{}
+		for _, f := range db.values.Files() {
+			files[f.Num] = true
+		}
+		db.mu.Lock()
+		p := db.view().Rewrite(files)
+		require.NotNil(t, p)
+		require.NoError(t, db.runManual(p))
+	}
+	m := db.Metrics()
+	require.Greater(t, m.ValueLogSize, 2*m.ValueLogLive, "the memtable holds what was copied")
+	require.NoError(t, db.Compact(nil, nil))
+	m = db.Metrics()
+	require.LessOrEqual(t, m.ValueLogSize, m.ValueLogLive+2*o.ValueLogFileSize, "RULE values-go: %d bytes live", m.ValueLogLive)
+	require.NoError(t, db.Verify())
+	require.NoError(t, db.Close())
+}
