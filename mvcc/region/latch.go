@@ -79,19 +79,17 @@ func (l *latches) pass(slots []uint16) {
 	}
 }
 
-var allLatches = func() (all []uint16) {
-	for n := range uint16(numLatches) {
-		all = append(all, n)
-	}
-	return all
-}()
-
-// drain waits until everything that holds a latch now has ended.
+// drain waits until everything that holds a latch now has ended. It takes them one by one:
+// who comes meanwhile need not wait for what drain waits for.
 func (l *latches) drain(ctx context.Context) error {
-	if err := l.acquire(ctx, allLatches); err != nil {
-		return err
+	var one [1]uint16
+	for n := range uint16(numLatches) {
+		one[0] = n
+		if err := l.acquire(ctx, one[:]); err != nil {
+			return err
+		}
+		l.release(one[:])
 	}
-	l.release(allLatches)
 	return nil
 }
 
