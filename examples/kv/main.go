@@ -9,7 +9,8 @@
 //
 // # Rules
 //
-//	F1  Flags that cannot work are refused, in etcd's words.        config.go
+//	F1  Flags mean what etcd's do, and reach the member; those that cannot work
+//	    are refused, in etcd's words.            config.go, server.go, storage.go
 //	F2  A directory belongs to one member, to one process at a time, and to no
 //	    older build than the one that wrote it.          identity.go, server.go
 //	F3  What was acknowledged is there after kill -9.
