@@ -18,7 +18,8 @@
 //	    and the exit code is 0.                                     server.go
 //	F5  A member that lost its directory does not come back under its ID.
 //	                                                                identity.go
-//	F6  With an authority, clients must show a certificate.         server.go
+//	F6  With an authority, clients must show a certificate, and with TLS members
+//	    must.                                                       server.go
 //
 // Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //
