@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/examples/kv/service"
+	"github.com/flagship-go/flagship/examples/kv/store"
 )
 
 func TestFlagsThatCannotWorkAreRefusedAsEtcdRefusesThem(t *testing.T) {
@@ -52,6 +55,28 @@ func TestCertificatesThatAreMissingAreRefused(t *testing.T) {
 		require.Equal(t, 1, cli(t.Context(), strings.Fields(args), &stderr, &stderr), args)
 		require.Contains(t, stderr.String(), want, args)
 	}
+}
+
+func TestFlagsReachTheMember(t *testing.T) {
+	serverOf := func(args string) *server {
+		c, err := parse(strings.Fields(args), nil)
+		require.NoError(t, err)
+		return &server{config: c, log: slog.New(slog.DiscardHandler)}
+	}
+	self := store.Member{ID: 9, Name: "n"}
+	s := serverOf("-heartbeat-interval 20 -election-timeout 300 -quota-backend-bytes 5000 -max-request-bytes 600 " +
+		"-snapshot-count 70 -max-snapshots 3 -max-wals 4 -auto-compaction-retention 8 -corrupt-check-time 11m")
+	o := s.options(9, 7, []store.Member{self}, self, nil)
+	r := o.Raft
+	rule(t, "F1", r.TickInterval == 20*time.Millisecond && max(r.HeartbeatTicks, 1) == 1 && r.ElectionTicks == 15,
+		"a heartbeat is %d ticks of %v, an election %d", r.HeartbeatTicks, r.TickInterval, r.ElectionTicks)
+	rule(t, "F1", o.Quota == 5000 && o.MaxRequestBytes == 600 && o.Compaction.Retention == 8*time.Hour && o.CheckEvery == 11*time.Minute,
+		"quota %d, requests of %d bytes, history of %v, a check every %v", o.Quota, o.MaxRequestBytes, o.Compaction.Retention, o.CheckEvery)
+	d := s.diskOptions(9, 7)
+	rule(t, "F1", r.SnapshotEvery == 70 && d.KeepSnapshots == 3 && d.MaxSegments == 4,
+		"a snapshot every %d entries, %d kept, and %d files of the log", r.SnapshotEvery, d.KeepSnapshots, d.MaxSegments)
+	d = serverOf("-max-snapshots 0 -max-wals 0").diskOptions(9, 7)
+	rule(t, "F1", d.KeepSnapshots == math.MaxInt32 && d.MaxSegments == 0, "of all snapshots %d are kept, of all files %d", d.KeepSnapshots, d.MaxSegments)
 }
 
 func TestFlagsMeanWhatEtcdMeansByThem(t *testing.T) {

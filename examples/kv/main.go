@@ -9,7 +9,8 @@
 //
 // # Rules
 //
-//	F1  Flags that cannot work are refused, in etcd's words.        config.go
+//	F1  Flags mean what etcd's do, and reach the member; those that cannot work
+//	    are refused, in etcd's words.            config.go, server.go, storage.go
 //	F2  A directory belongs to one member, to one process at a time, and to no
 //	    older build than the one that wrote it.          identity.go, server.go
 //	F3  What was acknowledged is there after kill -9.
@@ -17,7 +18,8 @@
 //	    and the exit code is 0.                                     server.go
 //	F5  A member that lost its directory does not come back under its ID.
 //	                                                                identity.go
-//	F6  With an authority, clients must show a certificate.         server.go
+//	F6  With an authority, clients must show a certificate, and with TLS members
+//	    must.                                                       server.go
 //
 // Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //

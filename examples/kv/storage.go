@@ -62,13 +62,17 @@ func (s *server) open(dir string, member, cluster uint64) (storage *disk.Storage
 }
 
 func (s *server) openRaft(dir string, member, cluster uint64) (*disk.Storage, error) {
+	storage, err := disk.Open(dir, s.diskOptions(member, cluster))
+	return storage, s.inUse(err)
+}
+
+func (s *server) diskOptions(member, cluster uint64) *disk.Options {
 	keep := int(s.config.maxSnapshots)
-	if keep == 0 {
+	if keep == 0 { // all, where package disk has a default
 		keep = math.MaxInt32
 	}
-	storage, err := disk.Open(dir, &disk.Options{Node: raft.NodeID(member), Cluster: fmt.Sprintf("%x", cluster),
-		KeepSnapshots: keep, MaxSegments: int(s.config.maxWALs), Logger: s.log})
-	return storage, s.inUse(err)
+	return &disk.Options{Node: raft.NodeID(member), Cluster: fmt.Sprintf("%x", cluster),
+		KeepSnapshots: keep, MaxSegments: int(s.config.maxWALs), Logger: s.log}
 }
 
 // inUse names the directory that another process has.

@@ -7,11 +7,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +22,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// certificate makes one for 127.0.0.1 that vouches for itself, in files.
-func certificate(t *testing.T) (cert, key string) {
+// certificate makes one for an address that vouches for itself, in files.
+func certificate(t *testing.T, ip string) (cert, key string) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
 		KeyUsage:    x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, IPAddresses: []net.IP{net.ParseIP(ip)}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	require.NoError(t, err)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
@@ -45,11 +48,19 @@ type secure struct {
 }
 
 func newSecure(t *testing.T) *secure {
-	cert, key := certificate(t)
+	s := secureAt(t, "127.0.0.1", "")
+	s.flags = append([]string{"-data-dir", t.TempDir(), "-listen-client-urls", "https://127.0.0.1:0"}, s.flags...)
+	return s
+}
+
+// secureAt has the files of an address, and the flags for them, which begin with
+// prefix; those of the authority are the last.
+func secureAt(t *testing.T, ip, prefix string) *secure {
+	cert, key := certificate(t, ip)
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	require.NoError(t, err)
-	s := &secure{pair: pair, roots: x509.NewCertPool(), flags: []string{"-data-dir", t.TempDir(),
-		"-listen-client-urls", "https://127.0.0.1:0", "-cert-file", cert, "-key-file", key, "-trusted-ca-file", cert}}
+	s := &secure{pair: pair, roots: x509.NewCertPool(),
+		flags: []string{"-" + prefix + "cert-file", cert, "-" + prefix + "key-file", key, "-" + prefix + "trusted-ca-file", cert}}
 	text, err := os.ReadFile(cert)
 	require.NoError(t, err)
 	s.roots.AppendCertsFromPEM(text)
@@ -92,4 +103,30 @@ func TestOnlyClientsWithACertificateAreServedWhereThereIsAnAuthority(t *testing.
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, r.StatusCode)
 	require.Zero(t, c.Term(), c.Stderr.String())
+}
+
+// Two of three processes, which are a majority, speak TLS with each other, and
+// with nobody who has no certificate.
+func TestMembersTalkOverTLSWithThoseWhoShowACertificate(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs addresses 127.x.y.z of its own, which only Linux gives without asking")
+	}
+	ip := fmt.Sprintf("127.%d.%d.%d", 1+mathrand.IntN(254), mathrand.IntN(256), 1+mathrand.IntN(254))
+	s := secureAt(t, ip, "peer-")
+	peerURL := func(i int) string { return fmt.Sprintf("https://%s:2380%d", ip, i) }
+	cluster := fmt.Sprintf("m1=%s,m2=%s,m3=%s", peerURL(1), peerURL(2), peerURL(3))
+	member := func(i int) *process {
+		return launch(t, append([]string{"-name", fmt.Sprintf("m%d", i), "-data-dir", t.TempDir(), "-listen-client-urls", "http://" + ip + ":0",
+			"-listen-peer-urls", peerURL(i), "-initial-cluster", cluster}, s.flags...)...)
+	}
+	c := []*process{member(1), member(2)}
+	ok(t, c[0].url, "/v3/kv/put", `{"key":"YQ=="}`)
+	require.Contains(t, ok(t, c[1].url, "/v3/kv/range", `{"key":"YQ=="}`), `"count":"1"`)
+	_, err := s.put(peerURL(1), false)
+	rule(t, "F6", err != nil, "a member serves who shows no certificate")
+	_, err = s.put(peerURL(1), false, s.pair)
+	rule(t, "F6", err == nil, "a member does not listen to who shows its certificate: %v", err)
+	for _, m := range c {
+		require.Zero(t, m.Term(), m.Stderr.String())
+	}
 }

@@ -205,7 +205,10 @@ func TestLogCutAtAnyLengthHoldsTheWholeBatchesBefore(t *testing.T) {
 			require.ErrorIs(t, err, ErrCorrupt, "cut at %d", size)
 			continue
 		}
-		require.NoError(t, err, "cut at %d", size)
+		if err != nil {
+			broken(t, "W5", "the tail cut at %d, where any power cut may leave it, does not open: %v", size, err)
+			continue
+		}
 		want := lastWholeBefore(s.frames[3], size, s.firstOf(3))
 		if uint64(len(got)) != want {
 			broken(t, "W5", "cut at %d leaves %d records instead of %d", size, len(got), want)

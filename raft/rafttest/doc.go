@@ -69,6 +69,7 @@
 // each; [Grade] returns results without a testing.T.
 //
 //	required       votes, terms, timers, the log, commitment, durability, applying
+//	Figure2        what Figure 2 asks for beyond safety: old terms are answered
 //	NoOp           a new leader commits what it inherits by an empty entry (§8)
 //	PreVote        who cannot win does not raise the term (dissertation §9.6)
 //	CheckQuorum    a leader that nobody hears stops; its followers are loyal (§6)
@@ -78,6 +79,7 @@
 //	Bounds         what a leader takes and cannot commit is bounded
 //	Snapshots      compaction, InstallSnapshot, restart from one (§7)
 //	ReadIndex      linearizable reads without a log entry (dissertation §6.4)
+//	SharedReads    reads that come together cost one round, with ReadIndex
 //	FollowerReads  a follower asks its leader for the index
 //	LeaseReads     reads without a round of messages, if clocks may be trusted (§6.4.1)
 //	Transfer       leadership is given away (dissertation §3.10)

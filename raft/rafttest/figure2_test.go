@@ -11,9 +11,10 @@ import (
 	"github.com/flagship-go/flagship/raft/rafttest"
 )
 
-// The required rules ask for Figure 2 of the paper and no more: here is a core
-// that follows it to the letter, with no empty entry, no hint and no window.
-// It has one write at a time under way, and all that it sends waits for that.
+// The required rules and those of Capabilities.Figure2 ask for Figure 2 of the
+// paper and no more: here is a core that follows it to the letter, with no empty
+// entry, no hint and no window. It has one write at a time under way, and all
+// that it sends waits for that.
 type figure2 struct {
 	cfg              raft.Config
 	role             raft.Role
@@ -256,7 +257,9 @@ func (c *figure2) ReadIndex(uint64) error              { return errors.ErrUnsupp
 func (c *figure2) Compact(raft.Snapshot, uint64) error { return errors.ErrUnsupported }
 
 func TestKitPassesFigure2ToTheLetter(t *testing.T) {
-	results := rafttest.Grade(rafttest.Implementation{Name: "figure 2", NewCore: newFigure2})
+	results := rafttest.Grade(rafttest.Implementation{
+		Name: "figure 2", NewCore: newFigure2, Claims: rafttest.Capabilities{Figure2: true},
+	})
 	require.Greater(t, len(results), 45)
 	for _, r := range results {
 		if r.Err != nil {

@@ -22,8 +22,8 @@ import (
 func newCore(cfg raft.Config, st raft.State) (rafttest.Core, error) { return raft.NewCore(cfg, st) }
 
 var everything = rafttest.Capabilities{
-	NoOp: true, PreVote: true, CheckQuorum: true, FastBackup: true, LogProbes: true, Pipeline: true, Bounds: true,
-	Snapshots: true, ReadIndex: true, FollowerReads: true, LeaseReads: true, Transfer: true, Priority: true,
+	Figure2: true, NoOp: true, PreVote: true, CheckQuorum: true, FastBackup: true, LogProbes: true, Pipeline: true, Bounds: true,
+	Snapshots: true, ReadIndex: true, SharedReads: true, FollowerReads: true, LeaseReads: true, Transfer: true, Priority: true,
 	Membership: true,
 }
 

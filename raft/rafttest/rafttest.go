@@ -104,6 +104,7 @@ type Session interface {
 // Capabilities are what an implementation claims beyond the required rules.
 // What it does not claim is printed as not claimed, and not graded.
 type Capabilities struct {
+	Figure2       bool // an older term is answered, and a new one alone leaves the election timer as it is
 	NoOp          bool // a new leader appends an empty entry (§8)
 	PreVote       bool // asks before it raises the term (dissertation §9.6)
 	CheckQuorum   bool // a leader without a majority steps down; followers of a living leader turn candidates away
@@ -113,6 +114,7 @@ type Capabilities struct {
 	Bounds        bool // Config.MaxUncommittedBytes and MaxEntryBytes are obeyed
 	Snapshots     bool // compaction and InstallSnapshot (§7)
 	ReadIndex     bool // linearizable reads without a log entry (dissertation §6.4)
+	SharedReads   bool // reads that come together share a round; with ReadIndex
 	FollowerReads bool // ReadIndex on a follower asks the leader; with ReadIndex
 	LeaseReads    bool // reads without a round (Config.Lease); with ReadIndex and CheckQuorum. See [LeaseCore]
 	Transfer      bool // leadership can be given away (dissertation §3.10). See [TransferCore]

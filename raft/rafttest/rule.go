@@ -34,7 +34,7 @@ type Rule struct {
 func Rules() []Rule {
 	return slices.Concat(
 		electionRules(), timerRules(), replicationRules(), commitRules(), durabilityRules(), applyRules(),
-		noOpRules(), preVoteRules(), checkQuorumRules(), fastBackupRules(), logProbesRules(), pipelineRules(), boundsRules(),
+		figure2Rules(), noOpRules(), preVoteRules(), checkQuorumRules(), fastBackupRules(), logProbesRules(), pipelineRules(), boundsRules(),
 		snapshotRules(), readRules(), followerReadRules(), leaseRules(), transferRules(), priorityRules(), membershipRules(),
 		clusterRules(),
 	)

@@ -29,7 +29,7 @@ func electionRules() []Rule {
 		{ID: "stale-reply", Section: "§5.1", story: staleReply,
 			Text: "Votes and acknowledgements of an older term count for nothing."},
 		{ID: "stale-term", Section: "§5.1", story: staleTerm,
-			Text: "A request of an older term changes nothing and is answered with the newer term."},
+			Text: "A request of an older term changes nothing, and is not agreed to."},
 		{ID: "higher-term", Section: "§5.1", story: higherTerm,
 			Text: "Any node that sees a higher term enters it as a follower."},
 		{ID: "candidate-yields", Section: "§5.2", story: candidateYields,
@@ -225,7 +225,8 @@ func staleTerm(w *world) {
 		w.check(s.Term == 5 && s.Last == 3 && s.LastTerm == 5 && s.Commit == 0,
 			"%s of term 3 moved n1 of term 5 to term %d, last entry %d of term %d, commit %d", m.Type, s.Term, s.Last, s.LastTerm, s.Commit)
 		w.check(!n.granted(2, 3) && !n.granted(2, 5) && n.acked(2, 3) == 0 && n.acked(2, 5) == 0, "n1 of term 5 accepted %s of term 3", m.Type)
-		w.check(n.told(2) == 5, "n1 of term 5 does not tell n2 its term in answer to %s of term 3", m.Type)
+		_ = n.step(appendEntries(2, 5, 3, 5, 0))
+		w.check(n.acked(2, 5) == 3, "n1 of term 5 heard %s of term 3, and does not follow the leader of term 5 after that", m.Type)
 	}
 }
 

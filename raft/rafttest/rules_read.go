@@ -22,7 +22,7 @@ func readRules() []Rule {
 			Text: "A leader that was replaced without knowing it answers no read, and reports the read lost when it learns."},
 		{ID: "read-of-stopped-leader", Section: "D§6.4, D§6.2", With: "CheckQuorum", story: readOfStoppedLeader,
 			Text: "A leader that steps down by itself gives up the reads that wait."},
-		{ID: "read-round-shared", Section: "D§6.4", story: readRoundShared,
+		{ID: "read-round-shared", With: "SharedReads", Section: "D§6.4", story: readRoundShared,
 			Text: "Many reads that wait together cost one round of messages."},
 		{ID: "read-not-leader", Section: "D§6.4", story: readNotLeader,
 			Text: "A node that does not lead answers no read by itself, and refuses it when it knows no leader."},

@@ -23,8 +23,6 @@ func timerRules() []Rule {
 			Text: "Giving a vote restarts the election timer: the candidate gets its time."},
 		{ID: "denied-vote-keeps-timer", Section: "Figure 2, Followers", story: deniedVoteKeepsTimer,
 			Text: "A candidate that is denied a vote does not keep others from campaigning."},
-		{ID: "new-term-keeps-timer", Section: "Figure 2, Followers", story: newTermKeepsTimer,
-			Text: "Nor does one that comes back with a new term each time, and cannot win."},
 		{ID: "stale-leader-keeps-timer", Section: "Figure 2, Followers", story: staleLeaderKeepsTimer,
 			Text: "The words of a deposed leader do not keep anybody from campaigning."},
 	}
@@ -120,19 +118,6 @@ func deniedVoteKeepsTimer(w *world) {
 		w.check(!n.granted(2, term), "n1 voted in term %d for n2, whose log is behind", term)
 	}
 	w.failf("n1 denied n2 its vote at each of %d ticks in term %d and never campaigned itself", 3*election, term)
-}
-
-func newTermKeepsTimer(w *world) {
-	n := w.solo(3, 1, 1)
-	n.take()
-	for range 3 * election {
-		n.tick(1)
-		if n.asksForVotes() {
-			return
-		}
-		_ = n.step(requestVote(2, n.status().Term+1, 0, 0))
-	}
-	w.failf("n1 denied n2 its vote in each of %d terms and never campaigned itself, though n2 cannot win", n.status().Term)
 }
 
 func staleLeaderKeepsTimer(w *world) {
