@@ -43,7 +43,7 @@ func newRack(impl *Implementation, g geometry, salt int, change ...func(*erasure
 	}
 	r.opts = erasure.Options{
 		DrivesPerSet: g.total(), Parity: parity, Classes: map[string]int{"REDUCED_REDUNDANCY": min(1, g.parity)},
-		BlockSize: testBlock, InlineLimit: testInline, ScanEvery: -1, Serial: true, Now: r.now,
+		BlockSize: testBlock, InlineLimit: testInline, ScanEvery: -1, Serial: true, Now: r.now, Postpone: r.postpone,
 	}
 	for _, c := range change {
 		c(&r.opts)
@@ -192,9 +192,51 @@ type bay struct {
 	offline bool          // it does not answer
 	pulled  bool          // it is left out when the store is opened
 	slow    time.Duration // each call takes so long
+	brisk   int           // so many more calls of a serial store are answered in time,
+	lags    int           // and so many behind them are not
+	backlog []func()      // those that were not, and are still to be done
+	late    bool          // it does some of that now
 	calls   int
 	opens   int  // of them of Open
 	failed  bool // a call failed since the last takeFailed
+}
+
+// postpone has a drive that lags take a call, to be done later.
+func (r *rack) postpone(d erasure.Drive, work func()) bool {
+	b := d.(*handle).bay
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.lags == 0:
+		return false
+	case b.brisk > 0:
+		b.brisk--
+		return false
+	}
+	b.lags--
+	b.backlog = append(b.backlog, work)
+	return true
+}
+
+// owes reports whether it answers late, soon will, or owes what it has answered late.
+func (b *bay) owes() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lags > 0 || len(b.backlog) > 0
+}
+
+// catchUp has a drive do so many of the calls that it has taken, in any order: each
+// is in a goroutine of its own where time is real. Whether their callers, who have
+// given up, can still stop them is a matter of luck.
+func (b *bay) catchUp(n int, rng *rand.Rand) {
+	for ; n > 0 && len(b.backlog) > 0; n-- {
+		i := rng.IntN(len(b.backlog))
+		work := b.backlog[i]
+		b.backlog = slices.Delete(b.backlog, i, i+1)
+		b.set(func(b *bay) { b.late = rng.IntN(4) > 0 })
+		work()
+		b.set(func(b *bay) { b.late = false })
+	}
 }
 
 var errOffline = errors.New("the drive does not answer")
@@ -295,13 +337,24 @@ func (h *handle) turn(ctx context.Context) error {
 	return h.bay.turn(ctx)
 }
 
+// begun is the context of a call that changes something: one that is late was
+// begun before its caller gave up.
+func (h *handle) begun(ctx context.Context) context.Context {
+	h.bay.mu.Lock()
+	defer h.bay.mu.Unlock()
+	if h.bay.late {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
 func (h *handle) String() string { return h.bay.dir }
 
 func (h *handle) Create(ctx context.Context, path string) (erasure.FileWriter, error) {
 	if err := h.turn(ctx); err != nil {
 		return nil, err
 	}
-	w, err := h.Drive.Create(ctx, path)
+	w, err := h.Drive.Create(h.begun(ctx), path)
 	if h.bay.over(err) != nil {
 		return nil, err
 	}
@@ -312,7 +365,7 @@ func (h *handle) Commit(ctx context.Context, moves ...erasure.Move) error {
 	if err := h.turn(ctx); err != nil {
 		return err
 	}
-	return h.bay.over(h.Drive.Commit(ctx, slices.Clone(moves)...))
+	return h.bay.over(h.Drive.Commit(h.begun(ctx), slices.Clone(moves)...))
 }
 
 func (h *handle) Open(ctx context.Context, path string) (erasure.FileReader, error) {
@@ -347,7 +400,7 @@ func (h *handle) Remove(ctx context.Context, paths ...string) error {
 	if err := h.turn(ctx); err != nil {
 		return err
 	}
-	return h.bay.over(h.Drive.Remove(ctx, paths...))
+	return h.bay.over(h.Drive.Remove(h.begun(ctx), paths...))
 }
 
 func (h *handle) Usage(ctx context.Context) (erasure.Usage, error) {

@@ -14,11 +14,13 @@ import (
 )
 
 // The simulator: a store in Serial mode with its drives on one disk in memory,
-// in a world that fails in every way the issue of drives allows, decided by one
+// in a world that fails in every way that drives can, decided by one
 // seed. A run is a list of steps; the same seed gives the same run.
 //
 //	calls    put, version, upload, mark, marknull, delete, drop, hangup, get, heal, deep
 //	drives   lose, return, attach, wipe, shuffle
+//	slow     slow (calls are not answered in time), late (some of them are done
+//	         after all, in any order), quick (all are)
 //	damage   flip, cut off
 //	outages  eio (one call), full (all writes until calm)
 //	power    power (goes during one of the next operations), restart
@@ -161,6 +163,7 @@ var weights = []struct {
 }{
 	{"put", 16}, {"version", 6}, {"upload", 3}, {"mark", 3}, {"marknull", 1}, {"delete", 7}, {"drop", 3}, {"hangup", 2}, {"get", 12}, {"heal", 3}, {"deep", 3},
 	{"lose", 7}, {"return", 6}, {"attach", 4}, {"wipe", 3}, {"shuffle", 2},
+	{"slow", 8}, {"late", 6}, {"quick", 4},
 	{"flip", 4}, {"cutoff", 2}, {"eio", 5}, {"full", 2}, {"calm", 3}, {"power", 10}, {"restart", 5}, {"clock", 2},
 }
 
@@ -269,6 +272,9 @@ var doing = map[string]func(*player, Step){
 	"attach":  attachDrive,
 	"wipe":    wipeDrive,
 	"shuffle": shuffleDrives,
+	"slow":    slowDrive,
+	"late":    catchUp,
+	"quick":   catchUp,
 	"flip":    damageFile,
 	"cutoff":  damageFile,
 	"eio": func(p *player, s Step) {
@@ -371,6 +377,31 @@ func (p *player) plug(s Step) {
 	}
 	p.l.off |= oneDrive(s.Drive)
 	b.unplug()
+}
+
+// slowDrive has a drive answer late, now or from one of the next calls on, a few
+// calls or many: as many as may be lost, and seldom one more.
+func slowDrive(p *player, s Step) {
+	slow := p.l.off | p.slow()
+	most := p.l.base.parity
+	if s.N%8 == 0 {
+		most++
+	}
+	if slow.has(s.Drive) || slow.count() >= most {
+		return
+	}
+	p.stats.Slowed++
+	p.bay(s).set(func(b *bay) { b.brisk, b.lags = int(s.N>>3%8), [...]int{1, 2, 5, 1000}[s.N>>6%4] })
+}
+
+// catchUp has a slow drive do some of what it was asked, or all and be quick again.
+func catchUp(p *player, s Step) {
+	b, n := p.bay(s), 1+int(s.N%4)
+	if s.What == "quick" {
+		b.set(func(b *bay) { b.brisk, b.lags = 0, 0 })
+		n = len(b.backlog)
+	}
+	p.catchUp(b, n, rand.New(rand.NewPCG(s.N, 7)))
 }
 
 // wipeDrive replaces a drive by an empty one, if nothing is lost by that. With
