@@ -8,6 +8,11 @@ func lateRules() []StoreRule {
 			story: told(geometry{1, 1}, `
 				slow a d0 #2640965167
 				put a d1 #2473133785`)},
+		{ID: "E5", Name: "late-rename-deleted", Text: "What a slow drive renames after the object was deleted is never seen.",
+			story: told(geometry{1, 1}, `
+				slow a/b d1 #949465879
+				put a/b d1 #398410956
+				delete a/b d1 #519346314`)},
 		{ID: "E13", Name: "late-upload", Text: "What a slow drive brings back of an upload that is complete keeps no new drive from being healed.",
 			story: told(geometry{2, 1}, `
 				wipe a/b d1 #3600025708
