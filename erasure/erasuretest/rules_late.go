@@ -20,8 +20,8 @@ func lateRules() []StoreRule {
 				upload k d1 #1973700159`)},
 		{ID: "E13", Name: "late-heal", Text: "A heal that cannot know, since a drive is slow, whether a version is there says so.",
 			story: told(geometry{3, 2}, `
+				wipe a d0 #866689379
 				put a d4 #3964824896
-				hangup a/b d1 #3530662297
 				version a d3 #2669591767
 				eio a d1 #233301287
 				slow a d2 #3108714800
