@@ -90,6 +90,9 @@ func (c *census) ask(ctx context.Context, read selection, patience func([]outcom
 // lookAt asks one drive.
 func (c *census) lookAt(ctx context.Context, p *place, d Drive, read selection) (answer, error) {
 	a := answer{rebuilding: p.isRebuilding()}
+	if p.isRenaming(c.name) {
+		return a, fmt.Errorf("%s: %w", d, errRename)
+	}
 	names, err := d.List(ctx, c.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return a, fmt.Errorf("%s: %w", d, err)

@@ -84,17 +84,31 @@ func (s *Store) rename(ctx context.Context, c *census, d *draft) error {
 	return s.takeBack(ctx, c, d, outcomes)
 }
 
-// move renames the files of the draft, and leaves in it the places that have.
+// move renames the files of the draft, and leaves in it the places that have. As long
+// as a place has not, though nobody waits for it any more, it is silent about the
+// object: what it said of the version would not be true for long.
 func (s *Store) move(ctx context.Context, c *census, d *draft) []outcome[struct{}] {
+	for _, i := range d.places {
+		c.set.places[i].renames(c.name, 1)
+	}
 	moves := append(slices.Clone(d.moves), Move{d.tmpFile("v"), c.dir + "/" + d.file()})
 	cleanUp := d.abandon()
 	f := ask(ctx, s, d.set, d.places, changing, func(ctx context.Context, p *place, drive Drive) (struct{}, error) {
+		defer p.renames(c.name, -1)
 		if err := drive.Commit(ctx, moves...); err != nil {
 			return struct{}{}, fmt.Errorf("%s: %w", drive, err)
 		}
 		return struct{}{}, nil
-	}, func(p *place, _ struct{}) { cleanUp(p, nil) })
+	}, func(p *place, _ struct{}) {
+		cleanUp(p, nil)
+		s.queue(c.name)
+	})
 	outcomes := f.wait(quorum[struct{}](s, d.needed))
+	for _, i := range d.places {
+		if err := outcomes[i].err; errors.Is(err, errNoDrive) || errors.Is(err, errStuck) {
+			c.set.places[i].renames(c.name, -1) // it was not even asked
+		}
+	}
 	keep(d, outcomes)
 	return outcomes
 }

@@ -77,8 +77,9 @@
 //   - The null version, which the next of its kind replaces, is known by its ID.
 //     A delete removes what it had replaced first: a put may have been cut off
 //     between its acknowledgement and that, and a delete would uncover it.
-//   - A rename that is still to come on a slow drive makes an undo before it
-//     worthless: such a drive may hold the version.
+//   - A rename that is still to come on a slow drive makes an undo before it, or a
+//     delete, worthless: such a drive may hold the version. Until it has come, the
+//     drive is silent about the object, whatever it would say.
 //
 // # Uploads
 //

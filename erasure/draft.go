@@ -350,7 +350,7 @@ func (d *draft) discard() {
 		if errors.Is(o.err, errStuck) {
 			// It got stuck on the way, and can be asked this one more thing.
 			drive, tmp := d.began[o.place], slices.Clone(d.tmp)
-			d.store.background.Go(func() { drive.Remove(context.Background(), tmp...) })
+			d.store.start(drive, func() { drive.Remove(context.Background(), tmp...) })
 		}
 	}
 }

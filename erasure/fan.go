@@ -98,10 +98,17 @@ func (f *fan[T]) ask(i int) {
 			f.late(p, value)
 		}
 	}
-	if f.store.o.Serial {
+	f.store.start(drive, work)
+}
+
+// start has a drive do what it was asked: in a goroutine, or, in a serial store,
+// at once unless the simulator says that the drive is slow.
+func (s *Store) start(drive Drive, work func()) {
+	switch {
+	case !s.o.Serial:
+		s.background.Go(work)
+	case s.o.Postpone == nil || !s.o.Postpone(drive, work):
 		work()
-	} else {
-		f.store.background.Go(work)
 	}
 }
 
@@ -130,7 +137,7 @@ func (f *fan[T]) collect(more func([]outcome[T]) time.Duration) (expired bool) {
 		if d <= 0 {
 			return false
 		}
-		if d <= f.store.o.Grace && f.waitsForDebtors() {
+		if f.store.o.Serial || d <= f.store.o.Grace && f.waitsForDebtors() { // serial: nothing more comes meanwhile
 			f.allOverdue()
 			return true
 		}

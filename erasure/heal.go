@@ -265,8 +265,11 @@ func (h *healer) mend(ctx context.Context, c *census, t *tally, places []int) (h
 		return nil
 	}
 	c = h.store.look(ctx, c.name, only)
-	if v := c.tally(ctx, t.versionKey).verdict; v != settled && v != unfinished {
+	switch c.tally(ctx, t.versionKey).verdict {
+	case never: // deleted meanwhile
 		return 0, nil
+	case unknown: // drives fell silent meanwhile
+		return 0, fmt.Errorf("%w: %q: %w", ErrReadQuorum, c.name, c.silence())
 	}
 	return h.store.putBack(context.WithoutCancel(ctx), c, d), d.failed
 }

@@ -54,6 +54,11 @@ type Options struct {
 	// works it off): the same calls give the same operations on the drives. For
 	// tests and simulators.
 	Serial bool
+	// Postpone makes drives of a Serial store slow: it is offered what a drive is
+	// asked, and takes it by returning true. Then the drive is not waited for, and
+	// what it was asked happens when work is called, if ever. Default: nothing is
+	// taken.
+	Postpone func(d Drive, work func()) bool
 	// Now is the clock that dates versions. Default: time.Now.
 	Now func() time.Time
 	// Rand is what identifiers are drawn from. Default: the runtime's.

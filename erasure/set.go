@@ -43,6 +43,7 @@ type place struct {
 	stale      bool  // it was away, and has to be healed as a whole
 	rebuilt    string
 	waiting    map[string]bool // objects to be healed when it returns
+	renaming   map[string]int  // objects of which a rename was begun and has not ended
 }
 
 // An operation is a kind of what drives are asked.
@@ -65,6 +66,7 @@ const (
 var (
 	errNoDrive = errors.New("no drive")
 	errStuck   = errors.New("drive does not answer")
+	errRename  = errors.New("a rename is still to come")
 )
 
 // use returns the drive, unless there is no use in asking it.
@@ -83,6 +85,25 @@ func (p *place) use() (Drive, error) {
 }
 
 func (p *place) String() string { return fmt.Sprintf("drive %d of set %d", p.index, p.set) }
+
+// renames counts the renames of an object that were begun and have not ended.
+func (p *place) renames(name string, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.renaming == nil {
+		p.renaming = make(map[string]int)
+	}
+	if p.renaming[name] += n; p.renaming[name] == 0 {
+		delete(p.renaming, name)
+	}
+}
+
+// isRenaming reports whether what the drive says of an object may change at once.
+func (p *place) isRenaming(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.renaming[name] > 0
+}
 
 // isRebuilding reports whether what the drive lacks says nothing.
 func (p *place) isRebuilding() bool {
@@ -107,7 +128,7 @@ func (s *Store) note(p *place, o operation, err error) {
 			s.resume(p)
 		}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
-		errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewer):
+		errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewer), errors.Is(err, errRename):
 		// That says nothing about the drive.
 	case p.failing[o].CompareAndSwap(false, true):
 		p.mu.Lock()

@@ -375,12 +375,20 @@ func (h *healer) ended(ctx context.Context, set *set, name, id string) error {
 		return nil
 	}
 	h.report.Purged++
-	switch {
-	case h.dry:
-	case begun:
-		return h.store.endUpload(ctx, c, name, id)
-	default:
-		h.store.removeParts(ctx, c)
+	if h.dry {
+		return nil
 	}
+	if begun {
+		err := h.store.endUpload(ctx, c, name, id)
+		if !errors.Is(err, ErrReadQuorum) {
+			return err
+		}
+		// With a drive that is new nobody can know of it, and it is over all the same:
+		// left there, it would keep that drive from ever being an ordinary one.
+		for _, key := range c.keys() {
+			h.store.removeVersion(ctx, c, c.set.all(), key, 0)
+		}
+	}
+	h.store.removeParts(ctx, c)
 	return nil
 }

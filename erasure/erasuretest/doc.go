@@ -36,7 +36,8 @@
 //
 // Reading order: codec.go (what is graded), rule.go, exam.go (the words in
 // which stories are told), rules_encode.go, rules_loss.go, rules_shape.go,
-// rules_locate.go, field.go. Of stores: store.go, rack.go (drives that fail),
-// trial.go (words), rules_object.go and the other rules, ledger.go, player.go,
-// simulate.go, rules_power.go; reference_test.go is a store without coding.
+// rules_locate.go, field.go. Of stores: store.go, rack.go and bay.go (drives
+// that fail), trial.go (words), rules_object.go and the other rules, ledger.go,
+// player.go, simulate.go, steps.go, rules_late.go, rules_power.go; reference_test.go
+// is a store without coding.
 package erasuretest

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/flagship-go/flagship/erasure"
@@ -31,6 +32,7 @@ type Stats struct {
 	PowerCuts, Restarts            int
 	Lost, Returned, Replaced       int // drives
 	Damaged                        int // files
+	Slowed, Late                   int // drives; calls done after their callers gave up
 	Outages                        int // calls of drives that failed by EIO or ENOSPC
 	Heals                          int
 }
@@ -47,6 +49,8 @@ func (s *Stats) add(t Stats) {
 	s.Returned += t.Returned
 	s.Replaced += t.Replaced
 	s.Damaged += t.Damaged
+	s.Slowed += t.Slowed
+	s.Late += t.Late
 	s.Outages += t.Outages
 	s.Heals += t.Heals
 }
@@ -57,14 +61,25 @@ func (p *player) dark() bool {
 	return errors.Is(err, vfs.ErrPowerCut)
 }
 
-// failed are the drives on which something has failed since it was last asked.
+// failed are the drives on which something has failed since it was last asked, and
+// those that answer late.
 func (p *player) failed() (f driveSet) {
 	for _, b := range p.r.bays {
-		if b.takeFailed() {
+		if b.takeFailed() || b.owes() {
 			f |= oneDrive(b.id)
 		}
 	}
 	return f &^ p.l.off
+}
+
+// slow are the drives that answer late.
+func (p *player) slow() (s driveSet) {
+	for _, b := range p.r.bays {
+		if b.owes() {
+			s |= oneDrive(b.id)
+		}
+	}
+	return s
 }
 
 // write makes a call that adds a version, and enters its outcome.
@@ -76,6 +91,9 @@ func (p *player) write(name string, e *entry, call func() (erasure.Info, error))
 	switch {
 	case err == nil:
 		p.stats.Acknowledged++
+		if p.slow() != 0 {
+			failed = 0 // which of them it is not on is not known; info counts them
+		}
 		p.l.acknowledged(name, e, info, failed)
 	case errors.Is(err, erasure.ErrOutcomeUnknown) || p.dark():
 		p.stats.Unknown++
@@ -90,7 +108,7 @@ func (p *player) write(name string, e *entry, call func() (erasure.Info, error))
 func (p *player) mustHave(name string, err error, failed driveSet, data int, may bool) {
 	l := p.l
 	silent := l.silent(name, failed)
-	if silent.count() <= l.drives-l.quorum(data) && failed == 0 && !may {
+	if silent.count() <= l.drives-l.quorum(data) && failed&^p.slow() == 0 && !may {
 		violated("E1", "a write to %q fails though enough drives answer: %v\n%s", name, err, l.describe(name, failed))
 	}
 }
@@ -229,8 +247,23 @@ func (p *player) heal(deep bool) {
 	}
 }
 
+// catchUp has a drive do some of the calls that it was too slow for.
+func (p *player) catchUp(b *bay, n int, rng *rand.Rand) {
+	p.stats.Late += min(n, len(b.backlog))
+	b.catchUp(n, rng)
+}
+
+// noneSlow ends the slowness of drives: with power, or their process, gone, what
+// they have not done is not done any more.
+func (p *player) noneSlow() {
+	for _, b := range p.r.bays {
+		b.set(func(b *bay) { b.brisk, b.lags, b.backlog = 0, 0, nil })
+	}
+}
+
 // restart opens the store again, after what a power cut has left if it is dark.
 func (p *player) restart(clone func(*vfs.Mem) *vfs.Mem) {
+	p.noneSlow()
 	p.r.close()
 	if p.dark() {
 		p.stats.PowerCuts++
@@ -292,7 +325,8 @@ func (p *player) calm() {
 	p.r.disk.ClearFaults()
 	p.r.disk.CutPower(math.MaxInt64)
 	for _, b := range p.r.bays {
-		b.set(func(b *bay) { b.offline = false })
+		b.set(func(b *bay) { b.offline, b.brisk, b.lags = false, 0, 0 })
+		p.catchUp(b, len(b.backlog), rand.New(rand.NewPCG(1, 9)))
 	}
 	p.l.off = 0
 	p.restart(func(m *vfs.Mem) *vfs.Mem { return m.CrashClone(nil) })

@@ -2,6 +2,7 @@ package erasuretest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -80,6 +81,9 @@ type Implementation struct {
 	// CutEvery cuts power at one in so many operations only; default 1. It is for a
 	// look in passing: what is enumerated is what proves.
 	CutEvery int
+	// Seeds is how many worlds that fail it must live through: see [Explore].
+	// Default 40.
+	Seeds uint64
 	// Newer turns the bytes of a version file, or of a file at the top of a drive,
 	// into those of a format to come. nil: that is not graded.
 	Newer func(file []byte) []byte
@@ -149,7 +153,7 @@ func (r *StoreRule) String() string { return r.ID + "/" + r.Name }
 // StoreRules lists all rules.
 func StoreRules() []StoreRule {
 	return slices.Concat(objectRules(), rangeRules(), nameRules(), versionRules(), listRules(), conditionRules(),
-		copyRules(), uploadRules(), lossRulesOfStore(), driveRules(), damageRules(), healRules(), outageRules(), slowRules(), powerRules())
+		copyRules(), uploadRules(), lossRulesOfStore(), driveRules(), damageRules(), healRules(), outageRules(), slowRules(), lateRules(), powerRules())
 }
 
 // StoreResult is what became of one rule: Err is nil when the store keeps it.
@@ -158,8 +162,8 @@ type StoreResult struct {
 	Err  error
 }
 
-// Store grades a store: a subtest a rule, in part required or a capability. A
-// broken rule prints
+// Store grades a store: a subtest a rule, in part required or a capability, and
+// one for the simulator. A broken rule prints
 //
 //	RULE <id>: <name>: <what happened>
 func Store(t *testing.T, impl Implementation) {
@@ -184,6 +188,11 @@ func Store(t *testing.T, impl Implementation) {
 			}
 		})
 	}
+	t.Run("simulation", func(t *testing.T) {
+		for seed := range cmp.Or(impl.Seeds, 40) {
+			Simulate(t, impl, seed, Options{Attempts: 100})
+		}
+	})
 }
 
 // GradeStore is Store without a testing.T, and without the rules that need

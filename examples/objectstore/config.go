@@ -73,7 +73,8 @@ func parse(args []string, env func(string) string, stderr io.Writer) (*config, e
 	fs.StringVar(&c.region, "region", "", "`name` that clients must sign for (default: any)")
 	fs.StringVar(&c.admin, "admin-address", "", "`host:port` of pprof and metrics (default none)")
 	fs.StringVar(&level, "log-level", "info", "`level` of the log: debug, info, warn, error")
-	if err := fs.Parse(args); err != nil {
+	patterns, err := parseAnywhere(fs, args)
+	if err != nil {
 		if err != flag.ErrHelp {
 			err = usageError{err}
 		}
@@ -85,10 +86,25 @@ func parse(args []string, env func(string) string, stderr io.Writer) (*config, e
 	if err := c.level.UnmarshalText([]byte(level)); err != nil {
 		return nil, usageError{fmt.Errorf("--log-level %s: must be debug, info, warn or error", level)}
 	}
-	if err := c.finish(fs.Args(), env); err != nil {
+	if err := c.finish(patterns, env); err != nil {
 		return nil, usageError{err}
 	}
 	return c, nil
+}
+
+// parseAnywhere parses flags in front of, between and behind the arguments, as
+// MinIO's command line has them, and returns the arguments. Behind "--" all are.
+func parseAnywhere(fs *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := fs.Parse(args); err != nil {
+			return nil, err
+		}
+		left := fs.Args()
+		if before := len(args) - len(left); len(left) == 0 || before > 0 && args[before-1] == "--" {
+			return append(rest, left...), nil
+		}
+		rest, args = append(rest, left[0]), left[1:]
+	}
 }
 
 // finish checks what was read, one against the other.
