@@ -202,7 +202,7 @@ func TestAdminHasProfilesAndRefusesChanges(t *testing.T) {
 }
 
 func TestQuantileIsTheUpperEndOfABucket(t *testing.T) {
-	s := newRouteStats()
+	s := new(routeStats)
 	require.Zero(t, s.metrics("").Quantile(0.5))
 	for range 98 {
 		s.record(200, 0, 800*time.Microsecond)

@@ -136,8 +136,8 @@ func TestChangedRouteKeepsFiltersThatAreWrittenAsBefore(t *testing.T) {
 	first, second := w.table.Load().Get("a").Payload.(*compiled).filters[0], w.table.Load().Get("a").Payload.(*compiled).filters[2]
 	w.apply(`a: Path("/a") -> probe("z") -> probe("x") -> say(202) -> probe("x") -> <shunt>`)
 	now := w.table.Load().Get("a").Payload.(*compiled).filters
-	require.Same(t, first.Filter, now[1].Filter, "RULE C3: a filter that did not change was built again")
-	require.Same(t, second.Filter, now[3].Filter, "RULE C3: a filter that did not change was built again")
+	require.Same(t, first, now[1], "RULE C3: a filter that did not change was built again")
+	require.Same(t, second, now[3], "RULE C3: a filter that did not change was built again")
 	require.Equal(t, []int{2, 1, 1}, []int{w.made["x"], w.made["y"], w.made["z"]})
 	require.Equal(t, []int{0, 1, 0}, []int{w.closed["x"], w.closed["y"], w.closed["z"]}, "RULE C3: what is gone is closed, and nothing else")
 

@@ -3,7 +3,6 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"github.com/flagship-go/flagship/gateway/eskip"
 	"github.com/flagship-go/flagship/gateway/filters"
 	"github.com/flagship-go/flagship/gateway/route"
-	"github.com/flagship-go/flagship/gateway/upstream"
 )
 
 // compiled is a route that runs: the Payload of a [route.Route]. It never changes, and
@@ -22,24 +20,25 @@ import (
 //	-> setPath("/x")               roundTrip  retry.Wrap(breaker.Wrap(call)) built once
 //	-> breaker(5)
 //	-> <random, "http://a", ...>   upstream   the pool
+//
+// What thousands of routes have in common is there once (share.go): it is less to collect, and is in the processor's
+// caches when the next request of another route comes.
 type compiled struct {
 	def       *eskip.Route
-	filters   []namedFilter
+	filters   []filters.Filter
 	roundTrip filters.RoundTrip
 	// upstream is nil for <shunt>, <loopback> and <dynamic>.
 	upstream filters.Upstream
 	stats    *routeStats
 
-	pool *upstream.Pool
+	made []madeFilter // filters, with what each was made of: requests do not look there
+	pool *sharedPool
 }
 
-// namedFilter is a filter with what it was made of.
-type namedFilter struct {
-	filters.Filter
+// madeFilter is a filter with the call of this route that it was made of.
+type madeFilter struct {
+	*instance
 	call *eskip.Call
-	// held counts the compiled routes that have this instance, guarded by Gateway.mu: a changed
-	// route takes it over from the one before, and the last one to let go closes it.
-	held *int
 }
 
 // payload is what the gateway made of a route.
@@ -67,7 +66,10 @@ func (g *Gateway) compile(def *eskip.Route, was *compiled) (*route.Route, error)
 	if was != nil {
 		c.stats = was.stats
 	} else {
-		c.stats = newRouteStats()
+		c.stats = new(routeStats)
+	}
+	if n := len(def.Filters); n > 0 {
+		c.filters, c.made = make([]filters.Filter, 0, n), make([]madeFilter, 0, n)
 	}
 	for i := range def.Filters {
 		call := &def.Filters[i]
@@ -76,8 +78,8 @@ func (g *Gateway) compile(def *eskip.Route, was *compiled) (*route.Route, error)
 			errs = located(errs, def, call.Pos, err)
 			continue
 		}
-		*f.held++
-		c.filters = append(c.filters, f)
+		f.held++
+		c.filters, c.made = append(c.filters, f.Filter), append(c.made, f)
 	}
 	if len(errs) == 0 {
 		errs = located(errs, def, def.Backend.Pos, g.connect(c))
@@ -91,24 +93,23 @@ func (g *Gateway) compile(def *eskip.Route, was *compiled) (*route.Route, error)
 }
 
 // filter makes one, or takes over the one that was written the same way.
-func (g *Gateway) filter(call *eskip.Call, c, was *compiled) (namedFilter, error) {
+func (g *Gateway) filter(call *eskip.Call, c, was *compiled) (madeFilter, error) {
 	if was != nil {
-		for _, f := range was.filters {
+		for _, f := range was.made {
 			if f.call.Name == call.Name && slices.Equal(f.call.Args, call.Args) && !c.holds(f) {
-				f.call = call
-				return f, nil
+				return madeFilter{f.instance, call}, nil
 			}
 		}
 	}
 	spec := g.registry.filters[call.Name]
 	if spec == nil {
-		return namedFilter{}, g.registry.unknownFilter(call.Name)
+		return madeFilter{}, g.registry.unknownFilter(call.Name)
 	}
-	f, err := spec.CreateFilter(call.Args)
+	i, err := g.shared.filter(spec, call)
 	if err != nil {
-		return namedFilter{}, fmt.Errorf("filter %s: %w", call.Name, err)
+		return madeFilter{}, fmt.Errorf("filter %s: %w", call.Name, err)
 	}
-	return namedFilter{f, call, new(int)}, nil
+	return madeFilter{i, call}, nil
 }
 
 func (r *Registry) unknownFilter(name string) error {
@@ -122,7 +123,7 @@ func (r *Registry) unknownFilter(name string) error {
 func (g *Gateway) connect(c *compiled) error {
 	o := g.opts.Upstream
 	for _, f := range c.filters {
-		if f, is := f.Filter.(filters.Configurer); is {
+		if f, is := f.(filters.Configurer); is {
 			f.Configure(&o)
 		}
 	}
@@ -130,23 +131,23 @@ func (g *Gateway) connect(c *compiled) error {
 		if b.Algorithm != "" {
 			o.Algorithm = b.Algorithm
 		}
-		pool, err := g.pools.Pool(b.Addresses, o)
+		pool, err := g.shared.pool(g.pools, b.Addresses, o)
 		if err != nil {
 			return err
 		}
-		c.pool, c.upstream = pool, newPoolUpstream(pool)
+		c.pool, c.upstream = pool, newPoolUpstream(pool.Pool)
 	}
 	c.roundTrip = callUpstream
 	for _, f := range slices.Backward(c.filters) {
-		if f, is := f.Filter.(filters.Wrapper); is {
+		if f, is := f.(filters.Wrapper); is {
 			c.roundTrip = f.Wrap(c.roundTrip)
 		}
 	}
 	return nil
 }
 
-func (c *compiled) holds(f namedFilter) bool {
-	return slices.ContainsFunc(c.filters, func(mine namedFilter) bool { return mine.held == f.held })
+func (c *compiled) holds(f madeFilter) bool {
+	return slices.ContainsFunc(c.made, func(mine madeFilter) bool { return mine.instance == f.instance })
 }
 
 // release lets go of what routes have, and closes what no other route goes on with. Requests that
@@ -154,14 +155,11 @@ func (c *compiled) holds(f namedFilter) bool {
 // the background, and makes it keep no connection for longer than somebody needs it.
 func (g *Gateway) release(routes ...*compiled) {
 	for _, c := range routes {
-		for _, f := range c.filters {
-			*f.held--
-			if closer, is := f.Filter.(io.Closer); is && *f.held == 0 {
-				g.warn(c, closer.Close())
-			}
+		for _, f := range c.made {
+			g.warn(c, g.shared.dropFilter(f.instance))
 		}
 		if c.pool != nil {
-			g.warn(c, c.pool.Close())
+			g.warn(c, g.shared.dropPool(c.pool))
 		}
 	}
 }

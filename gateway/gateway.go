@@ -28,6 +28,7 @@ type Gateway struct {
 
 	mu     sync.Mutex // one change of the configuration at a time
 	closed bool
+	shared shared
 
 	path     dataPath // what serve uses again and again
 	history  history
@@ -46,7 +47,7 @@ func New(o Options) (*Gateway, error) {
 	env := o.Registry.Env()
 	g := &Gateway{
 		opts: o, registry: o.Registry, env: env, log: env.Log,
-		unrouted: newRouteStats(),
+		unrouted: new(routeStats),
 	}
 	if !o.Registry.owner.CompareAndSwap(nil, g) {
 		return nil, errors.New("gateway: the registry is another gateway's; make one for each with NewRegistry")

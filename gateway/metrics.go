@@ -118,7 +118,7 @@ func (g *Gateway) Metrics() Metrics {
 // reports asks the route's filters, in their order.
 func (c *compiled) reports() []FilterReport {
 	var all []FilterReport
-	for _, f := range c.filters {
+	for _, f := range c.made {
 		reporter, is := f.Filter.(filters.Reporter)
 		if !is {
 			continue

@@ -11,8 +11,8 @@ import (
 // routeStats counts what one route's requests came to. A route that is replaced hands it to
 // the one that takes its place. Recording takes no memory, and no lock but for a status's first time.
 type routeStats struct {
-	// statuses seen so far, few: a sorted list that is copied when one is added.
-	statuses atomic.Pointer[[]*statusCount]
+	// statuses seen so far, few: a list that grows at its head.
+	statuses atomic.Pointer[statusCount]
 	adding   sync.Mutex
 	bytes    atomic.Uint64
 	micros   atomic.Uint64 // sum of durations
@@ -23,6 +23,7 @@ type routeStats struct {
 type statusCount struct {
 	status int
 	n      atomic.Uint64
+	next   *statusCount
 }
 
 // latencyBounds are the upper ends of the histogram's buckets; a last one has none.
@@ -30,12 +31,6 @@ var latencyBounds = [...]time.Duration{
 	500 * time.Microsecond, time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond,
 	25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
 	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
-}
-
-func newRouteStats() *routeStats {
-	s := &routeStats{}
-	s.statuses.Store(new([]*statusCount))
-	return s
 }
 
 // record counts a request that has ended.
@@ -51,21 +46,26 @@ func (s *routeStats) record(status int, bytes int64, took time.Duration) {
 }
 
 func (s *routeStats) count(status int) *statusCount {
-	for _, c := range *s.statuses.Load() {
-		if c.status == status {
-			return c
-		}
+	if c := s.counted(status); c != nil {
+		return c
 	}
 	s.adding.Lock()
 	defer s.adding.Unlock()
-	list := *s.statuses.Load()
-	i, found := slices.BinarySearchFunc(list, status, func(c *statusCount, status int) int { return cmp.Compare(c.status, status) })
-	if found { // somebody else was faster
-		return list[i]
+	c := s.counted(status)
+	if c == nil { // nobody was faster
+		c = &statusCount{status: status, next: s.statuses.Load()}
+		s.statuses.Store(c)
 	}
-	list = slices.Insert(slices.Clone(list), i, &statusCount{status: status})
-	s.statuses.Store(&list)
-	return list[i]
+	return c
+}
+
+// counted is the counter of a status, or nil.
+func (s *routeStats) counted(status int) *statusCount {
+	c := s.statuses.Load()
+	for c != nil && c.status != status {
+		c = c.next
+	}
+	return c
 }
 
 // metrics is a snapshot.
@@ -74,7 +74,7 @@ func (s *routeStats) metrics(route string) RouteMetrics {
 		Route: route, Statuses: map[int]uint64{}, Bytes: s.bytes.Load(),
 		Latency: make([]uint64, len(s.buckets)), Took: time.Duration(s.micros.Load()) * time.Microsecond,
 	}
-	for _, c := range *s.statuses.Load() {
+	for c := s.statuses.Load(); c != nil; c = c.next {
 		m.Statuses[c.status] = c.n.Load()
 	}
 	for i := range s.buckets {

@@ -46,15 +46,19 @@ type Adaptive struct {
 	past atomic.Uint64
 	// rejecting is set by the failure that makes p positive, and taken back by the call that finds that it is not.
 	rejecting atomic.Bool
-	// buckets are the parts of the window, requests<<32 | accepts, in a ring. All that is counted is counted
-	// there, by one addition; those above change with the bucket only, and processors need not pass them on.
-	buckets []atomic.Uint64
+	// stripes are the parts of the window, requests<<32 | accepts, in a ring, several times beside each other. All that is counted
+	// is counted in one of them, by one addition; those above change with the bucket only, and processors need not pass them on.
+	stripes [stripes][]atomic.Uint64
 
 	mu  sync.Mutex // moves the window
 	old tally      // what has left it, for the metrics
 
 	rejected, canceled atomic.Uint64
 }
+
+// stripes are so many that processors which count at the same time seldom do so in the same one. A call
+// keeps to that which it has drawn.
+const stripes = 4
 
 // tally is what a word of requests and accepts says.
 type tally struct{ requests, accepts uint64 }
@@ -100,38 +104,52 @@ func NewAdaptive(o AdaptiveOptions) (*Adaptive, error) {
 		o.Rand = rand.Float64
 	}
 	o.Elapsed = orSince(o.Elapsed)
-	return &Adaptive{o: o, start: o.Elapsed(), buckets: make([]atomic.Uint64, o.Buckets)}, nil
+	a := &Adaptive{o: o, start: o.Elapsed()}
+	for i := range a.stripes {
+		a.stripes[i] = make([]atomic.Uint64, (o.Buckets+7)&^7)[:o.Buckets] // cache lines of its own
+	}
+	return a, nil
 }
 
 // Allow lets a call through, or fails with ErrOpen.
 func (a *Adaptive) Allow() (Ticket, error) {
 	if !a.rejecting.Load() {
-		return Ticket{by: a}, nil
+		return Ticket{by: a, stamp: rand.Uint64() % stripes}, nil
 	}
 	now := a.move()
-	p := a.probability(a.past.Load() + a.buckets[now].Load())
+	p := a.probability(a.past.Load() + a.bucket(now))
 	if p == 0 {
 		a.rejecting.Store(false)
 	} else if a.o.Rand() < p {
-		a.buckets[now].Add(request)
+		a.stripes[0][now].Add(request)
 		a.rejected.Add(1)
 		return Ticket{}, ErrOpen
 	}
 	return Ticket{by: a}, nil
 }
 
-func (a *Adaptive) end(_ uint64, o outcome) {
+func (a *Adaptive) end(stripe uint64, o outcome) {
+	s := a.stripes[stripe]
 	switch o {
 	case success:
-		a.buckets[a.move()].Add(request + accept)
+		s[a.move()].Add(request + accept)
 	case failure:
-		now := a.buckets[a.move()].Add(request)
-		if !a.rejecting.Load() && a.probability(a.past.Load()+now) > 0 {
+		now := a.move()
+		s[now].Add(request)
+		if !a.rejecting.Load() && a.probability(a.past.Load()+a.bucket(now)) > 0 {
 			a.rejecting.Store(true)
 		}
 	case canceled:
 		a.canceled.Add(1)
 	}
+}
+
+// bucket is what is in one part of the window.
+func (a *Adaptive) bucket(i int64) (sum uint64) {
+	for s := range a.stripes {
+		sum += a.stripes[s][i].Load()
+	}
+	return sum
 }
 
 // probability is B4's, for a window.
@@ -146,7 +164,7 @@ func (a *Adaptive) probability(window uint64) float64 {
 // Probability is that of being rejected, for a call that came now.
 func (a *Adaptive) Probability() float64 {
 	now := a.move()
-	return a.probability(a.past.Load() + a.buckets[now].Load())
+	return a.probability(a.past.Load() + a.bucket(now))
 }
 
 // State is Closed if no call is rejected, HalfOpen if some are, and Open if more than half of them are.
@@ -168,8 +186,8 @@ func (a *Adaptive) Metrics() Metrics {
 	defer a.mu.Unlock()
 	m.Rejected = a.rejected.Load() // before the buckets: each of them is in one already
 	all := a.old
-	for i := range a.buckets {
-		all.add(a.buckets[i].Load())
+	for i := range a.o.Buckets {
+		all.add(a.bucket(int64(i)))
 	}
 	m.Successes = all.accepts
 	m.Failures = all.requests - all.accepts - m.Rejected
@@ -179,7 +197,7 @@ func (a *Adaptive) Metrics() Metrics {
 
 // move takes out of the window what is too old to be in it, and returns which bucket is now.
 func (a *Adaptive) move() (bucket int64) {
-	n := int64(len(a.buckets))
+	n := int64(a.o.Buckets)
 	epoch := int64((a.o.Elapsed() - a.start) / a.o.Bucket)
 	now := a.epoch.Load()
 	if epoch <= now {
@@ -190,13 +208,15 @@ func (a *Adaptive) move() (bucket int64) {
 	now = a.epoch.Load()
 	epoch = max(now, epoch)
 	for e := max(now, epoch-n) + 1; e <= epoch; e++ {
-		a.old.add(a.buckets[e%n].Swap(0))
+		for s := range a.stripes {
+			a.old.add(a.stripes[s][e%n].Swap(0))
+		}
 	}
 	// Added up anew, and not subtracted: somebody may have been late, and have counted in a bucket that was over already.
 	var past uint64
-	for i := range a.buckets {
-		if int64(i) != epoch%n {
-			past += a.buckets[i].Load()
+	for i := range n {
+		if i != epoch%n {
+			past += a.bucket(i)
 		}
 	}
 	a.past.Store(past)

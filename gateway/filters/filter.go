@@ -23,6 +23,13 @@ type Spec interface {
 	CreateFilter(args []any) (Filter, error)
 }
 
+// A StatelessSpec makes filters that remember nothing of the requests they have seen, and are not an io.Closer, a
+// [Wrapper] or a [Configurer]: a gateway makes one of those that are written alike, for all routes. See [Stateless].
+type StatelessSpec interface {
+	Spec
+	Stateless()
+}
+
 // FilterContext is one request on its way. It belongs to the goroutine that serves the
 // request, and is not to be kept after the filter has returned.
 type FilterContext interface {

@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"cmp"
 	"net/url"
 	"path"
 	"regexp"
@@ -25,11 +26,14 @@ func paths() []Spec {
 
 // modifyPath replaces in the path as it is decoded; but if decoding loses something (%2F), in the encoded one.
 func modifyPath(u *url.URL, re *regexp.Regexp, to string) {
-	if u.RawPath == "" {
+	switch {
+	case !re.MatchString(cmp.Or(u.RawPath, u.Path)):
+		return // and nothing is allocated
+	case u.RawPath == "":
 		setDecoded(u, re.ReplaceAllString(u.Path, to))
-		return
+	default:
+		setEncoded(u, re.ReplaceAllString(u.RawPath, to))
 	}
-	setEncoded(u, re.ReplaceAllString(u.RawPath, to))
 }
 
 func setPath(c FilterContext, to *Template) {

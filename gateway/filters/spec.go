@@ -28,6 +28,14 @@ func (s *spec) CreateFilter(args []any) (Filter, error) {
 	return f, nil
 }
 
+// Stateless makes one of those whose filters are the same for every route: see [StatelessSpec]. It takes what
+// NewSpec made.
+func Stateless(s Spec) Spec { return stateless{s} }
+
+type stateless struct{ Spec }
+
+func (stateless) Stateless() {}
+
 // OnRequest is a filter that acts on requests only.
 type OnRequest func(FilterContext)
 
@@ -60,9 +68,13 @@ func (Nothing) Response(FilterContext) {}
 func All(env Env) []Spec {
 	env = env.WithDefaults()
 	var all []Spec
+	for _, family := range [][]Spec{requestHeaders(), responseHeaders(), cookies(), paths(), queries(), redirects()} {
+		for _, s := range family {
+			all = append(all, Stateless(s))
+		}
+	}
 	for _, family := range [][]Spec{
-		requestHeaders(), responseHeaders(), cookies(),
-		paths(), queries(), redirects(), destinations(),
+		destinations(),
 		contents(), statics(), compression(), crossOrigin(),
 		basicAuths(env), keyAuths(env), jwts(env),
 		limits(env), breakers(env), retries(env), timeouts(), bodyLimits(),

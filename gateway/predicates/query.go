@@ -3,7 +3,6 @@ package predicates
 import (
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/flagship-go/flagship/gateway/route"
 )
@@ -37,16 +36,33 @@ func (q *queryParam) Match(r *http.Request) bool {
 // nothing is encoded, without an allocation.
 func nextParam(raw, name string) (value, rest string, ok bool) {
 	for raw != "" {
-		var pair string
-		pair, raw, _ = strings.Cut(raw, "&")
-		n, value, _ := strings.Cut(pair, "=")
-		if n != name && strings.IndexByte(n, '%') < 0 && strings.IndexByte(n, '+') < 0 || strings.IndexByte(pair, ';') >= 0 {
-			continue
+		end, equals, encoded, refused := 0, -1, false, false
+		for ; end < len(raw) && raw[end] != '&'; end++ {
+			switch raw[end] {
+			case '=':
+				if equals < 0 {
+					equals = end
+				}
+			case '%', '+':
+				encoded = true
+			case ';':
+				refused = true
+			}
 		}
-		if n, err := url.QueryUnescape(n); err != nil || n != name {
-			continue
+		n, value := raw[:end], ""
+		if equals >= 0 {
+			n, value = raw[:equals], raw[equals+1:end]
 		}
-		if value, err := url.QueryUnescape(value); err == nil {
+		raw = raw[min(end+1, len(raw)):]
+		if encoded && !refused {
+			var bad, alsoBad error
+			n, bad = url.QueryUnescape(n)
+			if n == name { // or its value need not be decoded
+				value, alsoBad = url.QueryUnescape(value)
+			}
+			refused = bad != nil || alsoBad != nil
+		}
+		if n == name && !refused {
 			return value, raw, true
 		}
 	}

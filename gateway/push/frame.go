@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync"
 )
 
 // All that is sent, either way and whatever carries it, is a frame:
@@ -96,7 +97,8 @@ type frame struct {
 // frameReader takes frames off a stream. It is for one goroutine.
 type frameReader struct {
 	r      io.Reader
-	max    int // of a payload
+	max    int        // of a payload
+	pool   *sync.Pool // of *[]byte, for payloads, until free; nil: it keeps its own
 	header [headerSize]byte
 	buf    []byte
 }
@@ -118,6 +120,11 @@ func (f *frameReader) next() (frame, error) {
 		return frame{}, fmt.Errorf("push: a length of %d, and at most %d is taken (MaxSize): %w", length, f.max, ErrFrame)
 	}
 	f.buf = f.buf[:0]
+	if f.buf == nil && f.pool != nil {
+		if b, is := f.pool.Get().(*[]byte); is {
+			f.buf = *b
+		}
+	}
 	for left := int(length); left > 0; {
 		n := min(left, max(step, len(f.buf))) // twice as much, each time
 		at := len(f.buf)
@@ -142,4 +149,13 @@ func (f *frameReader) next() (frame, error) {
 		return frame{}, fmt.Errorf("push: version %d has checksum %08x, and %08x was sent: %w", got.version, sum, got.sum, ErrFrame)
 	}
 	return got, nil
+}
+
+// free gives back the memory of the payload that came last.
+func (f *frameReader) free() {
+	if f.pool != nil && f.buf != nil {
+		b := f.buf[:0]
+		f.pool.Put(&b)
+		f.buf = nil
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -112,8 +113,11 @@ type subscriber struct {
 	known id
 	// verdict is the report on it, which a publisher is told again after each connect.
 	verdict []byte
-	buf     []byte
 }
+
+// payloads are lent to Apply, by all subscribers of a process in turn: between versions none has memory for one, and the next
+// finds it still in the processor's cache.
+var payloads sync.Pool
 
 func (s *subscriber) run(ctx context.Context, connect func(context.Context, id) (link, error)) error {
 	wait := s.o.MinWait
@@ -159,9 +163,8 @@ func (s *subscriber) connected(ctx context.Context, connect func(context.Context
 		}
 	}
 	// A header and a small configuration are one read.
-	// A header and a small configuration are one read.
-	frames := frameReader{r: bufio.NewReaderSize(l, 2<<10), max: s.o.MaxSize, buf: s.buf}
-	defer func() { s.buf = frames.buf }()
+	frames := frameReader{r: bufio.NewReaderSize(l, 2<<10), max: s.o.MaxSize, pool: &payloads}
+	defer frames.free()
 	for {
 		f, err := frames.next()
 		switch {
@@ -175,6 +178,7 @@ func (s *subscriber) connected(ctx context.Context, connect func(context.Context
 		case kindSnapshot:
 			idle.Stop() // Apply may take its time
 			s.apply(f)
+			frames.free()
 			idle.Reset(s.o.Idle)
 			if err := l.report(s.verdict); err != nil {
 				return heard, err
