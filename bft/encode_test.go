@@ -218,8 +218,8 @@ func TestAnImpossibleMessageIsRefused(t *testing.T) {
 func TestAnAddressIsThatOfItsKey(t *testing.T) {
 	vs := []Validator{{Address: Address{1}, PubKey: NewMemSigner("a").PubKey(), Power: 1}}
 	_, err := DecodeValidatorSet(mustSet(t, vs...).Encode(nil))
-	require.ErrorIs(t, err, ErrEncoding, "RULE C1")
-	require.ErrorContains(t, err, "address", "RULE C1")
+	require.ErrorIs(t, err, ErrEncoding, "RULE C1: the address of another key")
+	require.ErrorContains(t, err, "address", "RULE C1: the address of another key")
 }
 
 func TestDecodedMessagesKeepNothing(t *testing.T) {

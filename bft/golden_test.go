@@ -106,7 +106,7 @@ func results() []abci.ExecTxResult {
 	}
 }
 
-var blockParams = abci.BlockParams{MaxBytes: 4194304, MaxGas: -1}
+var blockParams = abci.BlockParams{MaxBytes: 55600190, MaxGas: -1}
 
 func (c *chain) block(t testing.TB) *Block {
 	large := make([]byte, 150_000)
