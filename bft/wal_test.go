@@ -206,7 +206,7 @@ func TestTheLogFindsAHeightAndForgetsOldOnes(t *testing.T) {
 	fs := vfs.NewMem()
 	l, err := openInputLog(fs, "wal", nil)
 	require.NoError(t, err)
-	vote := &Vote{Type: Prevote, Height: 1, ValidRound: NoRound, Signature: bytes.Repeat([]byte{1}, SignatureSize)}
+	vote := &Vote{Type: Prevote, Height: 1, Validator: Address{1}, Time: time.Unix(1, 0), ValidRound: NoRound, Signature: bytes.Repeat([]byte{1}, SignatureSize)}
 	big := &BlockPart{Height: 1, Part: Part{Bytes: make([]byte, PartSize)}}
 	for h := Height(1); h <= 300; h++ {
 		require.NoError(t, l.begin(h))
