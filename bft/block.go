@@ -150,7 +150,7 @@ func (h *Header) Hash() Hash {
 		fields[n], dst = encoded[len(dst):], encoded
 		n++
 	}
-	field(appendVersion(dst, h.AppVersion))
+	field(appendUint(appendUint(dst, 1, blockProtocol), 2, h.AppVersion))
 	field(appendString(dst, 1, h.ChainID))
 	field(appendUint(dst, 1, uint64(h.Height)))
 	field(appendTimestamp(dst, h.Time))
@@ -163,17 +163,17 @@ func (h *Header) Hash() Hash {
 	field(appendBytes(dst, 1, h.AppHash))
 	field(appendHash(dst, 1, &h.LastResultsHash))
 	field(appendHash(dst, 1, &h.EvidenceHash))
-	field(appendAddress(dst, 1, &h.ProposerAddress))
+	field(appendBytes(dst, 1, h.ProposerAddress[:]))
 	return merkle.Root(fields[:])
 }
 
 // rootOf is the Merkle root over n encodings.
-func rootOf(n int, encode func(i int, dst []byte) []byte) Hash {
+func rootOf(n int, leaf func(i int, dst []byte) []byte) Hash {
 	leaves := make([][]byte, n)
 	var buf []byte
 	for i := range leaves {
 		at := len(buf)
-		buf = encode(i, buf)
+		buf = leaf(i, buf)
 		leaves[i] = buf[at:len(buf):len(buf)]
 	}
 	return merkle.Root(leaves)
@@ -199,7 +199,7 @@ func (c *Commit) Hash() Hash {
 	if c == nil {
 		return merkle.Root(nil)
 	}
-	return rootOf(len(c.Signatures), func(i int, dst []byte) []byte { return c.Signatures[i].encode(dst) })
+	return rootOf(len(c.Signatures), func(i int, dst []byte) []byte { return encode(dst, c.Signatures[i].code) })
 }
 
 // ResultsHash is the Merkle root over what is the same at each node in the results of a block's transactions.

@@ -1,246 +1,244 @@
 package bft
 
 import (
-	"time"
-
-	"google.golang.org/protobuf/encoding/protowire"
+	"fmt"
+	"slices"
 )
 
-// Encodings are CometBFT's protocol buffers, written by hand: each value has exactly one encoding, with fields in the
-// order of their numbers, and what is zero left out, but for the parts of a message that are always
-// there (times, and the ids in votes, commits and headers).
-//
-//	field := tag (number << 3 | type)  then  varint  or  length and bytes
-//
-// All functions append to the caller's slice, and allocate nothing if it has room.
+// What each value's encoding is: CometBFT's messages of the same names.
 
-// begin leaves a byte for the length of what follows; end fills it in, and makes room if one byte is too few.
-func begin(dst []byte) ([]byte, int) { return append(dst, 0), len(dst) + 1 }
+// Encode appends the block.
+func (b *Block) Encode(dst []byte) []byte { return encode(dst, b.code) }
 
-func end(dst []byte, at int) []byte {
-	n := len(dst) - at
-	if n < 0x80 {
-		dst[at-1] = byte(n)
-		return dst
+// DecodeBlock reads what [Block.Encode] has written, all of it. Transactions and signatures are slices of data. Whether
+// the block agrees with itself is for [Block.Check] to say.
+func DecodeBlock(data []byte) (*Block, error) {
+	if len(data) > MaxBlockBytes {
+		return nil, fmt.Errorf("%w of a block: %d bytes, and %d are the most", ErrEncoding, len(data), MaxBlockBytes)
 	}
-	more := protowire.SizeVarint(uint64(n)) - 1
-	for range more {
-		dst = append(dst, 0)
+	b := &Block{}
+	return value(b, decode("block", data, b.code))
+}
+
+// value is v, or the error.
+func value[T any](v *T, err error) (*T, error) {
+	if err != nil {
+		return nil, err
 	}
-	copy(dst[at+more:], dst[at:at+n])
-	protowire.AppendVarint(dst[:at-1], uint64(n))
-	return dst
+	return v, nil
 }
 
-// nest begins a message that is field of another.
-func nest(dst []byte, field protowire.Number) ([]byte, int) {
-	return begin(protowire.AppendTag(dst, field, protowire.BytesType))
-}
-
-func appendUint(dst []byte, field protowire.Number, x uint64) []byte {
-	if x == 0 {
-		return dst
-	}
-	return protowire.AppendVarint(protowire.AppendTag(dst, field, protowire.VarintType), x)
-}
-
-func appendBytes(dst []byte, field protowire.Number, b []byte) []byte {
-	if len(b) == 0 {
-		return dst
-	}
-	return protowire.AppendBytes(protowire.AppendTag(dst, field, protowire.BytesType), b)
-}
-
-func appendString(dst []byte, field protowire.Number, s string) []byte {
-	if s == "" {
-		return dst
-	}
-	return protowire.AppendString(protowire.AppendTag(dst, field, protowire.BytesType), s)
-}
-
-// appendHash leaves the zero hash out: there is none.
-func appendHash(dst []byte, field protowire.Number, h *Hash) []byte {
-	if *h == (Hash{}) {
-		return dst
-	}
-	return appendBytes(dst, field, h[:])
-}
-
-func appendAddress(dst []byte, field protowire.Number, a *Address) []byte {
-	if *a == (Address{}) {
-		return dst
-	}
-	return appendBytes(dst, field, a[:])
-}
-
-// appendTime appends a google.protobuf.Timestamp.
-func appendTime(dst []byte, field protowire.Number, t time.Time) []byte {
-	dst, at := nest(dst, field)
-	return end(appendTimestamp(dst, t), at)
-}
-
-func appendTimestamp(dst []byte, t time.Time) []byte {
-	dst = appendUint(dst, 1, uint64(t.Unix()))
-	return appendUint(dst, 2, uint64(t.Nanosecond()))
-}
-
-func appendValue(dst []byte, field protowire.Number, v ValueID) []byte {
-	dst, at := nest(dst, field)
-	return end(appendValueID(dst, &v), at)
-}
-
-func appendValueID(dst []byte, v *ValueID) []byte {
-	dst = appendHash(dst, 1, &v.Hash)
-	dst, at := nest(dst, 2)
-	dst = appendUint(dst, 1, uint64(v.Parts.Total))
-	dst = appendHash(dst, 2, &v.Parts.Hash)
-	return end(dst, at)
-}
-
-// Encode appends the block: CometBFT's Block, of header, data, evidence and the last commit.
-func (b *Block) Encode(dst []byte) []byte {
-	dst, at := nest(dst, 1)
-	dst = end(b.Header.Encode(dst), at)
-	dst, at = nest(dst, 2)
-	for _, tx := range b.Txs {
-		dst = protowire.AppendBytes(protowire.AppendTag(dst, 1, protowire.BytesType), tx)
-	}
-	dst = end(dst, at)
-	dst, at = nest(dst, 3)
-	for _, e := range b.Evidence {
-		var list, one int
-		dst, list = nest(dst, 1)
-		dst, one = nest(dst, 1)
-		dst = end(end(e.Encode(dst), one), list)
-	}
-	dst = end(dst, at)
-	if b.LastCommit == nil {
-		return dst
-	}
-	dst, at = nest(dst, 4)
-	return end(b.LastCommit.Encode(dst), at)
+func (b *Block) code(c *coder) {
+	c.message(1, func() { b.Header.code(c) })
+	c.message(2, func() { list(c, 1, &b.Txs, (*coder).rest) })
+	c.message(3, func() {
+		list(c, 1, &b.Evidence, func(c *coder, e **DuplicateVoteEvidence) {
+			c.message(1, func() {
+				if c.reading {
+					*e = &DuplicateVoteEvidence{}
+				}
+				(*e).code(c)
+			})
+		})
+	})
+	c.optional(4, b.LastCommit != nil, func() {
+		if c.reading {
+			b.LastCommit = &Commit{}
+		}
+		b.LastCommit.code(c)
+	})
 }
 
 // Encode appends the header.
-func (h *Header) Encode(dst []byte) []byte {
-	dst, at := nest(dst, 1)
-	dst = end(appendVersion(dst, h.AppVersion), at)
-	dst = appendString(dst, 2, h.ChainID)
-	dst = appendUint(dst, 3, uint64(h.Height))
-	dst = appendTime(dst, 4, h.Time)
-	dst = appendValue(dst, 5, h.LastBlockID)
-	dst = appendHash(dst, 6, &h.LastCommitHash)
-	dst = appendHash(dst, 7, &h.DataHash)
-	dst = appendHash(dst, 8, &h.ValidatorsHash)
-	dst = appendHash(dst, 9, &h.NextValidatorsHash)
-	dst = appendHash(dst, 10, &h.ConsensusHash)
-	dst = appendBytes(dst, 11, h.AppHash)
-	dst = appendHash(dst, 12, &h.LastResultsHash)
-	dst = appendHash(dst, 13, &h.EvidenceHash)
-	return appendAddress(dst, 14, &h.ProposerAddress)
+func (h *Header) Encode(dst []byte) []byte { return encode(dst, h.code) }
+
+// DecodeHeader reads what [Header.Encode] has written. AppHash is a slice of data.
+func DecodeHeader(data []byte) (*Header, error) {
+	h := &Header{}
+	return value(h, decode("header", data, h.code))
 }
 
 // blockProtocol is the version of CometBFT's block format that this is.
 const blockProtocol = 11
 
-func appendVersion(dst []byte, app uint64) []byte {
-	return appendUint(appendUint(dst, 1, blockProtocol), 2, app)
+// maxAppHash bounds an application's hash, in bytes.
+const maxAppHash = 1 << 10
+
+func (h *Header) code(c *coder) {
+	c.message(1, func() {
+		protocol := uint64(blockProtocol)
+		if number(c, 1, &protocol); protocol != blockProtocol {
+			c.fail("block protocol %d, and this is %d", protocol, blockProtocol)
+		}
+		number(c, 2, &h.AppVersion)
+	})
+	c.string(2, &h.ChainID, MaxChainIDLen)
+	number(c, 3, &h.Height)
+	c.time(4, &h.Time)
+	c.valueID(5, &h.LastBlockID)
+	c.array(6, h.LastCommitHash[:])
+	c.array(7, h.DataHash[:])
+	c.array(8, h.ValidatorsHash[:])
+	c.array(9, h.NextValidatorsHash[:])
+	c.array(10, h.ConsensusHash[:])
+	c.bytes(11, &h.AppHash, maxAppHash)
+	c.array(12, h.LastResultsHash[:])
+	c.array(13, h.EvidenceHash[:])
+	c.array(14, h.ProposerAddress[:])
 }
 
 // Encode appends the commit.
-func (c *Commit) Encode(dst []byte) []byte {
-	dst = appendUint(dst, 1, uint64(c.Height))
-	dst = appendUint(dst, 2, uint64(int64(c.Round)))
-	dst = appendValue(dst, 3, c.Value)
-	for i := range c.Signatures {
-		var at int
-		dst, at = nest(dst, 4)
-		dst = end(c.Signatures[i].encode(dst), at)
-	}
-	return dst
+func (m *Commit) Encode(dst []byte) []byte { return encode(dst, m.code) }
+
+// DecodeCommit reads what [Commit.Encode] has written. Signatures are slices of data.
+func DecodeCommit(data []byte) (*Commit, error) {
+	m := &Commit{}
+	return value(m, decode("commit", data, m.code))
 }
 
-func (s *CommitSig) encode(dst []byte) []byte {
-	dst = appendUint(dst, 1, uint64(s.Flag))
-	dst = appendAddress(dst, 2, &s.Validator)
-	dst = appendTime(dst, 3, s.Time)
-	return appendBytes(dst, 4, s.Signature)
+func (m *Commit) code(c *coder) {
+	number(c, 1, &m.Height)
+	number(c, 2, &m.Round)
+	c.valueID(3, &m.Value)
+	list(c, 4, &m.Signatures, func(c *coder, s *CommitSig) { s.code(c) })
+}
+
+func (s *CommitSig) code(c *coder) {
+	number(c, 1, &s.Flag)
+	c.array(2, s.Validator[:])
+	c.time(3, &s.Time)
+	c.bytes(4, &s.Signature, SignatureSize)
 }
 
 // Encode appends the evidence, as it is hashed.
-func (e *DuplicateVoteEvidence) Encode(dst []byte) []byte {
-	for i, v := range [...]*Vote{&e.First, &e.Second} {
-		var at int
-		dst, at = nest(dst, protowire.Number(1+i))
-		dst = end(v.encode(dst, e.ValidatorIndex), at)
-	}
-	dst = appendUint(dst, 3, uint64(e.TotalVotingPower))
-	dst = appendUint(dst, 4, uint64(e.ValidatorPower))
-	return appendTime(dst, 5, e.Time)
+func (e *DuplicateVoteEvidence) Encode(dst []byte) []byte { return encode(dst, e.code) }
+
+// DecodeEvidence reads what [DuplicateVoteEvidence.Encode] has written. Signatures are slices of data.
+func DecodeEvidence(data []byte) (*DuplicateVoteEvidence, error) {
+	e := &DuplicateVoteEvidence{}
+	return value(e, decode("double vote", data, e.code))
 }
 
-// encode appends CometBFT's Vote. Its field for the validator's number is of use in evidence only: addresses say
-// the same. The valid round is our own, with 1 added, so that there is none is nothing.
-func (v *Vote) encode(dst []byte, index int32) []byte {
-	dst = appendUint(dst, 1, uint64(v.Type))
-	dst = appendUint(dst, 2, uint64(v.Height))
-	dst = appendUint(dst, 3, uint64(int64(v.Round)))
-	dst = appendValue(dst, 4, v.Value)
-	dst = appendTime(dst, 5, v.Time)
-	dst = appendAddress(dst, 6, &v.Validator)
-	dst = appendUint(dst, 7, uint64(int64(index)))
-	dst = appendBytes(dst, 8, v.Signature)
-	if v.Type != Prevote {
-		return dst
+func (e *DuplicateVoteEvidence) code(c *coder) {
+	c.message(1, func() { e.First.code(c, &e.ValidatorIndex) })
+	second := e.ValidatorIndex
+	if c.reading {
+		second = 0
 	}
-	return appendUint(dst, validRoundField, uint64(int64(v.ValidRound-NoRound)))
+	c.message(2, func() { e.Second.code(c, &second) })
+	if second != e.ValidatorIndex {
+		c.fail("the two votes are of validators %d and %d", e.ValidatorIndex, second)
+	}
+	number(c, 3, &e.TotalVotingPower)
+	number(c, 4, &e.ValidatorPower)
+	c.time(5, &e.Time)
 }
 
-func (p *Proposal) encode(dst []byte) []byte {
-	dst = appendUint(dst, 1, proposalType)
-	dst = appendUint(dst, 2, uint64(p.Height))
-	dst = appendUint(dst, 3, uint64(int64(p.Round)))
-	dst = appendUint(dst, 4, uint64(int64(p.ValidRound)))
-	dst = appendValue(dst, 5, p.Value)
-	dst = appendTime(dst, 6, p.Time)
-	dst = appendBytes(dst, 7, p.Signature)
-	return appendAddress(dst, proposerField, &p.Proposer)
+// code has the validator's number beside the vote: it is of use in evidence only, for addresses say the same. The valid round is
+// our own field, with 1 added, so that there is none is nothing.
+func (v *Vote) code(c *coder, index *int32) {
+	number(c, 1, &v.Type)
+	number(c, 2, &v.Height)
+	number(c, 3, &v.Round)
+	c.valueID(4, &v.Value)
+	c.time(5, &v.Time)
+	c.array(6, v.Validator[:])
+	number(c, 7, index)
+	c.bytes(8, &v.Signature, SignatureSize)
+	valid := v.ValidRound - NoRound
+	if c.reading || v.Type != Prevote {
+		valid = 0
+	}
+	number(c, validRoundField, &valid)
+	if c.reading {
+		v.ValidRound = valid + NoRound
+	}
 }
 
-// proposerField is ours: who has signed can be seen before it is known whose turn it is.
-const proposerField = 101
-
-func (p *BlockPart) encode(dst []byte) []byte {
-	dst = appendUint(dst, 1, uint64(p.Height))
-	dst = appendUint(dst, 2, uint64(int64(p.Round)))
-	dst = appendUint(dst, 3, uint64(p.Part.Index))
-	dst = appendBytes(dst, 4, p.Part.Bytes)
-	for i := range p.Part.Proof {
-		dst = protowire.AppendBytes(protowire.AppendTag(dst, 5, protowire.BytesType), p.Part.Proof[i][:])
+// code has the proposer's address as a field of our own: so whoever has signed is known before it is known whose turn it is.
+func (p *Proposal) code(c *coder) {
+	kind := uint8(proposalType)
+	if number(c, 1, &kind); kind != proposalType {
+		c.fail("a proposal of type %d", kind)
 	}
-	return dst
+	number(c, 2, &p.Height)
+	number(c, 3, &p.Round)
+	number(c, 4, &p.ValidRound)
+	c.valueID(5, &p.Value)
+	c.time(6, &p.Time)
+	c.bytes(7, &p.Signature, SignatureSize)
+	c.array(proposerField, p.Proposer[:])
 }
 
-// The fields under which a message travels, and is logged.
-const (
-	proposalMessage protowire.Number = iota + 1
-	partMessage
-	voteMessage
-)
+const proposerField = 100
 
-// AppendMessage appends a message as it travels, for [DecodeMessage].
-func AppendMessage(dst []byte, m Message) []byte {
-	var at int
-	switch m := m.(type) {
-	case *Proposal:
-		dst, at = nest(dst, proposalMessage)
-		dst = m.encode(dst)
-	case *BlockPart:
-		dst, at = nest(dst, partMessage)
-		dst = m.encode(dst)
-	case *Vote:
-		dst, at = nest(dst, voteMessage)
-		dst = m.encode(dst, 0)
+func (p *BlockPart) code(c *coder) {
+	number(c, 1, &p.Height)
+	number(c, 2, &p.Round)
+	number(c, 3, &p.Part.Index)
+	c.bytes(4, &p.Part.Bytes, PartSize)
+	list(c, 5, &p.Part.Proof, func(c *coder, h *[32]byte) { c.array(1, h[:]) })
+}
+
+// Encode appends the set with its priorities and whose turn it is.
+func (s *ValidatorSet) Encode(dst []byte) []byte {
+	return encode(dst, func(c *coder) { codeSet(c, &s) })
+}
+
+// DecodeValidatorSet reads what [ValidatorSet.Encode] has written. Each address is that of its key: the
+// hash of a set does not cover addresses. Keys are slices of data.
+func DecodeValidatorSet(data []byte) (s *ValidatorSet, err error) {
+	return s, decode("validator set", data, func(c *coder) { codeSet(c, &s) })
+}
+
+// codeSet reads a set that is in order and adds up, and makes it.
+func codeSet(c *coder, s **ValidatorSet) {
+	var members []Validator
+	var proposer Validator
+	var total int64
+	if !c.reading {
+		members, proposer, total = make([]Validator, (*s).Len()), (*s).Proposer(), (*s).total
+		for i := range members {
+			members[i] = (*s).At(i)
+		}
 	}
-	return end(dst, at)
+	member := func(c *coder, v *Validator) { v.code(c) }
+	list(c, 1, &members, member)
+	c.message(2, func() { proposer.code(c) })
+	number(c, 3, &total)
+	if !c.reading || c.err != nil {
+		return
+	}
+	priorities := make([]int64, len(members))
+	for i := range members {
+		priorities[i] = members[i].Priority
+	}
+	set, err := newSet(slices.Clone(members), priorities)
+	if err != nil || len(members) == 0 {
+		c.fail("there is none, or: %w", err)
+		return
+	}
+	set.proposer = set.Index(proposer.Address)
+	same := set.proposer >= 0 && set.total == total && proposer.same(set.Proposer())
+	for i := range members {
+		same = same && members[i].same(set.At(i))
+	}
+	if !same {
+		c.fail("it is not in order, does not add up to its power, or its proposer is not in it")
+	}
+	*s = set
+}
+
+func (v *Validator) same(w Validator) bool {
+	return v.Address == w.Address && v.Power == w.Power && v.Priority == w.Priority
+}
+
+func (v *Validator) code(c *coder) {
+	c.array(1, v.Address[:])
+	c.message(2, func() { c.bytes(1, &v.PubKey, KeySize) })
+	number(c, 3, &v.Power)
+	number(c, 4, &v.Priority)
+	if c.reading && (len(v.PubKey) != KeySize || AddressOf(v.PubKey) != v.Address) {
+		c.fail("validator %v: its address is not that of its key", v.Address)
+	}
 }

@@ -34,8 +34,7 @@ func (v *ValueID) key() []byte {
 	if v.Hash != (Hash{}) {
 		key = append(key, v.Hash[:]...)
 	}
-	key = appendUint(key, 1, uint64(v.Parts.Total))
-	return appendHash(key, 2, &v.Parts.Hash)
+	return appendParts(key, &v.Parts)
 }
 
 // Verify tells whether two votes of one validator prove that it is faulty: of one height, round and kind, for

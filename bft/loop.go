@@ -218,7 +218,7 @@ func (n *Node) replay() error {
 	n.replaying = true
 	defer func() { n.replaying = false }()
 	started := false
-	err := n.log.forHeight(n.now.height, func(r logRecord) error {
+	err := n.log.forHeight(n.now.height, func(r loggedInput) error {
 		var err error
 		if !started {
 			started = true

@@ -1,10 +1,6 @@
 package bft
 
-import (
-	"encoding/binary"
-
-	"google.golang.org/protobuf/encoding/protowire"
-)
+import "google.golang.org/protobuf/encoding/protowire"
 
 // What is signed is the message in CometBFT's canonical form (S1), with its length before it. Heights and rounds have a
 // fixed size there, nil is the absence of a value, and the chain's id keeps a signature from being of use on another chain.
@@ -22,7 +18,7 @@ const validRoundField = 100
 func (v *Vote) AppendSignBytes(dst []byte, chainID string) []byte {
 	dst, at := begin(dst)
 	dst = appendCanonical(dst, uint64(v.Type), v.Height, v.Round)
-	dst = appendCanonicalValue(dst, 4, v.Value)
+	dst = appendCanonicalValue(dst, 4, &v.Value)
 	dst = appendTime(dst, 5, v.Time)
 	dst = appendString(dst, 6, chainID)
 	if v.Type == Prevote && v.ValidRound != NoRound {
@@ -36,7 +32,7 @@ func (p *Proposal) AppendSignBytes(dst []byte, chainID string) []byte {
 	dst, at := begin(dst)
 	dst = appendCanonical(dst, proposalType, p.Height, p.Round)
 	dst = appendUint(dst, 4, uint64(int64(p.ValidRound)))
-	dst = appendCanonicalValue(dst, 5, p.Value)
+	dst = appendCanonicalValue(dst, 5, &p.Value)
 	dst = appendTime(dst, 6, p.Time)
 	dst = appendString(dst, 7, chainID)
 	return end(dst, at)
@@ -54,15 +50,10 @@ func appendCanonical(dst []byte, kind uint64, h Height, r Round) []byte {
 	return dst
 }
 
-func appendFixed(dst []byte, field protowire.Number, x uint64) []byte {
-	dst = protowire.AppendTag(dst, field, protowire.Fixed64Type)
-	return binary.LittleEndian.AppendUint64(dst, x)
-}
-
 // appendCanonicalValue differs from appendValue in that nil is nothing.
-func appendCanonicalValue(dst []byte, field protowire.Number, v ValueID) []byte {
+func appendCanonicalValue(dst []byte, f protowire.Number, v *ValueID) []byte {
 	if v.IsNil() {
 		return dst
 	}
-	return appendValue(dst, field, v)
+	return appendValue(dst, f, v)
 }

@@ -67,7 +67,7 @@ func (l *inputLog) scan() error {
 		if err != nil {
 			return err
 		}
-		rec, err := decodeRecord(r.Data)
+		rec, err := decodeInput(r.Data)
 		if err != nil {
 			return fmt.Errorf("record %d: %w", r.Seq, err)
 		}
@@ -78,8 +78,8 @@ func (l *inputLog) scan() error {
 	return nil
 }
 
-// A logRecord is one input; one field is set.
-type logRecord struct {
+// A loggedInput is one input; one field is set.
+type loggedInput struct {
 	begin   Height
 	message Message
 	timeout *Timeout
@@ -140,7 +140,7 @@ func (l *inputLog) sync() error { return l.log.Sync(l.log.LastSeq()) }
 func (l *inputLog) synced() bool { return l.log.DurableSeq() >= l.log.LastSeq() }
 
 // forHeight gives the inputs of a height to fn, in order; none if the height has not begun.
-func (l *inputLog) forHeight(h Height, fn func(logRecord) error) error {
+func (l *inputLog) forHeight(h Height, fn func(loggedInput) error) error {
 	for later := range l.starts {
 		if later > h {
 			return fmt.Errorf("%w has inputs of height %d, and the store ends before %d: the store has lost blocks; "+
@@ -155,7 +155,7 @@ func (l *inputLog) forHeight(h Height, fn func(logRecord) error) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrWAL, err)
 		}
-		rec, err := decodeRecord(r.Data)
+		rec, err := decodeInput(r.Data)
 		if err == nil {
 			err = fn(rec)
 		}
@@ -178,31 +178,31 @@ func (l *inputLog) prune(h Height) error {
 
 func (l *inputLog) close() error { return l.log.Close() }
 
-// decodeRecord reads a record. What it returns does not refer to data.
-func decodeRecord(data []byte) (logRecord, error) {
+// decodeInput reads a record. What it returns does not refer to data.
+func decodeInput(data []byte) (loggedInput, error) {
 	bad := fmt.Errorf("%w: %d bytes are no record", ErrWAL, len(data))
 	if len(data) < 2 {
-		return logRecord{}, bad
+		return loggedInput{}, bad
 	}
 	kind, rest := data[0], data[1:]
 	switch kind {
 	case recordBegin:
 		if rest[0] != logFormat {
-			return logRecord{}, fmt.Errorf("%w has format %d, and this build reads %d", ErrWAL, rest[0], logFormat)
+			return loggedInput{}, fmt.Errorf("%w has format %d, and this build reads %d", ErrWAL, rest[0], logFormat)
 		}
 		if h, n := binary.Uvarint(rest[1:]); n > 0 && n == len(rest)-1 && h > 0 {
-			return logRecord{begin: Height(h)}, nil
+			return loggedInput{begin: Height(h)}, nil
 		}
 	case recordMessage:
 		m, err := DecodeMessage(append([]byte(nil), rest...))
-		return logRecord{message: m}, err
+		return loggedInput{message: m}, err
 	case recordTimeout:
 		h, n := binary.Uvarint(rest)
 		if n <= 0 {
 			break
 		}
 		if r, m := binary.Uvarint(rest[n:]); m > 0 && n+m+1 == len(rest) {
-			return logRecord{timeout: &Timeout{Height: Height(h), Round: Round(r), Step: Step(rest[n+m])}}, nil
+			return loggedInput{timeout: &Timeout{Height: Height(h), Round: Round(r), Step: Step(rest[n+m])}}, nil
 		}
 	case recordVerdict:
 		if len(rest) < 1+32 {
@@ -214,8 +214,8 @@ func decodeRecord(data []byte) (logRecord, error) {
 			copy(v.value.Hash[:], rest[1:])
 			v.value.Parts.Total = uint32(total)
 			copy(v.value.Parts.Hash[:], rest[33+n:])
-			return logRecord{verdict: &v}, nil
+			return loggedInput{verdict: &v}, nil
 		}
 	}
-	return logRecord{}, bad
+	return loggedInput{}, bad
 }
