@@ -205,3 +205,70 @@ func (w *network) views() string {
 	}
 	return s
 }
+
+func TestMeshSendsEachVoteOnceToEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newNetwork(t, 4, &p2p.Memory{})
+		w.halt = 60
+		w.mesh()
+		w.start(0, 1, 2, 3)
+		w.wait(60, 0, 1, 2, 3)
+		w.agree(60)
+		w.honest()
+		for _, m := range w.members {
+			t.Logf("%+v %v", m.node.Metrics(), m.sw.Status().Peers[0])
+		}
+	})
+}
+
+// fullBlocks is a mempool that never runs out.
+type fullBlocks struct {
+	*bft.MemMempool
+	txs [][]byte
+}
+
+func (f fullBlocks) Reap(int64, int64) [][]byte { return f.txs }
+
+// BenchmarkMesh is four nodes on one machine, in memory but for their links: what gossip and consensus cost without the disk.
+func BenchmarkMesh(b *testing.B) {
+	for _, txs := range []int{0, 4000} {
+		b.Run(fmt.Sprintf("txs=%d", txs), func(b *testing.B) {
+			w := newNetwork(b, 4, nil)
+			w.mesh()
+			w.options = func(_ int, o *bft.Options) {
+				full := fullBlocks{MemMempool: bft.NewMemMempool()}
+				for i := range txs {
+					full.txs = append(full.txs, fmt.Appendf(nil, "%0250d", i))
+				}
+				o.Mempool = full
+			}
+			w.start(0, 1, 2, 3)
+			w.wait(10, 0, 1, 2, 3)
+			h := w.members[0].node.Status().LastHeight
+			began, writes, bytes := time.Now(), -w.sent(true), -w.sent(false)
+			for b.Loop() {
+				h++
+				require.NoError(b, w.members[0].node.Wait(context.Background(), h))
+			}
+			links := float64(b.N * 12)
+			b.ReportMetric((writes+w.sent(true))/links, "writes/link")
+			b.ReportMetric((bytes+w.sent(false))/links, "bytes/link")
+			b.ReportMetric(float64(txs*b.N)/time.Since(began).Seconds(), "tx/s")
+		})
+	}
+}
+
+// sent is how much went over all links.
+func (w *network) sent(writes bool) float64 {
+	n := uint64(0)
+	for _, m := range w.members {
+		for _, p := range m.sw.Status().Peers {
+			if writes {
+				n += p.Writes
+			} else {
+				n += p.Sent
+			}
+		}
+	}
+	return float64(n)
+}
