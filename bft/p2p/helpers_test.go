@@ -1,8 +1,10 @@
 package p2p
 
 import (
+	"bufio"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -102,6 +104,7 @@ type testNode struct {
 	*Switch
 	recorder
 	events eventLog
+	friend *testNode // see target
 }
 
 func address(i int) string { return fmt.Sprintf("node%d:1", i) }
@@ -142,3 +145,9 @@ func dialRaw(t *testing.T, m *Memory, i int) net.Conn {
 	require.NoError(t, conn.SetDeadline(time.Now().Add(time.Hour)))
 	return conn
 }
+
+func newReader(conn net.Conn) *bufio.Reader {
+	return bufio.NewReaderSize(conn, maxRecord+recordHead+sealSize)
+}
+
+func isError(err, target error) bool { return target != nil && errors.Is(err, target) }
