@@ -121,6 +121,7 @@ func (p *peer) choose(h *height, turn int, only func(key) bool) *item {
 		vg := v.ownGroup(g.key)
 		lacks = g.have.without(lacks, vg.has, vg.early)
 		lacks.addAll(vg.owed)
+		lacks.keepAll(g.have) // what was owed may be gone: K3, or the store has another commit than was heard
 		best := -1
 		for i := range lacks.all() {
 			if !vg.owed.has(i) && !h.stored && p.lazy(g.items[i].origin) {

@@ -556,6 +556,20 @@ func TestAPeerThatIsBehindIsServedFromTheStoreOnce(t *testing.T) {
 	require.Empty(t, says(t, s, p), "RULE P2: what the store has not is not asked for again and again")
 }
 
+func TestWhatWasOwedAndIsGoneIsNotSent(t *testing.T) {
+	s, p, set := pair(t, 4)
+	v := valueOf(1)
+	s.publish(testVote(set, 3, bft.Precommit, 5, 0, v))
+	hear(t, s, p, &report{form: formWant, height: 5, groups: []groupBits{{key{0, kindPrecommit, tagOf(v)}, set2(3)}}})
+	s.enter(9, 0, set)
+	h := newHeight(5, set)
+	h.stored = true
+	h.add(testVote(set, 0, bft.Precommit, 5, 0, v)) // the commit that was stored has not 3's
+	require.Equal(t, []string{"status 9/0", "load 5"}, says(t, s, p))
+	s.loaded(p, 5, h)
+	require.Equal(t, []string{"precommit 5/0 01010000 by 0"}, says(t, s, p), "RULE P2: what is here")
+}
+
 func TestWhoSaysWhatNobodyCorrectSaysIsAtFault(t *testing.T) {
 	s, p, set := pair(t, 4)
 	good := (&report{form: formHas, height: 5, groups: []groupBits{{key{round: 1, kind: kindPart}, set2(3)}}}).encode()
