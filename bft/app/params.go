@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 )
 
@@ -83,7 +84,7 @@ func decodeJSON(b []byte, into any) error {
 	if err := d.Decode(into); err != nil {
 		return fmt.Errorf("%w: %w", ErrGenesis, err)
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return failf(ErrGenesis, "something follows the JSON value")
 	}
 	return nil
