@@ -36,7 +36,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	for _, r := range res.TxResults {
-		fmt.Println(r.Code, r.GasUsed, r.Log)
+		fmt.Printf("%d %d %q\n", r.Code, r.GasUsed, r.Log)
 	}
 	if _, err := a.Commit(ctx, &abci.CommitRequest{}); err != nil {
 		log.Fatal(err)
@@ -44,7 +44,7 @@ func Example() {
 	q, _ := a.Query(ctx, &abci.QueryRequest{Path: "/bank/balances", Data: bob[:]})
 	fmt.Printf("height %d: bob has %s\n", q.Height, q.Value)
 	// Output:
-	// 0 30612
-	// 2 0 app: not a transaction: a field of fixed size is not there, 6 bytes before the end
+	// 0 30612 ""
+	// 2 0 "app: not a transaction: a field of fixed size is not there, 6 bytes before the end"
 	// height 1: bob has [{"denom":"gold","amount":"30"}]
 }
