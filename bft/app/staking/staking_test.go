@@ -86,6 +86,8 @@ func TestAllPowersTogetherAreWithinWhatConsensusBears(t *testing.T) {
 	require.ErrorIs(t, p.Validate(), app.ErrInvalidParams, "RULE D2: power is out of bounds")
 	p.PowerReduction = 16
 	require.NoError(t, p.Validate())
+	p.UnbondingTime = 1 << 62
+	require.ErrorIs(t, p.Validate(), app.ErrInvalidParams)
 	require.LessOrEqual(t, uint64(1<<64-1)/16, uint64(bft.MaxTotalPower), "RULE D2: power is out of bounds")
 }
 

@@ -193,6 +193,9 @@ func TestARangeGoesOnInWhatThereWas(t *testing.T) {
 	var seen []string
 	require.NoError(t, b.Range(nil, nil, func(k, v []byte) error {
 		seen = append(seen, string(k))
+		if len(k) > 1 { // written by this very range: not to be seen
+			return nil
+		}
 		require.NoError(t, b.Set(append([]byte{'d'}, k...), v))
 		return b.Delete(k)
 	}))
