@@ -301,7 +301,7 @@ func TestADiskThatFailsIsTriedAgain(t *testing.T) {
 	c := newChain(t, 3)
 	disk := vfs.NewMem()
 	p := newPool(t, c, Options{Dir: "data", FS: disk})
-	disk.Inject(vfs.Fault{Op: vfs.OpSync, Err: vfs.ErrNoSpace})
+	disk.Inject(vfs.Fault{Kind: vfs.OpSync, Err: vfs.ErrNoSpace})
 	p.Report(c.DoubleVote("2", 3, 0))
 	require.Equal(t, 1, pending(p), "it is of use all the same")
 	disk.ClearFaults()
