@@ -262,7 +262,7 @@ func TestAPeersWordOnItsHeightCostsNoMoreThanATimeout(t *testing.T) {
 				f.dial(t, newServer(t, &m, 1, &liar{Store: c.Store, block: block, top: 1 << 40}), newServer(t, &m, 2, c.Store))
 				began := time.Now()
 				f.run(t)
-				require.LessOrEqual(t, time.Since(began), 40*time.Second, "RULE B1")
+				require.LessOrEqual(t, time.Since(began), 40*time.Second, "RULE B1: caught up, by true blocks")
 				f.same(t, c, 39)
 				require.Empty(t, f.of(EventBanned))
 			})

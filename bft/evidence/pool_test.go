@@ -158,9 +158,9 @@ func TestWhatIsCommittedIsForgottenOnlyWhenItHasExpired(t *testing.T) {
 	p.Report(c.DoubleVote("2", 5, 0))
 	c.AddBlock(nil, p.Pending(1<<20))
 	c.Grow(25)
-	require.ErrorIs(t, p.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 5, 0)}), ErrDuplicate, "RULE E1")
+	require.ErrorIs(t, p.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 5, 0)}), ErrDuplicate, "RULE E1: committed once, and kept until then")
 	c.Grow(26)
-	require.ErrorIs(t, p.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 5, 0)}), ErrExpired, "RULE E1")
+	require.ErrorIs(t, p.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 5, 0)}), ErrExpired, "RULE E1: committed once, and kept until then")
 	require.Empty(t, p.committed, "and then costs no memory")
 }
 
@@ -253,7 +253,7 @@ func TestAPoolWithoutItsFileReadsTheStore(t *testing.T) {
 	c.AddBlock(nil, []*bft.DuplicateVoteEvidence{c.Evidence("2", 3, 0)})
 	c.Grow(12)
 	p := newPool(t, c, Options{})
-	require.ErrorIs(t, p.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 3, 0)}), ErrDuplicate, "RULE E1")
+	require.ErrorIs(t, p.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 3, 0)}), ErrDuplicate, "RULE E1: committed once, and kept until then")
 }
 
 func TestAFileThatIsBehindIsCompletedFromTheStore(t *testing.T) {
@@ -269,7 +269,7 @@ func TestAFileThatIsBehindIsCompletedFromTheStore(t *testing.T) {
 	c.Grow(9)
 	q := newPool(t, c, Options{Dir: "data", FS: before})
 	require.Zero(t, pending(q), "RULE E1: the file says pending, and a block committed")
-	require.ErrorIs(t, q.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 3, 0)}), ErrDuplicate, "RULE E1")
+	require.ErrorIs(t, q.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 3, 0)}), ErrDuplicate, "RULE E1: committed once, and kept until then")
 	require.NoError(t, p.Close())
 }
 

@@ -136,7 +136,7 @@ func TestAPeersTransactionsAreCheckedAndBounded(t *testing.T) {
 		add(t, a.Pool, "bad", "t1", "much-longer-than-that", "t2", "t3", "t4")
 		link(t, a.Switch, b.Switch)
 		synctest.Wait()
-		require.Equal(t, "t1|t2|t3", reap(b.Pool, -1, -1), "RULE M2")
+		require.Equal(t, "t1|t2|t3", reap(b.Pool, -1, -1), "RULE M2: bounded")
 		require.Len(t, a.Peers(), 1, "another opinion is no fault")
 		require.Equal(t, Metrics{Txs: 3, Bytes: 6, Added: 3, Refused: 1, Full: 1}, b.Metrics())
 	})
@@ -158,7 +158,7 @@ func TestAPeerThatComesBackIsToldWhatIsThere(t *testing.T) {
 		c := newStation(t, &m, 2, Options{}) // with nothing
 		link(t, a.Switch, c.Switch)
 		synctest.Wait()
-		require.Equal(t, "t2|t3", reap(c.Pool, -1, -1), "RULE P2")
+		require.Equal(t, "t2|t3", reap(c.Pool, -1, -1), "RULE P2: once to each, in order")
 	})
 }
 
