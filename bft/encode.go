@@ -191,13 +191,12 @@ func DecodeValidatorSet(data []byte) (s *ValidatorSet, err error) {
 	return s, decode("validator set", data, func(c *coder) { codeSet(c, &s) })
 }
 
-// codeSet reads a set that is in order and adds up, and makes it.
+// codeSet reads a set that is in order, and makes it. CometBFT's field for the total power is left out, as CometBFT does.
 func codeSet(c *coder, s **ValidatorSet) {
 	var members []Validator
 	var proposer Validator
-	var total int64
 	if !c.reading {
-		members, proposer, total = make([]Validator, (*s).Len()), (*s).Proposer(), (*s).total
+		members, proposer = make([]Validator, (*s).Len()), (*s).Proposer()
 		for i := range members {
 			members[i] = (*s).At(i)
 		}
@@ -205,7 +204,6 @@ func codeSet(c *coder, s **ValidatorSet) {
 	member := func(c *coder, v *Validator) { v.code(c) }
 	list(c, 1, &members, member)
 	c.message(2, func() { proposer.code(c) })
-	number(c, 3, &total)
 	if !c.reading || c.err != nil {
 		return
 	}
@@ -219,12 +217,12 @@ func codeSet(c *coder, s **ValidatorSet) {
 		return
 	}
 	set.proposer = set.Index(proposer.Address)
-	same := set.proposer >= 0 && set.total == total && proposer.same(set.Proposer())
+	same := set.proposer >= 0 && proposer.same(set.Proposer())
 	for i := range members {
 		same = same && members[i].same(set.At(i))
 	}
 	if !same {
-		c.fail("it is not in order, does not add up to its power, or its proposer is not in it")
+		c.fail("it is not in order, or its proposer is not in it")
 	}
 	*s = set
 }

@@ -37,27 +37,26 @@ type (
 
 // A FileSigner signs with a key that is kept in a folder, with the guard (S2) beside it. It is safe for concurrent use.
 //
-// The guard's file has three sectors of 512 bytes. Records take turns in the last two: when power goes while one is
-// written the other one is whole, and it is the last whose signature can have left. One write and
-// one sync for each signature.
+// The guard's file has three sectors of 512 bytes. What was signed last is in the latter two, written over in one write
+// for each signature, and synced once. A crash in the middle leaves one of the two whole, old or new, and the signature has not
+// left; a sector that rots leaves the other. If both are damaged, nothing is signed.
 //
 //	0     "bftguard" version:4 key:32 crc:4
-//	512   crc:4 number:8 height:8 round:4 step:1 seconds:8 nanoseconds:4 signature:64 length:2 message
-//	1024  likewise
+//	512   crc:4 height:8 round:4 step:1 seconds:8 nanoseconds:4 signature:64 length:2 message
+//	1024  the same
 type FileSigner struct {
 	mu     sync.Mutex
 	guard  guard
 	key    PrivateKey
 	file   vfs.File
 	lock   io.Closer
-	number uint64 // of the last record
-	failed error  // what ended it
+	failed error // what ended it
 }
 
 const (
 	guardMagic   = "bftguard"
 	guardVersion = 1
-	recordHead   = 4 + 8 + 8 + 4 + 1 + 8 + 4 + SignatureSize + 2
+	recordHead   = 4 + 8 + 4 + 1 + 8 + 4 + SignatureSize + 2
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -74,7 +73,7 @@ func OpenFileSigner(fsys vfs.FS, dir string) (s *FileSigner, err error) {
 			err = fmt.Errorf("bft: opening the signer in %s: %w", dir, err)
 		}
 	}()
-	if err := fsys.MkdirAll(dir); err != nil {
+	if err := makeDir(fsys, dir); err != nil {
 		return nil, err
 	}
 	lock, err := fsys.Lock(filepath.Join(dir, lockFile))
@@ -98,6 +97,26 @@ func OpenFileSigner(fsys vfs.FS, dir string) (s *FileSigner, err error) {
 	return s, s.open(fsys, filepath.Join(dir, guardFile))
 }
 
+// makeDir makes the folder, and durable what it had to make: a key that is gone after a power cut is one that nobody has.
+func makeDir(fsys vfs.FS, dir string) error {
+	made := []string{dir} // also if it is there: the power may have gone before its name was durable
+	for d := filepath.Dir(dir); d != filepath.Dir(d); d = filepath.Dir(d) {
+		if _, err := fsys.List(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		made = append(made, d)
+	}
+	if err := fsys.MkdirAll(dir); err != nil {
+		return err
+	}
+	for _, d := range made {
+		if err := fsys.SyncDir(filepath.Dir(d)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // create makes a guard, and then the key: where there is a key there was a guard.
 func (s *FileSigner) create(fsys vfs.FS, dir string) error {
 	key, err := GenerateKey(rand.Reader)
@@ -111,16 +130,14 @@ func (s *FileSigner) create(fsys vfs.FS, dir string) error {
 	return writeFile(fsys, dir, keyFile, marshalKey(key))
 }
 
-// guardOf is the file of a guard that has seen nothing signed: its two records are empty, not damaged.
+// guardOf is the file of a guard that has seen nothing signed.
 func guardOf(key PrivateKey) []byte {
 	file := make([]byte, 3*vfs.SectorSize)
 	head := append(file[:0], guardMagic...)
 	head = binary.LittleEndian.AppendUint32(head, guardVersion)
 	head = append(head, key[KeySize:]...)
 	binary.LittleEndian.AppendUint32(head, crc32.Checksum(head, castagnoli))
-	for i, n := range []uint64{0, 1} {
-		copy(file[(1+i)*vfs.SectorSize:], encodeRecord(n, &signed{}))
-	}
+	copy(file[vfs.SectorSize:], encodeRecords(&signed{}))
 	return file
 }
 
@@ -182,17 +199,16 @@ func (s *FileSigner) open(fsys vfs.FS, name string) error {
 	if err := s.checkHead(name, file); err != nil {
 		return err
 	}
-	found := false
-	for i := 1; i < 3; i++ {
-		number, last, err := decodeRecord(file[i*vfs.SectorSize:][:vfs.SectorSize])
-		if err == nil && number%2 == uint64(i-1) && (!found || number > s.number) {
-			s.number, s.guard.last, found = number, last, true
-		}
+	last, ok := decodeRecord(file[vfs.SectorSize:][:vfs.SectorSize])
+	second, okToo := decodeRecord(file[2*vfs.SectorSize:])
+	if okToo && (!ok || second.compare(&last) > 0) {
+		last = second
 	}
-	if !found {
-		return &CorruptError{File: name, Offset: vfs.SectorSize, Reason: "no record of what was signed is whole"}
+	if !ok && !okToo {
+		return &CorruptError{File: name, Offset: vfs.SectorSize, Reason: "wrong checksum of what was signed last, and of its copy"}
 	}
-	return s.save(s.guard.last)
+	s.guard.last = last
+	return s.save(last)
 }
 
 func (s *FileSigner) checkHead(name string, file []byte) error {
@@ -212,35 +228,26 @@ func (s *FileSigner) checkHead(name string, file []byte) error {
 	return nil
 }
 
-// save writes a record over the older one. After an error nothing is signed any more: what is on the disk
+// save writes what is to be signed over what was signed last. After an error nothing is signed any more: what is on the disk
 // is not known, and not even a later sync would tell.
 func (s *FileSigner) save(r signed) error {
-	if s.failed == nil {
-		s.failed = s.write(r)
+	if recordHead+len(r.bytes) > vfs.SectorSize {
+		return fmt.Errorf("bft: signing at %v: a message of %d bytes is too long; is the chain's id?", &r, len(r.bytes))
 	}
-	return s.failed
-}
-
-func (s *FileSigner) write(r signed) error {
-	number := s.number + 1
-	record := encodeRecord(number, &r)
-	if len(record) > vfs.SectorSize {
-		return fmt.Errorf("bft: the message at %v has %d bytes, too many", &r, len(r.bytes))
-	}
-	_, err := s.file.WriteAt(record, int64(1+number%2)*vfs.SectorSize)
+	_, err := s.file.WriteAt(encodeRecords(&r), vfs.SectorSize)
 	if err == nil {
 		err = s.file.Sync()
 	}
 	if err != nil {
-		return fmt.Errorf("bft: saving what is to be signed in %s: %w (nothing more is signed until the signer is opened again)", s.file.Name(), err)
+		s.failed = fmt.Errorf("bft: saving what is to be signed in %s: %w (nothing more is signed until the signer is opened again)", s.file.Name(), err)
 	}
-	s.number = number
-	return nil
+	return s.failed
 }
 
-func encodeRecord(number uint64, r *signed) []byte {
-	b := make([]byte, 4, vfs.SectorSize)
-	b = binary.LittleEndian.AppendUint64(b, number)
+// encodeRecords is both sectors.
+func encodeRecords(r *signed) []byte {
+	both := make([]byte, 2*vfs.SectorSize)
+	b := both[:4]
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.height))
 	b = binary.LittleEndian.AppendUint32(b, uint32(r.round))
 	b = append(b, byte(r.step))
@@ -252,22 +259,22 @@ func encodeRecord(number uint64, r *signed) []byte {
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(r.bytes)))
 	b = append(b, r.bytes...)
 	binary.LittleEndian.PutUint32(b, crc32.Checksum(b[4:], castagnoli))
-	return b
+	copy(both[vfs.SectorSize:], b)
+	return both
 }
 
-func decodeRecord(b []byte) (number uint64, r signed, err error) {
-	n := int(binary.LittleEndian.Uint16(b[recordHead-2:]))
-	if recordHead+n > len(b) || crc32.Checksum(b[4:recordHead+n], castagnoli) != binary.LittleEndian.Uint32(b) {
-		return 0, r, errors.New("wrong checksum")
+func decodeRecord(b []byte) (r signed, ok bool) {
+	size := recordHead + int(binary.LittleEndian.Uint16(b[recordHead-2:]))
+	if size > len(b) || crc32.Checksum(b[4:size], castagnoli) != binary.LittleEndian.Uint32(b) {
+		return r, false
 	}
-	number = binary.LittleEndian.Uint64(b[4:])
-	r.height = Height(binary.LittleEndian.Uint64(b[12:]))
-	r.round = Round(binary.LittleEndian.Uint32(b[20:]))
-	r.step = Step(b[24])
-	r.time = time.Unix(int64(binary.LittleEndian.Uint64(b[25:])), int64(binary.LittleEndian.Uint32(b[33:]))).UTC()
-	r.signature = bytes.Clone(b[37 : 37+SignatureSize])
-	r.bytes = bytes.Clone(b[recordHead : recordHead+n])
-	return number, r, nil
+	r.height = Height(binary.LittleEndian.Uint64(b[4:]))
+	r.round = Round(binary.LittleEndian.Uint32(b[12:]))
+	r.step = Step(b[16])
+	r.time = time.Unix(int64(binary.LittleEndian.Uint64(b[17:])), int64(binary.LittleEndian.Uint32(b[25:]))).UTC()
+	r.signature = bytes.Clone(b[29 : 29+SignatureSize])
+	r.bytes = bytes.Clone(b[recordHead:size])
+	return r, true
 }
 
 // jsonKey is CometBFT's priv_validator_key.json.
