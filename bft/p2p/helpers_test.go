@@ -1,8 +1,10 @@
 package p2p
 
 import (
+	"bufio"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -73,6 +75,14 @@ func (r *recorder) reasons() []error {
 	return slices.Clone(r.removed)
 }
 
+// reason is why n has lost its i-th link.
+func reason(t *testing.T, n *testNode, i int) error {
+	t.Helper()
+	all := n.reasons()
+	require.Greater(t, len(all), i, "RULE P1: the link ends")
+	return all[i]
+}
+
 // An eventLog keeps events.
 type eventLog struct {
 	mu  sync.Mutex
@@ -102,6 +112,7 @@ type testNode struct {
 	*Switch
 	recorder
 	events eventLog
+	friend *testNode // see target
 }
 
 func address(i int) string { return fmt.Sprintf("node%d:1", i) }
@@ -142,3 +153,9 @@ func dialRaw(t *testing.T, m *Memory, i int) net.Conn {
 	require.NoError(t, conn.SetDeadline(time.Now().Add(time.Hour)))
 	return conn
 }
+
+func newReader(conn net.Conn) *bufio.Reader {
+	return bufio.NewReaderSize(conn, maxRecord+recordHead+sealSize)
+}
+
+func isError(err, target error) bool { return target != nil && errors.Is(err, target) }
