@@ -363,17 +363,13 @@ func TestWhoSawTheOtherProposalOfALiarStillDecides(t *testing.T) {
 		}
 		link.Publish(c.forgeVote(liar.name, Prevote, 0, value))
 		link.Publish(c.forgeVote(liar.name, Precommit, 0, value))
-		c.wait(1, others...)
+		time.Sleep(10 * time.Minute)
 		for _, m := range others {
-			_, id, err := m.store.Block(1)
-			require.NoError(t, err)
-			if id != value {
-				t.Fatalf("RULE K5: member %s has decided %v in place of %v", m.name, id, value)
+			if _, id, err := m.store.Block(1); id != value {
+				t.Fatalf("RULE K5: member %s has decided %v in place of %v: %v", m.name, id, value, err)
 			}
 		}
-		if others[0].node.Metrics().Proposals < 2 {
-			t.Fatalf("RULE K5: the other proposal was not taken, though it had a quorum")
-		}
+		require.GreaterOrEqual(t, others[0].node.Metrics().Proposals, uint64(2))
 		c.close()
 		c.agree("K5", others...)
 	})
@@ -554,7 +550,10 @@ func TestAnApplicationThatDivergesHaltsItsNodeOnly(t *testing.T) {
 			return nil
 		}
 		c.startAll()
-		<-odd.node.Done()
+		select {
+		case <-odd.node.Done():
+		case <-time.After(time.Minute):
+		}
 		var halt *HaltError
 		if err := odd.node.Err(); !errors.As(err, &halt) || halt.Height != 6 {
 			t.Fatalf("RULE A1: the node did not halt at height 6: %v", err)

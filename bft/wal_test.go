@@ -157,6 +157,64 @@ func again(t *testing.T, d *duel) {
 	}
 }
 
+// A proposal for a round that is far ahead comes first, and the votes that lead there after it.
+func TestWhatCameTooEarlyIsLookedAtInItsRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDuel(t)
+		s, err := d.genesis.State()
+		require.NoError(t, err)
+		by := func(r int) string {
+			for _, m := range d.members {
+				if AddressOf(m.signer.PubKey()) == s.Validators.Rotate(r).Proposer().Address {
+					return m.name
+				}
+			}
+			return ""
+		}
+		round := 2
+		for by(round) == d.m.name {
+			round++
+		}
+		for _, m := range d.messages {
+			switch m := m.(type) {
+			case *Proposal:
+				m.Round, m.Proposer = Round(round), AddressOf(NewMemSigner(by(round)).PubKey())
+				require.NoError(t, NewMemSigner(by(round)).SignProposal(d.genesis.ChainID, m))
+			case *BlockPart:
+				m.Round = Round(round)
+			}
+		}
+		d.deliver(d.messages...)
+		require.EqualValues(t, len(d.messages), d.m.node.Metrics().Early)
+		d.deliver(d.forgeVote(d.friends[0], Prevote, Round(round), d.value), d.forgeVote(d.friends[1], Prevote, Round(round), d.value))
+		require.Equal(t, Round(round), d.m.node.Status().Round)
+		if len(d.sent) == 0 || d.sent[0].Value != d.value || d.sent[0].Round != Round(round) {
+			t.Fatalf("RULE K4: in round %d the proposal that came early was not prevoted: %v", round, d.sent)
+		}
+		d.close()
+	})
+}
+
+// Who has signed a proposal that a crash has lost does not sign another one, and does not stop either: the timeout that others
+// wait for is its own, too.
+func TestAProposerThatLostItsProposalGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChain(t, 4, nil)
+		m := c.proposer()
+		lost := &Proposal{Height: 1, ValidRound: NoRound, Value: ValueID{Hash: Hash{1}, Parts: PartsHeader{Total: 1}}, Proposer: AddressOf(m.signer.PubKey())}
+		require.NoError(t, m.signer.SignProposal(c.genesis.ChainID, lost))
+		for _, o := range append(c.others(m)[:2:2], m) { // it is one of the three that are needed
+			c.start(o)
+		}
+		time.Sleep(10 * time.Minute)
+		if at := m.node.Status().LastHeight; at < 10 {
+			t.Fatalf("RULE S2: after ten minutes the chain is at height %d", at)
+		}
+		require.NotZero(t, m.node.Metrics().Refused)
+		c.close()
+	})
+}
+
 func TestATornTailIsCutAndDamageBeforeItIsReported(t *testing.T) {
 	fs := vfs.NewMem()
 	l, err := openInputLog(fs, "wal", nil)
@@ -206,7 +264,7 @@ func TestTheLogFindsAHeightAndForgetsOldOnes(t *testing.T) {
 	fs := vfs.NewMem()
 	l, err := openInputLog(fs, "wal", nil)
 	require.NoError(t, err)
-	vote := &Vote{Type: Prevote, Height: 1, ValidRound: NoRound, Signature: bytes.Repeat([]byte{1}, SignatureSize)}
+	vote := &Vote{Type: Prevote, Height: 1, Validator: Address{1}, Time: time.Unix(1, 0), ValidRound: NoRound, Signature: bytes.Repeat([]byte{1}, SignatureSize)}
 	big := &BlockPart{Height: 1, Part: Part{Bytes: make([]byte, PartSize)}}
 	for h := Height(1); h <= 300; h++ {
 		require.NoError(t, l.begin(h))
