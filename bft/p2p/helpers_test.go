@@ -75,6 +75,14 @@ func (r *recorder) reasons() []error {
 	return slices.Clone(r.removed)
 }
 
+// reason is why n has lost its i-th link.
+func reason(t *testing.T, n *testNode, i int) error {
+	t.Helper()
+	all := n.reasons()
+	require.Greater(t, len(all), i, "RULE P1: the link ends")
+	return all[i]
+}
+
 // An eventLog keeps events.
 type eventLog struct {
 	mu  sync.Mutex
