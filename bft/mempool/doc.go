@@ -37,6 +37,7 @@
 // # Reading order
 //
 //	mempool.go   transactions in; reap.go out, and out for good
+//	gate.go      checks, or an update
 //	cache.go     what was seen
 //	priority.go  who has to leave for whom
 //	gossip.go    batches to and from peers

@@ -32,5 +32,5 @@ func Example() {
 	// added: <nil>
 	// block: [colour=blue]
 	// update: <nil>
-	// mempool: transaction was seen before: 43F18EF2 was committed or refused
+	// mempool: transaction was seen before: 2C488782 was committed or refused
 }

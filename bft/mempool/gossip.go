@@ -18,7 +18,7 @@ const (
 	// batchBytes is how much goes into one message: enough that what a message costs does not count, and little enough
 	// that it does not delay others.
 	batchBytes = 64 << 10
-	// checkAtOnce is how many of a peer's transactions are checked under one read lock: an update waits for no more.
+	// checkAtOnce is how many of a peer's transactions are checked in one go: an update waits for no more.
 	checkAtOnce = 32
 	// txTag begins each transaction: CometBFT's Txs message, field 1 of bytes.
 	txTag = 1<<3 | byte(protowire.BytesType)

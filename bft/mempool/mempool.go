@@ -62,8 +62,7 @@ type Pool struct {
 	app  abci.Application
 	opts Options
 
-	// updating is held for reading by checks, and for writing from Lock to Update (M4). It is taken before mu.
-	updating sync.RWMutex
+	updating gate // lets checks in, or an update; before mu
 
 	mu        sync.Mutex
 	txs       map[Key]*item // in the list, or being checked
@@ -121,6 +120,7 @@ func New(app abci.Application, o Options) (*Pool, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	p := &Pool{app: app, opts: o, txs: make(map[Key]*item), cache: newCache(o.CacheSize), available: make(chan struct{}, 1)}
+	p.updating.init()
 	if o.Switch == nil {
 		return p, nil
 	}
@@ -159,8 +159,8 @@ func (p *Pool) check(ctx context.Context, from string, batch []candidate) {
 	for i := range batch {
 		batch[i].item = &item{Value: transaction{bytes: batch[i].tx, key: keyOf(batch[i].tx)}}
 	}
-	p.updating.RLock() // M4
-	defer p.updating.RUnlock()
+	p.updating.enter() // M4
+	defer p.updating.leave()
 	p.mu.Lock()
 	for i := range batch {
 		batch[i].err = p.meet(&batch[i], from)

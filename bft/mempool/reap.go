@@ -44,15 +44,15 @@ func (p *Pool) order() []*item {
 func (p *Pool) Available() <-chan struct{} { return p.available }
 
 // Lock implements [bft.Mempool]: it waits for checks under way, and lets none begin.
-func (p *Pool) Lock() { p.updating.Lock() }
+func (p *Pool) Lock() { p.updating.lock() }
 
 // Unlock implements [bft.Mempool].
-func (p *Pool) Unlock() { p.updating.Unlock() }
+func (p *Pool) Unlock() { p.updating.unlock() }
 
 // Update implements [bft.Mempool]. What was committed leaves the pool, and is remembered if it went well, or with
 // KeepInvalid. The error is the application's, of a recheck.
 func (p *Pool) Update(ctx context.Context, _ bft.Height, txs [][]byte, codes []uint32) error {
-	defer p.updating.Unlock()
+	defer p.updating.unlock()
 	if len(codes) != len(txs) {
 		return fmt.Errorf("mempool: %d codes for %d transactions", len(codes), len(txs))
 	}
