@@ -36,10 +36,10 @@ func (r *Reader) fail(what string) {
 	r.b = nil
 }
 
-// Uint takes a number. One that could be written shorter is refused.
+// Uint takes a number. One that could be written shorter is taken, too: who needs one encoding compares (see [DecodeTx]).
 func (r *Reader) Uint() uint64 {
 	v, n := binary.Uvarint(r.b)
-	if n <= 0 || n > 1 && r.b[n-1] == 0 {
+	if n <= 0 {
 		r.fail("a number")
 		return 0
 	}

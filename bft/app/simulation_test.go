@@ -60,8 +60,8 @@ func (w *world) onDisk() app.Options {
 func (w *world) somebody() *apptest.Account { return w.people[w.rng.IntN(len(w.people))] }
 
 func (w *world) coin() app.Coin {
-	c := app.Coin{Denom: []string{"gold", "stake"}[w.rng.IntN(2)], Amount: w.rng.Uint64N(each / 8)}
-	switch w.rng.IntN(12) {
+	c := app.Coin{Denom: []string{"gold", "stake"}[w.rng.IntN(2)], Amount: 1 + w.rng.Uint64N(each/64)}
+	switch w.rng.IntN(60) {
 	case 0:
 		c.Amount = 0
 	case 1:
@@ -75,8 +75,14 @@ func (w *world) coin() app.Coin {
 // msg is something that who might want.
 func (w *world) msg(who *apptest.Account) app.Msg {
 	to, stake := w.somebody().Address, w.coin()
-	if w.rng.IntN(5) > 0 {
+	if w.rng.IntN(20) > 0 {
 		stake.Denom = "stake"
+	}
+	validator := w.somebody()
+	for range 20 { // mostly one that is one
+		if w.one.Powers[apptest.ConsensusKey(validator.Name)] == 0 {
+			validator = w.somebody()
+		}
 	}
 	switch w.rng.IntN(10) {
 	case 0, 1, 2:
@@ -92,9 +98,9 @@ func (w *world) msg(who *apptest.Account) app.Msg {
 	case 5:
 		return staking.MsgCreateValidator{Operator: who.Address, PubKey: apptest.ConsensusKey(w.somebody().Name), Coin: stake}
 	case 6, 7:
-		return staking.MsgDelegate{Delegator: who.Address, Validator: to, Coin: stake}
+		return staking.MsgDelegate{Delegator: who.Address, Validator: validator.Address, Coin: stake}
 	default:
-		return staking.MsgUndelegate{Delegator: who.Address, Validator: to, Coin: stake}
+		return staking.MsgUndelegate{Delegator: who.Address, Validator: validator.Address, Coin: stake}
 	}
 }
 
@@ -106,7 +112,7 @@ func (w *world) tx() []byte {
 		msgs = append(msgs, w.msg(who))
 	}
 	gas, fee := uint64(apptest.Gas), app.Coin{}
-	switch w.rng.IntN(10) {
+	switch w.rng.IntN(20) {
 	case 0:
 		gas = w.rng.Uint64N(60_000)
 	case 1:
@@ -115,7 +121,7 @@ func (w *world) tx() []byte {
 		fee = gold(1 + w.rng.Uint64N(1000))
 	}
 	raw := who.TxWith(gas, fee, msgs...)
-	switch w.rng.IntN(20) {
+	switch w.rng.IntN(60) {
 	case 0:
 		raw[w.rng.IntN(len(raw))] ^= 1 << w.rng.IntN(8)
 	case 1:
@@ -140,7 +146,7 @@ func (w *world) block(size int) {
 	}
 	r := w.one.Next()
 	r.Time = w.one.Time.Add(time.Duration(1+w.rng.IntN(1500)) * time.Millisecond)
-	if w.rng.IntN(9) == 0 { // evidence, also of those who are no validators, and again
+	if w.rng.IntN(25) == 0 { // evidence, also of those who are no validators, and again
 		r.Misbehavior = append(r.Misbehavior, apptest.DoubleVote(w.somebody().Name, max(1, r.Height-int64(w.rng.IntN(4)))))
 	}
 	r.Txs = pool

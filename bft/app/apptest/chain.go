@@ -71,12 +71,8 @@ func NewNet(t testing.TB, opts app.Options) *Net {
 	return n
 }
 
-// ConsensusKey is the public key by which consensus knows the validator of a name.
-func ConsensusKey(name string) (key [32]byte) {
-	seed := sha256.Sum256([]byte("validator " + name))
-	copy(key[:], ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey))
-	return key
-}
+// ConsensusKey is the public key by which consensus knows the validator of a name. Nobody signs by it here, so any bytes pass for one.
+func ConsensusKey(name string) [32]byte { return sha256.Sum256([]byte("validator " + name)) }
 
 // Genesis gives each account as many units of "stake" and "gold". Validators, if any, are as many of the accounts, which have
 // staked half of their stake on themselves.

@@ -1,7 +1,10 @@
 package staking_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -179,6 +182,29 @@ func TestTheLastValidatorsStay(t *testing.T) {
 	require.Len(t, c.Powers, 2, "RULE D3: nobody could decide a block any more")
 	block(t, c, create(carol, 200))
 	require.Equal(t, []int64{0, 0, 10}, []int64{power(c, alice), power(c, bob), power(c, carol)}, "RULE D3: there is somebody again")
+}
+
+// M1: twenty go at once; the order in which consensus is told is that of their operators.
+func TestUpdatesComeInOneOrder(t *testing.T) {
+	var people []*apptest.Account
+	for i := range 21 {
+		people = append(people, apptest.NewAccount(fmt.Sprint("validator ", i)))
+	}
+	n := apptest.NewNet(t, app.Options{})
+	p := staking.DefaultParams()
+	p.PowerReduction = 20
+	c := n.Start(t, n.Genesis(t, 1000, len(people), &p, people...))
+	r := c.Next()
+	for _, a := range people[1:] {
+		r.Misbehavior = append(r.Misbehavior, apptest.DoubleVote(a.Name, 1))
+	}
+	byOperator := slices.SortedFunc(slices.Values(people[1:]), func(a, b *apptest.Account) int { return bytes.Compare(a.Address[:], b.Address[:]) })
+	for i, u := range c.Run(r).ValidatorUpdates {
+		want := apptest.ConsensusKey(byOperator[i].Name)
+		require.Equal(t, want[:], u.PubKey, "RULE M1: update %d comes in another order", i)
+		require.Zero(t, u.Power)
+	}
+	require.Len(t, c.Powers, 1)
 }
 
 func TestBadStakingIsRefusedByName(t *testing.T) {
