@@ -199,7 +199,7 @@ func TestWhatCameTooEarlyIsLookedAtInItsRound(t *testing.T) {
 // wait for is its own, too.
 func TestAProposerThatLostItsProposalGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newChain(t, 4, nil)
+		c := newChain(t, 4, func(o *Options) { o.HaltHeight = 10 })
 		m := c.proposer()
 		lost := &Proposal{Height: 1, ValidRound: NoRound, Value: ValueID{Hash: Hash{1}, Parts: PartsHeader{Total: 1}}, Proposer: AddressOf(m.signer.PubKey())}
 		require.NoError(t, m.signer.SignProposal(c.genesis.ChainID, lost))
