@@ -205,7 +205,9 @@ var spoils = map[string]func(c *LightChain, b *light.Block, args []string){
 		signPart(c, b, args[0], args[0], func(v *bft.Vote) { v.Value = bft.NilValue })
 	},
 	// Flags that there are not; an absence with a signature.
-	"flag":   func(c *LightChain, b *light.Block, args []string) { part(c, b, args[0]).Flag = bft.CommitFlag(number(args[1])) },
+	"flag": func(c *LightChain, b *light.Block, args []string) {
+		part(c, b, args[0]).Flag = bft.CommitFlag(number(args[1]))
+	},
 	"absent": func(c *LightChain, b *light.Block, args []string) { part(c, b, args[0]).Flag = bft.CommitAbsent },
 }
 
