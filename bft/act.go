@@ -22,9 +22,7 @@ func (n *Node) do(o Output) error {
 	case OutGetValue:
 		return n.propose(o.Round)
 	case OutPropose:
-		if c := n.now.blocks[o.Value]; c != nil && c.block != nil {
-			return n.offer(o, c)
-		}
+		return n.offer(o, n.now.blocks[o.Value]) // it was judged valid, so it is here
 	case OutVote:
 		return n.cast(o)
 	case OutTimeout:
@@ -64,13 +62,16 @@ func (n *Node) propose(r Round) error {
 	return n.offer(Output{Line: 19, Height: n.now.height, Round: r, Value: value, ValidRound: NoRound}, c)
 }
 
-// offer signs a proposal for a block that is here, and sends both to all, also to our core. The block is in the log before
-// the proposal leaves; that it is on disk is seen to before we vote for it.
+// offer signs a proposal for a block that is here, and sends both to all, also to our core. If it may not be signed, for
+// another one was and a crash has lost it, we wait for a proposal as everybody does: it may come back from others.
 func (n *Node) offer(o Output, c *candidate) error {
 	p := &Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Time: canonicalTime(time.Now()), Proposer: n.self}
-	if ok, err := n.sign(Event{Height: o.Height, Round: o.Round, Value: o.Value, Line: o.Line}, func() error {
+	ok, err := n.sign(Event{Height: o.Height, Round: o.Round, Value: o.Value, Line: o.Line}, func() error {
 		return n.opts.Signer.SignProposal(n.state.ChainID, p)
-	}); !ok {
+	})
+	if !ok {
+		t := Timeout{Height: o.Height, Round: o.Round, Step: StepPropose}
+		n.timers.add(n.opts.Timeouts.of(t.Step, t.Round), t)
 		return err
 	}
 	messages := []Message{p}
@@ -96,26 +97,21 @@ func (n *Node) offer(o Output, c *candidate) error {
 	return n.step(Input{Proposal: &Proposed{Proposal: *p, Valid: c.valid}})
 }
 
-// cast signs a vote, and sends it to all, also to our core. W1: what it follows from is on disk before it leaves. The disk
-// works for the log and for the signer's guard at the same time.
+// cast signs a vote, and sends it to all, also to our core. W1: what it follows from is on disk before it is signed. Not only
+// before it leaves: a signature whose reasons are lost could not be given out again, nor another one be made in its place.
 func (n *Node) cast(o Output) error {
 	if n.opts.Signer == nil {
 		return nil
 	}
-	v := &Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, Time: n.voteTime(), Validator: n.self, ValidRound: NoRound}
-	synced := make(chan error, 1)
-	if n.log != nil && !n.log.synced() {
-		n.count(func(m *Metrics) { m.WALSyncs++ })
-		go func() { synced <- n.log.sync() }()
-	} else {
-		synced <- nil
+	if n.log != nil {
+		if err := n.log.sync(); err != nil {
+			return err
+		}
 	}
+	v := &Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, Time: n.voteTime(), Validator: n.self, ValidRound: NoRound}
 	ok, err := n.sign(Event{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, Line: o.Line}, func() error {
 		return n.opts.Signer.SignVote(n.state.ChainID, v)
 	})
-	if failed := <-synced; failed != nil {
-		return failed
-	}
 	if !ok {
 		return err
 	}

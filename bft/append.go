@@ -27,32 +27,40 @@ func end(dst []byte, at int) []byte {
 
 // nest begins a message that is field f of another.
 func nest(dst []byte, f protowire.Number) ([]byte, int) {
-	return begin(protowire.AppendTag(dst, f, protowire.BytesType))
+	return begin(appendTag(dst, f, protowire.BytesType))
+}
+
+// appendTag is protowire's, faster for the numbers that nearly all fields have.
+func appendTag(dst []byte, f protowire.Number, typ protowire.Type) []byte {
+	if f < 16 {
+		return append(dst, byte(f)<<3|byte(typ))
+	}
+	return protowire.AppendTag(dst, f, typ)
 }
 
 func appendUint(dst []byte, f protowire.Number, x uint64) []byte {
 	if x == 0 {
 		return dst
 	}
-	return protowire.AppendVarint(protowire.AppendTag(dst, f, protowire.VarintType), x)
+	return protowire.AppendVarint(appendTag(dst, f, protowire.VarintType), x)
 }
 
 func appendFixed(dst []byte, f protowire.Number, x uint64) []byte {
-	return binary.LittleEndian.AppendUint64(protowire.AppendTag(dst, f, protowire.Fixed64Type), x)
+	return binary.LittleEndian.AppendUint64(appendTag(dst, f, protowire.Fixed64Type), x)
 }
 
 func appendBytes(dst []byte, f protowire.Number, b []byte) []byte {
 	if len(b) == 0 {
 		return dst
 	}
-	return protowire.AppendBytes(protowire.AppendTag(dst, f, protowire.BytesType), b)
+	return protowire.AppendBytes(appendTag(dst, f, protowire.BytesType), b)
 }
 
 func appendString(dst []byte, f protowire.Number, s string) []byte {
 	if s == "" {
 		return dst
 	}
-	return protowire.AppendString(protowire.AppendTag(dst, f, protowire.BytesType), s)
+	return protowire.AppendString(appendTag(dst, f, protowire.BytesType), s)
 }
 
 // appendHash leaves the zero hash out: there is none.

@@ -202,10 +202,14 @@ func list[T any](c *coder, f protowire.Number, items *[]T, code func(*coder, *T)
 		return
 	}
 	for more := true; more; {
-		var item T
-		if more = c.optional(f, true, func() { code(c, &item) }) && c.err == nil; more {
-			*items = append(*items, item)
+		n := len(*items)
+		*items = append(*items, *new(T))
+		if more = c.optional(f, true, func() { code(c, &(*items)[n]) }) && c.err == nil; !more {
+			*items = (*items)[:n]
 		}
+	}
+	if len(*items) == 0 {
+		*items = nil
 	}
 }
 

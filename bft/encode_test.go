@@ -38,7 +38,7 @@ func messageAgain(data []byte) ([]byte, error) {
 	return AppendMessage(nil, m), nil
 }
 
-func (c *chain) state() *State {
+func (c *golden) state() *State {
 	return &State{
 		ChainID: chainID, InitialHeight: 1, LastHeight: 4, LastBlockID: valueA, LastTime: someTime,
 		NextValidators: c.set.Rotate(2), Validators: c.set.Rotate(1), LastValidators: c.set,
@@ -49,7 +49,7 @@ func (c *chain) state() *State {
 	}
 }
 
-func (c *chain) results() *Results {
+func (c *golden) results() *Results {
 	return &Results{Height: 4, Response: &abci.FinalizeBlockResponse{
 		Events: []abci.Event{{Type: "t", Attributes: []abci.EventAttribute{{Key: "k", Value: "v", Index: true}, {}}}}, TxResults: results(),
 		ValidatorUpdates: []abci.ValidatorUpdate{{PubKey: c.set.At(0).PubKey}}, AppHash: []byte("app"),
@@ -57,7 +57,7 @@ func (c *chain) results() *Results {
 	}}
 }
 
-func (c *chain) proposal() *Proposal {
+func (c *golden) proposal() *Proposal {
 	p := &Proposal{Height: 5, Round: 2, ValidRound: 1, Value: valueA, Time: someTime, Proposer: c.set.At(1).Address}
 	if err := new(guard).signProposal(c.signers[1].key, chainID, p); err != nil {
 		panic(err)
@@ -65,7 +65,7 @@ func (c *chain) proposal() *Proposal {
 	return p
 }
 
-func (c *chain) encodings(t testing.TB) []encoding {
+func (c *golden) encodings(t testing.TB) []encoding {
 	b := c.block(t)
 	b.Txs = b.Txs[:2]
 	b.Fill()
@@ -91,7 +91,7 @@ func (c *chain) encodings(t testing.TB) []encoding {
 }
 
 func TestWhatIsEncodedIsDecoded(t *testing.T) {
-	c := newChain(t)
+	c := newGolden(t)
 	for _, e := range c.encodings(t) {
 		again, err := e.again(e.bytes)
 		require.NoError(t, err, e.name)
@@ -123,7 +123,7 @@ func TestWhatIsEncodedIsDecoded(t *testing.T) {
 
 // A value has one encoding: what is cut off, longer, or has a field twice, zero, unknown or elsewhere is refused.
 func TestAnotherEncodingIsRefused(t *testing.T) {
-	for _, e := range newChain(t).encodings(t) {
+	for _, e := range newGolden(t).encodings(t) {
 		refuse := func(what string, data []byte) {
 			t.Helper()
 			again, err := e.again(data)
@@ -182,7 +182,7 @@ func TestALengthAllocatesNothing(t *testing.T) {
 
 // A message that cannot be one is refused, with what is wrong.
 func TestAnImpossibleMessageIsRefused(t *testing.T) {
-	c := newChain(t)
+	c := newGolden(t)
 	for _, test := range []struct {
 		want string
 		m    Message
@@ -218,12 +218,12 @@ func TestAnImpossibleMessageIsRefused(t *testing.T) {
 func TestAnAddressIsThatOfItsKey(t *testing.T) {
 	vs := []Validator{{Address: Address{1}, PubKey: NewMemSigner("a").PubKey(), Power: 1}}
 	_, err := DecodeValidatorSet(mustSet(t, vs...).Encode(nil))
-	require.ErrorIs(t, err, ErrEncoding, "RULE C1")
-	require.ErrorContains(t, err, "address", "RULE C1")
+	require.ErrorIs(t, err, ErrEncoding, "RULE C1: the address of another key")
+	require.ErrorContains(t, err, "address", "RULE C1: the address of another key")
 }
 
 func TestDecodedMessagesKeepNothing(t *testing.T) {
-	v := newChain(t).vote(0, Prevote, 5, 2, valueA)
+	v := newGolden(t).vote(0, Prevote, 5, 2, valueA)
 	data := AppendMessage(nil, v)
 	got, err := DecodeMessage(data)
 	require.NoError(t, err)
@@ -232,7 +232,7 @@ func TestDecodedMessagesKeepNothing(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	encodings := newChain(f).encodings(f)
+	encodings := newGolden(f).encodings(f)
 	for i, e := range encodings {
 		f.Add(uint8(i), e.bytes)
 	}

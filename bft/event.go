@@ -62,5 +62,4 @@ type Metrics struct {
 	Refused    uint64 // signatures refused by the signer (S2)
 	Invalid    uint64 // blocks found not valid
 	Equivocate uint64 // double votes found
-	WALSyncs   uint64 // syncs of the log of inputs
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -386,5 +388,23 @@ func TestTheKeysFileIsCometBFTs(t *testing.T) {
 		require.NoError(t, writeFile(fs, signerDir, keyFile, bad))
 		_, err := OpenFileSigner(fs, signerDir)
 		require.ErrorContains(t, err, keyFile, what)
+	}
+}
+
+// A signer is safe for concurrent use: of many who ask for different things in one place, one gets it.
+func TestOneOfManyAsksIsSigned(t *testing.T) {
+	for name, s := range signersToTest(t) {
+		var signed atomic.Int32
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				v := &Vote{Type: Prevote, Height: 5, Value: ValueID{Hash: Hash{byte(i + 1)}}, ValidRound: NoRound}
+				if s.SignVote(chainID, v) == nil {
+					signed.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		require.Equal(t, int32(1), signed.Load(), "RULE S2: %s", name)
 	}
 }

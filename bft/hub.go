@@ -24,7 +24,7 @@ type hubHeight struct {
 
 type hubMessage struct {
 	m     Message
-	froms []string
+	froms []*HubLink // one that came back does not know what it said before
 }
 
 // A HubLink is the [Network] of one node.
@@ -46,7 +46,8 @@ func NewHub() *Hub {
 	return &Hub{heights: make(map[Height]*hubHeight), cut: make(map[[2]string]bool)}
 }
 
-// Join adds a node with a name, or gives one that comes back a new link.
+// Join adds a node with a name, or gives one that comes back a new link. What was said before a node joined first may be gone:
+// who is to come late joins early.
 func (h *Hub) Join(name string) *HubLink {
 	l := &HubLink{hub: h, name: name, wake: make(chan struct{}, 1), heard: make(map[Height][]bool)}
 	h.mu.Lock()
@@ -116,8 +117,8 @@ func (l *HubLink) Publish(m Message) {
 		at.place[m] = i
 		at.messages = append(at.messages, hubMessage{m: m})
 	}
-	if s := &at.messages[i]; !slices.Contains(s.froms, l.name) {
-		s.froms = append(s.froms, l.name)
+	if s := &at.messages[i]; !slices.Contains(s.froms, l) {
+		s.froms = append(s.froms, l)
 	}
 	l.hub.wakeAll()
 }
@@ -188,13 +189,13 @@ func (l *HubLink) next() (Message, string) {
 		}
 		l.heard[h] = heard
 		for i, s := range at.messages {
-			if heard[i] || slices.Contains(s.froms, l.name) {
+			if heard[i] || slices.Contains(s.froms, l) {
 				continue
 			}
 			for _, from := range s.froms {
-				if !l.hub.cut[[2]string{from, l.name}] {
+				if !l.hub.cut[[2]string{from.name, l.name}] {
 					heard[i] = true
-					return s.m, from
+					return s.m, from.name
 				}
 			}
 		}

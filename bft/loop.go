@@ -16,9 +16,7 @@ func (n *Node) run() {
 		case <-n.ctx.Done():
 			err = ErrStopped
 		case m := <-n.inbox:
-			if err = n.ctx.Err(); err == nil {
-				err = n.handle(m)
-			}
+			err = n.handle(m)
 		case <-n.timers.c():
 			err = n.timeout()
 		case <-n.transactions():
@@ -29,9 +27,6 @@ func (n *Node) run() {
 }
 
 func (n *Node) stopped(err error) {
-	if n.ctx.Err() != nil && errors.Is(err, n.ctx.Err()) {
-		err = ErrStopped
-	}
 	n.timers.stop()
 	n.cancel()
 	if n.log != nil {
@@ -65,6 +60,8 @@ func (n *Node) settle() error {
 		}
 		n.announce()
 		switch {
+		case n.ctx.Err() != nil: // who is alone decides without end
+			return ErrStopped
 		case n.now.decided != nil && !n.now.applied:
 			if err := n.commit(); err != nil {
 				return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519/extra/cache"
@@ -107,8 +108,9 @@ func GenerateKey(random io.Reader) (PrivateKey, error) {
 // A MemSigner signs with a key in memory, and remembers in memory what it has signed: for tests and simulations. It is safe for
 // concurrent use.
 type MemSigner struct {
-	guard
-	key PrivateKey
+	mu    sync.Mutex
+	guard guard
+	key   PrivateKey
 }
 
 // NewMemSigner makes the key of a seed: the same seed, the same key.
@@ -121,9 +123,15 @@ func NewMemSigner(seed string) *MemSigner {
 func (s *MemSigner) PubKey() []byte { return s.key[KeySize:] }
 
 // SignVote implements [Signer].
-func (s *MemSigner) SignVote(chainID string, v *Vote) error { return s.signVote(s.key, chainID, v) }
+func (s *MemSigner) SignVote(chainID string, v *Vote) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.guard.signVote(s.key, chainID, v)
+}
 
 // SignProposal implements [Signer].
 func (s *MemSigner) SignProposal(chainID string, p *Proposal) error {
-	return s.signProposal(s.key, chainID, p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.guard.signProposal(s.key, chainID, p)
 }

@@ -147,7 +147,7 @@ func TestWrongSignaturesAreWrongEverywhere(t *testing.T) {
 
 // S1: whatever is changed in a vote or a proposal, its signature is not for that.
 func TestAllOfAMessageIsSigned(t *testing.T) {
-	c := newChain(t)
+	c := newGolden(t)
 	for what, change := range map[string]func(v *Vote){
 		"type": func(v *Vote) { v.Type = Precommit }, "height": func(v *Vote) { v.Height++ }, "round": func(v *Vote) { v.Round++ },
 		"value": func(v *Vote) { v.Value = valueB }, "nil": func(v *Vote) { v.Value = NilValue }, "parts": func(v *Vote) { v.Value.Parts.Total++ },
@@ -173,7 +173,7 @@ func TestAllOfAMessageIsSigned(t *testing.T) {
 
 // A vote whose chain says so signs its valid round; a precommit never does.
 func TestTheValidRoundIsSignedByPrevotesThatHaveOne(t *testing.T) {
-	c := newChain(t)
+	c := newGolden(t)
 	v := c.vote(0, Prevote, 5, 2, valueA)
 	without := v.AppendSignBytes(nil, chainID)
 	v.ValidRound = 0

@@ -136,9 +136,6 @@ func (l *inputLog) verdict(v ValueID, valid bool) error {
 // sync makes everything logged durable.
 func (l *inputLog) sync() error { return l.log.Sync(l.log.LastSeq()) }
 
-// synced tells whether sync has nothing to do.
-func (l *inputLog) synced() bool { return l.log.DurableSeq() >= l.log.LastSeq() }
-
 // forHeight gives the inputs of a height to fn, in order; none if the height has not begun.
 func (l *inputLog) forHeight(h Height, fn func(loggedInput) error) error {
 	for later := range l.starts {

@@ -4,6 +4,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 )
 
 // The prefixes of RFC 6962 keep a leaf and a node apart: without them the two hashes of a node, taken
@@ -39,26 +42,61 @@ func InnerHash(left, right [32]byte) [32]byte {
 	return sha256.Sum256(node[:])
 }
 
-// Root is the hash over all leaves in their order; that of none is SHA-256 of nothing.
+// Root is the hash over all leaves in their order; that of none is SHA-256 of nothing. Long lists are hashed by several
+// goroutines, which have ended when Root returns.
 func Root(leaves [][]byte) [32]byte {
 	if len(leaves) == 0 {
 		return sha256.Sum256(nil)
 	}
-	level := hashes(leaves)
+	level := make([][32]byte, len(leaves))
+	if workers := min(runtime.GOMAXPROCS(0), maxWorkers, len(leaves)/chunk); workers > 1 {
+		return top(chunks(level, leaves, workers))
+	}
+	hashes(level, leaves)
+	return top(level)
+}
+
+// top goes up from level, which it overwrites, to the root.
+func top(level [][32]byte) [32]byte {
 	for len(level) > 1 {
 		level = up(level[:0], level)
 	}
 	return level[0]
 }
 
-// hashes is the lowest level of the tree.
-func hashes(leaves [][]byte) [][32]byte {
+// A chunk is as many leaves as one goroutine takes at a time: a power of two, so that they are a whole subtree (M2).
+const (
+	chunk      = 512
+	maxWorkers = 4
+)
+
+// chunks are the roots of all chunks of leaves: the level of the tree at their height.
+func chunks(level [][32]byte, leaves [][]byte, workers int) [][32]byte {
+	n := (len(leaves) + chunk - 1) / chunk
+	var next atomic.Int64
+	var done sync.WaitGroup
+	for range workers {
+		done.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				from, to := i*chunk, min((i+1)*chunk, len(leaves))
+				hashes(level[from:to], leaves[from:to])
+				level[from] = top(level[from:to])
+			}
+		})
+	}
+	done.Wait()
+	for i := range n {
+		level[i] = level[i*chunk]
+	}
+	return level[:n]
+}
+
+// hashes are those of the leaves, the lowest level of the tree.
+func hashes(level [][32]byte, leaves [][]byte) {
 	var room [1024]byte
-	level := make([][32]byte, len(leaves))
 	for i, leaf := range leaves {
 		level[i] = leafHash(leaf, room[:0])
 	}
-	return level
 }
 
 // up appends the level above to dst, which may be the beginning of level itself. One that is left over goes
@@ -85,7 +123,8 @@ func Proofs(leaves [][]byte) (root [32]byte, proofs []Proof) {
 	if len(leaves) == 0 {
 		return Root(nil), nil
 	}
-	level := hashes(leaves)
+	level := make([][32]byte, len(leaves))
+	hashes(level, leaves)
 	proofs = make([]Proof, len(leaves))
 	for i := range proofs {
 		proofs[i] = Proof{Total: int64(len(leaves)), Index: int64(i), Leaf: level[i]}
