@@ -337,7 +337,7 @@ func (c *chain) forgeVote(liar string, kind VoteType, r Round, value ValueID) *V
 
 func TestWhoSawTheOtherProposalOfALiarStillDecides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newChain(t, 4, nil)
+		c := newChain(t, 4, func(o *Options) { o.HaltHeight = 2 })
 		liar := c.proposer()
 		others := c.others(liar)
 		s, err := c.genesis.State()
@@ -346,6 +346,14 @@ func TestWhoSawTheOtherProposalOfALiarStillDecides(t *testing.T) {
 		one := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("one")}, &Commit{}, nil, self))
 		two := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("two")}, &Commit{}, nil, self))
 		value := two[0].(*Proposal).Value
+		pairs := func(do func(a, b string)) {
+			for i, a := range c.members {
+				for _, b := range c.members[:i] {
+					do(a.name, b.name)
+				}
+			}
+		}
+		pairs(c.hub.Cut) // so that each hears the liar first
 		for i, m := range others {
 			c.start(m)
 			said := two
@@ -363,6 +371,8 @@ func TestWhoSawTheOtherProposalOfALiarStillDecides(t *testing.T) {
 		}
 		link.Publish(c.forgeVote(liar.name, Prevote, 0, value))
 		link.Publish(c.forgeVote(liar.name, Precommit, 0, value))
+		synctest.Wait()
+		pairs(c.hub.Heal)
 		time.Sleep(10 * time.Minute)
 		for _, m := range others {
 			if _, id, err := m.store.Block(1); id != value {
@@ -745,5 +755,29 @@ func TestANodeAloneNeedsNothingButAGenesis(t *testing.T) {
 		require.ErrorIs(t, err, ErrGenesis)
 		_, err = NewNode(Options{Genesis: &Genesis{ChainID: "nobody"}})
 		require.ErrorIs(t, err, ErrGenesis)
+	})
+}
+
+func TestADecidedHeightWaitsForThePrecommitsThatAreMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const wait = 10 * time.Second
+		c := newChain(t, 4, func(o *Options) { o.Timeouts.Commit = wait }).startAll()
+		began := time.Now()
+		c.wait(10)
+		require.Less(t, time.Since(began), wait, "all are there: nobody waits")
+		require.NoError(t, c.members[3].stop())
+		at := c.members[0].node.Status().LastHeight
+		for h := Height(2); h < at; h++ {
+			b, _, err := c.members[0].store.Block(h)
+			require.NoError(t, err)
+			for _, s := range b.LastCommit.Signatures {
+				require.Equal(t, CommitBlock, s.Flag)
+			}
+		}
+		began = time.Now()
+		c.wait(at+5, c.members[:3]...)
+		require.Greater(t, time.Since(began), 3*wait, "one is missing: that long it is waited for")
+		c.close()
+		c.agree("W3")
 	})
 }

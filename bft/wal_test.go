@@ -102,10 +102,10 @@ func TestAVoteLeavesAfterWhatItFollowsFromIsOnDisk(t *testing.T) {
 				return nil
 			}))
 			if proposals != 1 || parts != len(d.messages)-1 || verdicts != 1 {
-				t.Fatalf("RULE W1: a %v is sent, and on disk are %d proposals, %d parts and %d verdicts", v.Type, proposals, parts, verdicts)
+				t.Errorf("RULE W1: a %v is sent, and on disk are %d proposals, %d parts and %d verdicts", v.Type, proposals, parts, verdicts)
 			}
 			if v.Type == Precommit && prevotes < 3 {
-				t.Fatalf("RULE W1: a precommit is sent, and on disk are %d prevotes of its polka", prevotes)
+				t.Errorf("RULE W1: a precommit is sent, and on disk are %d prevotes of its polka", prevotes)
 			}
 			checked++
 		}
@@ -199,7 +199,7 @@ func TestWhatCameTooEarlyIsLookedAtInItsRound(t *testing.T) {
 // wait for is its own, too.
 func TestAProposerThatLostItsProposalGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newChain(t, 4, nil)
+		c := newChain(t, 4, func(o *Options) { o.HaltHeight = 10 })
 		m := c.proposer()
 		lost := &Proposal{Height: 1, ValidRound: NoRound, Value: ValueID{Hash: Hash{1}, Parts: PartsHeader{Total: 1}}, Proposer: AddressOf(m.signer.PubKey())}
 		require.NoError(t, m.signer.SignProposal(c.genesis.ChainID, lost))
