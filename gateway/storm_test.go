@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var storm = flag.Duration("storm", 0, "how long each kind of reload storm lasts; 0: 1s, and 200ms with -short")
+var storm = flag.Duration("storm", 0, "how long each kind of reload storm lasts; 0: 1s, and 100ms with -short")
 
 const (
 	stormClients = 4
@@ -188,7 +188,7 @@ func (s *stormy) fail(err error) {
 func (s *stormy) blow(t *testing.T, change func(n int) error) {
 	span := *storm
 	if span == 0 {
-		span = time.Duration(tries.Of(1000, 200)) * time.Millisecond
+		span = time.Duration(tries.Of(1000, 100)) * time.Millisecond
 	}
 	requests, echoes, changes := s.requests.Load(), s.echoes.Load(), 0
 	for start := time.Now(); time.Since(start) < span; {

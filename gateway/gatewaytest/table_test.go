@@ -137,7 +137,7 @@ func TestEveryRuleFailsABrokenTable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var failed []string
-			for _, r := range gatewaytest.GradeTable(b.build, allOfATable, gatewaytest.Tries{Tables: 12}) {
+			for _, r := range gatewaytest.GradeTable(b.build, allOfATable, gatewaytest.Tries{Tables: tries.Of(12, 8)}) {
 				if r.Err != nil {
 					require.ErrorContains(t, r.Err, "RULE "+r.Rule.Of+": "+r.Rule.ID+" (")
 					failed = append(failed, r.Rule.ID)

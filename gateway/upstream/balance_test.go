@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/internal/tries"
 )
 
 func TestEqualEndpointsGetEqualShares(t *testing.T) {
@@ -115,7 +117,7 @@ func TestLeastConnectionsFindsTheFewest(t *testing.T) {
 func TestPeakEWMAPrefersTheFast(t *testing.T) {
 	slow := func(name string) float64 {
 		w := newWorld(t, 11)
-		got := w.simulate(w.pool(3, Options{Algorithm: name}), time.Minute, 100, func(i int) (time.Duration, Outcome) {
+		got := w.simulate(w.pool(3, Options{Algorithm: name}), time.Duration(tries.Of(60, 30))*time.Second, 100, func(i int) (time.Duration, Outcome) {
 			return []time.Duration{10, 10, 100}[i] * time.Millisecond, OK
 		})
 		return float64(got[2]) / float64(sum(got))
