@@ -1,8 +1,8 @@
 package gateway
 
 import (
+	"fmt"
 	"io"
-	"strings"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
 	"github.com/flagship-go/flagship/gateway/filters"
@@ -39,7 +39,7 @@ type sharedPool struct {
 }
 
 type poolKey struct {
-	addresses string
+	addresses string // quoted: whatever is in one of them, it is not taken for two
 	options   upstream.Options
 }
 
@@ -80,7 +80,7 @@ func (s *shared) dropFilter(i *instance) error {
 
 // pool is the one of addresses, held once more. Endpoints are shared anyway; here it is also whose turn it is.
 func (s *shared) pool(of *upstream.Registry, addresses []string, o upstream.Options) (*sharedPool, error) {
-	key := poolKey{strings.Join(addresses, "\n"), o}
+	key := poolKey{fmt.Sprintf("%q", addresses), o}
 	p := s.pools[key]
 	if p == nil {
 		made, err := of.Pool(addresses, o)

@@ -32,6 +32,9 @@ func TestWhatRoutesHaveInCommonIsThereOnce(t *testing.T) {
 	require.Len(t, w.pools.Status(), 1, "RULE C3: a pool was closed that another route has")
 	require.Len(t, w.shared.filters, 1, "RULE C3: what no route has any more is kept")
 	require.Len(t, w.shared.pools, 1, "RULE C3: what no route has any more is kept")
+	byHand := parsed(t, `b: Path("/b") -> setPath("/x") -> probe("x") -> "http://one"; c: * -> <"http://one", "http://two">; d: * -> "http://one"`)
+	byHand[2].Backend.Addresses = []string{"http://one\nhttp://two"} // which the parser refuses
+	require.Error(t, w.Apply(byHand), "RULE C3: one address is taken for two")
 	require.Error(t, w.Apply(parsed(t, `b: Path("/b") -> setPath("/z") -> probe("x") -> nothing() -> "http://two"`)))
 	require.Len(t, w.shared.filters, 1, "RULE C1: of what is not in force something is kept")
 

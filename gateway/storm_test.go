@@ -17,28 +17,28 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/gateway/eskip"
+	"github.com/flagship-go/flagship/internal/tries"
 	"github.com/stretchr/testify/require"
 )
 
-var storm = flag.Duration("storm", time.Second, "how long each kind of reload storm lasts")
+var storm = flag.Duration("storm", 0, "how long each kind of reload storm lasts; 0: 1s, and 100ms with -short")
 
 const (
-	stormRoutes  = 10_000
 	stormClients = 4
 	stormEchoes  = 8
 )
 
-// TestReloadStorm: C3. While requests and upgraded connections pass, one route of 10,000 changes 100 times a second, and then
+// TestReloadStorm: C3. While requests and upgraded connections pass, one route of 10,000 (of 1,000 with -short) changes 100 times a second, and then
 // all do, back to back. No request fails, no connection is cut, and nothing is left running.
 func TestReloadStorm(t *testing.T) {
-	s := startStorm(t)
+	s := startStorm(t, tries.Of(10_000, 1_000))
 	defer s.end()
 	t.Run("one route", func(t *testing.T) {
 		start := time.Now()
 		s.blow(t, func(n int) error {
 			// On the real clock, since this is how often; nothing is waited for.
 			time.Sleep(time.Until(start.Add(time.Duration(n) * 10 * time.Millisecond)))
-			return s.gateway.Update(s.routes[n/stormRoutes%2^1][n%stormRoutes:][:1], nil)
+			return s.gateway.Update(s.routes[n/len(s.routes[0])%2^1][n%len(s.routes[0]):][:1], nil)
 		})
 	})
 	t.Run("all routes", func(t *testing.T) {
@@ -62,7 +62,7 @@ type stormy struct {
 	before   int // goroutines
 }
 
-func startStorm(t *testing.T) *stormy {
+func startStorm(t *testing.T, routes int) *stormy {
 	s := &stormy{t: t, failed: make(chan error, 100), stop: make(chan struct{})}
 	for i := range s.back {
 		s.back[i] = httptest.NewServer(http.HandlerFunc(serveOrEcho))
@@ -70,7 +70,7 @@ func startStorm(t *testing.T) *stormy {
 	}
 	for i := range s.routes {
 		var text strings.Builder
-		for n := range stormRoutes {
+		for n := range routes {
 			fmt.Fprintf(&text, "r%d: Path(\"/r%d\") -> setPath(\"/x\") -> <random, %q, %q>;\n", n, n, s.back[i].URL, s.back[1-i].URL)
 		}
 		s.routes[i] = parsed(t, text.String())
@@ -121,7 +121,7 @@ func (s *stormy) ask(client int) {
 			return
 		default:
 		}
-		if err := one(t, fmt.Sprintf("%s/r%d", s.front.URL, n%stormRoutes)); err != nil {
+		if err := one(t, fmt.Sprintf("%s/r%d", s.front.URL, n%len(s.routes[0]))); err != nil {
 			s.fail(fmt.Errorf("RULE C3: a reload failed a request: %w", err))
 			return
 		}
@@ -186,8 +186,12 @@ func (s *stormy) fail(err error) {
 
 // blow changes the configuration for a while.
 func (s *stormy) blow(t *testing.T, change func(n int) error) {
+	span := *storm
+	if span == 0 {
+		span = time.Duration(tries.Of(1000, 100)) * time.Millisecond
+	}
 	requests, echoes, changes := s.requests.Load(), s.echoes.Load(), 0
-	for start := time.Now(); time.Since(start) < *storm; {
+	for start := time.Now(); time.Since(start) < span; {
 		changes++
 		require.NoError(t, change(changes))
 	}

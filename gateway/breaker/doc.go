@@ -38,7 +38,8 @@
 //	            calls that reach it                            used in full again after
 //	Consecutive Failures + under way + Trials*(D/Timeout+1)    Timeout + a call
 //	Rate        the same                                       the same
-//	Adaptive    about R*w*(1-1/2K) + D/w, w = 3 s              about w * ln(R*w/K), and w until the first call
+//	Adaptive    about R*w*(1-1/2K) + D/w, w = 3 s              about w * ln(R*w/K)/x, x = 1.13 for K = 5/3 and 1.59 for 2;
+//	                                                           one in ten w*2.3*K/x later, one in a million w*14*K/x
 //
 // All take the time from a passed monotonic clock, have no goroutine, and allocate nothing.
 //

@@ -57,7 +57,7 @@ func TestBasicAuthKnowsTheHashesOfHtpasswdFiles(t *testing.T) {
 			require.Equal(t, user, x.ID)
 		}
 		for _, wrong := range []string{password + "x", strings.Repeat("x", 1<<20)} {
-			if strings.HasSuffix(user, "long") || user == "sixutf" || user == "five" {
+			if strings.HasSuffix(user, "long") || user == "sixutf" || user == "five" || user == "six" {
 				continue // milliseconds each
 			}
 			x := login(f, user, wrong)

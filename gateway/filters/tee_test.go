@@ -14,6 +14,7 @@ import (
 
 	"github.com/flagship-go/flagship/gateway/filters"
 	"github.com/flagship-go/flagship/gateway/filters/filtertest"
+	"github.com/flagship-go/flagship/internal/tries"
 )
 
 // shadow is a shadow backend: it notes what it gets, and answers when it is let.
@@ -107,7 +108,8 @@ func TestTeeKeepsNoLongBodies(t *testing.T) {
 		var s shadow
 		w := &filtertest.World{Upstreams: map[string]filtertest.UpstreamFunc{"http://shadow": s.upstream()}}
 		f := in(t, w, "tee", "http://shadow")
-		for _, size := range []int{1 << 20, 1<<20 + 1, 2 << 20} {
+		sizes := []int{1 << 20, 1<<20 + 1, 2 << 20}[:tries.Of(3, 2)]
+		for _, size := range sizes {
 			for _, length := range []int64{int64(size), -1} {
 				x := request("POST", "http://h/", strings.Repeat("x", size))
 				x.Request().ContentLength = length
@@ -134,12 +136,13 @@ func TestTeeKeepsNoLongBodies(t *testing.T) {
 		}), f)
 		synctest.Wait()
 		require.ElementsMatch(t, []int{1 << 20, 1 << 20, 5}, s.bodies, "RULE F5: a body that is too long was kept")
-		require.EqualValues(t, 6, count(f, "dropped"))
+		dropped := 2*(len(sizes)-1) + 2
+		require.EqualValues(t, dropped, count(f, "dropped"))
 		s.let = make(chan struct{})
 		for range 64 { // all slots are free, and none of these is given back meanwhile
 			filtertest.Run(request("GET", "http://h/", ""), filtertest.Upstream(200, ""), f)
 		}
-		require.EqualValues(t, 6, count(f, "dropped"), "RULE F5: a slot was not given back")
+		require.EqualValues(t, dropped, count(f, "dropped"), "RULE F5: a slot was not given back")
 		close(s.let)
 		synctest.Wait()
 	})

@@ -179,7 +179,7 @@ func (t *tables) order() {
 			r, number := t.randomRequest(rng), rng.Float64()
 			a, _ := first.Find(r, number)
 			b, _ := second.Find(r, number)
-			same(a, b, "%s goes to one route in one replica and to another in another", requestText(r))
+			same(a, b, "%s goes to one route in one replica and to another in another", asked{r})
 		}
 	})
 }
@@ -224,10 +224,13 @@ func (t *tables) shrink(defs []*eskip.Route, r *http.Request, number float64) {
 	for _, def := range defs {
 		text.WriteString("\n\t" + def.String())
 	}
-	failf("%s, number %.2f, goes to %q, and to %q by the slow table, of these routes:%s", requestText(r), number, got, want, text.String())
+	failf("%s, number %.2f, goes to %q, and to %q by the slow table, of these routes:%s", asked{r}, number, got, want, text.String())
 }
 
-func requestText(r *http.Request) string {
+// asked is a request, as text once somebody reads it.
+type asked struct{ *http.Request }
+
+func (r asked) String() string {
 	text := r.Method + " " + r.URL.EscapedPath()
 	for _, name := range []string{"X", "Y"} {
 		if v := r.Header.Get(name); v != "" {
@@ -245,7 +248,7 @@ func (t *tables) params() {
 			won, want := slow.Find(r, &route.Lookup{Draw: number})
 			_, got := table.Find(r, number)
 			for name, value := range want {
-				same(got[name], value, "%s goes to %s, where %s is", requestText(r), won.ID, name)
+				same(got[name], value, "%s goes to %s, where %s is", asked{r}, won.ID, name)
 			}
 		}
 	})
@@ -259,7 +262,8 @@ func (t *tables) explain() {
 		for range 30 {
 			r, number := t.randomRequest(rng), rng.Float64()
 			won, _ := slow.Find(r, &route.Lookup{Draw: number})
-			same(fmt.Sprint(e.Explain(r, number)), fmt.Sprint(slow.Order(r, won)), "%s: tried are", requestText(r))
+			got, want := e.Explain(r, number), slow.Order(r, won)
+			check(slices.Equal(got, want), "%s: tried are %v, want %v", asked{r}, got, want)
 		}
 	})
 }
@@ -296,6 +300,6 @@ func (t *tables) compare(rng *rand.Rand, table Router, defs []*eskip.Route, when
 		r, number := t.randomRequest(rng), rng.Float64()
 		want, _ := slow.Find(r, &route.Lookup{Draw: number})
 		got, _ := table.Find(r, number)
-		same(got, name(want), "%s %s goes to", when, requestText(r))
+		same(got, name(want), "%s %s goes to", when, asked{r})
 	}
 }

@@ -120,7 +120,7 @@ func (f *frameReader) next() (frame, error) {
 		return frame{}, fmt.Errorf("push: a length of %d, and at most %d is taken (MaxSize): %w", length, f.max, ErrFrame)
 	}
 	f.buf = f.buf[:0]
-	if f.buf == nil && f.pool != nil {
+	if length > 0 && f.buf == nil && f.pool != nil {
 		if b, is := f.pool.Get().(*[]byte); is {
 			f.buf = *b
 		}

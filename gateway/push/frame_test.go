@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -67,6 +68,20 @@ func TestHugeLengthCostsNothing(t *testing.T) {
 	r = frameReader{r: bytes.NewReader(header), max: maxSize}
 	_, err = r.next()
 	require.EqualError(t, err, "push: a length of 4294967295, and at most 67108864 is taken (MaxSize): broken frame")
+}
+
+// Most frames are pings: ten thousand subscribers that wait for a version are not to have memory for one each.
+func TestMemoryIsLentForAPayloadOnly(t *testing.T) {
+	pool := sync.Pool{New: func() any { return new(make([]byte, 0, 100)) }}
+	frames := frameReader{r: bytes.NewReader(append(newFrame(kindPing, 0, ""), newFrame(kindSnapshot, 1, "x")...)), max: maxSize, pool: &pool}
+	_, err := frames.next()
+	require.NoError(t, err)
+	require.Nil(t, frames.buf, "RULE C5: a ping has taken memory, which nobody gives back before the next version")
+	f, err := frames.next()
+	require.NoError(t, err)
+	require.Equal(t, 100, cap(f.payload), "RULE C5: memory was made, where some was lent")
+	frames.free()
+	require.Nil(t, frames.buf, "RULE C5: what was given back is used")
 }
 
 // A publisher meets whoever connects.

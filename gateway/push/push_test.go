@@ -145,7 +145,7 @@ func TestBufferIsNotUsedAgainWhileSomebodySendsIt(t *testing.T) {
 }
 
 func TestBuffersAreUsedAgain(t *testing.T) {
-	const size, times = 1 << 20, 64
+	const size, times = 1 << 18, 64
 	v, config := newVersions(), make([]byte, size)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

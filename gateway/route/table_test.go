@@ -13,6 +13,7 @@ import (
 	"github.com/flagship-go/flagship/gateway/eskip"
 	"github.com/flagship-go/flagship/gateway/gatewaytest"
 	"github.com/flagship-go/flagship/gateway/route"
+	"github.com/flagship-go/flagship/internal/tries"
 )
 
 func TestTheMostSpecificPathWins(t *testing.T) {
@@ -162,7 +163,7 @@ func TestSegmentsOfARequestSeeOneNumber(t *testing.T) {
 
 func TestATableAgreesWithTheSlowOne(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 8))
-	for range 60 {
+	for range tries.Of(60, 15) {
 		defs := randomRoutes(t, rng, 1+rng.IntN(60), "r")
 		table, err := route.Build(compile(t, defs))
 		require.NoError(t, err)

@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/internal/tries"
 )
 
 func TestLogarithmOfIntegersIsTheLogarithm(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	for range 100_000 {
+	for range tries.Of(100_000, 20_000) {
 		x := rng.Uint64() >> rng.IntN(64)
 		want := 64 - math.Log2(float64(x|1))
 		if got := float64(exponential(x)) / one; math.Abs(got-want) > 3e-6 {
@@ -43,7 +45,7 @@ func TestDrawsAreMonotoneAndNeverZero(t *testing.T) {
 // The comparison of quotients is exact: beside it stands one of numbers as long as they need be.
 func TestQuotientsAreComparedExactly(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
-	for range 100_000 {
+	for range tries.Of(100_000, 20_000) {
 		c := contender{m: 1<<63 | rng.Uint64(), e: rng.IntN(5), seed: 1}
 		b := contender{m: 1<<63 | rng.Uint64(), e: rng.IntN(5), seed: 2}
 		dc := 1 + rng.Uint64N(1<<54)>>rng.IntN(54)

@@ -50,9 +50,11 @@ func (w *world) pool(n int, o Options) *Pool {
 }
 
 func (w *world) pick(p *Pool, key uint64, not *Endpoint) Token {
-	w.t.Helper()
 	token, err := p.Pick(key, not)
-	require.NoError(w.t, err, "RULE U2: there is room, and nobody is found")
+	if err != nil { // not by require: some tests pick a hundred thousand times
+		w.t.Helper()
+		w.t.Fatalf("RULE U2: there is room, and nobody is found: %v", err)
+	}
 	return token
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/internal/tries"
 )
 
 func TestStateSurvivesAReload(t *testing.T) {
@@ -169,7 +171,7 @@ func TestManyPickAtOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for g := range 8 {
 			all.Go(func() {
-				for n := range 500 {
+				for n := range tries.Of(500, 100) {
 					token, err := p.Pick(uint64(n), nil)
 					if err != nil {
 						full.Add(1)
