@@ -349,3 +349,9 @@ func (c *Core) Status() Status {
 	s := &c.state
 	return Status{c.height, s.round, s.step, s.lockedValue, s.validValue, s.lockedRound, s.validRound, s.decided}
 }
+
+// has tells whether a vote of this height is counted: one that is not kept (K3) may be forgotten again.
+func (c *Core) has(v *Vote) bool { return v.Height == c.height && c.votes.has(v) }
+
+// quorum is the value for which there are votes of more than two thirds in a round.
+func (c *Core) quorum(r Round, kind VoteType) (ValueID, bool) { return c.votes.quorum(r, kind) }

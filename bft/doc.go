@@ -81,7 +81,10 @@
 //	S2   Nothing is signed twice for one height, round and step with different content, also not after a crash: the guard
 //	     is on disk before the signature leaves. A signature that was lost is given out again as it was.
 //	S3   One rule accepts signatures: ZIP-215, single and in batches, everywhere.
-//	W1   An input is in the log before it has effects outside; what our vote follows from is on disk before the vote is sent.
+//	ENC  A value has one encoding, and everything else is refused. No length is believed before the bytes are there.
+//	PART A part is kept when it is proved to be at its place in the block, and not before.
+//	COMMIT  A commit is for one height, round and value, by the validators of a set in its order, each counted once, for the block only.
+//	W1   An input is in the log before it has effects outside; what our vote follows from is on disk before the vote is signed.
 //	W2   Replay gives the same state, and signs nothing new for what was signed. A torn end is cut; a damage in the
 //	     middle is reported with its place, and nothing goes on over it.
 //	W3   The block is stored before the application finalises it; who crashed in between asks the application
@@ -103,13 +106,17 @@
 //	algorithm.go   Algorithm 1
 //	keeper.go      votes counted
 //	core.go        messages in, events in an order, outputs out
-//	block.go       blocks, commits, hashes; encode.go their bytes; parts.go the pieces they travel in
-//	signbytes.go   what is signed; sign.go who signs and what is accepted; guard.go and never twice
-//	state.go       what is known after a block
+//	block.go       blocks, commits, hashes; parts.go the pieces they travel in
+//	coder.go       how values become bytes; append.go the smallest pieces; encode.go, message.go, encode_state.go each value
+//	signbytes.go   what is signed; sign.go who signs and what is accepted; guard.go and never twice; filesigner.go also after a crash
+//	commit.go      who has decided a block; evidence.go who has voted twice
 //	seams.go       what a node asks of a network, a mempool, an evidence pool and a store
+//	genesis.go     where a chain begins; state.go what is known after a block, and whether the next one fits
 //	executor.go    a decided block and the application
-//	wal.go         the log of inputs, and its replay
-//	node.go        the shell: one loop
+//	wal.go         the log of inputs
+//	node.go        the shell; loop.go its one loop, and the replay; attempt.go what comes in; act.go what goes out;
+//	               timers.go, later.go (what comes too early), options.go, event.go
+//	memory.go      store, mempool and evidence in memory; hub.go a network
 //	testdata/      stories: a lock carried over, a late polka, a round skipped, a liar
 //
 //	merkle/ abci/ store/ p2p/ gossip/ mempool/ evidence/ blocksync/ light/ fullnode/ app/   the rooms around it

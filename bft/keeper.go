@@ -280,6 +280,20 @@ func (k *keeper) any(r Round, kind VoteType) bool {
 	return rv != nil && k.set.MoreThanTwoThirds(rv.votes[kind-Prevote].power)
 }
 
+// has tells whether a vote is counted.
+func (k *keeper) has(v *Vote) bool {
+	i, rv := k.set.Index(v.Validator), k.of(v.Round)
+	if i < 0 || rv == nil || v.Type != Prevote && v.Type != Precommit {
+		return false
+	}
+	for _, e := range rv.votes[v.Type-Prevote].values {
+		if e.value == v.Value {
+			return e.voters.has(i)
+		}
+	}
+	return false
+}
+
 // skip is the highest round beyond now of which more than a third is known to be in it (L55).
 func (k *keeper) skip(now Round) Round {
 	for i := len(k.rounds) - 1; i >= 0 && k.rounds[i].round > now; i-- {
@@ -316,6 +330,8 @@ func (b bitset) set(i int) bool {
 	b[i/64] |= 1 << (i % 64)
 	return b[i/64] != was
 }
+
+func (b bitset) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
 
 // unset removes i, and tells whether it was there.
 func (b bitset) unset(i int) bool {

@@ -1,0 +1,364 @@
+package bft
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/flagship-go/flagship/bft/abci"
+)
+
+// An Executor is what happens between consensus and the application. It is used by one goroutine at a time: a [Node]'s,
+// or, before there is one, block sync's.
+//
+//	our turn      CreateBlock   mempool, evidence --> PrepareProposal
+//	anyone's      Validate      every field of the header, the last commit, evidence
+//	              Process       --> ProcessProposal (A2)
+//	decided       Apply         store --> FinalizeBlock --> state saved --> Commit      (W3)
+//	                                 |                 |              |
+//	a crash here:            Handshake finalises   finalises again   commits what the application lacks
+type Executor struct {
+	App      abci.Application
+	Store    Store
+	Mempool  Mempool
+	Evidence EvidencePool
+	// Timeout is how long a call of the application may take before it counts as hanging. 0: for ever.
+	Timeout time.Duration
+}
+
+// ErrHalted is that the node must not go on, for its application or its chain is not what the others have. The error is
+// a [*HaltError].
+var ErrHalted = errors.New("bft: halted")
+
+// A HaltError is the report of a node that stops in order not to fork (A1).
+type HaltError struct {
+	Height Height
+	What   string // what was done, or compared
+	Err    error  // what went wrong
+	Remedy string
+}
+
+// Error is the report in one line.
+func (e *HaltError) Error() string {
+	return fmt.Sprintf("bft: halted at height %d: %s: %v; remedy: %s", e.Height, e.What, e.Err, e.Remedy)
+}
+
+// Unwrap makes errors.Is hold for ErrHalted and for the cause.
+func (e *HaltError) Unwrap() []error { return []error{ErrHalted, e.Err} }
+
+const (
+	remedyApp     = "mend the application and start the node again: nothing of this call was made durable"
+	remedyDiverge = "find what is not the same at each node (the order of a map, a clock, another version of the application); " +
+		"then restore the application's data from another node's, or empty the data of both and sync anew"
+)
+
+// call makes one call of the application. It panics, hangs, errs or answers: three of them halt the node.
+func call[Q, A any](e *Executor, h Height, name string, method func(context.Context, *Q) (*A, error), request *Q) (*A, error) {
+	ctx, cancel := context.Background(), context.CancelFunc(func() {})
+	if e.Timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, e.Timeout)
+	}
+	defer cancel()
+	type answer struct {
+		response *A
+		err      error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		var a answer
+		defer func() {
+			if p := recover(); p != nil {
+				a.err = fmt.Errorf("the application panicked: %v\n%s", p, debug.Stack())
+			}
+			done <- a
+		}()
+		a.response, a.err = method(ctx, request)
+		if a.err == nil && a.response == nil {
+			a.err = errors.New("the application answered nothing")
+		}
+	}()
+	var a answer
+	select {
+	case a = <-done:
+	case <-ctx.Done():
+		a.err = fmt.Errorf("the application has not answered for %v", e.Timeout)
+	}
+	if a.err != nil {
+		return nil, &HaltError{Height: h, What: name, Err: a.err, Remedy: remedyApp}
+	}
+	return a.response, nil
+}
+
+// Sizes of a block without its transactions, in CometBFT's encoding, at most.
+const (
+	maxHeaderBytes    = 626
+	maxCommitBytes    = 94
+	maxCommitSigBytes = 109 + 2
+	maxOverheadBytes  = 11 + 10
+)
+
+// CreateBlock makes the block after state, for a proposer of it. last is the commit of the block before.
+func (e *Executor) CreateBlock(s *State, last *Commit, proposer Address) (*Block, error) {
+	evidence := e.Evidence.Pending(s.Params.Evidence.MaxBytes)
+	room := s.maxBlockBytes() - maxOverheadBytes - maxHeaderBytes - maxCommitBytes - maxCommitSigBytes*int64(len(last.Signatures))
+	for _, d := range evidence {
+		room -= int64(len(d.Encode(nil))) + 2*maxFieldBytes
+	}
+	b := s.MakeBlock(nil, last, evidence, proposer)
+	request := &abci.PrepareProposalRequest{MaxTxBytes: room, Txs: e.Mempool.Reap(room, s.Params.Block.MaxGas),
+		LocalLastCommit: commitInfo(last, s.LastValidators), Misbehavior: misbehavior(evidence), Height: int64(b.Height),
+		Time: b.Time, NextValidatorsHash: b.NextValidatorsHash[:], ProposerAddress: proposer[:]}
+	response, err := call(e, b.Height, "PrepareProposal", e.App.PrepareProposal, request)
+	if err != nil {
+		return nil, err
+	}
+	var size int64
+	for _, tx := range response.Txs {
+		size += TxSize(tx)
+	}
+	if size > room {
+		return nil, &HaltError{Height: b.Height, What: "PrepareProposal", Remedy: remedyApp,
+			Err: fmt.Errorf("the application returned transactions of %d bytes, and MaxTxBytes was %d", size, room)}
+	}
+	b.Txs = response.Txs
+	b.Fill()
+	return b, nil
+}
+
+// maxFieldBytes is what an encoded field has before its bytes, at most.
+const maxFieldBytes = 6
+
+// TxSize is how much of a block a transaction takes, with the tag and length before it.
+func TxSize(tx []byte) int64 {
+	n := int64(len(tx)) + 2
+	for l := len(tx); l >= 0x80; l >>= 7 {
+		n++
+	}
+	return n
+}
+
+// Validate tells whether a block may be the one after state, but for what the application says to it. ErrBlock,
+// ErrEvidence and the like: it may not.
+func (e *Executor) Validate(s *State, b *Block) error {
+	if err := s.Validate(b); err != nil {
+		return err
+	}
+	var size int64
+	for _, d := range b.Evidence {
+		size += int64(len(d.Encode(nil)))
+	}
+	if size > s.Params.Evidence.MaxBytes {
+		return fmt.Errorf("%w %d: %d bytes of evidence, and Evidence.MaxBytes is %d", ErrBlock, b.Height, size, s.Params.Evidence.MaxBytes)
+	}
+	if len(b.Evidence) == 0 {
+		return nil
+	}
+	return e.Evidence.Check(s, b.Evidence)
+}
+
+// Process asks the application whether a valid block is to be accepted (A2). The error is a [*HaltError].
+func (e *Executor) Process(s *State, b *Block) (bool, error) {
+	hash := b.Hash()
+	response, err := call(e, b.Height, "ProcessProposal", e.App.ProcessProposal, &abci.ProcessProposalRequest{
+		Txs: b.Txs, ProposedLastCommit: commitInfo(b.LastCommit, s.LastValidators), Misbehavior: misbehavior(b.Evidence),
+		Hash: hash[:], Height: int64(b.Height), Time: b.Time, NextValidatorsHash: b.NextValidatorsHash[:],
+		ProposerAddress: b.ProposerAddress[:]})
+	return err == nil && response.Accept, err
+}
+
+// Apply executes a decided block that is valid after s, and returns the state after it. seen is the precommits that
+// decided it. W3: the block is on disk before it is finalised, and its results and the state after it before the
+// application makes them durable: so whatever happens in between, the application is never ahead of the store.
+func (e *Executor) Apply(s *State, b *Block, id ValueID, seen *Commit) (*State, error) {
+	if e.Store.Height() < b.Height {
+		if err := e.Store.SaveBlock(b, id, seen); err != nil {
+			return nil, fmt.Errorf("bft: storing block %d: %w", b.Height, err)
+		}
+	}
+	response, err := e.finalize(b, s.LastValidators)
+	if err != nil {
+		return nil, err
+	}
+	next, err := s.Next(&b.Header, id, response)
+	if err != nil {
+		return nil, &HaltError{Height: b.Height, What: "FinalizeBlock", Err: err, Remedy: remedyApp}
+	}
+	if err := e.Store.SaveState(next, &Results{Height: b.Height, Response: response}); err != nil {
+		return nil, fmt.Errorf("bft: storing the state after block %d: %w", b.Height, err)
+	}
+	retain, err := e.commit(b, response)
+	if err != nil {
+		return nil, err
+	}
+	e.Evidence.Update(next, b.Evidence)
+	if retain > e.Store.Base() {
+		if err := e.Store.Prune(min(retain, b.Height)); err != nil {
+			return nil, fmt.Errorf("bft: dropping blocks below %d: %w", retain, err)
+		}
+	}
+	return next, nil
+}
+
+// finalize has the application execute a block. set is who may have signed its last commit.
+func (e *Executor) finalize(b *Block, set *ValidatorSet) (*abci.FinalizeBlockResponse, error) {
+	hash := b.Hash()
+	response, err := call(e, b.Height, "FinalizeBlock", e.App.FinalizeBlock, &abci.FinalizeBlockRequest{
+		Txs: b.Txs, DecidedLastCommit: commitInfo(b.LastCommit, set), Misbehavior: misbehavior(b.Evidence),
+		Hash: hash[:], Height: int64(b.Height), Time: b.Time, NextValidatorsHash: b.NextValidatorsHash[:],
+		ProposerAddress: b.ProposerAddress[:]})
+	if err == nil && len(response.TxResults) != len(b.Txs) {
+		err = &HaltError{Height: b.Height, What: "FinalizeBlock", Remedy: remedyApp,
+			Err: fmt.Errorf("%d results for %d transactions", len(response.TxResults), len(b.Txs))}
+	}
+	return response, err
+}
+
+// commit makes the application's state durable. No transaction is checked meanwhile.
+func (e *Executor) commit(b *Block, r *abci.FinalizeBlockResponse) (retain Height, err error) {
+	e.Mempool.Lock()
+	response, err := call(e, b.Height, "Commit", e.App.Commit, &abci.CommitRequest{})
+	if err != nil {
+		e.Mempool.Unlock()
+		return 0, err
+	}
+	codes := make([]uint32, len(r.TxResults))
+	for i := range codes {
+		codes[i] = r.TxResults[i].Code
+	}
+	if err := e.Mempool.Update(context.Background(), b.Height, b.Txs, codes); err != nil {
+		return 0, &HaltError{Height: b.Height, What: "the mempool's Update", Err: err, Remedy: remedyApp}
+	}
+	return Height(response.RetainHeight), nil
+}
+
+// Handshake brings application, store and state to one height, and returns that state: what a node begins with (W3).
+//
+//	application   state   store
+//	     0          -       -      InitChain
+//	     A    <     T   =   S      blocks A+1..T are given to the application again
+//	     A   <=     T   <   S      and then block S is applied: its crash was before SaveState
+//	     A    >     T              the store has lost what it had promised: report
+func (e *Executor) Handshake(g *Genesis) (*State, error) {
+	s, err := e.Store.State()
+	if err != nil {
+		return nil, fmt.Errorf("bft: reading the last state: %w", err)
+	}
+	info, err := call(e, 0, "Info", e.App.Info, &abci.InfoRequest{Version: "flagship"})
+	if err != nil {
+		return nil, err
+	}
+	at := Height(info.LastBlockHeight)
+	if s == nil && at > 0 || s != nil && at > s.LastHeight {
+		var last Height
+		if s != nil {
+			last = s.LastHeight
+		}
+		return nil, &HaltError{Height: at, What: "Info", Err: fmt.Errorf("the application has height %d, and the store's last state has %d", at, last),
+			Remedy: "start with the store that belongs to the application, or empty the data of both and sync anew"}
+	}
+	if s != nil && s.ChainID != g.ChainID {
+		return nil, fmt.Errorf("%w: the store is of chain %q, and the genesis of %q", ErrGenesis, s.ChainID, g.ChainID)
+	}
+	if at == 0 {
+		if s, err = e.initChain(g, s); err != nil {
+			return nil, err
+		}
+	}
+	if err := e.replay(s, at, info.LastBlockAppHash); err != nil {
+		return nil, err
+	}
+	return e.finish(s)
+}
+
+// initChain begins the application. What it answers is the first state, if there is none yet.
+func (e *Executor) initChain(g *Genesis, s *State) (*State, error) {
+	first, err := g.State()
+	if err != nil {
+		return nil, err
+	}
+	request := &abci.InitChainRequest{Time: first.LastTime, ChainID: g.ChainID, ConsensusParams: &first.Params,
+		AppStateBytes: g.AppState, InitialHeight: int64(first.InitialHeight)}
+	for i := range g.Validators {
+		request.Validators = append(request.Validators, abci.ValidatorUpdate{PubKey: g.Validators[i].PubKey, Power: g.Validators[i].Power})
+	}
+	response, err := call(e, 0, "InitChain", e.App.InitChain, request)
+	if err != nil || s != nil {
+		return s, err
+	}
+	if first, err = first.initChain(response); err != nil {
+		return nil, &HaltError{What: "InitChain", Err: err, Remedy: remedyApp}
+	}
+	if err := e.Store.SaveState(first, nil); err != nil {
+		return nil, fmt.Errorf("bft: storing the first state: %w", err)
+	}
+	return first, nil
+}
+
+// replay gives the application, which is at height at, the blocks up to the state once more, and compares the hashes.
+func (e *Executor) replay(s *State, at Height, hash []byte) error {
+	if at == 0 {
+		at = s.InitialHeight - 1
+	} else if at == s.LastHeight && !bytes.Equal(hash, s.AppHash) {
+		return diverged(at, hash, s.AppHash, "Info")
+	}
+	if s.LastHeight > at && at+1 < e.Store.Base() {
+		return &HaltError{Height: at, What: "Info", Err: fmt.Errorf("the application needs block %d, and the store begins at %d", at+1, e.Store.Base()),
+			Remedy: "restore the application's data from a node that has them, or empty the data of both and sync anew"}
+	}
+	for h := at + 1; h <= s.LastHeight; h++ {
+		b, _, err := e.Store.Block(h)
+		if err != nil {
+			return fmt.Errorf("bft: reading block %d for the application: %w", h, err)
+		}
+		var set *ValidatorSet
+		if h > s.InitialHeight {
+			if set, err = e.Store.Validators(h - 1); err != nil {
+				return fmt.Errorf("bft: reading the validators of height %d: %w", h-1, err)
+			}
+		}
+		response, err := e.finalize(b, set)
+		if err != nil {
+			return err
+		}
+		want := s.AppHash
+		if h < s.LastHeight {
+			next, _, err := e.Store.Block(h + 1)
+			if err != nil {
+				return fmt.Errorf("bft: reading block %d: %w", h+1, err)
+			}
+			want = next.AppHash
+		}
+		if !bytes.Equal(response.AppHash, want) { // before Commit: what is wrong does not become durable
+			return diverged(h, response.AppHash, want, "FinalizeBlock, again,")
+		}
+		if _, err := e.commit(b, response); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish applies a block that was stored, and of which there is no state yet.
+func (e *Executor) finish(s *State) (*State, error) {
+	h := s.Height()
+	if e.Store.Height() < h {
+		return s, nil
+	}
+	b, id, err := e.Store.Block(h)
+	if err != nil {
+		return nil, fmt.Errorf("bft: reading the block without a state, %d: %w", h, err)
+	}
+	if err := e.Validate(s, b); err != nil {
+		return nil, fmt.Errorf("bft: block %d was stored, and does not fit the state before it: %w", h, err)
+	}
+	return e.Apply(s, b, id, nil)
+}
+
+// diverged is the report of an application that has another hash than the chain.
+func diverged(h Height, ours, chain []byte, what string) error {
+	return &HaltError{Height: h, What: what, Remedy: remedyDiverge,
+		Err: fmt.Errorf("the application's hash after block %d is %X, and the chain's is %X", h, ours, chain)}
+}

@@ -1,0 +1,218 @@
+package bft
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/stretchr/testify/require"
+)
+
+var errCrash = errors.New("the process dies here")
+
+// A dying application or store lets so many calls pass, and dies before or after the next one.
+type dying struct {
+	left  int
+	after bool
+	dead  bool
+}
+
+func (d *dying) call(do func() error) error {
+	if d.dead {
+		return errCrash
+	}
+	if d.left--; d.left < 0 {
+		d.dead = true
+		if d.after {
+			_ = do()
+		}
+		return errCrash
+	}
+	return do()
+}
+
+type dyingStore struct {
+	*MemStore
+	d *dying
+}
+
+func (s dyingStore) SaveBlock(b *Block, id ValueID, seen *Commit) error {
+	return s.d.call(func() error { return s.MemStore.SaveBlock(b, id, seen) })
+}
+
+func (s dyingStore) SaveState(state *State, r *Results) error {
+	return s.d.call(func() error { return s.MemStore.SaveState(state, r) })
+}
+
+type dyingApp struct {
+	*listApp
+	d *dying
+}
+
+func (a dyingApp) InitChain(ctx context.Context, r *abci.InitChainRequest) (out *abci.InitChainResponse, err error) {
+	err = a.d.call(func() error { out, err = a.listApp.InitChain(ctx, r); return err })
+	return out, err
+}
+
+func (a dyingApp) FinalizeBlock(ctx context.Context, r *abci.FinalizeBlockRequest) (out *abci.FinalizeBlockResponse, err error) {
+	err = a.d.call(func() error { out, err = a.listApp.FinalizeBlock(ctx, r); return err })
+	return out, err
+}
+
+func (a dyingApp) Commit(ctx context.Context, r *abci.CommitRequest) (out *abci.CommitResponse, err error) {
+	err = a.d.call(func() error { out, err = a.listApp.Commit(ctx, r); return err })
+	return out, err
+}
+
+func executor(app abci.Application, s Store) *Executor {
+	return &Executor{App: app, Store: s, Mempool: NewMemMempool(), Evidence: NewMemEvidence(s), Timeout: time.Minute}
+}
+
+// advance makes a chain of n blocks through an executor, from wherever the handshake finds it. It follows the ledger, whose blocks
+// are decided elsewhere.
+func advance(e *Executor, g *Genesis, blocks []*Block, commits []*Commit) (*State, error) {
+	s, err := e.Handshake(g)
+	for err == nil && int(s.LastHeight) < len(blocks) {
+		b := blocks[s.LastHeight]
+		s, err = e.Apply(s, b, b.ID(), commits[b.Height-1])
+	}
+	return s, err
+}
+
+// ledgerOf makes the blocks that listApp agrees with.
+func ledgerOf(t *testing.T, n int) (g *Genesis, blocks []*Block, commits []*Commit) {
+	l, app := newLedger(t, 1, 1, 1), newListApp()
+	g = &Genesis{ChainID: l.state.ChainID, Time: l.state.LastTime, Validators: l.validators(1, 1, 1)}
+	for i := range n {
+		b := l.block(fmt.Sprint("tx ", i))
+		r, err := app.FinalizeBlock(t.Context(), &abci.FinalizeBlockRequest{Txs: b.Txs, Height: int64(b.Height)})
+		require.NoError(t, err)
+		_, err = app.Commit(t.Context(), &abci.CommitRequest{})
+		require.NoError(t, err)
+		l.decide(b, r)
+		blocks, commits = append(blocks, b), append(commits, l.last)
+	}
+	return g, blocks, commits
+}
+
+func TestACrashBetweenAnyTwoStepsAppliesEachBlockOnce(t *testing.T) {
+	g, blocks, commits := ledgerOf(t, 3)
+	for at := 0; ; at++ {
+		for _, after := range []bool{false, true} {
+			app, store := newListApp(), NewMemStore()
+			d := &dying{left: at, after: after}
+			_, err := advance(executor(dyingApp{app, d}, dyingStore{store, d}), g, blocks, commits)
+			if !d.dead {
+				require.NoError(t, err)
+				require.Greater(t, at, 12)
+				return
+			}
+			require.ErrorIs(t, err, errCrash)
+			if app.height > 0 {
+				state, err := store.State()
+				require.NoError(t, err)
+				if state == nil || int64(state.LastHeight) < app.height {
+					t.Fatalf("RULE W3: died at call %d: the application is at %d, and the state is behind", at, app.height)
+				}
+			}
+			for h := range app.finalized {
+				if store.Height() < Height(h) {
+					t.Fatalf("RULE W3: died at call %d: block %d was finalised, and it was not stored", at, h)
+				}
+			}
+			s, err := advance(executor(app, store), g, blocks, commits)
+			if err != nil {
+				t.Fatalf("RULE W3: died at call %d, after it %v: %v", at, after, err)
+			}
+			require.Equal(t, Height(3), s.LastHeight)
+			for h := int64(1); h <= 3; h++ {
+				if app.committed[h] != 1 || app.finalized[h] > 2 {
+					t.Fatalf("RULE W3: died at call %d, after it %v: block %d was committed %d times", at, after, h, app.committed[h])
+				}
+			}
+			require.Len(t, app.txs, 3)
+		}
+	}
+}
+
+func TestAnApplicationThatLostItsDataIsGivenAllBlocks(t *testing.T) {
+	g, blocks, commits := ledgerOf(t, 5)
+	store := NewMemStore()
+	_, err := advance(executor(newListApp(), store), g, blocks, commits)
+	require.NoError(t, err)
+	again := newListApp()
+	s, err := executor(again, store).Handshake(g)
+	require.NoError(t, err)
+	require.Equal(t, Height(5), s.LastHeight)
+	require.Len(t, again.txs, 5)
+	require.Equal(t, 1, again.initChains)
+	require.Equal(t, 2, len(again.requests[4].DecidedLastCommit.Votes)-1, "with who signed")
+
+	odd := newListApp()
+	odd.onFinalize = func(r *abci.FinalizeBlockRequest, a *abci.FinalizeBlockResponse) error {
+		if r.Height == 3 {
+			a.AppHash = []byte("odd")
+		}
+		return nil
+	}
+	_, err = executor(odd, store).Handshake(g)
+	var halt *HaltError
+	if !errors.As(err, &halt) || halt.Height != 3 || odd.height != 2 {
+		t.Fatalf("RULE A1: an application that replays to another hash at height 3 has height %d: %v", odd.height, err)
+	}
+	require.NoError(t, store.Prune(4))
+	_, err = executor(newListApp(), store).Handshake(g)
+	require.ErrorIs(t, err, ErrHalted, "block 1 is gone")
+	require.ErrorContains(t, err, "begins at 4")
+}
+
+func TestAStoreThatIsNotTheApplicationsIsReported(t *testing.T) {
+	g, blocks, commits := ledgerOf(t, 3)
+	app, store := newListApp(), NewMemStore()
+	_, err := advance(executor(app, store), g, blocks, commits)
+	require.NoError(t, err)
+	_, err = executor(app, NewMemStore()).Handshake(g)
+	require.ErrorIs(t, err, ErrHalted)
+	short := NewMemStore()
+	_, err = advance(executor(newListApp(), short), g, blocks[:2], commits)
+	require.NoError(t, err)
+	_, err = executor(app, short).Handshake(g)
+	require.ErrorIs(t, err, ErrHalted)
+	app.hash = []byte("rotten")
+	_, err = executor(app, store).Handshake(g)
+	require.ErrorIs(t, err, ErrHalted)
+	require.ErrorContains(t, err, fmt.Sprintf("%X", "rotten"))
+	_, err = executor(newListApp(), store).Handshake(&Genesis{ChainID: "other"})
+	require.ErrorIs(t, err, ErrGenesis)
+}
+
+func TestAProposalOfOursIsNoLargerThanTheParameters(t *testing.T) {
+	l := newLedger(t, 1, 1, 1, 1)
+	l.decide(l.block(), &abci.FinalizeBlockResponse{ConsensusParamUpdates: &abci.ConsensusParams{
+		Block: &abci.BlockParams{MaxBytes: 3000, MaxGas: -1}, Evidence: &abci.EvidenceParams{MaxAgeNumBlocks: 1, MaxAgeDuration: 1}}})
+	e := executor(newListApp(), NewMemStore())
+	for i := range 1000 {
+		e.Mempool.(*MemMempool).Add(fmt.Appendf(nil, "%0*d", 1+i%200, i))
+	}
+	b, err := e.CreateBlock(l.state, l.last, l.state.Validators.Proposer().Address)
+	require.NoError(t, err)
+	require.NoError(t, e.Validate(l.state, b))
+	size := len(b.Encode(nil))
+	require.LessOrEqual(t, size, 3000)
+	require.Greater(t, size, 1500)
+	require.NotEmpty(t, b.Txs)
+
+	e.App = greedy{}
+	_, err = e.CreateBlock(l.state, l.last, l.state.Validators.Proposer().Address)
+	require.ErrorIs(t, err, ErrHalted)
+	require.ErrorContains(t, err, "MaxTxBytes")
+}
+
+type greedy struct{ abci.BaseApplication }
+
+func (greedy) PrepareProposal(context.Context, *abci.PrepareProposalRequest) (*abci.PrepareProposalResponse, error) {
+	return &abci.PrepareProposalResponse{Txs: [][]byte{make([]byte, 5000)}}, nil
+}

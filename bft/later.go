@@ -1,0 +1,72 @@
+package bft
+
+// A waitingRoom keeps messages that come too early: for a round that the core does not look at yet (K3, K4), or for the next height, for
+// somebody is always the first. They are offered again when something has changed. It is bounded: a signer's messages to
+// perSigner, and parts, of which nobody knows yet whether they belong to anything, to their bytes.
+type waitingRoom struct {
+	messages []Message
+	signer   map[Address]int
+	bytes    int
+}
+
+const (
+	perSigner      = 8
+	waitingBytes   = 1 << 20
+	maxRoundsEarly = 1 // of a height to come: rounds 0 and 1
+)
+
+// add keeps a message, and tells whether there was room.
+func (w *waitingRoom) add(m Message) bool {
+	if w.signer == nil {
+		w.signer = make(map[Address]int)
+	}
+	var from Address
+	switch m := m.(type) {
+	case *Vote:
+		from = m.Validator
+	case *Proposal:
+		from = m.Proposer
+	case *BlockPart:
+		if w.bytes+len(m.Part.Bytes) > waitingBytes {
+			return false
+		}
+		w.bytes += len(m.Part.Bytes)
+		w.messages = append(w.messages, m)
+		return true
+	}
+	if w.signer[from] >= perSigner {
+		return false
+	}
+	w.signer[from]++
+	w.messages = append(w.messages, m)
+	return true
+}
+
+// take empties the room.
+func (w *waitingRoom) take() []Message {
+	ms := w.messages
+	*w = waitingRoom{}
+	return ms
+}
+
+// has tells whether a vote for a value is waiting.
+func (w *waitingRoom) has(r Round, kind VoteType, value ValueID) bool {
+	for _, m := range w.messages {
+		if v, ok := m.(*Vote); ok && v.Round == r && v.Type == kind && v.Value == value {
+			return true
+		}
+	}
+	return false
+}
+
+func heightOf(m Message) (Height, Round) {
+	switch m := m.(type) {
+	case *Vote:
+		return m.Height, m.Round
+	case *Proposal:
+		return m.Height, m.Round
+	case *BlockPart:
+		return m.Height, m.Round
+	}
+	return 0, 0
+}

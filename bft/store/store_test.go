@@ -1,0 +1,290 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/store"
+	"github.com/flagship-go/flagship/internal/vfs"
+	"github.com/stretchr/testify/require"
+)
+
+// grown is a chain of blocks and states, made without a node.
+type grown struct {
+	first   *bft.State
+	blocks  []*bft.Block
+	ids     []bft.ValueID
+	commits []*bft.Commit
+	states  []*bft.State
+	results []*bft.Results
+}
+
+// grow makes a chain of n blocks of 4 validators, from an initial height.
+func grow(t testing.TB, n int, initial bft.Height) *grown {
+	t.Helper()
+	g := &bft.Genesis{ChainID: "stored", Time: time.Unix(1_700_000_000, 0), InitialHeight: initial}
+	signers := make(map[bft.Address]bft.Signer)
+	for i := range 4 {
+		signer := bft.NewMemSigner(fmt.Sprint(i))
+		signers[bft.AddressOf(signer.PubKey())] = signer
+		g.Validators = append(g.Validators, bft.Validator{PubKey: signer.PubKey(), Power: int64(1 + i)})
+	}
+	s, err := g.State()
+	require.NoError(t, err)
+	c := &grown{first: s}
+	last := &bft.Commit{}
+	for i := range n {
+		b := s.MakeBlock([][]byte{fmt.Appendf(nil, "tx %d", i)}, last, nil, s.Validators.Proposer().Address)
+		require.NoError(t, s.Validate(b))
+		id := b.ID()
+		votes := make([]*bft.Vote, s.Validators.Len())
+		for j := range votes {
+			a := s.Validators.At(j).Address
+			votes[j] = &bft.Vote{Type: bft.Precommit, Height: b.Height, Value: id, Validator: a, ValidRound: bft.NoRound, Time: b.Time.Add(time.Second)}
+			require.NoError(t, signers[a].SignVote(s.ChainID, votes[j]))
+		}
+		last = bft.MakeCommit(b.Height, 0, id, votes)
+		r := &bft.Results{Height: b.Height, Response: &abci.FinalizeBlockResponse{TxResults: []abci.ExecTxResult{{Data: fmt.Appendf(nil, "did %d", i)}}, AppHash: fmt.Appendf(nil, "hash %d", i)}}
+		s, err = s.Next(&b.Header, id, r.Response)
+		require.NoError(t, err)
+		c.blocks, c.ids, c.commits = append(c.blocks, b), append(c.ids, id), append(c.commits, last)
+		c.states, c.results = append(c.states, s), append(c.results, r)
+	}
+	return c
+}
+
+// save stores the chain from where the store is, as a node does, and tells how many saves were answered.
+func (c *grown) save(s bft.Store) (done int, err error) {
+	state, err := s.State()
+	if err != nil {
+		return 0, err
+	}
+	if state == nil {
+		if err := s.SaveState(c.first, nil); err != nil {
+			return 0, err
+		}
+		done++
+	}
+	for i, b := range c.blocks {
+		if s.Height() < b.Height {
+			if err := s.SaveBlock(b, c.ids[i], c.commits[i]); err != nil {
+				return done, err
+			}
+			done++
+		}
+		if state == nil || state.LastHeight < b.Height {
+			if err := s.SaveState(c.states[i], c.results[i]); err != nil {
+				return done, err
+			}
+			done++
+		}
+	}
+	return done, nil
+}
+
+// check compares all that is stored. It says what is wrong, or nothing.
+func (c *grown) check(s bft.Store) error {
+	state, err := s.State()
+	if err != nil || state == nil {
+		return err
+	}
+	for h := s.Base(); h > 0 && h <= s.Height(); h++ {
+		i := int(h - c.first.InitialHeight)
+		b, id, err := s.Block(h)
+		if err != nil {
+			return err
+		}
+		seen, err := s.SeenCommit(h)
+		if err != nil {
+			return err
+		}
+		if id != c.ids[i] || b.Hash() != id.Hash || seen.Hash() != c.commits[i].Hash() || seen.Value != id {
+			return fmt.Errorf("block %d is not what was saved", h)
+		}
+		if h > state.LastHeight {
+			continue
+		}
+		r, err := s.Results(h)
+		if err != nil {
+			return err
+		}
+		if bft.ResultsHash(r.Response.TxResults) != c.states[i].LastResultsHash {
+			return fmt.Errorf("the results of %d are not what was saved", h)
+		}
+		before := c.first
+		if i > 0 {
+			before = c.states[i-1]
+		}
+		for at, want := range map[bft.Height]*bft.ValidatorSet{h: before.Validators, h + 1: before.NextValidators} {
+			set, err := s.Validators(at)
+			if err != nil {
+				return err
+			}
+			if set.Hash() != want.Hash() || set.Proposer().Address != want.Proposer().Address {
+				return fmt.Errorf("the validators of %d are not what was saved", at)
+			}
+		}
+	}
+	return nil
+}
+
+func TestWhatWasSavedIsThereAfterReopening(t *testing.T) {
+	for _, initial := range []bft.Height{1, 1000} {
+		c, fs := grow(t, 20, initial), vfs.NewMem()
+		s, err := store.Open("chain", &store.Options{FS: fs})
+		require.NoError(t, err)
+		require.Zero(t, s.Base())
+		require.Zero(t, s.Height())
+		_, err = c.save(s)
+		require.NoError(t, err)
+		require.NoError(t, c.check(s))
+		require.NoError(t, s.Close())
+		require.NoError(t, s.Close())
+		s, err = store.Open("chain", &store.Options{FS: fs})
+		require.NoError(t, err)
+		require.Equal(t, initial, s.Base())
+		require.Equal(t, initial+19, s.Height())
+		require.NoError(t, c.check(s))
+		_, _, err = s.Block(initial + 20)
+		require.ErrorIs(t, err, bft.ErrNotFound)
+		_, err = s.Validators(initial + 22)
+		require.ErrorIs(t, err, bft.ErrNotFound)
+		_, err = store.Open("chain", &store.Options{FS: fs})
+		require.ErrorIs(t, err, vfs.ErrLocked)
+		require.NoError(t, s.Close())
+	}
+}
+
+func TestAHeightOutOfOrderIsRefused(t *testing.T) {
+	c := grow(t, 3, 1)
+	s, err := store.Open("chain", &store.Options{FS: vfs.NewMem()})
+	require.NoError(t, err)
+	defer s.Close()
+	refused := func(err error) {
+		t.Helper()
+		if !errors.Is(err, store.ErrOrder) {
+			t.Fatalf("RULE T2: it was not refused: %v", err)
+		}
+	}
+	refused(s.SaveBlock(c.blocks[0], c.ids[0], c.commits[0]))
+	require.NoError(t, s.SaveState(c.first, nil))
+	refused(s.SaveState(c.first, nil))
+	refused(s.SaveState(c.states[0], c.results[0]))
+	refused(s.SaveBlock(c.blocks[1], c.ids[1], c.commits[1]))
+	require.NoError(t, s.SaveBlock(c.blocks[0], c.ids[0], c.commits[0]))
+	refused(s.SaveBlock(c.blocks[0], c.ids[0], c.commits[0]))
+	refused(s.SaveState(c.states[1], c.results[1]))
+	require.NoError(t, s.SaveState(c.states[0], c.results[0]))
+	require.NoError(t, c.check(s))
+}
+
+func TestPrunedBlocksAreGoneAndTheRestIsWhole(t *testing.T) {
+	c, fs := grow(t, 60, 1), vfs.NewMem()
+	o := &store.Options{FS: fs, SegmentSize: 16 << 10}
+	s, err := store.Open("chain", o)
+	require.NoError(t, err)
+	_, err = c.save(s)
+	require.NoError(t, err)
+	before, _ := fs.List("chain")
+	require.NoError(t, s.Prune(41))
+	after, _ := fs.List("chain")
+	require.Less(t, len(after), len(before))
+	require.Equal(t, bft.Height(41), s.Base())
+	_, _, err = s.Block(40)
+	require.ErrorIs(t, err, bft.ErrNotFound)
+	if err := c.check(s); err != nil {
+		t.Fatalf("RULE T4: %v", err)
+	}
+	set, err := s.Validators(40)
+	require.NoError(t, err, "who signed the last commit of the first block")
+	require.Equal(t, c.states[38].Validators.Hash(), set.Hash())
+	require.NoError(t, s.Close())
+
+	s, err = store.Open("chain", o)
+	require.NoError(t, err)
+	require.Greater(t, s.Base(), bft.Height(1))
+	require.LessOrEqual(t, s.Base(), bft.Height(41))
+	if err := c.check(s); err != nil {
+		t.Fatalf("RULE T4: %v", err)
+	}
+	require.NoError(t, s.Prune(1000))
+	require.Equal(t, bft.Height(60), s.Base(), "the last block stays")
+	require.NoError(t, s.Close())
+}
+
+// Power goes after every operation, and in the midst of every one; what was answered is there, and the rest can be saved.
+func TestWhatSaveAnsweredSurvivesAPowerCutAtEveryOperation(t *testing.T) {
+	c := grow(t, 5, 1)
+	run := func(fs *vfs.Mem) (done int, err error) {
+		s, err := store.Open("chain", &store.Options{FS: fs, SegmentSize: 8 << 10})
+		if err != nil {
+			return 0, err
+		}
+		defer s.Close()
+		return c.save(s)
+	}
+	whole := vfs.NewMem()
+	_, err := run(whole)
+	require.NoError(t, err)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for n := int64(1); n <= whole.Ops(); n++ {
+		for variant := range 4 {
+			fs := vfs.NewMem()
+			if variant%2 == 0 {
+				fs.CutPower(n)
+			} else {
+				fs.CutPowerDuring(n)
+			}
+			done, _ := run(fs)
+			left := fs.CrashClone(nil)
+			if variant >= 2 {
+				left = fs.CrashClone(rng)
+			}
+			s, err := store.Open("chain", &store.Options{FS: left, SegmentSize: 8 << 10})
+			require.NoErrorf(t, err, "operation %d", n)
+			have := 0 // saves that are there
+			if state, _ := s.State(); state != nil {
+				have = 1 + int(state.LastHeight) + int(s.Height())
+			}
+			if have < done {
+				t.Fatalf("RULE T1: power cut at operation %d: %d saves were answered, and %d are there", n, done, have)
+			}
+			if err := c.check(s); err != nil {
+				t.Fatalf("RULE T1: power cut at operation %d: %v", n, err)
+			}
+			_, err = c.save(s)
+			require.NoError(t, err)
+			require.Equal(t, bft.Height(5), s.Height())
+			require.NoError(t, c.check(s))
+			require.NoError(t, s.Close())
+		}
+	}
+}
+
+func TestDamageIsReportedWithItsPlace(t *testing.T) {
+	c, fs := grow(t, 20, 1), vfs.NewMem()
+	s, err := store.Open("chain", &store.Options{FS: fs, SegmentSize: 8 << 10})
+	require.NoError(t, err)
+	_, err = c.save(s)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	names, err := fs.List("chain")
+	require.NoError(t, err)
+	require.NoError(t, fs.FlipBit("chain/"+names[1], 8*2000))
+	s, err = store.Open("chain", &store.Options{FS: fs, SegmentSize: 8 << 10})
+	if err == nil {
+		defer s.Close()
+		err = c.check(s)
+	}
+	var corrupt *vfs.CorruptError
+	if !errors.As(err, &corrupt) {
+		t.Fatalf("RULE T3: the damage was not seen: %v", err)
+	}
+	require.Contains(t, corrupt.File, names[1])
+	require.NotZero(t, corrupt.Offset)
+}
