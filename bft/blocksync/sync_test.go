@@ -246,6 +246,33 @@ func TestLiarsAreBannedAndNobodyElse(t *testing.T) {
 	}
 }
 
+func TestTheBlameIsThatOfWhoHasLied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m p2p.Memory
+		c := chaintest.New(t, 4).Begin().Grow(2)
+		f := newFollower(t, &m, c, nil)
+		steal := func(b *bft.Block) { b.Txs = [][]byte{[]byte("steal=all")} }
+		forget := func(b *bft.Block) { b.LastCommit = &bft.Commit{} }
+		same := func(*bft.Block) {}
+		for _, x := range []struct {
+			first, second func(*bft.Block)
+			liar          p2p.ID
+		}{{steal, same, "a"}, {same, forget, "b"}} {
+			f.events = nil
+			require.NoError(t, f.begin(f.state))
+			f.plan.blocks[1] = &slot{from: "a", block: forge(t, c, 1, x.first)}
+			f.plan.blocks[2] = &slot{from: "b", block: forge(t, c, 2, x.second)}
+			next, err := f.step(f.exec, f.state)
+			require.NoError(t, err)
+			require.Nil(t, next)
+			require.Len(t, f.of(EventBanned), 1)
+			require.Equal(t, x.liar, f.of(EventBanned)[0].Peer, "RULE B1: the liar, and nobody else")
+			require.Len(t, f.plan.blocks, 1, "RULE B1: what the other one has sent waits for a better neighbour")
+			f.end()
+		}
+	})
+}
+
 func TestAPeersWordOnItsHeightCostsNoMoreThanATimeout(t *testing.T) {
 	for name, block := range map[string]func(bft.Height) (*bft.Block, error){
 		"has nothing": func(h bft.Height) (*bft.Block, error) { return nil, fmt.Errorf("%w: %d", bft.ErrNotFound, h) },

@@ -288,6 +288,8 @@ func TestNothingIsCheckedBetweenLockAndUpdate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &judge{}
 		hold := make(chan struct{})
+		release := sync.OnceFunc(func() { close(hold) })
+		defer release()
 		app.during = func(tx string) {
 			if tx == "slow" {
 				<-hold
@@ -303,7 +305,7 @@ func TestNothingIsCheckedBetweenLockAndUpdate(t *testing.T) {
 		}()
 		synctest.Wait()
 		require.Empty(t, steps, "RULE M4: Lock waits for checks under way")
-		close(hold)
+		release()
 		synctest.Wait()
 		require.Equal(t, []string{"locked"}, steps)
 		app.questions()
@@ -315,6 +317,7 @@ func TestNothingIsCheckedBetweenLockAndUpdate(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []string{"recheck slow", "late"}, app.questions(), "RULE M4: first what is here")
 		p.Lock()
+		require.Equal(t, "slow|late", reap(p, -1, -1))
 		p.Unlock()
 		add(t, p, "and on")
 	})
