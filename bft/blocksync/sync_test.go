@@ -219,20 +219,27 @@ func TestLiarsAreBannedAndNobodyElse(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var m p2p.Memory
 				c := chaintest.New(t, 4).Begin().Grow(40)
-				false := &liar{Store: c.Store, block: func(h bft.Height) (*bft.Block, error) {
+				liar := &liar{Store: c.Store, block: func(h bft.Height) (*bft.Block, error) {
 					b, _, err := c.Store.Block(h)
-					if err == nil && h%4 == 2 {
+					if err == nil && h > 1 {
 						b = recode(t, b)
 						lie(c, b)
 					}
 					return b, err
 				}}
-				bad := newServer(t, &m, 1, false)
+				bad := newServer(t, &m, 1, liar)
 				good := []*p2p.Switch{newServer(t, &m, 2, c.Store), newServer(t, &m, 3, c.Store)}
-				f := newFollower(t, &m, c, func(o *Options) { o.PerPeer = 2 })
+				f := newFollower(t, &m, c, nil)
 				f.dial(t, bad)
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					f.run(t)
+				}()
+				synctest.Wait() // it has believed nothing
+				require.LessOrEqual(t, f.exec.Store.Height(), bft.Height(1), "RULE B1: caught up, by true blocks")
 				f.dial(t, good...)
-				f.run(t)
+				<-done
 				f.same(t, c, 39)
 				banned := f.of(EventBanned)
 				require.Len(t, banned, 1, "RULE B1: %v", banned)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
@@ -361,6 +362,21 @@ func TestAnApplicationThatFailsIsNamed(t *testing.T) {
 	add(t, p, "b") // and is not locked for ever
 	p.Lock()
 	require.Error(t, p.Update(t.Context(), 1, [][]byte{{1}}, nil))
+}
+
+func TestAnApplicationThatHangsIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app := &judge{}
+		p := newPool(t, app, Options{})
+		add(t, p, "a")
+		hold := make(chan struct{})
+		defer close(hold)
+		app.during = func(string) { <-hold }
+		p.Lock()
+		began := time.Now()
+		require.ErrorIs(t, p.Update(t.Context(), 1, nil, nil), ErrApplication, "RULE M4: the node is to halt")
+		require.Equal(t, time.Minute, time.Since(began))
+	})
 }
 
 func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
