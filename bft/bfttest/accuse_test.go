@@ -78,7 +78,7 @@ func (tr *trial) judge(t *testing.T, forked bool, o accountability.Options) *acc
 	r := accountability.Accuse("demo", tr.set, tr.votes(), o)
 	require.Subset(t, tr.liars, tr.names(r.ProvedFaulty()), "RULE innocent: somebody correct is proved faulty\n%v", r)
 	require.Subset(t, tr.liars, tr.names(r.Suspected()), "RULE innocent: somebody correct has shown all, and is a suspect\n%v", r)
-	require.Equal(t, forked, r.Forked, "RULE fork\n%v", r)
+	require.Equal(t, forked, r.Forked, "RULE fork: it is seen\n%v", r)
 	if forked {
 		require.Greater(t, 3*r.Named, r.Total, "RULE third: of a fork\n%v", r)
 	}
