@@ -45,6 +45,13 @@ func TestTheLowestAreAskedForOfWhoHasTheFewestRequests(t *testing.T) {
 	require.Equal(t, []order{{"a", 9}}, s.take(), "RULE B1: which moves on")
 }
 
+func TestTheWindowIsBounded(t *testing.T) {
+	s := newSchedule(func(s *schedule) { s.seen, s.perPeer = 1, 100 })
+	s.join("a", begin)
+	s.status("a", 1, 100, begin)
+	require.Len(t, s.take(), 1+8, "RULE B1: a window, and not the whole chain")
+}
+
 func TestWhoDoesNotAnswerIsReplaced(t *testing.T) {
 	s := newSchedule(func(s *schedule) { s.seen = 1 })
 	for _, id := range []string{"a", "b"} {
@@ -65,15 +72,13 @@ func TestWhoDoesNotAnswerIsReplaced(t *testing.T) {
 }
 
 func TestWhoKeepsTheOldestRequestBackIsNotInTime(t *testing.T) {
-	s := newSchedule(func(s *schedule) { s.seen = 1 })
+	s := newSchedule(func(s *schedule) { s.seen, s.window = 1, 100 })
 	s.join("a", begin)
 	s.status("a", 1, 100, begin)
 	for i := range 20 {
 		now := begin.Add(time.Duration(i) * time.Second)
 		s.status("a", 1, 100, now)
-		for h := bft.Height(2); h < 9; h++ {
-			s.received("a", block(h), 1, now)
-		}
+		s.received("a", block(bft.Height(i+2)), 1, now)
 		s.tick(now)
 	}
 	require.True(t, s.peer("a").strikes > 0, "RULE B1: chatter is no answer")
@@ -250,6 +255,7 @@ func (w *world) step() {
 
 func (w *world) ban(id string) {
 	w.banned = append(w.banned, id)
+	require.Less(w.t, len(w.banned), 1000, "RULE B1: seed %d: what a liar has sent is judged again and again", w.seed)
 	delete(w.actors, id)
 	w.s.drop(id, w.now)
 }

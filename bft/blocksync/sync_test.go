@@ -219,20 +219,27 @@ func TestLiarsAreBannedAndNobodyElse(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var m p2p.Memory
 				c := chaintest.New(t, 4).Begin().Grow(40)
-				false := &liar{Store: c.Store, block: func(h bft.Height) (*bft.Block, error) {
+				liar := &liar{Store: c.Store, block: func(h bft.Height) (*bft.Block, error) {
 					b, _, err := c.Store.Block(h)
-					if err == nil && h%4 == 2 {
+					if err == nil && h > 1 {
 						b = recode(t, b)
 						lie(c, b)
 					}
 					return b, err
 				}}
-				bad := newServer(t, &m, 1, false)
+				bad := newServer(t, &m, 1, liar)
 				good := []*p2p.Switch{newServer(t, &m, 2, c.Store), newServer(t, &m, 3, c.Store)}
-				f := newFollower(t, &m, c, func(o *Options) { o.PerPeer = 2 })
+				f := newFollower(t, &m, c, nil)
 				f.dial(t, bad)
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					f.run(t)
+				}()
+				synctest.Wait() // it has believed nothing
+				require.LessOrEqual(t, f.exec.Store.Height(), bft.Height(1), "RULE B1: caught up, by true blocks")
 				f.dial(t, good...)
-				f.run(t)
+				<-done
 				f.same(t, c, 39)
 				banned := f.of(EventBanned)
 				require.Len(t, banned, 1, "RULE B1: %v", banned)
@@ -244,6 +251,33 @@ func TestLiarsAreBannedAndNobodyElse(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheBlameIsThatOfWhoHasLied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m p2p.Memory
+		c := chaintest.New(t, 4).Begin().Grow(2)
+		f := newFollower(t, &m, c, nil)
+		steal := func(b *bft.Block) { b.Txs = [][]byte{[]byte("steal=all")} }
+		forget := func(b *bft.Block) { b.LastCommit = &bft.Commit{} }
+		same := func(*bft.Block) {}
+		for _, x := range []struct {
+			first, second func(*bft.Block)
+			liar          p2p.ID
+		}{{steal, same, "a"}, {same, forget, "b"}} {
+			f.events = nil
+			require.NoError(t, f.begin(f.state))
+			f.plan.blocks[1] = &slot{from: "a", block: forge(t, c, 1, x.first)}
+			f.plan.blocks[2] = &slot{from: "b", block: forge(t, c, 2, x.second)}
+			next, err := f.step(f.exec, f.state)
+			require.NoError(t, err)
+			require.Nil(t, next)
+			require.Len(t, f.of(EventBanned), 1)
+			require.Equal(t, x.liar, f.of(EventBanned)[0].Peer, "RULE B1: the liar, and nobody else")
+			require.Len(t, f.plan.blocks, 1, "RULE B1: what the other one has sent waits for a better neighbour")
+			f.end()
+		}
+	})
 }
 
 func TestAPeersWordOnItsHeightCostsNoMoreThanATimeout(t *testing.T) {

@@ -173,7 +173,7 @@ func TestPendingIsBounded(t *testing.T) {
 	}
 	require.Equal(t, 3, pending(p), "RULE E1: bounded")
 	require.Len(t, p.reported, 3, "RULE E1: bounded")
-	require.ErrorIs(t, p.Add(c.Evidence("2", 5, 0)), ErrFull)
+	require.ErrorIs(t, p.Add(c.Evidence("2", 5, 0)), ErrFull, "RULE E1: bounded")
 	var all int64
 	for _, e := range p.Pending(1 << 20) {
 		all += int64(len(e.Encode(nil)))
@@ -291,7 +291,7 @@ func TestADamagedFileIsReportedAndADirectoryHasOnePool(t *testing.T) {
 		_, err = New(Options{Store: c.Store, Dir: "data", FS: clone})
 		var damage *vfs.CorruptError
 		var newer *vfs.VersionError
-		require.True(t, errorsAs(err, &damage) || errorsAs(err, &newer), "bit %d: %v", bit, err)
+		require.True(t, errorsAs(err, &damage) || errorsAs(err, &newer), "RULE E1: kept as it was: bit %d: %v", bit, err)
 		require.ErrorContains(t, err, name)
 	}
 	q, err := New(Options{Store: c.Store, Dir: "data", FS: disk})

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
@@ -44,6 +45,9 @@ type Options struct {
 	// SkipRecheck leaves what waits in the pool after a block as it is, for applications that sort it out
 	// in PrepareProposal.
 	SkipRecheck bool
+	// Timeout is how long the recheck after a block may take until the application counts as hanging, and the node
+	// halts. Default a minute.
+	Timeout time.Duration
 	// Priorities reaps by CheckTxResponse.Priority, the highest first, and when the pool is full drops the lowest.
 	Priorities bool
 	// Switch carries transactions to and from peers, and is not started yet. Default: there are none.
@@ -113,6 +117,7 @@ func New(app abci.Application, o Options) (*Pool, error) {
 	o.MaxTxBytes = orDefault(o.MaxTxBytes, 1<<20)
 	o.CacheSize = orDefault(o.CacheSize, 10_000)
 	o.Inbox = orDefault(o.Inbox, 4<<20)
+	o.Timeout = orDefault(o.Timeout, time.Minute)
 	if app == nil || o.MaxBytes < 0 || o.MaxTxBytes > maxTxBytes {
 		return nil, fmt.Errorf("%w: the mempool needs an application, MaxBytes of at least 1, and MaxTxBytes of at most %d", bft.ErrOptions, maxTxBytes)
 	}

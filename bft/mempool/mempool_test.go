@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
@@ -288,6 +289,8 @@ func TestNothingIsCheckedBetweenLockAndUpdate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &judge{}
 		hold := make(chan struct{})
+		release := sync.OnceFunc(func() { close(hold) })
+		defer release()
 		app.during = func(tx string) {
 			if tx == "slow" {
 				<-hold
@@ -303,7 +306,7 @@ func TestNothingIsCheckedBetweenLockAndUpdate(t *testing.T) {
 		}()
 		synctest.Wait()
 		require.Empty(t, steps, "RULE M4: Lock waits for checks under way")
-		close(hold)
+		release()
 		synctest.Wait()
 		require.Equal(t, []string{"locked"}, steps)
 		app.questions()
@@ -315,6 +318,7 @@ func TestNothingIsCheckedBetweenLockAndUpdate(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []string{"recheck slow", "late"}, app.questions(), "RULE M4: first what is here")
 		p.Lock()
+		require.Equal(t, "slow|late", reap(p, -1, -1))
 		p.Unlock()
 		add(t, p, "and on")
 	})
@@ -358,6 +362,21 @@ func TestAnApplicationThatFailsIsNamed(t *testing.T) {
 	add(t, p, "b") // and is not locked for ever
 	p.Lock()
 	require.Error(t, p.Update(t.Context(), 1, [][]byte{{1}}, nil))
+}
+
+func TestAnApplicationThatHangsIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app := &judge{}
+		p := newPool(t, app, Options{})
+		add(t, p, "a")
+		hold := make(chan struct{})
+		defer close(hold)
+		app.during = func(string) { <-hold }
+		p.Lock()
+		began := time.Now()
+		require.ErrorIs(t, p.Update(t.Context(), 1, nil, nil), ErrApplication, "RULE M4: the node is to halt")
+		require.Equal(t, time.Minute, time.Since(began))
+	})
 }
 
 func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
