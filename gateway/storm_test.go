@@ -21,17 +21,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var storm = flag.Duration("storm", 0, "how long each kind of reload storm lasts; 0: 1s, and 100ms with -short")
+var storm = flag.Duration("storm", 0, "how long each kind of reload storm lasts; 0: 1s, and 60ms with -short")
 
 const (
 	stormClients = 4
 	stormEchoes  = 8
 )
 
-// TestReloadStorm: C3. While requests and upgraded connections pass, one route of 10,000 (of 1,000 with -short) changes 100 times a second, and then
+// TestReloadStorm: C3. While requests and upgraded connections pass, one route of 10,000 (of 300 with -short) changes 100 times a second, and then
 // all do, back to back. No request fails, no connection is cut, and nothing is left running.
 func TestReloadStorm(t *testing.T) {
-	s := startStorm(t, tries.Of(10_000, 1_000))
+	s := startStorm(t, tries.Of(10_000, 300))
 	defer s.end()
 	t.Run("one route", func(t *testing.T) {
 		start := time.Now()
@@ -188,7 +188,7 @@ func (s *stormy) fail(err error) {
 func (s *stormy) blow(t *testing.T, change func(n int) error) {
 	span := *storm
 	if span == 0 {
-		span = time.Duration(tries.Of(1000, 100)) * time.Millisecond
+		span = time.Duration(tries.Of(1000, 60)) * time.Millisecond
 	}
 	requests, echoes, changes := s.requests.Load(), s.echoes.Load(), 0
 	for start := time.Now(); time.Since(start) < span; {

@@ -51,6 +51,9 @@ func TestBasicAuthKnowsTheHashesOfHtpasswdFiles(t *testing.T) {
 		"sha": "myPassword", "apr1": "myPassword", "apr1long": "a much longer password than sixteen bytes", "five": "Hello world!",
 		"fivelong": "a much longer password than thirty-two bytes of SHA-256", "six": "Hello world!", "sixutf": "päss", "rounds": "the minimum number is still observed",
 	} {
+		if testing.Short() && (user == "five" || user == "sixutf") {
+			continue // fivelong and six are hashed the same way, in milliseconds too
+		}
 		for range 2 { // the second time it is remembered
 			x := login(f, user, password)
 			require.Equal(t, 200, x.Response().StatusCode, user)

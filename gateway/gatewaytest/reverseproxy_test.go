@@ -36,7 +36,14 @@ var reverseProxyClaims = gatewaytest.Capabilities{
 	Forwarded: true, Trailers: true, EarlyAnswer: true, Continue: true, Upgrade: true, Drain: true, Reload: true, Clean: true,
 }
 
-func TestReverseProxy(t *testing.T) { gatewaytest.Run(t, newReverseProxy, reverseProxyClaims) }
+// With -short it claims nothing, and is graded by what is required; package gateway's own tests claim everything.
+func TestReverseProxy(t *testing.T) {
+	claims := reverseProxyClaims
+	if testing.Short() {
+		claims = gatewaytest.Capabilities{}
+	}
+	gatewaytest.Run(t, newReverseProxy, claims)
+}
 
 func TestReverseProxyHasAReasonForWhatItDoesNotClaim(t *testing.T) {
 	claims := reflect.ValueOf(reverseProxyClaims)

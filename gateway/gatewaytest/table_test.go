@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	tableCount = flag.Int("tables", 0, "how many random route tables are compared with the slow one; 0: 60, and 15 with -short")
+	tableCount = flag.Int("tables", 0, "how many random route tables are compared with the slow one; 0: 60, and 8 with -short")
 	seed       = flag.Uint64("seed", 1, "where random tables begin")
 )
 
@@ -73,7 +73,7 @@ func (o ours) Explain(r *http.Request, number float64) (tried []string) {
 var allOfATable = gatewaytest.TableClaims{Params: true, Segments: true, Update: true, Explain: true}
 
 func TestTable(t *testing.T) {
-	gatewaytest.Table(t, buildOurs, allOfATable, gatewaytest.Tries{Seed: *seed, Tables: cmp.Or(*tableCount, tries.Of(60, 15))})
+	gatewaytest.Table(t, buildOurs, allOfATable, gatewaytest.Tries{Seed: *seed, Tables: cmp.Or(*tableCount, tries.Of(60, 8))})
 }
 
 // bentTable is a table with something wrong.

@@ -163,7 +163,7 @@ func TestSegmentsOfARequestSeeOneNumber(t *testing.T) {
 
 func TestATableAgreesWithTheSlowOne(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 8))
-	for range tries.Of(60, 15) {
+	for range tries.Of(60, 8) {
 		defs := randomRoutes(t, rng, 1+rng.IntN(60), "r")
 		table, err := route.Build(compile(t, defs))
 		require.NoError(t, err)

@@ -19,7 +19,7 @@ import (
 // those it came from go on as they were.
 func TestAnyChangesLeadToTheTableOfTheirResult(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
-	for range tries.Of(6, 2) {
+	for range tries.Of(6, 1) {
 		type state struct {
 			table *route.Table
 			defs  []*eskip.Route
