@@ -162,6 +162,7 @@ func (a *bftActs) auditBooks() error {
 		if err != nil {
 			return err
 		}
+		a.Progress("heights audited", int(h), int(a.last))
 		burned := uint64(0)
 		if h >= a.slashed {
 			burned = bftBurned()

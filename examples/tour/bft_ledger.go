@@ -26,7 +26,7 @@ const (
 	// bftOpening is what each account has at first.
 	bftOpening = 1_000_000
 	// bftLines is how many transfers there are; the first one follows the last one.
-	bftLines = 2000
+	bftLines = 1200
 	// bftLeast is how many there must be: fewer are no bank.
 	bftLeast = 20
 	// bftDearest bounds what a line costs, so that none costs more than there is.
