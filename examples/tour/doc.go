@@ -94,4 +94,14 @@
 //
 // Reading order: gateway_chapter.go (routes, files), gateway_canary.go, gateway_breaker.go, gateway_reload.go (an act
 // each), gateway_servers.go (what is behind the gateway; the process to kill).
+//
+// # Chapter bft
+//
+// Four validators, each with a home of its own, keep a bank: lines of a file are signed transfers between the words in them.
+// One is killed and comes back, one has a twin that votes for something else, is slashed by the evidence and removed. What must hold is
+// looked for in the blocks, in the application's state at every height, and in what the validators say of themselves; of that,
+// rounds are drawn, too.
+//
+// Reading order: bft_ledger.go (lines as transfers), bft_chain.go (the validators; the process to kill), bft_chapter.go (the
+// acts), bft_liar.go (the one with the twin), bft_watch.go, bft_diagram.go (what validators say, judged and drawn), bft_audit.go.
 package main

@@ -51,7 +51,7 @@ func cli(ctx context.Context, all []Chapter, args []string, stdout, stderr io.Wr
 	list := flags.Bool("list", false, "list the chapters, run nothing")
 	check := flags.Bool("check", false, "only run and judge: one line a chapter")
 	asJSON := flags.Bool("json", false, "print every event as a line of JSON")
-	short := flags.Bool("short", false, "less of what takes long: a tenth of the rows of chapter mvcc and of the files of chapter gateway")
+	short := flags.Bool("short", false, "less of what takes long: a tenth of the rows of chapter mvcc and of the files of chapter gateway, a sixth of the transfers of chapter bft")
 	src := flags.String("src", "", "the input: a `DIR` with Go code, such as the src folder of a Go installation")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):

@@ -17,7 +17,7 @@ const chapterLimit = 5 * time.Minute
 
 // chapters lists what there is, in the order of a first visit.
 func chapters() []Chapter {
-	return []Chapter{raftChapter, lsmChapter, erasureChapter, mvccChapter, gatewayChapter}
+	return []Chapter{raftChapter, lsmChapter, erasureChapter, mvccChapter, gatewayChapter, bftChapter}
 }
 
 // choose returns the chapters with the given names, in the order of all; no
