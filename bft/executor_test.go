@@ -123,7 +123,15 @@ func TestACrashBetweenAnyTwoStepsAppliesEachBlockOnce(t *testing.T) {
 					t.Fatalf("RULE W3: died at call %d: block %d was finalised, and it was not stored", at, h)
 				}
 			}
-			s, err := advance(executor(app, store), g, blocks, commits)
+			s, err := executor(app, store).Handshake(g)
+			if err != nil {
+				t.Fatalf("RULE W3: died at call %d, after it %v: %v", at, after, err)
+			}
+			if s.LastHeight != store.Height() || int64(s.LastHeight) != app.height {
+				t.Fatalf("RULE W3: died at call %d, after it %v: the store has block %d, the state %d and the application %d", at, after,
+					store.Height(), s.LastHeight, app.height)
+			}
+			s, err = advance(executor(app, store), g, blocks, commits)
 			if err != nil {
 				t.Fatalf("RULE W3: died at call %d, after it %v: %v", at, after, err)
 			}

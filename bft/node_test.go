@@ -747,3 +747,27 @@ func TestANodeAloneNeedsNothingButAGenesis(t *testing.T) {
 		require.ErrorIs(t, err, ErrGenesis)
 	})
 }
+
+func TestADecidedHeightWaitsForThePrecommitsThatAreMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const wait = 10 * time.Second
+		c := newChain(t, 4, func(o *Options) { o.Timeouts.Commit = wait }).startAll()
+		began := time.Now()
+		c.wait(10)
+		require.Less(t, time.Since(began), wait, "all are there: nobody waits")
+		require.NoError(t, c.members[3].stop())
+		at := c.members[0].node.Status().LastHeight
+		for h := Height(2); h < at; h++ {
+			b, _, err := c.members[0].store.Block(h)
+			require.NoError(t, err)
+			for _, s := range b.LastCommit.Signatures {
+				require.Equal(t, CommitBlock, s.Flag)
+			}
+		}
+		began = time.Now()
+		c.wait(at+5, c.members[:3]...)
+		require.Greater(t, time.Since(began), 3*wait, "one is missing: that long it is waited for")
+		c.close()
+		c.agree("W3")
+	})
+}

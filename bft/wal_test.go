@@ -102,10 +102,10 @@ func TestAVoteLeavesAfterWhatItFollowsFromIsOnDisk(t *testing.T) {
 				return nil
 			}))
 			if proposals != 1 || parts != len(d.messages)-1 || verdicts != 1 {
-				t.Fatalf("RULE W1: a %v is sent, and on disk are %d proposals, %d parts and %d verdicts", v.Type, proposals, parts, verdicts)
+				t.Errorf("RULE W1: a %v is sent, and on disk are %d proposals, %d parts and %d verdicts", v.Type, proposals, parts, verdicts)
 			}
 			if v.Type == Precommit && prevotes < 3 {
-				t.Fatalf("RULE W1: a precommit is sent, and on disk are %d prevotes of its polka", prevotes)
+				t.Errorf("RULE W1: a precommit is sent, and on disk are %d prevotes of its polka", prevotes)
 			}
 			checked++
 		}
