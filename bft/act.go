@@ -30,7 +30,9 @@ func (n *Node) do(o Output) error {
 	case OutWant:
 		n.emit(Event{Kind: EventWant, Height: o.Height, Round: o.Round, Value: o.Value})
 		n.candidate(o.Value)
+		n.now.wanted = append(n.now.wanted, o)
 		n.opts.Network.Want(o.Height, o.Round, o.Value)
+		return n.supply(o.Round, o.Value)
 	case OutEvidence:
 		n.opts.Evidence.Report(*o.Double)
 		n.count(func(m *Metrics) { m.Equivocate++ })

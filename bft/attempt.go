@@ -15,6 +15,7 @@ type attempt struct {
 	idle      bool // it waits for a transaction
 	proposals []*Proposal
 	blocks    map[ValueID]*candidate
+	wanted    []Output  // values that have a quorum, and had no proposal here
 	minTime   time.Time // our votes are not older than this
 	reoffer   bool      // something has changed for those who came too early
 	decided   *Output
@@ -315,7 +316,29 @@ func (n *Node) judged(value ValueID, valid bool, why error) error {
 			}
 		}
 	}
+	for _, o := range n.now.wanted {
+		if o.Value == value {
+			if err := n.supply(o.Round, value); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// supply stands in for a proposal that the others have forgotten: of a stored block there are the precommits that decided it, and
+// they say more than its proposer did (L49).
+func (n *Node) supply(r Round, value ValueID) error {
+	got, ok := n.core.quorum(r, Precommit)
+	c := n.now.blocks[value]
+	switch {
+	case !ok || got != value || !c.judged:
+		return nil
+	case !c.valid:
+		return n.refused(r)
+	}
+	p := Proposal{Height: n.now.height, Round: r, ValidRound: NoRound, Value: value, Proposer: n.core.Proposer(r)}
+	return n.step(Input{Proposal: &Proposed{Proposal: p, Valid: true}})
 }
 
 // refused halts the node if the others have decided what is not valid here: then it is this node, or its
