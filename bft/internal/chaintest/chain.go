@@ -1,0 +1,128 @@
+// Package chaintest makes chains block by block, without a node, for tests of what reads them.
+package chaintest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/abci/kvstore"
+	"github.com/stretchr/testify/require"
+)
+
+// A Chain is a store with blocks that validators named "0", "1" ... of power 10 have decided, and the state after the last one.
+type Chain struct {
+	Genesis *bft.Genesis
+	Store   bft.Store
+	State   *bft.State
+	Exec    *bft.Executor
+	// Commit is the last block's.
+	Commit *bft.Commit
+	t      testing.TB
+	names  map[bft.Address]string
+}
+
+// ID is each chain's id.
+const ID = "test-chain"
+
+// New makes a chain of n validators and no block, with a kvstore as its application.
+func New(t testing.TB, n int) *Chain {
+	c := &Chain{t: t, Store: bft.NewMemStore(), names: make(map[bft.Address]string),
+		Genesis: &bft.Genesis{ChainID: ID, Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	for i := range n {
+		key := c.Know(fmt.Sprint(i))
+		c.Genesis.Validators = append(c.Genesis.Validators, bft.Validator{PubKey: key, Power: 10})
+	}
+	return c
+}
+
+// Know makes a validator's name known, so that it can sign when it is one, and returns its public key.
+func (c *Chain) Know(name string) []byte {
+	key := bft.NewMemSigner(name).PubKey()
+	c.names[bft.AddressOf(key)] = name
+	return key
+}
+
+// Begin gives the application the genesis.
+func (c *Chain) Begin() *Chain {
+	c.Exec = NewExecutor(c.Store)
+	var err error
+	c.State, err = c.Exec.Handshake(c.Genesis)
+	require.NoError(c.t, err)
+	c.Commit = &bft.Commit{}
+	return c
+}
+
+// NewExecutor makes one with a kvstore, over a store.
+func NewExecutor(store bft.Store) *bft.Executor {
+	return &bft.Executor{App: kvstore.New(), Store: store, Mempool: bft.NewMemMempool(), Evidence: bft.NewMemEvidence(store)}
+}
+
+// Add decides a block a second after the one before.
+func (c *Chain) Add(txs ...string) *bft.Block {
+	var block [][]byte
+	for _, tx := range txs {
+		block = append(block, []byte(tx))
+	}
+	return c.AddBlock(block, nil)
+}
+
+// Grow decides blocks of a transaction each, up to a height.
+func (c *Chain) Grow(to bft.Height) *Chain {
+	for c.State.LastHeight < to {
+		c.Add(fmt.Sprintf("height=%d", c.State.Height()))
+	}
+	return c
+}
+
+// AddBlock decides a block with transactions and evidence.
+func (c *Chain) AddBlock(txs [][]byte, evidence []*bft.DuplicateVoteEvidence) *bft.Block {
+	b := c.State.MakeBlock(txs, c.Commit, evidence, c.State.Validators.Proposer().Address)
+	require.NoError(c.t, c.Exec.Validate(c.State, b))
+	id := b.ID()
+	commit := c.Sign(c.State.Validators, b.Height, id, c.State.LastTime.Add(time.Second))
+	next, err := c.Exec.Apply(c.State, b, id, commit)
+	require.NoError(c.t, err)
+	c.State, c.Commit = next, commit
+	return b
+}
+
+// Sign is the commit of all of a set for a block.
+func (c *Chain) Sign(set *bft.ValidatorSet, h bft.Height, id bft.ValueID, at time.Time) *bft.Commit {
+	votes := make([]*bft.Vote, set.Len())
+	for i := range votes {
+		votes[i] = c.Vote(c.names[set.At(i).Address], bft.Precommit, h, 0, id, at)
+	}
+	return bft.MakeCommit(h, 0, id, votes)
+}
+
+// Vote is a vote of a validator, whatever it has signed before.
+func (c *Chain) Vote(name string, kind bft.VoteType, h bft.Height, r bft.Round, value bft.ValueID, at time.Time) *bft.Vote {
+	signer := bft.NewMemSigner(name)
+	v := &bft.Vote{Type: kind, Height: h, Round: r, Value: value, Time: at, Validator: bft.AddressOf(signer.PubKey()), ValidRound: bft.NoRound}
+	require.NoError(c.t, signer.SignVote(ID, v))
+	return v
+}
+
+// Value is some value's id.
+func Value(b byte) bft.ValueID {
+	return bft.ValueID{Hash: bft.Hash{b}, Parts: bft.PartsHeader{Total: 1, Hash: bft.Hash{b, 1}}}
+}
+
+// DoubleVote is two votes of a validator at a height, for two values.
+func (c *Chain) DoubleVote(name string, h bft.Height, r bft.Round) bft.DoubleVote {
+	at := c.Genesis.Time.Add(time.Hour)
+	return bft.DoubleVote{First: *c.Vote(name, bft.Prevote, h, r, Value(1), at), Second: *c.Vote(name, bft.Prevote, h, r, Value(2), at)}
+}
+
+// Evidence is a double vote completed by the chain.
+func (c *Chain) Evidence(name string, h bft.Height, r bft.Round) *bft.DuplicateVoteEvidence {
+	block, _, err := c.Store.Block(h)
+	require.NoError(c.t, err)
+	set, err := c.Store.Validators(h)
+	require.NoError(c.t, err)
+	e, err := bft.NewEvidence(c.DoubleVote(name, h, r), set, block.Time)
+	require.NoError(c.t, err)
+	return e
+}

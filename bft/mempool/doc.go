@@ -1,0 +1,44 @@
+// Package mempool has the transactions that wait for a block: a [bft.Mempool] that asks the application about each, and passes
+// on to the peers what it finds good.
+//
+// # The problem
+//
+// Anybody may hand in transactions, at any of the nodes, as many and as large as they like. Whoever proposes the next
+// block should know them all, in a good order; nobody should pay for a flood with memory; and none should be
+// asked about, sent or executed again and again. After each block some of what waits has become wrong.
+//
+// # The picture
+//
+//	CheckTx (a client)  --+              +------- the pool --------+
+//	a batch (a peer)    --+--> seen? --> | t1 t2 t3 t4 t5 ...      | --> Reap: as much as a block takes
+//	                      |    room?     |          ^  place of a  | --> each peer's Next: what it lacks, in batches
+//	                      |    CheckTx   |             peer        |
+//	                      |              +-------------------------+
+//	                      +<-- cache: what was committed           ^
+//	                                                 Lock, Commit, Update: out with what was committed,
+//	                                                 CheckTx (Recheck) for the rest
+//
+// The application is asked without a lock of the pool, so by many callers at once; but not between Lock and Update, when it
+// changes from the state after one block to that after the next. What a peer sends in one message is looked up
+// and added under one lock each.
+//
+// # Rules
+//
+//	M1  A transaction is in the pool at most once, and not again after it was committed, as long as the cache remembers.
+//	M2  The pool is bounded in transactions and bytes, and each transaction in bytes. What does not fit is refused, or with
+//	    priorities takes the place of what is worth less.
+//	M3  First come, first reaped; with priorities, the higher first. The order of one sender's transactions is kept.
+//	M4  No check runs from the application's Commit until Update. What is wrong after a block is dropped.
+//	P2  A transaction is sent once to each peer that has not sent it, in order, as soon as the link can take it.
+//
+// A peer whose link is slow loses nothing; one that sends faster than its transactions are checked fills its inbox, and
+// what does not fit is dropped: the votes that come over the same link must not wait for it.
+//
+// # Reading order
+//
+//	mempool.go   transactions in; reap.go out, and out for good
+//	gate.go      checks, or an update
+//	cache.go     what was seen
+//	priority.go  who has to leave for whom
+//	gossip.go    batches to and from peers
+package mempool

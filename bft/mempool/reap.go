@@ -1,0 +1,125 @@
+package mempool
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/abci"
+)
+
+// Reap implements [bft.Mempool]: the transactions for a block, in order (M3), up to the first that does not fit any
+// more. One that would fit into no block, however empty, is passed over: it must not keep the others waiting.
+func (p *Pool) Reap(maxBytes, maxGas int64) [][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left, gasLeft := maxBytes, maxGas
+	var txs [][]byte
+	for _, it := range p.order() {
+		tx := &it.Value
+		size := bft.TxSize(tx.bytes)
+		if maxBytes >= 0 && size > maxBytes || maxGas >= 0 && tx.gas > maxGas {
+			continue
+		}
+		if maxBytes >= 0 && size > left || maxGas >= 0 && tx.gas > gasLeft {
+			break
+		}
+		left, gasLeft = left-size, gasLeft-tx.gas
+		txs = append(txs, tx.bytes)
+	}
+	return txs
+}
+
+// order is the pool as it is to be reaped: as it came, or the higher priority first.
+func (p *Pool) order() []*item {
+	items := slices.AppendSeq(make([]*item, 0, p.list.Len()), p.list.All())
+	if p.opts.Priorities {
+		slices.SortStableFunc(items, func(a, b *item) int { return -compare(a.Value.priority, b.Value.priority) })
+	}
+	return items
+}
+
+// Available implements [bft.Mempool].
+func (p *Pool) Available() <-chan struct{} { return p.available }
+
+// Lock implements [bft.Mempool]: it waits for checks under way, and lets none begin.
+func (p *Pool) Lock() { p.updating.lock() }
+
+// Unlock implements [bft.Mempool].
+func (p *Pool) Unlock() { p.updating.unlock() }
+
+// Update implements [bft.Mempool]. What was committed leaves the pool, and is remembered if it went well, or with
+// KeepInvalid. The error is the application's, of a recheck.
+func (p *Pool) Update(ctx context.Context, _ bft.Height, txs [][]byte, codes []uint32) error {
+	defer p.updating.unlock()
+	if len(codes) != len(txs) {
+		return fmt.Errorf("mempool: %d codes for %d transactions", len(codes), len(txs))
+	}
+	for _, it := range p.committed(txs, codes) {
+		// M4: the application's state is the new one, and nobody else asks it. No lock: others may reap and send meanwhile.
+		response, err := p.ask(ctx, &abci.CheckTxRequest{Tx: it.Value.bytes, Recheck: true})
+		if err != nil {
+			return err
+		}
+		p.rechecked(it, response)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select { // what was said of transactions that are gone is taken back
+	case <-p.available:
+	default:
+	}
+	if p.list.Len() > 0 {
+		p.notify()
+	}
+	return nil
+}
+
+// committed takes a block's transactions out, and returns what is to be checked again.
+func (p *Pool) committed(txs [][]byte, codes []uint32) []*item {
+	keys := make([]Key, len(txs))
+	for i, tx := range txs {
+		keys[i] = keyOf(tx)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, key := range keys {
+		if codes[i] == abci.CodeOK || p.opts.KeepInvalid {
+			p.cache.add(key) // M1
+		} else {
+			p.cache.remove(key)
+		}
+		if it := p.txs[key]; it != nil {
+			p.remove(it)
+			p.metrics.Committed++
+		}
+	}
+	if p.opts.SkipRecheck {
+		return nil
+	}
+	return slices.Collect(p.list.All())
+}
+
+// rechecked drops a transaction that is wrong now, and takes over its new gas and priority otherwise.
+func (p *Pool) rechecked(it *item, r *abci.CheckTxResponse) {
+	tx := &it.Value
+	if r.Code == abci.CodeOK && r.GasWanted == tx.gas && r.Priority == tx.priority {
+		return // nobody else changes these during an update
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.Code == abci.CodeOK {
+		tx.gas, tx.priority = r.GasWanted, r.Priority
+		if p.opts.Priorities {
+			p.lowest.remove(it)
+			p.lowest.push(it)
+		}
+		return
+	}
+	p.remove(it)
+	p.metrics.Dropped++
+	if p.opts.KeepInvalid {
+		p.cache.add(tx.key)
+	}
+}
