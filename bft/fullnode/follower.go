@@ -1,0 +1,120 @@
+package fullnode
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/flagship-go/flagship/bft"
+)
+
+// A follower takes what was committed to the index and to the subscribers, beside consensus.
+//
+//	Executor.Apply: ... Commit --> EvidencePool.Update --> signal --> run: index, hub
+//
+// It is told by way of the evidence pool, which is the last that hears of a committed block, from block sync and from consensus alike.
+type follower struct {
+	store bft.Store
+	index *index
+	hub   hub
+
+	mu        sync.Mutex
+	committed bft.Height
+	signal    chan struct{} // has a value when committed has grown
+	stop      chan struct{}
+	done      chan struct{}
+	failed    func(error)
+}
+
+func newFollower(store bft.Store, x *index, failed func(error)) *follower {
+	return &follower{store: store, index: x, hub: hub{all: map[*Subscription]struct{}{}}, signal: make(chan struct{}, 1),
+		stop: make(chan struct{}), done: make(chan struct{}), failed: failed}
+}
+
+// watched is an evidence pool that tells the follower.
+type watched struct {
+	bft.EvidencePool
+	follower *follower
+}
+
+// Update implements [bft.EvidencePool].
+func (w watched) Update(s *bft.State, evidence []*bft.DuplicateVoteEvidence) {
+	w.EvidencePool.Update(s, evidence)
+	w.follower.tell(s.LastHeight)
+}
+
+// tell says up to where the application has committed.
+func (f *follower) tell(h bft.Height) {
+	f.mu.Lock()
+	f.committed = max(f.committed, h)
+	f.mu.Unlock()
+	select {
+	case f.signal <- struct{}{}:
+	default:
+	}
+}
+
+// last is up to where the application has committed.
+func (f *follower) last() bft.Height {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.committed
+}
+
+// catchUp indexes what was committed before, and is not in the index. Nobody subscribes yet.
+func (f *follower) catchUp(last bft.Height) error {
+	f.tell(last)
+	from := max(f.index.next(), f.store.Base())
+	for h := from; h > 0 && h <= last; h++ {
+		b, _, err := f.store.Block(h)
+		if err != nil {
+			return fmt.Errorf("fullnode: indexing: %w", err)
+		}
+		if err := f.index.add(b, f.store.Base()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run follows from a height on, until close.
+func (f *follower) run(next bft.Height) {
+	defer close(f.done)
+	defer f.hub.close()
+	for {
+		select {
+		case <-f.signal:
+		case <-f.stop:
+			return
+		}
+		for last := f.last(); next <= last; next++ {
+			if err := f.follow(next); err != nil {
+				f.failed(err)
+				return
+			}
+		}
+	}
+}
+
+// follow takes one height further (F2).
+func (f *follower) follow(h bft.Height) error {
+	b, id, err := f.store.Block(h)
+	if err != nil {
+		return fmt.Errorf("fullnode: following the chain: %w", err)
+	}
+	results, err := f.store.Results(h)
+	if err != nil {
+		return fmt.Errorf("fullnode: following the chain: %w", err)
+	}
+	if err := f.index.add(b, f.store.Base()); err != nil {
+		return err
+	}
+	f.hub.publish(&Committed{Block: b, ID: id, Results: results.Response})
+	return nil
+}
+
+// Close waits for run.
+func (f *follower) Close() error {
+	close(f.stop)
+	<-f.done
+	return nil
+}

@@ -1,0 +1,291 @@
+package fullnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/gossip"
+	"github.com/flagship-go/flagship/bft/mempool"
+	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/store"
+	"github.com/flagship-go/flagship/internal/vfs"
+)
+
+// A FullNode is a node of a chain with all that belongs to it. It is safe for concurrent use.
+type FullNode struct {
+	opts     Options
+	store    *recent
+	signer   *bft.FileSigner // nil: no vote
+	mempool  *mempool.Pool
+	sw       *p2p.Switch
+	gossip   *gossip.Gossip
+	evidence bft.EvidencePool
+	follower *follower
+	node     *bft.Node
+	closers  []io.Closer // in the order in which they were opened
+
+	closing sync.Once
+	closed  error
+	ended   chan struct{} // closed when the node does not run any more
+	mu      sync.Mutex
+	err     error
+}
+
+// Open starts the node in a home with what its files hold. Errors: vfs.ErrLocked when another one has the home, a
+// *vfs.CorruptError or *vfs.VersionError for files that cannot be read, a *bft.HaltError when application and chain do not agree.
+func Open(o Options) (*FullNode, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	n := &FullNode{opts: o, ended: make(chan struct{})}
+	for _, step := range []func() error{n.openHome, n.openChain, n.openNetwork, n.start} { // F4: the order matters
+		if err := step(); err != nil {
+			return nil, errors.Join(err, n.release())
+		}
+	}
+	go n.watch()
+	return n, nil
+}
+
+// owned is closed with the node.
+func (n *FullNode) owned(c io.Closer) { n.closers = append(n.closers, c) }
+
+// openHome takes the folder (F1), and opens the keys in it.
+func (n *FullNode) openHome() error {
+	for _, dir := range []string{n.opts.config(""), n.opts.data("")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("fullnode: making the home: %w", err)
+		}
+	}
+	lock, err := vfs.OS().Lock(n.opts.data("LOCK"))
+	if err != nil {
+		return fmt.Errorf("fullnode: the home %s: %w", n.opts.Home, err)
+	}
+	n.owned(lock)
+	if n.opts.Follower {
+		return nil
+	}
+	if n.signer, err = bft.OpenFileSigner(nil, SignerDir(n.opts.Home)); err != nil {
+		return err
+	}
+	n.owned(n.signer)
+	return nil
+}
+
+// openChain opens what is known of the chain, and brings the index up to it.
+func (n *FullNode) openChain() error {
+	disk, err := store.Open(n.opts.data("blocks"), &store.Options{Logger: n.opts.Logger})
+	if err != nil {
+		return err
+	}
+	n.owned(disk)
+	n.store = &recent{Store: disk}
+	state, err := disk.State()
+	if err != nil {
+		return fmt.Errorf("fullnode: reading the state: %w", err)
+	}
+	var last bft.Height
+	if state != nil {
+		last = state.LastHeight
+	}
+	x, err := openIndex(n.opts.data("txindex"), disk.Base(), last, n.opts.Logger)
+	if err != nil {
+		return err
+	}
+	n.owned(x.log)
+	n.follower = newFollower(n.store, x, n.fail)
+	if err := n.follower.catchUp(last); err != nil {
+		return err
+	}
+	go n.follower.run(last + 1)
+	n.owned(n.follower)
+	return nil
+}
+
+// openNetwork makes the switch and those who speak over it. Nothing is heard yet.
+func (n *FullNode) openNetwork() error {
+	key, err := p2p.OpenKey(NodeKeyFile(n.opts.Home))
+	if err != nil {
+		return err
+	}
+	n.sw, err = p2p.New(p2p.Options{Key: key, Network: n.opts.Genesis.ChainID, Moniker: n.opts.Moniker, Listen: n.opts.P2PListen,
+		Persistent: n.opts.PersistentPeers, Logger: n.opts.Logger})
+	if err != nil {
+		return err
+	}
+	n.owned(n.sw)
+	pool := n.opts.Mempool
+	pool.Switch, pool.Logger = n.sw, n.opts.Logger
+	if n.mempool, err = mempool.New(n.opts.App, pool); err != nil {
+		return err
+	}
+	n.evidence = watched{bft.NewMemEvidence(n.store), n.follower}
+	n.gossip, err = gossip.New(gossip.Options{Switch: n.sw, Store: n.store, Logger: n.opts.Logger})
+	return err
+}
+
+// start begins consensus, and then lets peers in.
+func (n *FullNode) start() error {
+	o := bft.Options{Genesis: n.opts.Genesis, App: n.opts.App, Store: n.store, WALDir: n.opts.data("wal"), Network: n.gossip,
+		Mempool: n.mempool, Evidence: n.evidence, Timeouts: n.opts.Timeouts, CreateEmptyBlocks: n.opts.CreateEmptyBlocks,
+		EmptyBlocksInterval: n.opts.EmptyBlocksInterval, HaltHeight: n.opts.HaltHeight, OnEvent: n.opts.OnEvent, Logger: n.opts.Logger}
+	if n.signer != nil {
+		o.Signer = n.signer
+	}
+	node, err := bft.NewNode(o)
+	if err != nil {
+		return err
+	}
+	n.node = node
+	n.owned(node)
+	n.gossip.Attach(node.Deliver)
+	return n.sw.Start()
+}
+
+// watch ends with the node, and keeps why.
+func (n *FullNode) watch() {
+	<-n.node.Done()
+	n.fail(n.node.Err())
+}
+
+// fail says that the node does not run any more. The first reason counts.
+func (n *FullNode) fail(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.err == nil {
+		n.err = err
+		close(n.ended)
+	}
+}
+
+// Done is closed when the node has stopped, by Close or by itself.
+func (n *FullNode) Done() <-chan struct{} { return n.ended }
+
+// Err is why the node has stopped: bft.ErrStopped after Close, bft.ErrHaltHeight, a *bft.HaltError, an error of a disk. It is nil while the
+// node runs. One that has stopped by itself still answers what it knows, until Close.
+func (n *FullNode) Err() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.err
+}
+
+// Close stops the node, waits for all that it has started, and lets the home go. It may be called more than once.
+func (n *FullNode) Close() error {
+	n.closing.Do(func() {
+		n.fail(bft.ErrStopped)
+		n.closed = n.release()
+	})
+	return n.closed
+}
+
+// release closes what was opened, the last first: consensus, then the links, then the files.
+func (n *FullNode) release() error {
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		errs = append(errs, n.closers[i].Close())
+	}
+	return errors.Join(errs...)
+}
+
+// BroadcastTx gives a transaction to the mempool, from where it goes to the others and into a block. A transaction that the application
+// does not like has a Code in the answer; the errors are those of mempool.Pool.CheckTx. tx is not to be changed afterwards.
+func (n *FullNode) BroadcastTx(ctx context.Context, tx []byte) (*abci.CheckTxResponse, error) {
+	return n.mempool.CheckTx(ctx, tx)
+}
+
+// WaitTx returns when the transaction with a hash is in a committed block, or was before. bft.ErrStopped: it will not be, here.
+func (n *FullNode) WaitTx(ctx context.Context, hash bft.Hash) (*TxResult, error) {
+	p, err := n.follower.index.wait(ctx, n.ended, hash)
+	if err != nil {
+		return nil, fmt.Errorf("fullnode: waiting for transaction %X: %w", hash[:], err)
+	}
+	return n.at(hash, p)
+}
+
+// Tx is the transaction with a hash. bft.ErrNotFound: it is in no block that is stored.
+func (n *FullNode) Tx(hash bft.Hash) (*TxResult, error) {
+	p, ok := n.follower.index.find(hash)
+	if !ok {
+		return nil, fmt.Errorf("fullnode: transaction %X: %w", hash[:], bft.ErrNotFound)
+	}
+	return n.at(hash, p)
+}
+
+func (n *FullNode) at(hash bft.Hash, p place) (*TxResult, error) {
+	b, _, err := n.store.Block(p.height)
+	if err != nil {
+		return nil, err
+	}
+	results, err := n.store.Results(p.height)
+	if err != nil {
+		return nil, err
+	}
+	return &TxResult{Hash: hash, Height: p.height, Index: p.index, Tx: b.Txs[p.index], Result: results.Response.TxResults[p.index]}, nil
+}
+
+// Query asks the application about committed state.
+func (n *FullNode) Query(ctx context.Context, r *abci.QueryRequest) (*abci.QueryResponse, error) {
+	return n.opts.App.Query(ctx, r)
+}
+
+// Subscribe is told of each committed block from now on. room is how many may wait to be read: one more ends the subscription (F3).
+func (n *FullNode) Subscribe(room int) *Subscription { return n.follower.hub.subscribe(room) }
+
+// A Status is where a node is.
+type Status struct {
+	bft.NodeStatus
+	Network    p2p.Status
+	Earliest   bft.Height // the lowest block that is stored; 0: none
+	Committed  bft.Height // by the application
+	CatchingUp bool       // it is behind, and fetches blocks
+	Err        error      // why it has stopped; nil: it runs
+}
+
+// Status is where the node is.
+func (n *FullNode) Status() Status {
+	return Status{NodeStatus: n.node.Status(), Network: n.sw.Status(), Earliest: n.store.Base(), Committed: n.follower.last(), Err: n.Err()}
+}
+
+// Metrics counts what a node has done since it began.
+type Metrics struct {
+	Consensus bft.Metrics
+	Mempool   mempool.Metrics
+}
+
+// Metrics are the counts so far.
+func (n *FullNode) Metrics() Metrics {
+	return Metrics{Consensus: n.node.Metrics(), Mempool: n.mempool.Metrics()}
+}
+
+// Wait returns when a height is committed here.
+func (n *FullNode) Wait(ctx context.Context, h bft.Height) error { return n.node.Wait(ctx, h) }
+
+// Address is "id@host:port" for others to dial; "": it does not listen.
+func (n *FullNode) Address() string { return n.sw.Address() }
+
+// Genesis is where the chain began. It is not to be changed.
+func (n *FullNode) Genesis() *bft.Genesis { return n.opts.Genesis }
+
+// Blocks are the stored blocks, validators and results. They are shared, and not to be changed.
+func (n *FullNode) Blocks() bft.Store { return n.store }
+
+// Waiting are the transactions in the mempool, as they would be put into a block. They are not to be changed.
+func (n *FullNode) Waiting() [][]byte { return n.mempool.Reap(-1, -1) }
+
+// App is the application.
+func (n *FullNode) App() abci.Application { return n.opts.App }
+
+// PubKey is that of the validator; nil: the node has no vote.
+func (n *FullNode) PubKey() []byte {
+	if n.signer == nil {
+		return nil
+	}
+	return n.signer.PubKey()
+}

@@ -1,0 +1,215 @@
+package fullnode_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/abci/kvstore"
+	"github.com/flagship-go/flagship/bft/fullnode"
+	"github.com/flagship-go/flagship/internal/vfs"
+)
+
+// A net is homes of validators over loopback TCP.
+type net struct {
+	t       *testing.T
+	genesis *bft.Genesis
+	homes   []string
+	nodes   []*fullnode.FullNode
+}
+
+func newNet(t *testing.T, validators int) *net {
+	w := &net{t: t, genesis: &bft.Genesis{ChainID: "full", Time: time.Now().Add(-time.Minute)}}
+	for i := range validators {
+		home := filepath.Join(t.TempDir(), fmt.Sprint("node", i))
+		signer, err := bft.OpenFileSigner(nil, fullnode.SignerDir(home))
+		require.NoError(t, err)
+		w.genesis.Validators = append(w.genesis.Validators, bft.Validator{PubKey: signer.PubKey(), Power: 10})
+		require.NoError(t, signer.Close())
+		w.homes = append(w.homes, home)
+	}
+	w.nodes = make([]*fullnode.FullNode, validators)
+	return w
+}
+
+// start opens a node; it dials all that run.
+func (w *net) start(i int) *fullnode.FullNode {
+	w.t.Helper()
+	var peers []string
+	for _, n := range w.nodes {
+		if n != nil {
+			peers = append(peers, n.Address())
+		}
+	}
+	n, err := fullnode.Open(fullnode.Options{Home: w.homes[i], Genesis: w.genesis, App: kvstore.New(), P2PListen: "127.0.0.1:0", PersistentPeers: peers,
+		Moniker: fmt.Sprint("node", i)})
+	require.NoError(w.t, err)
+	w.t.Cleanup(func() { n.Close() })
+	w.nodes[i] = n
+	return n
+}
+
+func (w *net) stop(i int) {
+	w.t.Helper()
+	require.NoError(w.t, w.nodes[i].Close())
+	w.nodes[i] = nil
+}
+
+func (w *net) context() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	w.t.Cleanup(cancel)
+	return ctx
+}
+
+// commit has a transaction committed by way of one node.
+func (w *net) commit(n *fullnode.FullNode, tx string) *fullnode.TxResult {
+	w.t.Helper()
+	check, err := n.BroadcastTx(w.context(), []byte(tx))
+	require.NoError(w.t, err)
+	require.Equal(w.t, abci.CodeOK, check.Code, check.Log)
+	result, err := n.WaitTx(w.context(), sha256.Sum256([]byte(tx)))
+	require.NoError(w.t, err)
+	require.Equal(w.t, tx, string(result.Tx))
+	return result
+}
+
+func (w *net) value(n *fullnode.FullNode, key string) string {
+	w.t.Helper()
+	r, err := n.Query(w.context(), &abci.QueryRequest{Data: []byte(key)})
+	require.NoError(w.t, err)
+	return string(r.Value)
+}
+
+func TestThreeGoOnAndTheFourthCatchesUp(t *testing.T) {
+	w := newNet(t, 4)
+	for i := range 4 {
+		w.start(i)
+	}
+	for i, n := range w.nodes {
+		w.commit(n, fmt.Sprintf("a%d=%d", i, i))
+	}
+	w.stop(3)
+	var last *fullnode.TxResult
+	for i := range 20 {
+		last = w.commit(w.nodes[i%3], fmt.Sprintf("b%d=%d", i, i))
+	}
+	back := w.start(3)
+	found, err := back.WaitTx(w.context(), last.Hash) // B1
+	require.NoError(t, err)
+	require.Equal(t, last, found)
+	for i := range 20 {
+		require.Equal(t, fmt.Sprint(i), w.value(back, fmt.Sprint("b", i)))
+	}
+	w.stop(0)
+	after := w.commit(back, "c=d") // it takes part: without it there is no quorum
+	require.Equal(t, "d", w.value(back, "c"))
+	for _, n := range w.nodes[1:] {
+		require.NoError(t, n.Wait(w.context(), after.Height))
+		b, id, err := n.Blocks().Block(after.Height)
+		require.NoError(t, err)
+		_, same, err := back.Blocks().Block(after.Height)
+		require.NoError(t, err)
+		require.Equal(t, id, same)
+		require.Equal(t, [][]byte{[]byte("c=d")}, b.Txs)
+	}
+}
+
+func TestAHomeBelongsToOneNode(t *testing.T) { // F1
+	w := newNet(t, 1)
+	first := w.start(0)
+	_, err := fullnode.Open(fullnode.Options{Home: w.homes[0], Genesis: w.genesis, App: kvstore.New()})
+	require.ErrorIs(t, err, vfs.ErrLocked)
+	w.commit(first, "a=b") // and the first one was not harmed
+	require.NoError(t, first.Close())
+	require.NoError(t, first.Close())
+	require.ErrorIs(t, first.Err(), bft.ErrStopped)
+	<-first.Done()
+	w.start(0)
+}
+
+func TestTheIndexKnowsAllStoredBlocksAfterARestart(t *testing.T) { // F2
+	w := newNet(t, 1)
+	n := w.start(0)
+	var results []*fullnode.TxResult
+	for i := range 5 {
+		results = append(results, w.commit(n, fmt.Sprintf("k%d=%d", i, i)))
+	}
+	for _, how := range []string{"kept", "lost"} {
+		w.stop(0)
+		if how == "lost" {
+			require.NoError(t, os.RemoveAll(filepath.Join(w.homes[0], "data", "txindex")))
+		}
+		n = w.start(0)
+		for _, r := range results {
+			found, err := n.Tx(r.Hash)
+			require.NoError(t, err, how)
+			require.Equal(t, r, found, how)
+		}
+	}
+	_, err := n.Tx(bft.Hash{1})
+	require.ErrorIs(t, err, bft.ErrNotFound)
+}
+
+func TestSubscribersAreToldEachHeightOnceInOrderAndAfterItsCommit(t *testing.T) { // F2
+	w := newNet(t, 1)
+	n := w.start(0)
+	s := n.Subscribe(100)
+	for i := range 5 {
+		w.commit(n, fmt.Sprintf("k%d=%d", i, i))
+	}
+	seen := 0
+	for next := bft.Height(1); seen < 5; next++ {
+		c := <-s.C()
+		require.Equal(t, next, c.Block.Height)
+		require.Len(t, c.Results.TxResults, len(c.Block.Txs))
+		for range c.Block.Txs {
+			require.Equal(t, fmt.Sprint(seen), w.value(n, fmt.Sprint("k", seen)))
+			seen++
+		}
+	}
+	s.Close()
+	s.Close()
+	_, open := <-s.C()
+	require.False(t, open)
+	require.ErrorIs(t, s.Err(), bft.ErrStopped)
+}
+
+func TestASubscriberThatDoesNotReadIsEnded(t *testing.T) { // F3
+	w := newNet(t, 1)
+	n := w.start(0)
+	s := n.Subscribe(1)
+	for i := range 4 {
+		w.commit(n, fmt.Sprintf("k%d=%d", i, i))
+	}
+	<-s.C()
+	_, open := <-s.C()
+	require.False(t, open)
+	require.ErrorIs(t, s.Err(), fullnode.ErrSlow)
+	w.stop(0)
+	_, open = <-n.Subscribe(1).C()
+	require.False(t, open)
+}
+
+func TestWhoWaitsForATransactionEndsWithTheNode(t *testing.T) { // F4
+	w := newNet(t, 1)
+	n := w.start(0)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := n.WaitTx(ctx, bft.Hash{1})
+	require.ErrorIs(t, err, context.Canceled)
+	done := make(chan error)
+	go func() {
+		_, err := n.WaitTx(context.Background(), bft.Hash{1})
+		done <- err
+	}()
+	w.stop(0)
+	require.ErrorIs(t, <-done, bft.ErrStopped)
+}

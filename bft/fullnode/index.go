@@ -1,0 +1,198 @@
+package fullnode
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/internal/wal"
+)
+
+// A TxResult is a transaction that is in a block.
+type TxResult struct {
+	Hash   bft.Hash // SHA-256 of Tx
+	Height bft.Height
+	Index  uint32 // its place in the block
+	Tx     []byte
+	Result abci.ExecTxResult
+}
+
+// An index knows where each transaction is. All of it is in memory, 50 bytes a transaction; its file spares a start the
+// reading of all blocks.
+//
+//	record   height | hash of each transaction...
+//
+// A height is written when it is committed, and not synced: what a power cut takes is read from the blocks again.
+type index struct {
+	log *wal.Log
+
+	mu      sync.Mutex
+	places  map[bft.Hash]place
+	heights []indexed // in order, without gaps
+	waiting map[bft.Hash][]chan place
+}
+
+type place struct {
+	height bft.Height
+	index  uint32
+}
+
+type indexed struct {
+	height bft.Height
+	hashes []bft.Hash
+	seq    uint64
+}
+
+const indexSegment = 4 << 20
+
+// openIndex reads the file of the heights from base to last, and forgets others.
+func openIndex(dir string, base, last bft.Height, logger *slog.Logger) (*index, error) {
+	log, _, err := wal.Open(dir, &wal.Options{SegmentSize: indexSegment, Logger: logger})
+	if err != nil {
+		return nil, fmt.Errorf("fullnode: opening the index of transactions: %w", err)
+	}
+	x := &index{log: log, places: map[bft.Hash]place{}, waiting: map[bft.Hash][]chan place{}}
+	if err := x.load(base, last); err != nil {
+		return nil, errors.Join(fmt.Errorf("fullnode: the index of transactions (remove %s, and it is made again): %w", dir, err), log.Close())
+	}
+	return x, nil
+}
+
+func (x *index) load(base, last bft.Height) error {
+	for r, err := range x.log.Records(x.log.FirstSeq()) {
+		if err != nil {
+			return err
+		}
+		h, n := binary.Uvarint(r.Data)
+		if n <= 0 || (len(r.Data)-n)%len(bft.Hash{}) != 0 {
+			return fmt.Errorf("record %d has %d bytes, and is no height with hashes", r.Seq, len(r.Data))
+		}
+		at := bft.Height(h)
+		if at < base {
+			continue
+		}
+		if at > last || len(x.heights) > 0 && at != x.next() { // the store has lost it, or was exchanged
+			return x.log.TruncateBack(r.Seq - 1)
+		}
+		hashes := make([]bft.Hash, 0, len(r.Data)/len(bft.Hash{}))
+		for rest := r.Data[n:]; len(rest) > 0; rest = rest[len(bft.Hash{}):] {
+			hashes = append(hashes, bft.Hash(rest[:len(bft.Hash{})]))
+		}
+		x.place(indexed{at, hashes, r.Seq})
+	}
+	if len(x.heights) > 0 && x.heights[0].height > base { // it lacks a beginning
+		x.heights, x.places = nil, map[bft.Hash]place{}
+	}
+	return nil
+}
+
+// next is the height to be added; 0: any.
+func (x *index) next() bft.Height {
+	if len(x.heights) == 0 {
+		return 0
+	}
+	return x.heights[len(x.heights)-1].height + 1
+}
+
+func (x *index) place(h indexed) {
+	x.heights = append(x.heights, h)
+	for i, hash := range h.hashes {
+		if _, again := x.places[hash]; !again { // the first one was executed, others were found to be stale
+			x.places[hash] = place{h.height, uint32(i)}
+		}
+	}
+}
+
+// add indexes a committed block, and tells who waits for its transactions. Below base nothing is stored any more.
+func (x *index) add(b *bft.Block, base bft.Height) error {
+	record := binary.AppendUvarint(nil, uint64(b.Height))
+	hashes := make([]bft.Hash, len(b.Txs))
+	for i, tx := range b.Txs {
+		hashes[i] = sha256.Sum256(tx)
+		record = append(record, hashes[i][:]...)
+	}
+	seq, err := x.log.Append(record)
+	if err != nil {
+		return fmt.Errorf("fullnode: indexing block %d: %w", b.Height, err)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.place(indexed{b.Height, hashes, seq})
+	for _, hash := range hashes {
+		for _, c := range x.waiting[hash] {
+			c <- x.places[hash]
+		}
+		delete(x.waiting, hash)
+	}
+	return x.prune(base)
+}
+
+func (x *index) prune(base bft.Height) error {
+	var drop int
+	for ; x.heights[drop].height < base; drop++ {
+		for _, hash := range x.heights[drop].hashes {
+			if x.places[hash].height == x.heights[drop].height {
+				delete(x.places, hash)
+			}
+		}
+	}
+	if drop == 0 {
+		return nil
+	}
+	x.heights = append(x.heights[:0:0], x.heights[drop:]...)
+	if err := x.log.TruncateFront(x.heights[0].seq); err != nil {
+		return fmt.Errorf("fullnode: dropping pruned heights from the index: %w", err)
+	}
+	return nil
+}
+
+func (x *index) find(hash bft.Hash) (place, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	p, ok := x.places[hash]
+	return p, ok
+}
+
+// wait returns when a transaction is in a block.
+func (x *index) wait(ctx context.Context, done <-chan struct{}, hash bft.Hash) (place, error) {
+	x.mu.Lock()
+	if p, ok := x.places[hash]; ok {
+		x.mu.Unlock()
+		return p, nil
+	}
+	c := make(chan place, 1)
+	x.waiting[hash] = append(x.waiting[hash], c)
+	x.mu.Unlock()
+	var err error
+	select {
+	case p := <-c:
+		return p, nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-done:
+		err = bft.ErrStopped
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	select {
+	case p := <-c: // meanwhile
+		return p, nil
+	default:
+	}
+	left := x.waiting[hash][:0]
+	for _, other := range x.waiting[hash] {
+		if other != c {
+			left = append(left, other)
+		}
+	}
+	if x.waiting[hash] = left; len(left) == 0 {
+		delete(x.waiting, hash)
+	}
+	return place{}, err
+}
