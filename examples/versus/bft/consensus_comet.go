@@ -30,8 +30,8 @@ type theirCluster struct {
 	databases []db.DB
 }
 
-// lateClose is a database that its node does not close. CometBFT's gossip goroutines outlive Stop for a moment, and panic when
-// they then read from a database that Stop has closed.
+// lateClose is a database that its node does not close. Some of CometBFT's gossip goroutines outlive Stop by as long as they sleep,
+// two seconds and more, and then panic when they read from a database that Stop has closed.
 type lateClose struct{ db.DB }
 
 // Close does nothing: theirCluster does.
@@ -176,11 +176,10 @@ func (c *theirCluster) Close() error {
 	for _, n := range c.nodes {
 		n.Wait()
 	}
-	if len(c.nodes) > 0 {
-		time.Sleep(300 * time.Millisecond) // three gossip sleeps
-	}
-	for _, d := range c.databases {
-		errs = append(errs, d.Close())
-	}
+	time.AfterFunc(10*time.Second, func() {
+		for _, d := range c.databases {
+			d.Close()
+		}
+	})
 	return errors.Join(errs...)
 }
