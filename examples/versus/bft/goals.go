@@ -12,6 +12,7 @@ const (
 	ours       = "flagship"
 	comet      = "cometbft"       // defaults, but that it does not wait after a commit
 	cometTuned = "cometbft-tuned" // and gossips every millisecond
+	cometBest  = "cometbft-best"  // and has no index, and links without a limit
 )
 
 const (
