@@ -107,6 +107,13 @@ func (a *listApp) Commit(context.Context, *abci.CommitRequest) (*abci.CommitResp
 	return a.retain(), nil
 }
 
+// applied is how many transactions were committed.
+func (a *listApp) applied() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.txs)
+}
+
 func (a *listApp) retain() *abci.CommitResponse {
 	if a.keep == 0 {
 		return &abci.CommitResponse{}
@@ -337,7 +344,7 @@ func (c *chain) forgeVote(liar string, kind VoteType, r Round, value ValueID) *V
 
 func TestWhoSawTheOtherProposalOfALiarStillDecides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newChain(t, 4, nil)
+		c := newChain(t, 4, func(o *Options) { o.HaltHeight = 2 })
 		liar := c.proposer()
 		others := c.others(liar)
 		s, err := c.genesis.State()
@@ -346,6 +353,14 @@ func TestWhoSawTheOtherProposalOfALiarStillDecides(t *testing.T) {
 		one := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("one")}, &Commit{}, nil, self))
 		two := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("two")}, &Commit{}, nil, self))
 		value := two[0].(*Proposal).Value
+		pairs := func(do func(a, b string)) {
+			for i, a := range c.members {
+				for _, b := range c.members[:i] {
+					do(a.name, b.name)
+				}
+			}
+		}
+		pairs(c.hub.Cut) // so that each hears the liar first
 		for i, m := range others {
 			c.start(m)
 			said := two
@@ -363,6 +378,8 @@ func TestWhoSawTheOtherProposalOfALiarStillDecides(t *testing.T) {
 		}
 		link.Publish(c.forgeVote(liar.name, Prevote, 0, value))
 		link.Publish(c.forgeVote(liar.name, Precommit, 0, value))
+		synctest.Wait()
+		pairs(c.hub.Heal)
 		time.Sleep(10 * time.Minute)
 		for _, m := range others {
 			if _, id, err := m.store.Block(1); id != value {
@@ -497,11 +514,11 @@ func TestWithoutEmptyBlocksAHeightWaitsForATransaction(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.Equal(t, Height(3), m.node.Status().LastHeight, "one with the transaction, and one with the app hash after it")
 		for _, m := range c.members {
-			require.Len(t, m.app.txs, 1)
+			require.Equal(t, 1, m.app.applied())
 		}
 		c.members[2].pool.Add([]byte("known to one only"))
 		time.Sleep(time.Hour)
-		require.Len(t, m.app.txs, 2)
+		require.Equal(t, 2, m.app.applied())
 		c.close()
 		c.agree("W3")
 	})
@@ -611,8 +628,8 @@ func TestAnApplicationThatCannotGoOnHaltsTheNode(t *testing.T) {
 				}
 				require.ErrorContains(t, err, k.says)
 				_ = m.stop()
+				synctest.Wait() // also who hung has ended
 				m.app.onFinalize, m.app.onProcess = nil, nil
-				synctest.Wait()
 				c.start(m)
 				c.wait(8)
 				c.close()

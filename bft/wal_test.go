@@ -3,6 +3,9 @@ package bft
 import (
 	"bytes"
 	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,18 +28,19 @@ type duel struct {
 	friends  []string
 	value    ValueID
 	messages []Message
+	mu       sync.Mutex // for sent
 	sent     []*Vote
-	signed   int
+	signed   atomic.Int64
 	atVote   func(*Vote)
 }
 
 type countingSigner struct {
 	Signer
-	signed *int
+	signed *atomic.Int64
 }
 
 func (s countingSigner) SignVote(chainID string, v *Vote) error {
-	*s.signed++
+	s.signed.Add(1)
 	return s.Signer.SignVote(chainID, v)
 }
 
@@ -55,7 +59,9 @@ func newDuel(t *testing.T) *duel {
 		o.Signer = countingSigner{d.m.signer, &d.signed}
 		o.Network = tap{func(m Message) {
 			if v, ok := m.(*Vote); ok && v.Validator == AddressOf(d.m.signer.PubKey()) {
+				d.mu.Lock()
 				d.sent = append(d.sent, v)
+				d.mu.Unlock()
 				if d.atVote != nil {
 					d.atVote(v)
 				}
@@ -64,6 +70,13 @@ func newDuel(t *testing.T) *duel {
 	}
 	d.start(d.m)
 	return d
+}
+
+// votes is what the node has sent so far.
+func (d *duel) votes() []*Vote {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.sent)
 }
 
 func (d *duel) deliver(ms ...Message) {
@@ -136,8 +149,9 @@ func TestReplayGivesTheSameStateAndSignsNothing(t *testing.T) {
 // again kills a node and starts it again, and compares.
 func again(t *testing.T, d *duel) {
 	before := d.m.node.Status()
-	sent, signed, judged := d.sent, d.signed, d.m.app.processed
+	sent, signed := d.votes(), d.signed.Load()
 	require.NoError(t, d.m.stop())
+	judged := d.m.app.processed
 	d.m.fs, d.sent = d.m.fs.KillClone(), nil
 	d.start(d.m)
 	synctest.Wait()
@@ -145,14 +159,15 @@ func again(t *testing.T, d *duel) {
 	if after.Status != before.Status {
 		t.Fatalf("RULE W2: after the replay the node is at %+v, and it was at %+v", after.Status, before.Status)
 	}
-	if d.signed != signed {
-		t.Fatalf("RULE W2: the replay signed %d votes", d.signed-signed)
+	if d.signed.Load() != signed {
+		t.Fatalf("RULE W2: the replay signed %d votes", d.signed.Load()-signed)
 	}
 	if d.m.app.processed != judged {
 		t.Fatalf("RULE W2: the replay asked the application %d times what it had said before", d.m.app.processed-judged)
 	}
-	require.Len(t, d.sent, len(sent), "what was said is said again, for others may have missed it")
-	for i, v := range d.sent {
+	again := d.votes()
+	require.Len(t, again, len(sent), "what was said is said again, for others may have missed it")
+	for i, v := range again {
 		require.Equal(t, sent[i].Signature, v.Signature)
 	}
 }
@@ -188,8 +203,8 @@ func TestWhatCameTooEarlyIsLookedAtInItsRound(t *testing.T) {
 		require.EqualValues(t, len(d.messages), d.m.node.Metrics().Early)
 		d.deliver(d.forgeVote(d.friends[0], Prevote, Round(round), d.value), d.forgeVote(d.friends[1], Prevote, Round(round), d.value))
 		require.Equal(t, Round(round), d.m.node.Status().Round)
-		if len(d.sent) == 0 || d.sent[0].Value != d.value || d.sent[0].Round != Round(round) {
-			t.Fatalf("RULE K4: in round %d the proposal that came early was not prevoted: %v", round, d.sent)
+		if sent := d.votes(); len(sent) == 0 || sent[0].Value != d.value || sent[0].Round != Round(round) {
+			t.Fatalf("RULE K4: in round %d the proposal that came early was not prevoted: %v", round, sent)
 		}
 		d.close()
 	})
@@ -199,7 +214,7 @@ func TestWhatCameTooEarlyIsLookedAtInItsRound(t *testing.T) {
 // wait for is its own, too.
 func TestAProposerThatLostItsProposalGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newChain(t, 4, nil)
+		c := newChain(t, 4, func(o *Options) { o.HaltHeight = 10 })
 		m := c.proposer()
 		lost := &Proposal{Height: 1, ValidRound: NoRound, Value: ValueID{Hash: Hash{1}, Parts: PartsHeader{Total: 1}}, Proposer: AddressOf(m.signer.PubKey())}
 		require.NoError(t, m.signer.SignProposal(c.genesis.ChainID, lost))

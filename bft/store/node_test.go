@@ -117,3 +117,110 @@ func TestANodeOnThisStoreGoesOnAfterACrashAtEveryOperation(t *testing.T) {
 		}
 	}
 }
+
+// One of four dies at each operation of its disk (store, log and guard), and comes back. The others watch for two votes of one round.
+func TestOneOfFourDiesAtEveryOperationAndComesBack(t *testing.T) {
+	key := vfs.NewMem()
+	signer, err := bft.OpenFileSigner(key, "signer")
+	require.NoError(t, err)
+	require.NoError(t, signer.Close())
+	var ops int64
+	synctest.Test(t, func(t *testing.T) { ops = oneOfFour(t, key, 0, nil) })
+	rng := rand.New(rand.NewPCG(5, 6))
+	step := int64(1)
+	if testing.Short() {
+		step = 3
+	}
+	for cut := int64(1); cut < ops; cut += step {
+		for _, clone := range []func(*vfs.Mem) *vfs.Mem{(*vfs.Mem).KillClone, func(fs *vfs.Mem) *vfs.Mem { return fs.CrashClone(nil) },
+			func(fs *vfs.Mem) *vfs.Mem { return fs.CrashClone(rng) }} {
+			synctest.Test(t, func(t *testing.T) { oneOfFour(t, key, cut, clone) })
+		}
+	}
+}
+
+// oneOfFour is the story for one operation; 0: nobody dies, and the victim's operations are counted.
+func oneOfFour(t *testing.T, key *vfs.Mem, cut int64, clone func(*vfs.Mem) *vfs.Mem) (ops int64) {
+	const heights = 2
+	hub, fs, app := bft.NewHub(), key.KillClone(), &tallyApp{commits: make(map[int64]int)}
+	g := &bft.Genesis{ChainID: "four", Time: time.Now()}
+	signer, err := bft.OpenFileSigner(fs, "signer")
+	require.NoError(t, err)
+	g.Validators = append(g.Validators, bft.Validator{PubKey: signer.PubKey(), Power: 1})
+	require.NoError(t, signer.Close())
+	hub.Join("victim")
+	for i := range 3 {
+		g.Validators = append(g.Validators, bft.Validator{PubKey: bft.NewMemSigner(fmt.Sprint(i)).PubKey(), Power: 1})
+	}
+	var mu sync.Mutex
+	var caught error
+	start := func(name string, o bft.Options) (*bft.Node, func(), error) {
+		link := hub.Join(name)
+		o.Genesis, o.Network, o.CreateEmptyBlocks = g, link, true
+		o.OnEvent = func(e bft.Event) {
+			if e.Kind == bft.EventEvidence {
+				mu.Lock()
+				caught = fmt.Errorf("%v has voted twice at height %d round %d (%v)", e.Who, e.Height, e.Round, e.Type)
+				mu.Unlock()
+			}
+		}
+		node, err := bft.NewNode(o)
+		if err != nil {
+			return nil, nil, err
+		}
+		link.Attach(node)
+		return node, func() { _ = node.Close(); _ = link.Close() }, nil
+	}
+	for i := range 3 {
+		_, stop, err := start(fmt.Sprint(i), bft.Options{App: &tallyApp{commits: make(map[int64]int)}, Signer: bft.NewMemSigner(fmt.Sprint(i))})
+		require.NoError(t, err)
+		defer stop()
+	}
+	live := func(fs *vfs.Mem, until bft.Height) error { // the victim, until a height, or its death
+		signer, err := bft.OpenFileSigner(fs, "signer")
+		if err != nil {
+			return err
+		}
+		defer signer.Close()
+		s, err := store.Open("chain", &store.Options{FS: fs, SegmentSize: 4 << 10})
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		node, stop, err := start("victim", bft.Options{App: app, Signer: signer, Store: s, FS: fs, WALDir: "wal"})
+		if err != nil {
+			return err
+		}
+		defer stop()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		return node.Wait(ctx, until)
+	}
+	before := fs.Ops()
+	if cut > 0 {
+		fs.CutPower(before + cut)
+	}
+	if err := live(fs, heights); cut == 0 {
+		require.NoError(t, err)
+		return fs.Ops() - before
+	} else if err != nil {
+		require.ErrorIsf(t, err, vfs.ErrPowerCut, "operation %d", cut)
+	}
+	app.mu.Lock()
+	at := bft.Height(app.at)
+	app.mu.Unlock()
+	if err := live(clone(fs), at+heights); err != nil {
+		t.Errorf("RULE T1: after a crash at operation %d the node does not go on: %v", cut, err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if caught != nil {
+		t.Errorf("RULE S2: after a crash at operation %d: %v", cut, caught)
+	}
+	for h, n := range app.commits {
+		if n != 1 {
+			t.Errorf("RULE W3: after a crash at operation %d height %d was committed %d times", cut, h, n)
+		}
+	}
+	return 0
+}
