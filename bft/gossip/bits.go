@@ -38,6 +38,17 @@ func (s set) removeAll(o set) {
 	}
 }
 
+// keepAll drops what is not in o.
+func (s set) keepAll(o set) {
+	for i := range s {
+		if i < len(o) {
+			s[i] &= o[i]
+		} else {
+			s[i] = 0
+		}
+	}
+}
+
 func (s set) empty() bool {
 	for _, w := range s {
 		if w != 0 {

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"net"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/store"
 )
 
 // A network is validators, each with its switch, gossip and node.
@@ -32,6 +34,8 @@ type member struct {
 	listen net.Listener
 	links  []int // who is dialed
 	store  bft.Store
+	signer bft.Signer
+	wal    string // its folder; "": none
 	sw     *p2p.Switch
 	gossip *Gossip
 	node   *bft.Node
@@ -48,7 +52,7 @@ func newNetwork(t testing.TB, n int, memory *p2p.Memory) *network {
 	for i := range n {
 		seed := make([]byte, ed25519.SeedSize)
 		seed[0] = byte(i + 1)
-		m := &member{i: i, key: ed25519.NewKeyFromSeed(seed), store: bft.NewMemStore()}
+		m := &member{i: i, key: ed25519.NewKeyFromSeed(seed), store: bft.NewMemStore(), signer: bft.NewMemSigner(seedOf(i))}
 		var err error
 		if memory != nil {
 			m.listen, err = memory.Listen(fmt.Sprintf("node%d:1", i))
@@ -60,6 +64,23 @@ func newNetwork(t testing.TB, n int, memory *p2p.Memory) *network {
 		w.genesis.Validators = append(w.genesis.Validators, bft.Validator{PubKey: bft.NewMemSigner(seedOf(i)).PubKey(), Power: 10})
 	}
 	return w
+}
+
+// onDisk gives all members a disk, before they start.
+func (w *network) onDisk() {
+	for i, m := range w.members {
+		dir := w.t.TempDir()
+		signer, err := bft.OpenFileSigner(nil, filepath.Join(dir, "signer"))
+		require.NoError(w.t, err)
+		chain, err := store.Open(filepath.Join(dir, "chain"), nil)
+		require.NoError(w.t, err)
+		m.signer, m.store, m.wal = signer, chain, filepath.Join(dir, "wal")
+		w.genesis.Validators[i].PubKey = signer.PubKey()
+		w.t.Cleanup(func() {
+			require.NoError(w.t, signer.Close())
+			require.NoError(w.t, chain.Close())
+		})
+	}
 }
 
 func (w *network) ring() {
@@ -98,7 +119,7 @@ func (w *network) start(which ...int) {
 		require.NoError(w.t, err)
 		m.gossip, err = New(Options{Switch: m.sw, Store: m.store})
 		require.NoError(w.t, err)
-		bo := bft.Options{Genesis: w.genesis, Signer: bft.NewMemSigner(seedOf(i)), Store: m.store, Network: m.gossip, CreateEmptyBlocks: true, HaltHeight: w.halt,
+		bo := bft.Options{Genesis: w.genesis, Signer: m.signer, Store: m.store, WALDir: m.wal, Network: m.gossip, CreateEmptyBlocks: true, HaltHeight: w.halt,
 			Timeouts: bft.Timeouts{Propose: 300 * time.Millisecond, Prevote: 100 * time.Millisecond, Precommit: 100 * time.Millisecond}}
 		if w.options != nil {
 			w.options(i, &bo)
@@ -229,12 +250,19 @@ type fullBlocks struct {
 
 func (f fullBlocks) Reap(int64, int64) [][]byte { return f.txs }
 
-// BenchmarkMesh is four nodes on one machine, in memory but for their links: what gossip and consensus cost without the disk.
+// BenchmarkMesh is four nodes on one machine, over loopback TCP: what gossip and consensus cost, without the disk and with it.
 func BenchmarkMesh(b *testing.B) {
-	for _, txs := range []int{0, 4000} {
-		b.Run(fmt.Sprintf("txs=%d", txs), func(b *testing.B) {
+	for _, c := range []struct {
+		disk bool
+		txs  int
+	}{{false, 0}, {false, 4000}, {true, 0}, {true, 4000}} {
+		b.Run(fmt.Sprintf("disk=%v/txs=%d", c.disk, c.txs), func(b *testing.B) {
+			txs := c.txs
 			w := newNetwork(b, 4, nil)
 			w.mesh()
+			if c.disk {
+				w.onDisk()
+			}
 			w.options = func(_ int, o *bft.Options) {
 				full := fullBlocks{MemMempool: bft.NewMemMempool()}
 				for i := range txs {

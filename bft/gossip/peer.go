@@ -89,16 +89,23 @@ func (p *peer) sweep(own bft.Height) {
 	})
 }
 
-// group is the peer's part in a group; nil: it has none, or said too much.
+// group is the peer's part in a group; nil: it has none.
 func (v *view) group(k key) *viewGroup { return v.keys[k] }
 
-func (v *view) makeGroup(k key) *viewGroup {
+// heardGroup is group, and makes it, if the peer has not named too many: then what it says is forgotten.
+func (v *view) heardGroup(k key) *viewGroup {
+	if v.keys[k] == nil && len(v.keys) >= maxKeys {
+		return &viewGroup{}
+	}
+	return v.ownGroup(k)
+}
+
+// ownGroup is group, and makes it, for one that we have messages of.
+func (v *view) ownGroup(k key) *viewGroup {
 	g := v.keys[k]
 	if g == nil {
 		g = &viewGroup{}
-		if len(v.keys) < maxKeys {
-			v.keys[k] = g
-		}
+		v.keys[k] = g
 	}
 	return g
 }
@@ -111,9 +118,10 @@ func (p *peer) choose(h *height, turn int, only func(key) bool) *item {
 		if !only(g.key) {
 			continue
 		}
-		vg := v.makeGroup(g.key)
+		vg := v.ownGroup(g.key)
 		lacks = g.have.without(lacks, vg.has, vg.early)
 		lacks.addAll(vg.owed)
+		lacks.keepAll(g.have) // what was owed may be gone: K3, or the store has another commit than was heard
 		best := -1
 		for i := range lacks.all() {
 			if !vg.owed.has(i) && !h.stored && p.lazy(g.items[i].origin) {
@@ -150,7 +158,7 @@ func (p *peer) gave(vg *viewGroup, k key, i int, h bft.Height) {
 func (p *peer) tells(h *height) (groups []groupBits) {
 	v := p.look(h.height)
 	for _, g := range h.groups {
-		vg := v.makeGroup(g.key)
+		vg := v.ownGroup(g.key)
 		news := g.have.without(nil, vg.has, vg.told)
 		news.addAll(vg.prune)
 		if !news.empty() && len(groups) < maxGroups {

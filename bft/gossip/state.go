@@ -227,7 +227,7 @@ func (s *state) said(p *peer, m bft.Message, msg []byte) bool {
 	if !ok {
 		return true // the node says what is wrong with it
 	}
-	vg := p.look(at).makeGroup(k)
+	vg := p.look(at).heardGroup(k)
 	crossed := vg.sent.has(i)
 	if crossed { // it had it when ours came
 		vg.sent.remove(i)
@@ -273,7 +273,7 @@ func (s *state) heardStatus(p *peer, r *report) error {
 func (s *state) mark(p *peer, v *view, r *report) {
 	h := s.at(r.height)
 	for _, b := range r.groups {
-		vg := v.makeGroup(b.key)
+		vg := v.heardGroup(b.key)
 		vg.has.addAll(b.bits)
 		if h == nil || h.stored || r.form != formHas {
 			continue
@@ -327,7 +327,7 @@ func (s *state) heardWant(p *peer, r *report) {
 		if g == nil {
 			continue
 		}
-		vg := v.makeGroup(b.key)
+		vg := v.ownGroup(b.key)
 		for i := range b.bits.all() {
 			if g.have.has(i) {
 				vg.owed.add(i)
@@ -348,7 +348,7 @@ func (s *state) heardValue(p *peer, r *report) {
 	found, odd := h.ofValue(r.value)
 	v := p.look(r.height)
 	for _, b := range found {
-		v.makeGroup(b.key).owed.addAll(b.bits)
+		v.ownGroup(b.key).owed.addAll(b.bits)
 	}
 	p.odd = odd
 	s.touch(p)
@@ -433,7 +433,7 @@ func (s *state) report(p *peer) *report {
 	for _, g := range s.cur.groups {
 		if len(r.groups) < maxGroups {
 			r.groups = append(r.groups, groupBits{g.key, g.have})
-			v.makeGroup(g.key).told.addAll(g.have)
+			v.ownGroup(g.key).told.addAll(g.have)
 		}
 	}
 	return r

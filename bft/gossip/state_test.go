@@ -59,9 +59,10 @@ type world struct {
 	states []*state
 	at     map[[2]int]*peer // what the first thinks of the second
 	queue  map[[2]int][][]byte
-	said   int // messages that went over links
-	again  int // of them, to somebody who had it
-	other  int // has, want and the like
+	said   int    // messages that went over links
+	again  int    // of them, to somebody who had it
+	other  int    // has, want and the like
+	mute   [2]int // a direction of a link in which nothing goes
 }
 
 func newWorld(t *testing.T, n int, rng *rand.Rand) *world {
@@ -119,7 +120,7 @@ func (w *world) run() {
 // send has i ask itself what to send to j.
 func (w *world) send(i, j int) bool {
 	p := w.at[[2]int{i, j}]
-	if p == nil {
+	if p == nil || w.mute == [2]int{i, j} {
 		return false
 	}
 	msg, load := w.states[i].next(p)
@@ -273,15 +274,18 @@ func TestWhoLosesAPeerHearsAllFromTheOthers(t *testing.T) {
 	w.enter(h)
 	w.run()
 	require.True(t, w.at[[2]int{1, 2}].lazy(w.set.At(0).Address), "node 1 does not send to 2 what is 0's")
-	// 0 sends two of three parts to 2, and is gone.
+	// 2 has heard the first of three parts from 0, which goes on with the others, but not to 2.
 	v, parts := testBlock(h, 0, 3*bft.PartSize)
 	w.states[0].publish(testProposal(w.set, 0, h, 0, v))
 	w.run()
 	w.states[0].publish(parts[0])
 	w.run()
-	w.cut(0, 2)
+	w.mute = [2]int{0, 2}
 	w.states[0].publish(parts[1])
 	w.states[0].publish(parts[2])
+	w.run()
+	require.Nil(t, w.states[2].cur.item(key{round: 0, kind: kindPart}, 2), "2 waits for 0")
+	w.cut(0, 2)
 	w.run()
 	w.complete(h, 4, "although 0 does not speak to 2 any more")
 	require.False(t, w.at[[2]int{1, 2}].lazy(w.set.At(0).Address), "RULE P2: node 1 sends again")
@@ -310,6 +314,8 @@ func says(t *testing.T, s *state, p *peer) (all []string) {
 	for {
 		msg, load := s.next(p)
 		switch {
+		case len(all) > 2000:
+			require.Fail(t, "RULE P2: the same again and again")
 		case load != 0:
 			return append(all, fmt.Sprintf("load %d", load))
 		case msg == nil:
@@ -367,7 +373,7 @@ func TestWhatAPeerHasIsNotSentToIt(t *testing.T) {
 
 	s.publish(testVote(set, 2, bft.Prevote, 5, 0, v))
 	hear(t, s, p, &report{form: formHas, height: 5, groups: []groupBits{{key{0, kindPrevote, tagOf(v)}, set2(2)}}})
-	says(t, s, p)
+	require.Equal(t, []string{"has 5 0.1:1"}, says(t, s, p), "RULE P2: it has said that it has 2's, and need not have sent 1's again")
 	s.publish(testVote(set, 3, bft.Prevote, 5, 0, v))
 	require.Equal(t, []string{"prevote 5/0 01010000 by 3"}, says(t, s, p), "RULE P2: it has said that it has 2's")
 	require.Empty(t, says(t, s, p), "RULE P2: once")
@@ -419,7 +425,7 @@ func TestSmallAndLateBeforeLargeAndEarly(t *testing.T) {
 	s.publish(testVote(set, 1, bft.Prevote, 5, 0, v))
 	s.publish(testVote(set, 1, bft.Prevote, 5, 1, v))
 	require.Equal(t, []string{"prevote 5/1 09000000 by 1", "proposal 5/0 09000000", "prevote 5/0 09000000 by 1", "precommit 5/0 09000000 by 1",
-		"part 5/0 0", "part 5/0 1"}, says(t, s, p))
+		"part 5/0 0", "part 5/0 1"}, says(t, s, p), "RULE P2: the order of use")
 }
 
 func TestAValueIsAskedOfThoseWhoClaimToHaveIt(t *testing.T) {
@@ -487,7 +493,7 @@ func TestAPeerThatHasItFromElsewhereIsToldAndNotSent(t *testing.T) {
 	for i, kind := range []bft.VoteType{bft.Prevote, bft.Precommit} {
 		vote := testVote(set, 1, kind, 5, 0, v)
 		s.publish(vote)
-		require.Len(t, says(t, s, p), 1)
+		require.Equal(t, []string{inWords(vote)}, says(t, s, p), "RULE P2: once is not enough")
 		if i == 0 {
 			say(t, s, p, vote) // they have crossed
 		} else {
@@ -502,12 +508,24 @@ func TestAPeerThatHasItFromElsewhereIsToldAndNotSent(t *testing.T) {
 	require.Contains(t, says(t, s, p), "precommit 5/1 01010000 by 1", "RULE P2: until it has lost somebody")
 }
 
+func TestWhoComesInSecondIsTold(t *testing.T) {
+	s, p, set := pair(t, 4)
+	q := s.addPeer("q")
+	vote := testVote(set, 1, bft.Prevote, 5, 0, valueOf(1))
+	say(t, s, q, vote)
+	say(t, s, p, vote) // the node has not looked at it yet
+	s.publish(vote)
+	require.Equal(t, []string{"has 5 0.1:1"}, says(t, s, p), "RULE P2: it hears that it was not needed")
+	hear(t, s, q, &report{form: formStatus, height: 5})
+	require.Equal(t, []string{"status 5/0 0.1:1"}, says(t, s, q), "RULE P2: and the first does not")
+}
+
 func TestALatePrecommitReachesThoseWhoAreAhead(t *testing.T) {
 	s, p, set := pair(t, 4)
 	hear(t, s, p, &report{form: formStatus, height: 6})
 	s.publish(testVote(set, 1, bft.Prevote, 5, 0, valueOf(1)))
 	s.publish(testVote(set, 1, bft.Precommit, 5, 0, valueOf(1)))
-	require.Contains(t, says(t, s, p), "precommit 5/0 01010000 by 1", "for the commit in the next block")
+	require.Contains(t, says(t, s, p), "precommit 5/0 01010000 by 1", "RULE P2: for the commit in the next block")
 	s.enter(6, 0, set)
 	s.publish(testVote(set, 2, bft.Precommit, 5, 0, valueOf(1)))
 	require.Contains(t, says(t, s, p), "precommit 5/0 01010000 by 2")
@@ -536,6 +554,20 @@ func TestAPeerThatIsBehindIsServedFromTheStoreOnce(t *testing.T) {
 	require.Equal(t, []string{"load 6"}, says(t, s, p))
 	s.loaded(p, 6, nil)
 	require.Empty(t, says(t, s, p), "RULE P2: what the store has not is not asked for again and again")
+}
+
+func TestWhatWasOwedAndIsGoneIsNotSent(t *testing.T) {
+	s, p, set := pair(t, 4)
+	v := valueOf(1)
+	s.publish(testVote(set, 3, bft.Precommit, 5, 0, v))
+	hear(t, s, p, &report{form: formWant, height: 5, groups: []groupBits{{key{0, kindPrecommit, tagOf(v)}, set2(3)}}})
+	s.enter(9, 0, set)
+	h := newHeight(5, set)
+	h.stored = true
+	h.add(testVote(set, 0, bft.Precommit, 5, 0, v)) // the commit that was stored has not 3's
+	require.Equal(t, []string{"status 9/0", "load 5"}, says(t, s, p))
+	s.loaded(p, 5, h)
+	require.Equal(t, []string{"precommit 5/0 01010000 by 0"}, says(t, s, p), "RULE P2: what is here")
 }
 
 func TestWhoSaysWhatNobodyCorrectSaysIsAtFault(t *testing.T) {

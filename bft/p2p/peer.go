@@ -156,6 +156,7 @@ func (p *Peer) wakeUp() {
 
 // run is the life of a link.
 func (p *Peer) run() {
+	_ = p.link.conn.SetDeadline(time.Time{}) // the handshake's; fails if the link is closed
 	for _, l := range p.lanes {
 		l.handler.AddPeer(p)
 	}
@@ -166,6 +167,10 @@ func (p *Peer) run() {
 	loops.Go(func() { p.stop(p.read()) })
 	loops.Go(func() {
 		err := p.write()
+		select { // if the other side has closed the link, its farewell is to be read still, and says more than a failed write
+		case <-p.ctx.Done():
+		case <-time.After(grace):
+		}
 		p.stop(err)
 		p.link.conn.Close()
 	})
@@ -238,12 +243,11 @@ func (p *Peer) write() error {
 }
 
 func (p *Peer) flush(b []byte) error {
+	var err error
 	p.mu.Lock()
-	if p.stopped {
-		p.mu.Unlock()
-		return context.Cause(p.ctx) // what is queued is not sent any more
+	if !p.stopped { // else there is the grace that stop has given
+		err = p.link.conn.SetWriteDeadline(time.Now().Add(p.sw.opts.Timeout))
 	}
-	err := p.link.conn.SetWriteDeadline(time.Now().Add(p.sw.opts.Timeout))
 	p.mu.Unlock()
 	if err == nil {
 		_, err = p.link.conn.Write(b)

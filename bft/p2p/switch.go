@@ -30,7 +30,6 @@ type Switch struct {
 	kept     map[ID]string // persistent peers and their addresses
 	banned   map[ID]time.Time
 	pending  []net.Conn // accepted, and in their handshake; the oldest first
-	refused  uint64
 }
 
 // New makes a switch, which listens, and accepts from Start on. ErrOptions: something in o cannot work.
