@@ -61,11 +61,11 @@ func TestOutOfGasRevertsTheMessagesAndKeepsTheFee(t *testing.T) {
 		case res.Code == 0:
 			require.Equal(t, []uint64{10, 3}, []uint64{moved, paid})
 		case paid == 0: // within the ante steps
-			wantCode(t, res, app.ErrOutOfGas, "RULE G1")
+			wantCode(t, res, app.ErrOutOfGas, "RULE G1: gas is not what it should be")
 			require.Zero(t, moved)
 			require.Equal(t, before, c.Sequence(alice.Address), "RULE T4: refused, and the sequence is used up")
 		default:
-			wantCode(t, res, app.ErrOutOfGas, "RULE G1")
+			wantCode(t, res, app.ErrOutOfGas, "RULE G1: gas is not what it should be")
 			require.Zero(t, moved, "RULE G1: out of gas, and the writes stayed")
 			require.Equal(t, uint64(3), paid, "RULE G1: out of gas, and the fee was not kept")
 			require.Equal(t, before+1, c.Sequence(alice.Address))

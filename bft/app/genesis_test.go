@@ -18,7 +18,7 @@ func TestExportAndImportGiveTheSameState(t *testing.T) {
 	require.NoError(t, err)
 	n := apptest.NewNet(t, app.Options{Modules: []app.Module{probe{}}})
 	again := n.Start(t, out)
-	require.Equal(t, c.Roots[1], again.Roots[0], "RULE M5")
+	require.Equal(t, c.Roots[1], again.Roots[0], "RULE M5: another state")
 	once := again.Block(alice.Tx(send(alice, bob, 1)))
 	require.Zero(t, once.TxResults[0].Code, "RULE M5: sequences go on: %s", once.TxResults[0].Log)
 }

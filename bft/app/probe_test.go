@@ -38,8 +38,7 @@ func (probe) handle(ctx *app.Context, m probeMsg) ([]byte, error) {
 	ctx.Emit("probe", "do", m.do)
 	switch m.do {
 	case "panic":
-		var none map[string]int
-		none["x"] = 1
+		panic("a mistake of the module's")
 	case "error":
 		return nil, errors.New("something else")
 	case "data":

@@ -229,7 +229,7 @@ func (w *world) restart() {
 	info, err := w.two.App.Info(ctx, &abci.InfoRequest{})
 	require.NoError(w.t, err)
 	require.Equal(w.t, old.Height, info.LastBlockHeight, "RULE M4: a crash lost a height")
-	require.Equal(w.t, old.Roots[old.Height], info.LastBlockAppHash, "RULE M4")
+	require.Equal(w.t, old.Roots[old.Height], info.LastBlockAppHash, "RULE M4: not what was committed")
 }
 
 // exportAndImport begins a chain with what the world has come to: it is the same state.

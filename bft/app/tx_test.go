@@ -70,10 +70,10 @@ func TestATransactionIsExecutedOnce(t *testing.T) {
 	tx := alice.Tx(send(alice, bob, 10))
 	res := c.Block(tx, tx)
 	require.Zero(t, res.TxResults[0].Code)
-	wantCode(t, res.TxResults[1], app.ErrSequence, "RULE T2")
-	wantCode(t, c.Block(tx).TxResults[0], app.ErrSequence, "RULE T2")
+	wantCode(t, res.TxResults[1], app.ErrSequence, "RULE T2: executed again")
+	wantCode(t, c.Block(tx).TxResults[0], app.ErrSequence, "RULE T2: executed again")
 	alice.Sequence++
-	wantCode(t, c.Block(alice.Tx(send(alice, bob, 10))).TxResults[0], app.ErrSequence, "RULE T2")
+	wantCode(t, c.Block(alice.Tx(send(alice, bob, 10))).TxResults[0], app.ErrSequence, "RULE T2: executed again")
 	require.Equal(t, uint64(1010), c.Balance(bob.Address, "gold"), "RULE T2: coins moved twice")
 	require.Equal(t, uint32(8), c.Check(tx).Code, "RULE T2: the mempool takes it again")
 }
@@ -126,7 +126,7 @@ func FuzzDecodeTx(f *testing.F) {
 	f.Add(app.NewTx(3, 5, gold(1), send(alice, alice, 1)).Sign(apptest.ChainID, alice.Key))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if tx, err := app.DecodeTx(raw); err == nil {
-			require.Equal(t, string(raw), string(tx.Encode()), "RULE T1")
+			require.Equal(t, string(raw), string(tx.Encode()), "RULE T1: there is a second encoding")
 		}
 	})
 }
@@ -135,7 +135,7 @@ func FuzzDecodeTx(f *testing.F) {
 func TestAllMessagesHappenOrNone(t *testing.T) {
 	c, alice, bob, carol, _ := cast(t, app.Options{})
 	res := c.Block(alice.TxWith(apptest.Gas, gold(7), send(alice, bob, 100), send(alice, carol, 100_000)))
-	wantCode(t, res.TxResults[0], bank.ErrInsufficient, "RULE T3")
+	wantCode(t, res.TxResults[0], bank.ErrInsufficient, "RULE T3: not all or none")
 	require.Equal(t, uint64(1000), c.Balance(bob.Address, "gold"), "RULE T3: the first message's writes stayed when the second failed")
 	require.Equal(t, uint64(993), c.Balance(alice.Address, "gold"), "RULE T3: the fee of a failed transaction is kept")
 	require.Equal(t, uint64(1), c.Sequence(alice.Address), "RULE T3: the sequence of a failed transaction is used up")
@@ -152,7 +152,7 @@ func TestWhatAnteRefusesLeavesNothing(t *testing.T) {
 	before := c.Block().AppHash
 	tx := alice.TxWith(apptest.Gas, gold(5000), send(alice, bob, 1)) // the fee is the last step
 	res := c.Block(tx)
-	wantCode(t, res.TxResults[0], app.ErrFee, "RULE T4")
+	wantCode(t, res.TxResults[0], app.ErrFee, "RULE T4: what ante refuses leaves something")
 	require.Equal(t, before, res.AppHash, "RULE T4: a refused transaction has changed the state")
 	require.Empty(t, res.TxResults[0].Events)
 	require.NotZero(t, c.Check(tx).Code)
@@ -199,7 +199,7 @@ func TestBadTransactionsAreRefusedByName(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, _, _, _, _ := cast(t, app.Options{})
 			res := c.Block(x.raw)
-			wantCode(t, res.TxResults[0], x.want, "RULE T5")
+			wantCode(t, res.TxResults[0], x.want, "RULE T5: refused for another reason")
 			require.NoError(t, c.App.CheckInvariants())
 			require.NotEmpty(t, res.TxResults[0].Log)
 		})

@@ -45,6 +45,13 @@ func TestTheLowestAreAskedForOfWhoHasTheFewestRequests(t *testing.T) {
 	require.Equal(t, []order{{"a", 9}}, s.take(), "RULE B1: which moves on")
 }
 
+func TestTheWindowIsBounded(t *testing.T) {
+	s := newSchedule(func(s *schedule) { s.seen, s.perPeer = 1, 100 })
+	s.join("a", begin)
+	s.status("a", 1, 100, begin)
+	require.Len(t, s.take(), 1+8, "RULE B1: a window, and not the whole chain")
+}
+
 func TestWhoDoesNotAnswerIsReplaced(t *testing.T) {
 	s := newSchedule(func(s *schedule) { s.seen = 1 })
 	for _, id := range []string{"a", "b"} {
@@ -65,15 +72,13 @@ func TestWhoDoesNotAnswerIsReplaced(t *testing.T) {
 }
 
 func TestWhoKeepsTheOldestRequestBackIsNotInTime(t *testing.T) {
-	s := newSchedule(func(s *schedule) { s.seen = 1 })
+	s := newSchedule(func(s *schedule) { s.seen, s.window = 1, 100 })
 	s.join("a", begin)
 	s.status("a", 1, 100, begin)
 	for i := range 20 {
 		now := begin.Add(time.Duration(i) * time.Second)
 		s.status("a", 1, 100, now)
-		for h := bft.Height(2); h < 9; h++ {
-			s.received("a", block(h), 1, now)
-		}
+		s.received("a", block(bft.Height(i+2)), 1, now)
 		s.tick(now)
 	}
 	require.True(t, s.peer("a").strikes > 0, "RULE B1: chatter is no answer")
@@ -111,7 +116,7 @@ func TestCaughtUpIsWhenThePeersHaveNoMore(t *testing.T) {
 	require.False(t, s.caughtUp(begin))
 	s.join("a", begin)
 	require.False(t, s.caughtUp(begin), "RULE B1: it has not said yet")
-	s.status("a", 1, 1, begin)
+	s.status("a", 0, 0, begin)
 	require.False(t, s.caughtUp(begin), "RULE B1: one is not enough")
 	require.True(t, s.caughtUp(begin.Add(5*time.Second)), "RULE B1: nobody else comes")
 	s.join("b", begin)
@@ -127,7 +132,7 @@ func TestCaughtUpIsWhenThePeersHaveNoMore(t *testing.T) {
 	s.take()
 	require.False(t, s.caughtUp(begin), "RULE B1: the others have gone on meanwhile")
 	require.Equal(t, []order{{"a", 0}, {"b", 0}}, s.take(), "and are asked")
-	s.status("a", 1, 7, begin)
+	s.status("a", 0, 0, begin)
 	s.status("b", 1, 8, begin)
 	s.received("b", block(8), 1, begin)
 	require.False(t, s.caughtUp(begin), "RULE B1: another one can be verified")
@@ -250,6 +255,7 @@ func (w *world) step() {
 
 func (w *world) ban(id string) {
 	w.banned = append(w.banned, id)
+	require.Less(w.t, len(w.banned), 1000, "RULE B1: seed %d: what a liar has sent is judged again and again", w.seed)
 	delete(w.actors, id)
 	w.s.drop(id, w.now)
 }

@@ -74,7 +74,12 @@ func TestOneOfTwoHasLiedAndItIsKnownWhich(t *testing.T) {
 			}
 		})
 	}
-	_, wrong := judge(state, forge(t, c, 5, same), &bft.Block{Header: bft.Header{Height: 6}})
+	inside := forge(t, c, 5, same)
+	inside.Txs = [][]byte{[]byte("steal=all")} // under the header that was decided
+	_, wrong := judge(state, inside, forge(t, c, 6, same))
+	require.NotNil(t, wrong, "RULE B1: the parts are decided, too")
+	require.False(t, wrong.second)
+	_, wrong = judge(state, forge(t, c, 5, same), &bft.Block{Header: bft.Header{Height: 6}})
 	require.True(t, wrong.second)
 }
 

@@ -30,5 +30,5 @@ func Example() {
 	// pending: 0
 	// pending: 1 of height 4 with power 10 of 40
 	// pending: 0
-	// again: bft: evidence: not the first of its fault: the prevote of eb09fde6 at height 4 round 0 was committed
+	// again: bft: evidence: not the first of its fault: the prevote of c918f94e at height 4 round 0 was committed
 }

@@ -9,7 +9,7 @@ import (
 
 // A follower takes what was committed to the index and to the subscribers, beside consensus.
 //
-//	Executor.Apply: ... Commit --> EvidencePool.Update --> signal --> run: index, hub
+//	Executor.Apply: ... Commit --> EvidencePool.Update --> tell --> run: index, hub
 //
 // It is told by way of the evidence pool, which is the last that hears of a committed block, from block sync and from consensus alike.
 type follower struct {
@@ -19,14 +19,14 @@ type follower struct {
 
 	mu        sync.Mutex
 	committed bft.Height
-	signal    chan struct{} // has a value when committed has grown
+	changed   chan struct{} // closed and made anew when committed grows
 	stop      chan struct{}
 	done      chan struct{}
 	failed    func(error)
 }
 
 func newFollower(store bft.Store, x *index, failed func(error)) *follower {
-	return &follower{store: store, index: x, hub: hub{all: map[*Subscription]struct{}{}}, signal: make(chan struct{}, 1),
+	return &follower{store: store, index: x, hub: hub{all: map[*Subscription]struct{}{}}, changed: make(chan struct{}),
 		stop: make(chan struct{}), done: make(chan struct{}), failed: failed}
 }
 
@@ -45,19 +45,25 @@ func (w watched) Update(s *bft.State, evidence []*bft.DuplicateVoteEvidence) {
 // tell says up to where the application has committed.
 func (f *follower) tell(h bft.Height) {
 	f.mu.Lock()
-	f.committed = max(f.committed, h)
-	f.mu.Unlock()
-	select {
-	case f.signal <- struct{}{}:
-	default:
+	defer f.mu.Unlock()
+	if h > f.committed {
+		f.committed = h
+		close(f.changed)
+		f.changed = make(chan struct{})
 	}
+}
+
+// at is up to where the application has committed, and what is closed when that changes.
+func (f *follower) at() (bft.Height, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.committed, f.changed
 }
 
 // last is up to where the application has committed.
 func (f *follower) last() bft.Height {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.committed
+	h, _ := f.at()
+	return h
 }
 
 // catchUp indexes what was committed before, and is not in the index. Nobody subscribes yet.
@@ -76,21 +82,22 @@ func (f *follower) catchUp(last bft.Height) error {
 	return nil
 }
 
-// run follows from a height on, until close.
+// run follows from a height on, until Close.
 func (f *follower) run(next bft.Height) {
 	defer close(f.done)
 	defer f.hub.close()
 	for {
-		select {
-		case <-f.signal:
-		case <-f.stop:
-			return
-		}
-		for last := f.last(); next <= last; next++ {
+		last, changed := f.at()
+		for ; next <= last; next++ {
 			if err := f.follow(next); err != nil {
 				f.failed(err)
 				return
 			}
+		}
+		select {
+		case <-changed:
+		case <-f.stop:
+			return
 		}
 	}
 }

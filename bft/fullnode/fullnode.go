@@ -7,9 +7,13 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/blocksync"
+	"github.com/flagship-go/flagship/bft/evidence"
 	"github.com/flagship-go/flagship/bft/gossip"
 	"github.com/flagship-go/flagship/bft/mempool"
 	"github.com/flagship-go/flagship/bft/p2p"
@@ -25,12 +29,15 @@ type FullNode struct {
 	mempool  *mempool.Pool
 	sw       *p2p.Switch
 	gossip   *gossip.Gossip
+	sync     *blocksync.Sync
 	evidence bft.EvidencePool
 	follower *follower
-	node     *bft.Node
-	closers  []io.Closer // in the order in which they were opened
+	node     atomic.Pointer[bft.Node] // nil: the node fetches blocks yet
+	closers  []io.Closer              // in the order in which they were opened
 
 	closing sync.Once
+	stop    context.CancelFunc
+	stopped chan error // what run has returned
 	closed  error
 	ended   chan struct{} // closed when the node does not run any more
 	mu      sync.Mutex
@@ -50,7 +57,6 @@ func Open(o Options) (*FullNode, error) {
 			return nil, errors.Join(err, n.release())
 		}
 	}
-	go n.watch()
 	return n, nil
 }
 
@@ -104,7 +110,7 @@ func (n *FullNode) openChain() error {
 	if err := n.follower.catchUp(last); err != nil {
 		return err
 	}
-	go n.follower.run(last + 1)
+	go n.follower.run(max(last+1, n.opts.Genesis.InitialHeight))
 	n.owned(n.follower)
 	return nil
 }
@@ -126,16 +132,69 @@ func (n *FullNode) openNetwork() error {
 	if n.mempool, err = mempool.New(n.opts.App, pool); err != nil {
 		return err
 	}
-	n.evidence = watched{bft.NewMemEvidence(n.store), n.follower}
+	proofs, err := evidence.New(evidence.Options{Store: n.store, Dir: n.opts.data("evidence"), Switch: n.sw, Logger: n.opts.Logger})
+	if err != nil {
+		return err
+	}
+	n.owned(proofs)
+	n.evidence = watched{proofs, n.follower}
+	if n.sync, err = blocksync.New(blocksync.Options{Switch: n.sw, Store: n.store, Logger: n.opts.Logger}); err != nil {
+		return err
+	}
 	n.gossip, err = gossip.New(gossip.Options{Switch: n.sw, Store: n.store, Logger: n.opts.Logger})
 	return err
 }
 
-// start begins consensus, and then lets peers in.
+// start brings the application to where the store is, lets peers in, and leaves the rest to run.
 func (n *FullNode) start() error {
+	exec := &bft.Executor{App: n.opts.App, Store: n.store, Mempool: n.mempool, Evidence: n.evidence, Timeout: appTimeout}
+	state, err := exec.Handshake(n.opts.Genesis)
+	if err != nil {
+		return err
+	}
+	if err := n.sw.Start(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n.stop, n.stopped = cancel, make(chan error, 1)
+	go func() {
+		err := n.run(ctx, exec, state)
+		n.fail(err)
+		n.stopped <- err
+	}()
+	n.owned(running{n})
+	return nil
+}
+
+// appTimeout is how long a call of the application may take until it counts as hanging.
+const appTimeout = time.Minute
+
+// running is what start has started.
+type running struct{ *FullNode }
+
+// Close waits for it. What has ended it before is told once more.
+func (r running) Close() error {
+	r.stop()
+	err := <-r.stopped
+	for _, fine := range []error{bft.ErrStopped, bft.ErrHaltHeight, context.Canceled} {
+		if errors.Is(err, fine) {
+			return nil
+		}
+	}
+	return err
+}
+
+// run fetches blocks, and then takes part, until ctx ends or something fails: the error says what.
+func (n *FullNode) run(ctx context.Context, exec *bft.Executor, state *bft.State) error {
+	if !n.alone(state) {
+		if _, err := n.sync.Run(ctx, exec, state); err != nil { // B1
+			return err
+		}
+	}
 	o := bft.Options{Genesis: n.opts.Genesis, App: n.opts.App, Store: n.store, WALDir: n.opts.data("wal"), Network: n.gossip,
 		Mempool: n.mempool, Evidence: n.evidence, Timeouts: n.opts.Timeouts, CreateEmptyBlocks: n.opts.CreateEmptyBlocks,
-		EmptyBlocksInterval: n.opts.EmptyBlocksInterval, HaltHeight: n.opts.HaltHeight, OnEvent: n.opts.OnEvent, Logger: n.opts.Logger}
+		EmptyBlocksInterval: n.opts.EmptyBlocksInterval, HaltHeight: n.opts.HaltHeight, AppTimeout: appTimeout, OnEvent: n.opts.OnEvent,
+		Logger: n.opts.Logger}
 	if n.signer != nil {
 		o.Signer = n.signer
 	}
@@ -143,16 +202,19 @@ func (n *FullNode) start() error {
 	if err != nil {
 		return err
 	}
-	n.node = node
-	n.owned(node)
+	n.node.Store(node)
 	n.gossip.Attach(node.Deliver)
-	return n.sw.Start()
+	select {
+	case <-node.Done():
+	case <-ctx.Done():
+		node.Close()
+	}
+	return node.Err()
 }
 
-// watch ends with the node, and keeps why.
-func (n *FullNode) watch() {
-	<-n.node.Done()
-	n.fail(n.node.Err())
+// alone tells whether no block can have been made without this node.
+func (n *FullNode) alone(s *bft.State) bool {
+	return n.signer != nil && s.Validators.Len() == 1 && s.Validators.Index(bft.AddressOf(n.signer.PubKey())) == 0
 }
 
 // fail says that the node does not run any more. The first reason counts.
@@ -244,28 +306,62 @@ type Status struct {
 	Network    p2p.Status
 	Earliest   bft.Height // the lowest block that is stored; 0: none
 	Committed  bft.Height // by the application
-	CatchingUp bool       // it is behind, and fetches blocks
+	CatchingUp bool       // it fetches blocks, and does not take part yet
 	Err        error      // why it has stopped; nil: it runs
 }
 
-// Status is where the node is.
-func (n *FullNode) Status() Status {
-	return Status{NodeStatus: n.node.Status(), Network: n.sw.Status(), Earliest: n.store.Base(), Committed: n.follower.last(), Err: n.Err()}
+// Status is where the node is. The error is the store's.
+func (n *FullNode) Status() (Status, error) {
+	s := Status{Network: n.sw.Status(), Earliest: n.store.Base(), Committed: n.follower.last(), Err: n.Err()}
+	if node := n.node.Load(); node != nil {
+		s.NodeStatus = node.Status()
+		return s, nil
+	}
+	s.CatchingUp = true
+	state, err := n.store.State()
+	if err != nil || state == nil {
+		return s, err
+	}
+	s.NodeStatus = bft.NodeStatus{LastHeight: state.LastHeight, LastBlockID: state.LastBlockID, LastTime: state.LastTime, AppHash: state.AppHash,
+		Validators: state.Validators}
+	s.Height = state.Height()
+	if n.signer != nil {
+		s.Self = bft.AddressOf(n.signer.PubKey())
+	}
+	return s, nil
 }
 
 // Metrics counts what a node has done since it began.
 type Metrics struct {
-	Consensus bft.Metrics
+	Consensus bft.Metrics // zero while the node fetches blocks
 	Mempool   mempool.Metrics
 }
 
 // Metrics are the counts so far.
 func (n *FullNode) Metrics() Metrics {
-	return Metrics{Consensus: n.node.Metrics(), Mempool: n.mempool.Metrics()}
+	m := Metrics{Mempool: n.mempool.Metrics()}
+	if node := n.node.Load(); node != nil {
+		m.Consensus = node.Metrics()
+	}
+	return m
 }
 
-// Wait returns when a height is committed here.
-func (n *FullNode) Wait(ctx context.Context, h bft.Height) error { return n.node.Wait(ctx, h) }
+// Wait returns when the application has committed a height. bft.ErrStopped: it will not, here.
+func (n *FullNode) Wait(ctx context.Context, h bft.Height) error {
+	for {
+		at, changed := n.follower.at()
+		if at >= h {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-n.ended:
+			return fmt.Errorf("fullnode: waiting for height %d: %w", h, bft.ErrStopped)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 // Address is "id@host:port" for others to dial; "": it does not listen.
 func (n *FullNode) Address() string { return n.sw.Address() }
@@ -289,3 +385,6 @@ func (n *FullNode) PubKey() []byte {
 	}
 	return n.signer.PubKey()
 }
+
+// Committed is the last height that the application has committed.
+func (n *FullNode) Committed() bft.Height { return n.follower.last() }

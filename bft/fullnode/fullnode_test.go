@@ -50,7 +50,7 @@ func (w *net) start(i int) *fullnode.FullNode {
 		}
 	}
 	n, err := fullnode.Open(fullnode.Options{Home: w.homes[i], Genesis: w.genesis, App: kvstore.New(), P2PListen: "127.0.0.1:0", PersistentPeers: peers,
-		Moniker: fmt.Sprint("node", i)})
+		Moniker: fmt.Sprint("node", i), Timeouts: bft.Timeouts{Propose: 200 * time.Millisecond}}) // who is down costs this each fourth round
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { n.Close() })
 	w.nodes[i] = n
@@ -98,14 +98,14 @@ func TestThreeGoOnAndTheFourthCatchesUp(t *testing.T) {
 	}
 	w.stop(3)
 	var last *fullnode.TxResult
-	for i := range 20 {
+	for i := range 10 {
 		last = w.commit(w.nodes[i%3], fmt.Sprintf("b%d=%d", i, i))
 	}
 	back := w.start(3)
 	found, err := back.WaitTx(w.context(), last.Hash) // B1
 	require.NoError(t, err)
 	require.Equal(t, last, found)
-	for i := range 20 {
+	for i := range 10 {
 		require.Equal(t, fmt.Sprint(i), w.value(back, fmt.Sprint("b", i)))
 	}
 	w.stop(0)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
@@ -44,6 +45,9 @@ type Options struct {
 	// SkipRecheck leaves what waits in the pool after a block as it is, for applications that sort it out
 	// in PrepareProposal.
 	SkipRecheck bool
+	// Timeout is how long the recheck after a block may take until the application counts as hanging, and the node
+	// halts. Default a minute.
+	Timeout time.Duration
 	// Priorities reaps by CheckTxResponse.Priority, the highest first, and when the pool is full drops the lowest.
 	Priorities bool
 	// Switch carries transactions to and from peers, and is not started yet. Default: there are none.
@@ -113,6 +117,7 @@ func New(app abci.Application, o Options) (*Pool, error) {
 	o.MaxTxBytes = orDefault(o.MaxTxBytes, 1<<20)
 	o.CacheSize = orDefault(o.CacheSize, 10_000)
 	o.Inbox = orDefault(o.Inbox, 4<<20)
+	o.Timeout = orDefault(o.Timeout, time.Minute)
 	if app == nil || o.MaxBytes < 0 || o.MaxTxBytes > maxTxBytes {
 		return nil, fmt.Errorf("%w: the mempool needs an application, MaxBytes of at least 1, and MaxTxBytes of at most %d", bft.ErrOptions, maxTxBytes)
 	}
@@ -141,7 +146,8 @@ const maxTxBytes = bft.MaxBlockBytes
 // A candidate is a transaction on its way in.
 type candidate struct {
 	tx       []byte
-	item     *item
+	key      Key
+	item     *item // nil: it was not worth a question
 	response *abci.CheckTxResponse
 	err      error
 }
@@ -157,7 +163,7 @@ func (p *Pool) CheckTx(ctx context.Context, tx []byte) (*abci.CheckTxResponse, e
 // check brings in transactions in their order, which come from a peer, or from nobody.
 func (p *Pool) check(ctx context.Context, from string, batch []candidate) {
 	for i := range batch {
-		batch[i].item = &item{Value: transaction{bytes: batch[i].tx, key: keyOf(batch[i].tx)}}
+		batch[i].key = keyOf(batch[i].tx)
 	}
 	p.updating.enter() // M4
 	defer p.updating.leave()
@@ -167,13 +173,13 @@ func (p *Pool) check(ctx context.Context, from string, batch []candidate) {
 	}
 	p.mu.Unlock()
 	for i := range batch {
-		if c := &batch[i]; c.err == nil {
-			c.response, c.err = p.ask(ctx, &abci.CheckTxRequest{Tx: c.tx})
-			if from != "" && c.err == nil && c.response.Code == abci.CodeOK {
-				c.item.Value.bytes = bytes.Clone(c.tx) // it is part of a message, and would keep it all
-			}
-		} else {
-			c.item = nil
+		c := &batch[i]
+		if c.item == nil {
+			continue
+		}
+		c.response, c.err = p.ask(ctx, &abci.CheckTxRequest{Tx: c.tx})
+		if from != "" && c.err == nil && c.response.Code == abci.CodeOK {
+			c.item.Value.bytes = bytes.Clone(c.tx) // it is part of a message, and would keep it all
 		}
 	}
 	p.mu.Lock()
@@ -188,43 +194,43 @@ func (p *Pool) check(ctx context.Context, from string, batch []candidate) {
 
 // meet looks whether a transaction is worth a question to the application, and keeps its place.
 func (p *Pool) meet(c *candidate, from string) error {
-	tx := &c.item.Value
-	if len(tx.bytes) > p.opts.MaxTxBytes {
-		return fmt.Errorf("%w: %d bytes, and at most %d are taken", ErrTooLarge, len(tx.bytes), p.opts.MaxTxBytes)
+	if len(c.tx) > p.opts.MaxTxBytes {
+		return fmt.Errorf("%w: %d bytes, and at most %d are taken", ErrTooLarge, len(c.tx), p.opts.MaxTxBytes)
 	}
-	if known := p.txs[tx.key]; known != nil {
+	if known := p.txs[c.key]; known != nil {
 		p.list.Heard(known, from)
-		return p.seen(tx, from, "is in the pool")
+		return p.seen(c.key, from, "is in the pool")
 	}
-	if p.cache.has(tx.key) {
-		return p.seen(tx, from, "was committed or refused")
+	if p.cache.has(c.key) {
+		return p.seen(c.key, from, "was committed or refused")
 	}
-	if !p.opts.Priorities && !p.fits(tx) {
-		return p.full(tx)
+	if !p.opts.Priorities && !p.fits(c.tx) {
+		return p.full(c.tx)
 	}
+	c.item = &item{Value: transaction{bytes: c.tx, key: c.key}}
 	p.list.Heard(c.item, from)
-	p.txs[tx.key] = c.item
+	p.txs[c.key] = c.item
 	return nil
 }
 
 // seen is the error for what is known. Among peers that is most of what comes, and nobody reads it.
-func (p *Pool) seen(tx *transaction, from, where string) error {
+func (p *Pool) seen(key Key, from, where string) error {
 	p.metrics.Seen++
 	if from != "" {
 		return ErrSeen
 	}
-	return fmt.Errorf("%w: %X %s", ErrSeen, tx.key[:4], where)
+	return fmt.Errorf("%w: %X %s", ErrSeen, key[:4], where)
 }
 
 // fits tells whether there is room (M2).
-func (p *Pool) fits(tx *transaction) bool {
-	return p.list.Len() < p.opts.MaxTxs && int64(len(tx.bytes)) <= p.opts.MaxBytes-p.bytes
+func (p *Pool) fits(tx []byte) bool {
+	return p.list.Len() < p.opts.MaxTxs && int64(len(tx)) <= p.opts.MaxBytes-p.bytes
 }
 
-func (p *Pool) full(tx *transaction) error {
+func (p *Pool) full(tx []byte) error {
 	p.metrics.Full++
 	return fmt.Errorf("%w: it has %d transactions of %d bytes in all, at most %d of %d, and there is no room for %d bytes more",
-		ErrFull, p.list.Len(), p.bytes, p.opts.MaxTxs, p.opts.MaxBytes, len(tx.bytes))
+		ErrFull, p.list.Len(), p.bytes, p.opts.MaxTxs, p.opts.MaxBytes, len(tx))
 }
 
 // settle adds a transaction that the application was asked about, or lets it go.
@@ -246,11 +252,10 @@ func (p *Pool) settle(c *candidate) {
 }
 
 func (p *Pool) makeRoom(c *candidate) error {
-	tx := &c.item.Value
-	if p.fits(tx) || p.opts.Priorities && p.evict(int64(len(tx.bytes)), c.response.Priority) {
+	if p.fits(c.tx) || p.opts.Priorities && p.evict(int64(len(c.tx)), c.response.Priority) {
 		return nil
 	}
-	return p.full(tx)
+	return p.full(c.tx)
 }
 
 func (p *Pool) add(it *item) {

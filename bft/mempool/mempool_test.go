@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
@@ -88,10 +89,9 @@ func add(t *testing.T, p *Pool, txs ...string) {
 	}
 }
 
+// refused is the error of one that is not to be taken.
 func refused(t *testing.T, p *Pool, tx string) error {
-	t.Helper()
 	_, err := p.CheckTx(t.Context(), []byte(tx))
-	require.Error(t, err)
 	return err
 }
 
@@ -117,7 +117,7 @@ func commit(t *testing.T, p *Pool, txs ...string) {
 func TestFirstComeIsFirstReaped(t *testing.T) {
 	p := newPool(t, &judge{}, Options{})
 	add(t, p, "c", "a prio=9", "b")
-	require.Equal(t, "c|a prio=9|b", reap(p, -1, -1), "RULE M3")
+	require.Equal(t, "c|a prio=9|b", reap(p, -1, -1), "RULE M3: in order")
 	require.Equal(t, "c|a prio=9|b", reap(p, -1, -1), "what is reaped stays until it is committed")
 	commit(t, p, "a prio=9")
 	require.Equal(t, "c|b", reap(p, -1, -1), "RULE M1: what is committed leaves")
@@ -156,7 +156,7 @@ func TestGasCannotOverflow(t *testing.T) {
 func TestWhatFitsIntoNoBlockKeepsNobodyWaiting(t *testing.T) {
 	p := newPool(t, &judge{}, Options{})
 	add(t, p, "big gas=100", "a gas=1", "b gas=1")
-	require.Equal(t, "a gas=1|b gas=1", reap(p, -1, 50), "RULE M3")
+	require.Equal(t, "a gas=1|b gas=1", reap(p, -1, 50), "RULE M3: in order")
 }
 
 func TestATransactionIsTakenOnce(t *testing.T) {
@@ -168,7 +168,7 @@ func TestATransactionIsTakenOnce(t *testing.T) {
 	require.ErrorIs(t, refused(t, p, "a"), ErrSeen, "RULE M1: it was committed")
 	require.ErrorIs(t, refused(t, p, "elsewhere"), ErrSeen, "RULE M1: it was committed, and never here")
 	require.Equal(t, []string{"a"}, app.questions(), "RULE M1: the application is asked once")
-	add(t, p, "failed") // it may go well the next time
+	require.NoError(t, refused(t, p, "failed"), "RULE M1: it may go well the next time")
 }
 
 func TestARefusedTransactionMayBeTriedAgain(t *testing.T) {
@@ -208,7 +208,7 @@ func TestThePoolIsBounded(t *testing.T) {
 			add(t, p, "aa", "bb")
 			app.questions()
 			err := refused(t, p, "cc")
-			require.ErrorIs(t, err, ErrFull, "RULE M2")
+			require.ErrorIs(t, err, ErrFull, "RULE M2: bounded")
 			require.ErrorContains(t, err, "2 transactions of 4 bytes")
 			require.Empty(t, app.questions(), "RULE M2: a flood does not cost the application anything")
 			commit(t, p, "aa")
@@ -219,7 +219,7 @@ func TestThePoolIsBounded(t *testing.T) {
 	p := newPool(t, &judge{}, Options{MaxTxBytes: 3})
 	add(t, p, "abc")
 	err := refused(t, p, "abcd")
-	require.ErrorIs(t, err, ErrTooLarge, "RULE M2")
+	require.ErrorIs(t, err, ErrTooLarge, "RULE M2: a long one")
 	require.ErrorContains(t, err, "4 bytes, and at most 3")
 }
 
@@ -289,6 +289,8 @@ func TestNothingIsCheckedBetweenLockAndUpdate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		app := &judge{}
 		hold := make(chan struct{})
+		release := sync.OnceFunc(func() { close(hold) })
+		defer release()
 		app.during = func(tx string) {
 			if tx == "slow" {
 				<-hold
@@ -304,7 +306,7 @@ func TestNothingIsCheckedBetweenLockAndUpdate(t *testing.T) {
 		}()
 		synctest.Wait()
 		require.Empty(t, steps, "RULE M4: Lock waits for checks under way")
-		close(hold)
+		release()
 		synctest.Wait()
 		require.Equal(t, []string{"locked"}, steps)
 		app.questions()
@@ -316,6 +318,7 @@ func TestNothingIsCheckedBetweenLockAndUpdate(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []string{"recheck slow", "late"}, app.questions(), "RULE M4: first what is here")
 		p.Lock()
+		require.Equal(t, "slow|late", reap(p, -1, -1))
 		p.Unlock()
 		add(t, p, "and on")
 	})
@@ -359,6 +362,21 @@ func TestAnApplicationThatFailsIsNamed(t *testing.T) {
 	add(t, p, "b") // and is not locked for ever
 	p.Lock()
 	require.Error(t, p.Update(t.Context(), 1, [][]byte{{1}}, nil))
+}
+
+func TestAnApplicationThatHangsIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app := &judge{}
+		p := newPool(t, app, Options{})
+		add(t, p, "a")
+		hold := make(chan struct{})
+		defer close(hold)
+		app.during = func(string) { <-hold }
+		p.Lock()
+		began := time.Now()
+		require.ErrorIs(t, p.Update(t.Context(), 1, nil, nil), ErrApplication, "RULE M4: the node is to halt")
+		require.Equal(t, time.Minute, time.Since(began))
+	})
 }
 
 func TestOptionsThatCannotWorkAreRefused(t *testing.T) {

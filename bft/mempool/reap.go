@@ -56,13 +56,8 @@ func (p *Pool) Update(ctx context.Context, _ bft.Height, txs [][]byte, codes []u
 	if len(codes) != len(txs) {
 		return fmt.Errorf("mempool: %d codes for %d transactions", len(codes), len(txs))
 	}
-	for _, it := range p.committed(txs, codes) {
-		// M4: the application's state is the new one, and nobody else asks it. No lock: others may reap and send meanwhile.
-		response, err := p.ask(ctx, &abci.CheckTxRequest{Tx: it.Value.bytes, Recheck: true})
-		if err != nil {
-			return err
-		}
-		p.rechecked(it, response)
+	if err := p.recheck(ctx, p.committed(txs, codes)); err != nil {
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,6 +69,37 @@ func (p *Pool) Update(ctx context.Context, _ bft.Height, txs [][]byte, codes []u
 		p.notify()
 	}
 	return nil
+}
+
+// recheck asks again about what remains, in order. M4: the application's state is the new one, and nobody else asks it.
+// Others may reap and send meanwhile. An application that hangs is not waited for.
+func (p *Pool) recheck(ctx context.Context, items []*item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.opts.Timeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		for _, it := range items {
+			response, err := p.ask(ctx, &abci.CheckTxRequest{Tx: it.Value.bytes, Recheck: true})
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+			p.rechecked(it, response)
+		}
+		done <- nil
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: the recheck of %d transactions is not done after %v: %w", ErrApplication, len(items), p.opts.Timeout, ctx.Err())
+	}
 }
 
 // committed takes a block's transactions out, and returns what is to be checked again.

@@ -56,7 +56,7 @@ func TestCoinsAreMintedAndBurnedWithTheirSupply(t *testing.T) {
 		supply, err := c.Bank.Supply(ctx, "silver")
 		require.NoError(t, err)
 		require.Equal(t, uint64(math.MaxUint64-10), supply, "RULE B1: what is burned is not in the supply")
-		require.NoError(t, c.Bank.CheckInvariants(ctx), "RULE B1")
+		require.NoError(t, c.Bank.CheckInvariants(ctx), "RULE B1: the supply is not the sum of the balances")
 		require.NoError(t, c.Bank.Burn(ctx, alice.Address, silver(math.MaxUint64-10)))
 		require.NoError(t, c.Bank.CheckInvariants(ctx), "RULE B1: zero has no entry")
 		require.ErrorIs(t, c.Bank.Mint(ctx, alice.Address, silver(0)), app.ErrInvalidCoin)

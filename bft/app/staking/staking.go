@@ -42,13 +42,18 @@ func DefaultParams() Params {
 	}
 }
 
+// maxUnbonding is ten years.
+const maxUnbonding = 10 * 365 * 24 * time.Hour
+
 // Validate tells what cannot be.
 func (p Params) Validate() error {
 	switch {
 	case p.PowerReduction < 16:
 		return fmt.Errorf("%w: power_reduction %d; 16 is the least", app.ErrInvalidParams, p.PowerReduction)
-	case p.MaxValidators == 0, p.MinSelfDelegation == 0, p.UnbondingTime <= 0, p.SlashDoubleVote > 10_000:
-		return fmt.Errorf("%w: max_validators, min_self_delegation and unbonding_time are above 0, slash_double_vote up to 10000: %+v", app.ErrInvalidParams, p)
+	case p.MaxValidators == 0, p.MinSelfDelegation == 0, p.SlashDoubleVote > 10_000:
+		return fmt.Errorf("%w: max_validators and min_self_delegation are above 0, slash_double_vote up to 10000: %+v", app.ErrInvalidParams, p)
+	case p.UnbondingTime <= 0, p.UnbondingTime > maxUnbonding: // instants are 64 bits of nanoseconds
+		return fmt.Errorf("%w: unbonding_time %v is not above 0 and up to %v", app.ErrInvalidParams, p.UnbondingTime, maxUnbonding)
 	}
 	return app.ValidateDenom(p.BondDenom)
 }

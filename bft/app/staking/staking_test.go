@@ -51,7 +51,7 @@ func block(t *testing.T, c *apptest.Chain, txs ...[]byte) *abci.FinalizeBlockRes
 	for _, r := range res.TxResults {
 		require.Zero(t, r.Code, r.Log)
 	}
-	require.NoError(t, c.App.CheckInvariants(), "RULE D1")
+	require.NoError(t, c.App.CheckInvariants(), "RULE D1: the pools do not have what was put into them")
 	return res
 }
 
@@ -68,7 +68,7 @@ func TestPowerFollowsTheStake(t *testing.T) {
 	require.Equal(t, int64(30), power(c, alice), "RULE D2: 619 are 30 powers of 20")
 	require.Empty(t, block(t, c).ValidatorUpdates, "RULE D3: a change is told once")
 	block(t, c, create(carol, 600))
-	require.Equal(t, int64(30), power(c, carol))
+	require.Equal(t, int64(30), power(c, carol), "RULE D3: carol is among the most powerful")
 	// Only three may be: dave is less than bob.
 	require.Empty(t, block(t, c, create(dave, 480)).ValidatorUpdates, "RULE D3: there are three already")
 	res = block(t, c, delegate(dave, dave, 40))
@@ -83,10 +83,12 @@ func TestPowerFollowsTheStake(t *testing.T) {
 func TestAllPowersTogetherAreWithinWhatConsensusBears(t *testing.T) {
 	p := staking.DefaultParams()
 	p.PowerReduction = 15
-	require.ErrorIs(t, p.Validate(), app.ErrInvalidParams, "RULE D2")
+	require.ErrorIs(t, p.Validate(), app.ErrInvalidParams, "RULE D2: power is out of bounds")
 	p.PowerReduction = 16
 	require.NoError(t, p.Validate())
-	require.LessOrEqual(t, uint64(1<<64-1)/16, uint64(bft.MaxTotalPower), "RULE D2")
+	p.UnbondingTime = 1 << 62
+	require.ErrorIs(t, p.Validate(), app.ErrInvalidParams)
+	require.LessOrEqual(t, uint64(1<<64-1)/16, uint64(bft.MaxTotalPower), "RULE D2: power is out of bounds")
 }
 
 // D4.
@@ -95,7 +97,7 @@ func TestWhatIsUndelegatedArrivesAfterTheUnbondingTime(t *testing.T) {
 	block(t, c, delegate(carol, alice, 400)) // time 1
 	block(t, c, undelegate(carol, alice, 100), undelegate(carol, alice, 50))
 	block(t, c, undelegate(carol, alice, 30))
-	require.Equal(t, uint64(600), c.Balance(carol.Address, "stake"))
+	require.Equal(t, uint64(600), c.Balance(carol.Address, "stake"), "RULE D4: it is paid at once")
 	for c.Time.Unix() < 1_700_000_011 {
 		block(t, c)
 		require.Equal(t, uint64(600), c.Balance(carol.Address, "stake"), "RULE D4: it is paid at %v", c.Time)
@@ -118,7 +120,7 @@ func TestADoubleVoteBurnsWhatWasStakedAtTheTime(t *testing.T) {
 	r := c.Next()
 	r.Misbehavior = []abci.Misbehavior{apptest.DoubleVote("alice", 4)}
 	res := c.Run(r)
-	require.NoError(t, c.App.CheckInvariants(), "RULE D1")
+	require.NoError(t, c.App.CheckInvariants(), "RULE D1: the pools do not have what was put into them")
 	require.Equal(t, int64(0), power(c, alice), "RULE D6: who voted twice is out")
 	want := map[string]string{"height": "4", "delegated": "37", "unbonding": "4"} // 25 of 500, 12 of 240; 1 of 20, 3 of 41: rounded up
 	got := map[string]string{}
@@ -129,7 +131,7 @@ func TestADoubleVoteBurnsWhatWasStakedAtTheTime(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, want, got, "RULE D5")
+	require.Equal(t, want, got, "RULE D5: another part was slashed")
 	for range 12 {
 		block(t, c)
 	}
@@ -243,7 +245,7 @@ func TestBadStakingIsRefusedByName(t *testing.T) {
 		require.Equal(t, x.want.Code, res.Code, res.Log)
 		carol.Sequence = c.Sequence(carol.Address)
 	}
-	require.NoError(t, c.App.CheckInvariants(), "RULE D1")
+	require.NoError(t, c.App.CheckInvariants(), "RULE D1: the pools do not have what was put into them")
 }
 
 func TestQueriesTellTheStake(t *testing.T) {

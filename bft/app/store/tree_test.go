@@ -74,8 +74,8 @@ func TestTheRootDependsOnTheContentAlone(t *testing.T) {
 			got, err := b.Get(k)
 			require.NoError(t, err)
 			want, there := model[string(k)]
-			require.Equal(t, there, got != nil)
-			require.Equal(t, want, string(got))
+			require.Equal(t, there, got != nil, "RULE ST1: seed %d, step %d: %q is there, or not", seed, i, k)
+			require.Equal(t, want, string(got), "RULE ST1: seed %d, step %d", seed, i)
 		}
 		for i, o := range olds {
 			require.Equal(t, o.all, all(t, o.tree, nil, nil), "RULE ST4: seed %d: tree %d has changed", seed, i)
@@ -178,6 +178,12 @@ func TestABranchIsWrittenOrDropped(t *testing.T) {
 	require.NotContains(t, all(t, late, nil, nil), `"e"`, "RULE ST4: a child is what its parent was")
 	require.ErrorIs(t, late.Write(), ErrStale)
 	require.ErrorIs(t, base.Branch().Write(), ErrStale, "it has no parent")
+
+	fresh := base.Branch()
+	require.NoError(t, fresh.Set([]byte("b"), []byte("1")))
+	child = fresh.Branch()
+	require.NoError(t, fresh.Set([]byte("bc"), []byte("2")))
+	require.NotContains(t, all(t, child, nil, nil), `"bc"`, "RULE ST4: a parent's writes change its child")
 	require.Equal(t, `"a"="1" "ab"="3" "b"="2"`, all(t, base, nil, nil), "RULE ST4: a tree has changed")
 }
 
@@ -187,11 +193,14 @@ func TestARangeGoesOnInWhatThereWas(t *testing.T) {
 	var seen []string
 	require.NoError(t, b.Range(nil, nil, func(k, v []byte) error {
 		seen = append(seen, string(k))
-		require.NoError(t, b.Set(append(k, 'x'), v))
+		if len(k) > 1 { // written by this very range: not to be seen
+			return nil
+		}
+		require.NoError(t, b.Set(append([]byte{'d'}, k...), v))
 		return b.Delete(k)
 	}))
 	require.Equal(t, []string{"a", "b", "c", "d"}, seen, "RULE ST4: a range sees the writes that are made in it")
-	require.Equal(t, `"ax"="1" "bx"="2" "cx"="3" "dx"="4"`, all(t, b, nil, nil))
+	require.Equal(t, `"da"="1" "db"="2" "dc"="3" "dd"="4"`, all(t, b, nil, nil))
 }
 
 func TestPrefixesKeepPartsApart(t *testing.T) {
@@ -222,6 +231,6 @@ func TestHashesAreThoseOfTheDescription(t *testing.T) {
 	// a is 1 01100001, b is 1 01100010: they part at bit 7.
 	leaf := func(k, v string) string { return h("\x00\x00\x01", k, h(v)) }
 	want := h("\x01\x00\x07", leaf("a", "1"), leaf("b", "2"))
-	require.Equal(t, fmt.Sprintf("%x", want), fmt.Sprintf("%x", tree.Root()), "RULE ST2")
-	require.Equal(t, fmt.Sprintf("%x", h()), fmt.Sprintf("%x", Tree{}.Root()), "RULE ST2")
+	require.Equal(t, fmt.Sprintf("%x", want), fmt.Sprintf("%x", tree.Root()), "RULE ST2: hashed otherwise than described")
+	require.Equal(t, fmt.Sprintf("%x", h()), fmt.Sprintf("%x", Tree{}.Root()), "RULE ST2: hashed otherwise than described")
 }

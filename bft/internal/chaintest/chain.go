@@ -81,7 +81,7 @@ func (c *Chain) AddBlock(txs [][]byte, evidence []*bft.DuplicateVoteEvidence) *b
 	b := c.State.MakeBlock(txs, c.Commit, evidence, c.State.Validators.Proposer().Address)
 	require.NoError(c.t, c.Exec.Validate(c.State, b))
 	id := b.ID()
-	commit := c.Sign(c.State.Validators, b.Height, id, c.State.LastTime.Add(time.Second))
+	commit := c.Sign(c.State.Validators, b.Height, id, b.Time.Add(time.Second))
 	next, err := c.Exec.Apply(c.State, b, id, commit)
 	require.NoError(c.t, err)
 	c.State, c.Commit = next, commit

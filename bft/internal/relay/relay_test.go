@@ -104,7 +104,7 @@ func TestAnItemTooLargeForTheRoomGoesAlone(t *testing.T) {
 		l.Append(&Item[string]{Value: v})
 	}
 	size := func(s string) int { return len(s) }
-	require.Equal(t, []string{"x"}, l.Next("a", 5, size))
-	require.Equal(t, []string{"a large one"}, l.Next("a", 5, size))
-	require.Equal(t, []string{"y"}, l.Next("a", 5, size))
+	for _, v := range []string{"x", "a large one", "y"} {
+		require.Equal(t, []string{v}, l.Next("a", 5, size), "RULE P2: once, in order")
+	}
 }
