@@ -98,12 +98,12 @@ func TestWhoIsAccused(t *testing.T) {
 		{"L36", "two commits of two rounds, and nothing else: all who precommitted, for no polka is known", `
 			precommit 0 v n1 n2 n3
 			precommit 2 w n2 n3 n4`, false, true, "", "n1 n2 n3 n4"},
-		{"L36", "the polkas clear those who did not prevote against their lock", `
+		{"L28", "the polkas clear those who did not prevote against their lock", `
 			prevote 0 v n1 n2 n3
 			precommit 0 v n1 n2 n3
 			prevote 2 w n2 n3 n4
 			precommit 2 w n2 n3 n4`, false, true, "", "n2 n3"},
-		{"L36", "who goes over by a polka without having prevoted for it is correct", `
+		{"L28", "who goes over by a polka without having prevoted for it is correct", `
 			prevote 0 v n1 n2 n3
 			precommit 0 v n1 n2 n3
 			prevote 1 w n1 n2 n4
@@ -132,6 +132,17 @@ func TestWhoIsAccused(t *testing.T) {
 			prevote 1 w n2 n3 n4
 			precommit 1 w n1
 			prevote 2 w n1`, false, false, "", ""},
+		{"L28", "the last lock counts, also if the older one was on the value", `
+			prevote 0 v n1 n2 n3
+			precommit 0 v n1
+			prevote 1 w n2 n3 n4
+			precommit 1 w n1
+			prevote 2 v n1`, false, false, "", "n1"},
+		{"L28", "any polka since the lock will do", `
+			prevote 0 v n1 n2 n3
+			precommit 0 v n1
+			prevote 1 w n2 n3 n4
+			prevote 5 w n1`, false, false, "", ""},
 		{"L28", "nil is always allowed", `
 			prevote 0 v n1 n2 n3
 			precommit 0 v n1
@@ -155,11 +166,13 @@ func TestWhoIsAccused(t *testing.T) {
 			precommit 0 v n1
 			prevote 2 w valid 0 n1`, true, false, "", "n1"},
 	} {
-		s := newScene("n1=1 n2=1 n3=1 n4=1").say(test.script)
-		r := s.accuse(accountability.Options{SignedValidRounds: test.signed})
-		require.Equal(t, test.proved, s.names(r.ProvedFaulty()), "RULE %s: proved: %s\n%v", test.rule, test.what, r)
-		require.Equal(t, test.suspected, s.names(r.Suspected()), "RULE %s: suspected: %s\n%v", test.rule, test.what, r)
-		require.Equal(t, test.forked, r.Forked, "%s\n%v", test.what, r)
+		t.Run(test.rule+": "+test.what, func(t *testing.T) {
+			s := newScene("n1=1 n2=1 n3=1 n4=1").say(test.script)
+			r := s.accuse(accountability.Options{SignedValidRounds: test.signed})
+			require.Equal(t, test.proved, s.names(r.ProvedFaulty()), "RULE %s: proved: %s\n%v", test.rule, test.what, r)
+			require.Equal(t, test.suspected, s.names(r.Suspected()), "RULE %s: suspected: %s\n%v", test.rule, test.what, r)
+			require.Equal(t, test.forked, r.Forked, "%s\n%v", test.what, r)
+		})
 	}
 }
 

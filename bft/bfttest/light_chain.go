@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/flagship-go/flagship/bft"
@@ -21,8 +22,9 @@ import (
 //		Validators(5, "n3=1 n4=1 n5=1 n6=1") // named as the next set by the header of height 4
 //	fork := c.Fork(7, bfttest.Forgery{AppHash: "lie", Signers: "n3 n4 n5"})
 //
-// It is for one goroutine; the blocks are not changed by it.
+// [LightChain.Block] is safe for concurrent use, also of a chain and its forks, once the chain is described; the blocks are not changed by it.
 type LightChain struct {
+	mu      *sync.Mutex // shared with forks
 	id      string
 	sets    []lightSet // ascending
 	times   map[bft.Height]time.Duration
@@ -61,7 +63,7 @@ var LightStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // NewLightChain makes a chain of four validators of power 1, n1 to n4.
 func NewLightChain(id string) *LightChain {
 	c := &LightChain{
-		id: id, times: map[bft.Height]time.Duration{}, signers: map[bft.Height]string{},
+		mu: &sync.Mutex{}, id: id, times: map[bft.Height]time.Duration{}, signers: map[bft.Height]string{},
 		blocks: map[bft.Height]*light.Block{}, headers: map[bft.Height]*bft.Header{}, keys: map[string]bft.PrivateKey{},
 	}
 	return c.Validators(1, "n1=1 n2=1 n3=1 n4=1")
@@ -121,7 +123,7 @@ func (c *LightChain) Sign(h bft.Height, signers string) *LightChain {
 // Fork is a chain that has the same blocks below a height, and others from there on.
 func (c *LightChain) Fork(from bft.Height, f Forgery) *LightChain {
 	fork := &LightChain{
-		id: c.id, times: c.times, signers: c.signers, keys: c.keys, sets: append([]lightSet(nil), c.sets...),
+		mu: c.mu, id: c.id, times: c.times, signers: c.signers, keys: c.keys, sets: append([]lightSet(nil), c.sets...),
 		blocks: map[bft.Height]*light.Block{}, headers: map[bft.Height]*bft.Header{}, from: from, parent: c, forgery: f,
 	}
 	if f.Validators != "" {
@@ -157,8 +159,14 @@ func (c *LightChain) At(h bft.Height) *bft.ValidatorSet {
 
 // Block is that of a height.
 func (c *LightChain) Block(h bft.Height) *light.Block {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.block(h)
+}
+
+func (c *LightChain) block(h bft.Height) *light.Block {
 	if c.parent != nil && h < c.from {
-		return c.parent.Block(h)
+		return c.parent.block(h)
 	}
 	if b := c.blocks[h]; b != nil {
 		return b

@@ -179,11 +179,14 @@ var spoils = map[string]func(c *LightChain, b *light.Block, args []string){
 	"no-commit":     func(_ *LightChain, b *light.Block, _ []string) { b.Commit = nil },
 	"no-validators": func(_ *LightChain, b *light.Block, _ []string) { b.Validators = nil },
 	"no-next":       func(_ *LightChain, b *light.Block, _ []string) { b.Next = nil },
-	// The sets are not those of the header's hashes.
-	"validators": func(c *LightChain, b *light.Block, args []string) { b.Validators = c.Set(strings.Join(args, " ")) },
-	"next":       func(c *LightChain, b *light.Block, args []string) { b.Next = c.Set(strings.Join(args, " ")) },
-	// Two validators have each other's address: the set's hash does not see it.
-	"addresses": func(c *LightChain, b *light.Block, args []string) { swapAddresses(c, b, args[0], args[1]) },
+	// The sets are not those of the header's hashes; who signs is right.
+	"validators": func(c *LightChain, b *light.Block, args []string) {
+		b.Validators = c.Set(strings.Join(args, " "))
+		b.Commit = c.commit(b, c.signersOf(b.Height()))
+	},
+	"next": func(c *LightChain, b *light.Block, args []string) { b.Next = c.Set(strings.Join(args, " ")) },
+	// A validator is given another address, with the same place in the order: the set's hash does not see it.
+	"address": func(c *LightChain, b *light.Block, args []string) { readdress(c, b, args[0]) },
 	// One bit of a signature; two signatures swapped; one entry copied over another; a signature by another key, for a prevote,
 	// for another round, for nil.
 	"forge": func(c *LightChain, b *light.Block, args []string) { part(c, b, args[0]).Signature[7] ^= 1 },
@@ -241,24 +244,16 @@ func signAll(c *LightChain, b *light.Block, chainID string) {
 	}
 }
 
-func swapAddresses(c *LightChain, b *light.Block, x, y string) {
+func readdress(c *LightChain, b *light.Block, name string) {
+	at := b.Validators.Index(c.Address(name))
 	var vs []bft.Validator
 	for i := range b.Validators.Len() {
-		v := b.Validators.At(i)
-		switch v.Address {
-		case c.Address(x):
-			v.Address = c.Address(y)
-		case c.Address(y):
-			v.Address = c.Address(x)
-		}
-		vs = append(vs, v)
+		vs = append(vs, b.Validators.At(i))
 	}
+	vs[at].Address[19] ^= 1
 	set, err := bft.NewValidatorSet(vs)
 	if err != nil {
 		panic(err)
 	}
-	b.Validators = set
-	for i := range b.Commit.Signatures {
-		b.Commit.Signatures[i].Validator = set.At(i).Address
-	}
+	b.Validators, b.Commit.Signatures[at].Validator = set, vs[at].Address
 }

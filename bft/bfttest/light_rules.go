@@ -144,11 +144,12 @@ func LightRules() []Rule {
 			refuse 8`}},
 		{ID: "C1-validators", Text: "the sets are those of the header's hashes", Scripts: []string{`
 			accept 5
-			# Who signed, without who did not.
+			# Half have signed, and more than two thirds of what is said to be the set.
 			sign 5 n1 n2
-			spoil 5 validators n1=1 n2=1 n3=1 n4=2
+			spoil 5 validators n1=9 n2=9 n3=1 n4=1
 			refuse 5
-			spoil 2 validators n1=1 n2=1 n3=1 n4=2
+			sign 2 n1 n2
+			spoil 2 validators n1=9 n2=9 n3=1 n4=1
 			refuse 2
 			spoil 6 next n9=1
 			refuse 6`, `
@@ -156,12 +157,12 @@ func LightRules() []Rule {
 			spoil 5 no-next
 			accept 5`}},
 		{ID: "C1-addresses", Text: "an address is that of its key, which a set's hash does not tell", Scripts: []string{`
-			validators 1 n1=1 n2=1 n3=1 n4=1
-			validators 5 n1=1 n5=1 n6=1 n7=1
-			accept 4
-			step 9
-			spoil 4 addresses n1 n2
-			refuse 4`}},
+			accept 2
+			spoil 2 address n1
+			refuse 2
+			accept 5
+			spoil 5 address n4
+			refuse 5`}},
 		{ID: "C1-signature", Text: "a signature is by the validator it is said to be of, and for this commit", Scripts: []string{`
 			sign 5 n1 n2 n3
 			accept 5

@@ -27,7 +27,7 @@ func (c *Client) compare(ctx context.Context, steps trace, now time.Time) error 
 	target := steps.last()
 	var asked []Provider
 	confirmed := false
-	for {
+	for !confirmed {
 		fresh := slices.DeleteFunc(slices.Clone(c.witnesses), func(w Provider) bool { return slices.Contains(asked, w) })
 		if len(fresh) == 0 {
 			break
