@@ -132,13 +132,7 @@ func (e *Executor) CreateBlock(s *State, last *Commit, proposer Address) (*Block
 const maxFieldBytes = 6
 
 // TxSize is how much of a block a transaction takes, with the tag and length before it.
-func TxSize(tx []byte) int64 {
-	n := int64(len(tx)) + 2
-	for l := len(tx); l >= 0x80; l >>= 7 {
-		n++
-	}
-	return n
-}
+func TxSize(tx []byte) int64 { return abci.TxSize(tx) }
 
 // Validate tells whether a block may be the one after state, but for what the application says to it. ErrBlock,
 // ErrEvidence and the like: it may not.

@@ -32,7 +32,7 @@ func (BaseApplication) InitChain(context.Context, *InitChainRequest) (*InitChain
 func (BaseApplication) PrepareProposal(_ context.Context, r *PrepareProposalRequest) (*PrepareProposalResponse, error) {
 	var size int64
 	for i, tx := range r.Txs {
-		if size += int64(len(tx)); size > r.MaxTxBytes {
+		if size += TxSize(tx); size > r.MaxTxBytes {
 			return &PrepareProposalResponse{Txs: r.Txs[:i]}, nil
 		}
 	}
@@ -82,4 +82,13 @@ func (BaseApplication) LoadSnapshotChunk(context.Context, *LoadSnapshotChunkRequ
 // ApplySnapshotChunk takes none.
 func (BaseApplication) ApplySnapshotChunk(context.Context, *ApplySnapshotChunkRequest) (*ApplySnapshotChunkResponse, error) {
 	return &ApplySnapshotChunkResponse{}, nil
+}
+
+// TxSize is how much of MaxTxBytes a transaction takes: the tag and length before it count, too.
+func TxSize(tx []byte) int64 {
+	n := int64(len(tx)) + 2
+	for l := len(tx); l >= 0x80; l >>= 7 {
+		n++
+	}
+	return n
 }

@@ -13,12 +13,14 @@
 //
 //	A1   FinalizeBlock is a function of the state and the block: no clock, no random number, no order of a
 //	     map. Two applications that saw the same blocks have the same app hash and the same results.
-//	A2   ProcessProposal accepts what PrepareProposal of a correct proposer makes.
+//	A2   ProcessProposal accepts what PrepareProposal of a correct proposer makes, within MaxTxBytes as TxSize counts.
 //	A3   Only Commit makes state durable, and Info tells the height and hash of the last Commit. A block finalised and
 //	     not committed is finalised again after a crash.
 //	A4   CheckTx and Query change nothing that FinalizeBlock sees.
 //	A5   A transaction that is no good has a Code that is not 0; it is never an error of the call: that one halts the node.
+//	A6   There is a result for each transaction, and changes of validators and parameters are such as consensus can take.
+//	A7   Requests and what they refer to belong to the caller: nothing of them is changed, and what is kept is copied.
 //
-// Consensus calls one method after the other, but Query and CheckTx, which come at any time. Requests and what
-// they refer to belong to the caller: copy what is kept.
+// Consensus calls one method after the other, but Query and CheckTx, which come at any time. bfttest.Application grades an
+// application by these rules.
 package abci

@@ -48,8 +48,8 @@ func (a *App) PrepareProposal(_ context.Context, r *abci.PrepareProposalRequest)
 	}
 	res := &abci.PrepareProposalResponse{}
 	for _, raw := range r.Txs {
-		if int64(len(raw)) <= room && t.try(raw) {
-			room -= int64(len(raw))
+		if size := abci.TxSize(raw); size <= room && t.try(raw) {
+			room -= size
 			res.Txs = append(res.Txs, raw)
 		}
 	}

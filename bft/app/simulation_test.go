@@ -146,8 +146,13 @@ func (w *world) block(size int) {
 	}
 	r := w.one.Next()
 	r.Time = w.one.Time.Add(time.Duration(1+w.rng.IntN(1500)) * time.Millisecond)
-	if w.rng.IntN(25) == 0 { // evidence, also of those who are no validators, and again
+	if r.Height != 50 && w.rng.IntN(25) == 0 { // evidence, also of those who are no validators, and again
 		r.Misbehavior = append(r.Misbehavior, apptest.DoubleVote(w.somebody().Name, max(1, r.Height-int64(w.rng.IntN(4)))))
+	}
+	for _, p := range w.people { // one at least, so that each world has a slash
+		if r.Height == 50 && len(r.Misbehavior) == 0 && w.one.Powers[apptest.ConsensusKey(p.Name)] > 0 {
+			r.Misbehavior = append(r.Misbehavior, apptest.DoubleVote(p.Name, 49))
+		}
 	}
 	r.Txs = pool
 	if w.rng.IntN(2) == 0 {

@@ -388,3 +388,11 @@ func (n *FullNode) PubKey() []byte {
 
 // Committed is the last height that the application has committed.
 func (n *FullNode) Committed() bft.Height { return n.follower.last() }
+
+// P2PAddr is "host:port" where peers are listened to; "": nowhere.
+func (n *FullNode) P2PAddr() string {
+	if n.sw.Addr() == nil {
+		return ""
+	}
+	return n.sw.Addr().String()
+}

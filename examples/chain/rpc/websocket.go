@@ -27,7 +27,21 @@ type socket struct {
 	writes sync.Mutex
 
 	mu   sync.Mutex
-	subs map[string]*fullnode.Subscription // by query
+	subs map[string]*listener // by query
+}
+
+// A listener is a subscription that is passed on.
+type listener struct {
+	*fullnode.Subscription
+	stop chan struct{} // closed when nobody wants to hear more
+	done chan struct{} // closed when nothing more is sent
+}
+
+// end stops it, and waits for what is being sent: after the answer to unsubscribe nothing comes (Q4).
+func (l *listener) end() {
+	close(l.stop)
+	l.Close()
+	<-l.done
 }
 
 // websocket serves calls over one connection until either side ends it.
@@ -48,7 +62,7 @@ func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	stop := context.AfterFunc(s.ctx, func() { conn.Close(websocket.StatusGoingAway, "the node is being stopped"); cancel() })
 	defer stop()
-	k := &socket{server: s, conn: conn, subs: map[string]*fullnode.Subscription{}}
+	k := &socket{server: s, conn: conn, subs: map[string]*listener{}}
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer k.unsubscribeAll()
@@ -71,17 +85,15 @@ func (k *socket) handle(ctx context.Context, body []byte, running *sync.WaitGrou
 		switch q.Method {
 		case "subscribe", "unsubscribe", "unsubscribe_all":
 			a := response{Version: "2.0", ID: q.ID, Result: struct{}{}}
-			start, err := k.subscription(ctx, q, running)
+			start, err := k.subscription(ctx, q)
 			if err != nil {
 				a.Result, a.Error = nil, asError(err)
 			}
-			if err := k.send(ctx, a); err != nil {
-				return err
-			}
+			err = k.send(ctx, a)
 			if start != nil {
-				running.Go(start)
+				running.Go(start) // also if nobody is there any more: it ends itself
 			}
-			return nil
+			return err
 		}
 	}
 	if answer := k.server.answer(ctx, body); answer != nil {
@@ -105,7 +117,7 @@ func (k *socket) send(ctx context.Context, answer any) error {
 var subscribeForm = method{params: []string{"query"}}
 
 // subscription does what is asked for. start is to be run after the answer.
-func (k *socket) subscription(ctx context.Context, q request, running *sync.WaitGroup) (start func(), err error) {
+func (k *socket) subscription(ctx context.Context, q request) (start func(), err error) {
 	if q.Method == "unsubscribe_all" {
 		k.unsubscribeAll()
 		return nil, nil
@@ -119,16 +131,17 @@ func (k *socket) subscription(ctx context.Context, q request, running *sync.Wait
 		return nil, p.err
 	}
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	old := k.subs[text]
 	if q.Method == "unsubscribe" {
+		delete(k.subs, text)
+		k.mu.Unlock()
 		if old == nil {
 			return nil, failure(-32603, "Internal error", "subscription not found")
 		}
-		old.Close()
-		delete(k.subs, text)
+		old.end()
 		return nil, nil
 	}
+	defer k.mu.Unlock()
 	asked, err := parseQuery(text)
 	if err != nil {
 		return nil, invalidParams("query: %v", err)
@@ -142,17 +155,18 @@ func (k *socket) subscription(ctx context.Context, q request, running *sync.Wait
 	case len(k.subs) == k.server.opts.MaxSubscriptions:
 		return nil, failure(-32603, "Internal error", "max_subscriptions_per_client %d reached", k.server.opts.MaxSubscriptions)
 	}
-	sub := k.server.opts.Node.Subscribe(backlog)
-	k.subs[text] = sub
-	return func() { k.tell(ctx, q.ID, text, kind, asked, sub) }, nil
+	l := &listener{k.server.opts.Node.Subscribe(backlog), make(chan struct{}), make(chan struct{})}
+	k.subs[text] = l
+	return func() { k.tell(ctx, q.ID, text, kind, asked, l) }, nil
 }
 
 func (k *socket) unsubscribeAll() {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	for text, sub := range k.subs {
-		sub.Close()
-		delete(k.subs, text)
+	all := k.subs
+	k.subs = map[string]*listener{}
+	k.mu.Unlock()
+	for _, l := range all {
+		l.end()
 	}
 }
 
@@ -164,26 +178,29 @@ type told struct {
 }
 
 // tell passes on what matches, until the subscription ends (Q4).
-func (k *socket) tell(ctx context.Context, id json.RawMessage, text, kind string, q query, sub *fullnode.Subscription) {
-	for c := range sub.C() {
+func (k *socket) tell(ctx context.Context, id json.RawMessage, text, kind string, q query, l *listener) {
+	defer close(l.done)
+	for c := range l.C() {
 		for _, e := range eventsOf(kind, c) {
+			select {
+			case <-l.stop:
+				return
+			default:
+			}
 			if !q.matches(e.Events) {
 				continue
 			}
 			e.Query = text
 			if k.send(ctx, response{Version: "2.0", ID: id, Result: e}) != nil {
 				k.conn.CloseNow()
-				sub.Close()
 				return
 			}
 		}
 	}
-	k.mu.Lock()
-	ours := k.subs[text] == sub
-	delete(k.subs, text)
-	k.mu.Unlock()
-	if ours && ctx.Err() == nil { // nobody has asked for its end
-		k.conn.Close(websocket.StatusPolicyViolation, fmt.Sprintf("%.100v", sub.Err()))
+	select {
+	case <-l.stop:
+	default: // nobody has asked for its end
+		k.conn.Close(websocket.StatusPolicyViolation, fmt.Sprintf("%.100v", l.Err()))
 	}
 }
 

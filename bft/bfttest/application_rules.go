@@ -1,0 +1,495 @@
+package bfttest
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"time"
+
+	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/abci"
+)
+
+// replicas is how many instances play one chain for A1. An order of a map of two elements is the same in all of them once
+// in 2^7 blocks; and a chain has several.
+const replicas = 8
+
+// checkDeterminism plays one chain again and again, a day apart each.
+func checkDeterminism(s *appStage) error {
+	var want []*abci.FinalizeBlockResponse
+	var first *abci.InitChainResponse
+	for n := range replicas {
+		i, err := s.make()
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			first = i.first
+		} else if !bytes.Equal(first.AppHash, i.first.AppHash) || !reflect.DeepEqual(first.Validators, i.first.Validators) {
+			return fmt.Errorf("InitChain answers app hash %X, validators %v, and then %X, %v", first.AppHash, first.Validators, i.first.AppHash, i.first.Validators)
+		}
+		for h, b := range s.chain() {
+			time.Sleep(time.Duration(n) * time.Millisecond)
+			r, err := i.block(b)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				want = append(want, r)
+			} else if err := differ(want[h], r); err != nil {
+				return fmt.Errorf("block %d was executed %d times with one outcome, and then another: %w", b.Height, n, err)
+			}
+		}
+		time.Sleep(25*time.Hour + time.Second)
+	}
+	return nil
+}
+
+// checkProposals has one instance make blocks and another judge them, for rooms from nothing to plenty.
+func checkProposals(s *appStage) error {
+	proposer, err := s.make()
+	if err != nil {
+		return err
+	}
+	judge, err := s.make()
+	if err != nil {
+		return err
+	}
+	tx := s.generator(s.rng)
+	for _, b := range s.chain() {
+		var waiting [][]byte
+		for range 1 + s.rng.IntN(20) {
+			if s.rng.IntN(6) == 0 {
+				waiting = append(waiting, s.bad(s.rng))
+			} else {
+				waiting = append(waiting, tx())
+			}
+			if len(waiting) > 0 && s.rng.IntN(10) == 0 {
+				waiting = append(waiting, waiting[s.rng.IntN(len(waiting))])
+			}
+		}
+		if err := proposer.gossip(s.rng, waiting); err != nil { // it has heard of them; the judge has not
+			return err
+		}
+		txs, err := proposer.propose(s, b, waiting)
+		if err != nil {
+			return err
+		}
+		if b.Txs, err = judge.judge(b, txs); err != nil {
+			return err
+		}
+		for _, i := range []*instance{proposer, judge} {
+			if _, err := i.block(b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// gossip gives an instance transactions as peers do.
+func (i *instance) gossip(rng *rand.Rand, txs [][]byte) error {
+	for _, tx := range txs {
+		if _, err := i.app.CheckTx(ctx, &abci.CheckTxRequest{Tx: bytes.Clone(tx), Recheck: rng.IntN(4) == 0}); err != nil {
+			return fmt.Errorf("CheckTx of %.40X: %w", tx, err)
+		}
+	}
+	return nil
+}
+
+func (i *instance) propose(s *appStage, b *abci.FinalizeBlockRequest, waiting [][]byte) ([][]byte, error) {
+	var all int64
+	for _, tx := range waiting {
+		all += abci.TxSize(tx)
+	}
+	room := s.rng.Int64N(all + 2)
+	if s.rng.IntN(3) == 0 {
+		room = 1 << 20
+	}
+	r, err := i.app.PrepareProposal(ctx, &abci.PrepareProposalRequest{MaxTxBytes: room, Txs: waiting, LocalLastCommit: b.DecidedLastCommit,
+		Misbehavior: b.Misbehavior, Height: b.Height, Time: b.Time, NextValidatorsHash: b.NextValidatorsHash, ProposerAddress: b.ProposerAddress})
+	if err != nil {
+		return nil, fmt.Errorf("PrepareProposal of block %d: %w", b.Height, err)
+	}
+	var size int64
+	for _, tx := range r.Txs {
+		size += abci.TxSize(tx)
+	}
+	if size > room {
+		return nil, fmt.Errorf("PrepareProposal of block %d: MaxTxBytes is %d, and it took %d transactions of %d bytes with their tags and lengths", b.Height, room, len(r.Txs), size)
+	}
+	return r.Txs, nil
+}
+
+func (i *instance) judge(b *abci.FinalizeBlockRequest, txs [][]byte) ([][]byte, error) {
+	accept, err := i.process(b, txs)
+	if err != nil {
+		return nil, err
+	}
+	if !accept {
+		return nil, fmt.Errorf("ProcessProposal rejects block %d, which another instance's PrepareProposal has made of %d transactions", b.Height, len(txs))
+	}
+	return txs, nil
+}
+
+func (i *instance) process(b *abci.FinalizeBlockRequest, txs [][]byte) (bool, error) {
+	r, err := i.app.ProcessProposal(ctx, &abci.ProcessProposalRequest{Txs: txs, ProposedLastCommit: b.DecidedLastCommit, Misbehavior: b.Misbehavior,
+		Hash: b.Hash, Height: b.Height, Time: b.Time, NextValidatorsHash: b.NextValidatorsHash, ProposerAddress: b.ProposerAddress})
+	if err != nil {
+		return false, fmt.Errorf("ProcessProposal of block %d: %w", b.Height, err)
+	}
+	return r.Accept, nil
+}
+
+// checkDurability kills an instance after each FinalizeBlock or Commit, now and then.
+func checkDurability(s *appStage) error {
+	steady, err := s.make()
+	if err != nil {
+		return err
+	}
+	i, err := s.make()
+	if err != nil {
+		return err
+	}
+	blocks := s.chain()
+	for n, b := range s.chain() {
+		want, err := steady.block(b)
+		if err != nil {
+			return err
+		}
+		if i, err = i.lose(s, blocks[:n+1]); err != nil {
+			return err
+		}
+		if err := i.visibleAfterCommit(blocks[n], want); err != nil {
+			return err
+		}
+		if s.rng.IntN(3) == 0 {
+			if i, err = i.restart(); err != nil {
+				return err
+			}
+			if i, err = i.replay(s, blocks[:n+1]); err != nil {
+				return err
+			}
+			if err := i.told(b.Height, want.AppHash); err != nil {
+				return fmt.Errorf("after a restart: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// lose has the last block finalised and lost, now and then.
+func (i *instance) lose(s *appStage, blocks []*abci.FinalizeBlockRequest) (*instance, error) {
+	if s.rng.IntN(2) == 0 {
+		return i, nil
+	}
+	if _, err := i.finalize(blocks[len(blocks)-1]); err != nil {
+		return nil, err
+	}
+	next, err := i.restart()
+	if err != nil {
+		return nil, err
+	}
+	return next.replay(s, blocks[:len(blocks)-1])
+}
+
+// replay gives an instance the blocks that it does not have. It must not have more.
+func (i *instance) replay(s *appStage, blocks []*abci.FinalizeBlockRequest) (*instance, error) {
+	have := int64(0)
+	if i.height > 0 {
+		have = i.height - max(s.Genesis.InitialHeight, 1) + 1
+	}
+	if have > int64(len(blocks)) {
+		return nil, fmt.Errorf("after a restart Info tells height %d, and block %d was committed last", i.height, int64(len(blocks)))
+	}
+	if s.Reopen != nil && have < int64(len(blocks)) {
+		return nil, fmt.Errorf("after a restart Info tells height %d: %d committed blocks are lost", i.height, int64(len(blocks))-have)
+	}
+	for _, b := range blocks[have:] {
+		if _, err := i.block(b); err != nil {
+			return nil, err
+		}
+	}
+	return i, nil
+}
+
+// visibleAfterCommit executes a block, and looks at Info and Query around its Commit.
+func (i *instance) visibleAfterCommit(b *abci.FinalizeBlockRequest, want *abci.FinalizeBlockResponse) error {
+	hash := i.hash
+	before, err := i.answers()
+	if err != nil {
+		return err
+	}
+	r, err := i.finalize(b)
+	if err != nil {
+		return err
+	}
+	if err := differ(want, r); err != nil {
+		return fmt.Errorf("block %d, after restarts: %w", b.Height, err)
+	}
+	if err := i.told(i.height, hash); err != nil {
+		return fmt.Errorf("between FinalizeBlock and Commit of block %d: %w", b.Height, err)
+	}
+	between, err := i.answers()
+	if err != nil {
+		return err
+	}
+	for n := range before {
+		if !bytes.Equal(before[n].Value, between[n].Value) || before[n].Height != between[n].Height {
+			return fmt.Errorf("Query %q shows what block %d does before its Commit: %q at height %d became %q at height %d", i.stage.Queries[n].Path, b.Height,
+				before[n].Value, before[n].Height, between[n].Value, between[n].Height)
+		}
+	}
+	if _, err := i.app.Commit(ctx, &abci.CommitRequest{}); err != nil {
+		return fmt.Errorf("Commit of block %d: %w", b.Height, err)
+	}
+	i.height = b.Height
+	if err := i.told(b.Height, want.AppHash); err != nil {
+		return fmt.Errorf("after Commit: %w", err)
+	}
+	return nil
+}
+
+// checkNoise compares an instance that is left alone with one that is asked all the time.
+func checkNoise(s *appStage) error {
+	quiet, err := s.make()
+	if err != nil {
+		return err
+	}
+	asked, err := s.make()
+	if err != nil {
+		return err
+	}
+	noisy := s.chain()
+	for n, b := range s.chain() {
+		want, err := quiet.block(b)
+		if err != nil {
+			return err
+		}
+		if err := asked.pester(s, noisy[n:]); err != nil {
+			return err
+		}
+		r, err := asked.finalize(noisy[n])
+		if err != nil {
+			return err
+		}
+		if err := differ(want, r); err != nil {
+			return fmt.Errorf("block %d does not do the same when CheckTx, Query and proposals come before it: %w", b.Height, err)
+		}
+		if err := asked.ask(s, noisy[n:]); err != nil { // between FinalizeBlock and Commit
+			return err
+		}
+		if _, err := asked.app.Commit(ctx, &abci.CommitRequest{}); err != nil {
+			return fmt.Errorf("Commit of block %d: %w", b.Height, err)
+		}
+		if err := asked.told(b.Height, want.AppHash); err != nil {
+			return fmt.Errorf("after CheckTx and Query between FinalizeBlock and Commit: %w", err)
+		}
+	}
+	return nil
+}
+
+// ask checks transactions that are in blocks, and some that never will be, and queries.
+func (i *instance) ask(s *appStage, blocks []*abci.FinalizeBlockRequest) error {
+	var txs [][]byte
+	for _, b := range blocks[:min(2, len(blocks))] {
+		txs = append(txs, b.Txs...)
+	}
+	txs = append(txs, s.bad(s.rng), s.generator(s.rng)())
+	if err := i.gossip(s.rng, txs); err != nil {
+		return err
+	}
+	_, err := i.answers()
+	return err
+}
+
+// pester asks, and goes through rounds whose proposals are not decided.
+func (i *instance) pester(s *appStage, blocks []*abci.FinalizeBlockRequest) error {
+	if err := i.ask(s, blocks); err != nil {
+		return err
+	}
+	b := blocks[0]
+	tx := s.generator(s.rng)
+	other := [][]byte{tx(), s.bad(s.rng), tx()}
+	if _, err := i.propose(s, b, other); err != nil {
+		return err
+	}
+	if _, err := i.process(b, other); err != nil {
+		return err
+	}
+	_, err := i.process(b, b.Txs)
+	return err
+}
+
+// checkBadTransactions gives CheckTx, Query, ProcessProposal and FinalizeBlock what makes no sense.
+func checkBadTransactions(s *appStage) error {
+	i, err := s.make()
+	if err != nil {
+		return err
+	}
+	tx := s.generator(s.rng)
+	for _, b := range s.chain() {
+		b.Txs = nil
+		isBad := map[int]bool{}
+		for range s.rng.IntN(12) {
+			switch s.rng.IntN(3) {
+			case 0:
+				isBad[len(b.Txs)] = s.Bad != nil
+				b.Txs = append(b.Txs, s.bad(s.rng))
+			case 1:
+				b.Txs = append(b.Txs, spoil(s.rng, tx()))
+			default:
+				b.Txs = append(b.Txs, garbage(s.rng))
+			}
+		}
+		for n, tx := range b.Txs {
+			r, err := i.app.CheckTx(ctx, &abci.CheckTxRequest{Tx: bytes.Clone(tx)})
+			if err != nil {
+				return fmt.Errorf("CheckTx of %.40X is an error: %w", tx, err)
+			}
+			if isBad[n] && r.Code == abci.CodeOK {
+				return fmt.Errorf("CheckTx of the bad transaction %.40X has code 0", tx)
+			}
+		}
+		if _, err := i.app.Query(ctx, &abci.QueryRequest{Path: string(garbage(s.rng)), Data: garbage(s.rng), Height: s.rng.Int64N(1000)}); err != nil {
+			return fmt.Errorf("a Query that makes no sense is an error, and not a code: %w", err)
+		}
+		if _, err := i.process(b, b.Txs); err != nil {
+			return err
+		}
+		r, err := i.block(b)
+		if err != nil {
+			return err
+		}
+		for n, result := range r.TxResults {
+			if isBad[n] && result.Code == abci.CodeOK {
+				return fmt.Errorf("in block %d the bad transaction %.40X has code 0", b.Height, b.Txs[n])
+			}
+		}
+	}
+	return nil
+}
+
+// spoil changes a bit, or cuts something off.
+func spoil(rng *rand.Rand, tx []byte) []byte {
+	tx = bytes.Clone(tx)
+	if len(tx) == 0 {
+		return tx
+	}
+	if rng.IntN(2) == 0 {
+		return tx[:rng.IntN(len(tx))]
+	}
+	tx[rng.IntN(len(tx))] ^= 1 << rng.IntN(8)
+	return tx
+}
+
+// checkAnswers does with the answers what consensus does.
+func checkAnswers(s *appStage) error {
+	i, err := s.make()
+	if err != nil {
+		return err
+	}
+	updates := i.first.Validators
+	if len(updates) == 0 {
+		updates = s.Genesis.Validators
+	}
+	set, err := bft.NewValidatorSet(validatorsOf(updates))
+	if err != nil {
+		return fmt.Errorf("the validators of the genesis: %w", err)
+	}
+	for _, b := range s.chain() {
+		r, err := i.block(b)
+		if err != nil {
+			return err
+		}
+		if len(r.TxResults) != len(b.Txs) {
+			return fmt.Errorf("block %d has %d transactions, and FinalizeBlock answers %d results", b.Height, len(b.Txs), len(r.TxResults))
+		}
+		for n, result := range r.TxResults {
+			if result.GasWanted < 0 || result.GasUsed < 0 {
+				return fmt.Errorf("transaction %d of block %d used gas %d of %d", n, b.Height, result.GasUsed, result.GasWanted)
+			}
+		}
+		for _, u := range r.ValidatorUpdates {
+			if len(u.PubKey) != 32 {
+				return fmt.Errorf("block %d changes a validator whose key has %d bytes", b.Height, len(u.PubKey))
+			}
+		}
+		if len(r.ValidatorUpdates) > 0 {
+			if set, err = set.Update(validatorsOf(r.ValidatorUpdates)); err != nil {
+				return fmt.Errorf("the changes of validators in block %d: %w", b.Height, err)
+			}
+		}
+	}
+	return nil
+}
+
+func validatorsOf(updates []abci.ValidatorUpdate) []bft.Validator {
+	out := make([]bft.Validator, len(updates))
+	for i, u := range updates {
+		out[i] = bft.Validator{Address: bft.AddressOf(u.PubKey), PubKey: bytes.Clone(u.PubKey), Power: u.Power}
+	}
+	return out
+}
+
+// checkOwnership writes over what an instance was given, after each call.
+func checkOwnership(s *appStage) error {
+	left, err := s.make()
+	if err != nil {
+		return err
+	}
+	i, err := s.make()
+	if err != nil {
+		return err
+	}
+	fresh := s.chain()
+	for n, b := range s.chain() {
+		want, err := left.block(fresh[n])
+		if err != nil {
+			return err
+		}
+		given := make([][]byte, len(b.Txs))
+		for k, tx := range b.Txs {
+			given[k] = bytes.Clone(tx)
+		}
+		r, err := i.block(b)
+		if err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(given, b.Txs) {
+			return fmt.Errorf("FinalizeBlock has changed the transactions of block %d", b.Height)
+		}
+		if err := differ(want, r); err != nil {
+			return fmt.Errorf("block %d, after what was given before was written over: %w", b.Height, err)
+		}
+		for _, tx := range b.Txs {
+			scribble(tx)
+		}
+		scribble(b.Hash)
+		scribble(b.ProposerAddress)
+		if err := i.told(b.Height, want.AppHash); err != nil {
+			return fmt.Errorf("after the block was written over: %w", err)
+		}
+		mine, err := i.answers()
+		if err != nil {
+			return err
+		}
+		others, err := left.answers()
+		if err != nil {
+			return err
+		}
+		for k := range mine {
+			if !bytes.Equal(mine[k].Value, others[k].Value) {
+				return fmt.Errorf("Query %q answers %q after block %d was written over, and %q otherwise", s.Queries[k].Path, mine[k].Value, b.Height, others[k].Value)
+			}
+		}
+	}
+	return nil
+}
+
+func scribble(b []byte) {
+	for i := range b {
+		b[i] ^= 0xa5
+	}
+}
