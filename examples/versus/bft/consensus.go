@@ -138,7 +138,7 @@ func saturatedTable(s *versus.Session) table {
 	cell := versus.Cell(fmt.Sprintf("nodes=4/size=250/waiting=%d", waiting))
 	return table{Table: versus.Table{
 		Name: "saturated", Title: "Four nodes, saturated: an operation is a committed transaction", Ours: ours, Reference: cometBest,
-		Cells: []versus.Cell{cell}, Stretch: 20,
+		Cells: []versus.Cell{cell}, Stretch: 15,
 		Contenders: clusters(s, []start{ourNodes, tunedNodes, bestNodes}, func(ctx context.Context, c cluster) (versus.Runner, error) {
 			f := &saturated{cluster: c}
 			for range 4 { // the first are small
