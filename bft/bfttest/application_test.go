@@ -43,7 +43,7 @@ func kvOptions() bfttest.ApplicationOptions {
 		Tx: func(rng *mrand.Rand) func() []byte {
 			return func() []byte {
 				if rng.IntN(4) == 0 {
-					return fmt.Appendf(nil, "val:%s!%d", base64.StdEncoding.EncodeToString(keyOf(rng.IntN(6))), rng.IntN(20))
+					return fmt.Appendf(nil, "val:%s!%d", base64.StdEncoding.EncodeToString(keyOf(rng.IntN(6))), rng.IntN(4))
 				}
 				return fmt.Appendf(nil, "k%d=%d", rng.IntN(5), rng.IntN(100))
 			}
@@ -90,9 +90,7 @@ func bankOptions(t *testing.T) bfttest.ApplicationOptions {
 	o := bfttest.ApplicationOptions{
 		New: func() (abci.Application, error) { return openBank(vfs.NewMem()) },
 		Reopen: func(crashed abci.Application) (abci.Application, error) {
-			disk := crashed.(*bankApp).disk
-			disk.Kill()
-			return openBank(disk)
+			return openBank(crashed.(*bankApp).disk.CrashClone(mrand.New(mrand.NewPCG(1, 2))))
 		},
 		Genesis: genesis,
 		Tx: func(rng *mrand.Rand) func() []byte {
@@ -358,4 +356,3 @@ func TestAPanicOfAnApplicationIsNoFinding(t *testing.T) {
 		}
 	}
 }
-
