@@ -84,7 +84,10 @@ func (s *CommitSig) check() error {
 			return errors.New("absent, and yet with address, time or signature")
 		}
 	case CommitBlock, CommitNil:
-		if len(s.Signature) != SignatureSize {
+		switch {
+		case s.Validator == Address{}:
+			return errors.New("it is nobody's")
+		case len(s.Signature) != SignatureSize:
 			return fmt.Errorf("%d bytes, and not %d", len(s.Signature), SignatureSize)
 		}
 	default:

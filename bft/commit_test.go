@@ -56,6 +56,7 @@ func TestACommitWrongInOneFieldIsRefused(t *testing.T) {
 		{"signature 0", func(m *Commit) { m.Signatures[0].Time = m.Signatures[0].Time.Add(1) }},
 		{"signature 0", func(m *Commit) { m.Signatures[0].Signature[5] ^= 1 }},
 		{"signature 0", func(m *Commit) { m.Signatures[0].Signature = m.Signatures[1].Signature }},
+		{"signature 1: it is nobody's", func(m *Commit) { m.Signatures[1].Validator = Address{} }},
 		{"signature 2: 63 bytes", func(m *Commit) { m.Signatures[2].Signature = m.Signatures[2].Signature[:63] }},
 		{"should be of", func(m *Commit) { m.Signatures[1].Validator = m.Signatures[0].Validator }},
 		{"should be of", func(m *Commit) { m.Signatures[0], m.Signatures[1] = m.Signatures[1], m.Signatures[0] }},

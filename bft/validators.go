@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -114,8 +115,7 @@ func (s *ValidatorSet) rotate(turns int) {
 	if turns <= 0 {
 		return
 	}
-	s.clip()
-	s.centre()
+	s.settle()
 	for range turns {
 		s.take()
 	}
@@ -129,47 +129,51 @@ func (s *ValidatorSet) rotate(turns int) {
 //	 n2 2        0           2         2
 //	 n3 1        0           1         1
 func (s *ValidatorSet) take() {
-	for i := range s.priorities {
-		s.priorities[i] += s.members[i].Power
-	}
-	s.proposer = s.first()
+	s.proposer = s.grow(1)
 	s.priorities[s.proposer] -= s.total
 }
 
-// first is who has the highest priority; of equals, the lowest address.
-func (s *ValidatorSet) first() int {
-	best, priority := 0, s.priorities[0]
-	for i, p := range s.priorities {
-		if p > priority || p == priority && bytes.Compare(s.members[i].Address[:], s.members[best].Address[:]) < 0 {
-			best, priority = i, p
+// grow adds so many times its power to everybody's priority, and is who has the highest one then; of equals, the lowest address.
+func (s *ValidatorSet) grow(times int64) int {
+	best, highest := 0, int64(math.MinInt64)
+	for i := range s.members {
+		m := &s.members[i]
+		p := s.priorities[i] + times*m.Power
+		s.priorities[i] = p
+		if p > highest || p == highest && bytes.Compare(m.Address[:], s.members[best].Address[:]) < 0 {
+			best, highest = i, p
 		}
 	}
 	return best
 }
 
-// clip scales priorities down until they are at most twice the total power apart, so
-// that who joins with little power does not wait for ever after who left with much.
-func (s *ValidatorSet) clip() {
-	lo, hi := s.priorities[0], s.priorities[0]
-	for _, p := range s.priorities {
-		lo, hi = min(lo, p), max(hi, p)
-	}
+// settle clips and centres priorities: they are at most twice the total power apart, so that who joins with little power
+// does not wait for ever after who left with much, and their mean, rounded down, is 0.
+func (s *ValidatorSet) settle() {
+	lo, hi, mean := s.spread()
 	window := 2 * s.total
-	spread := uint64(hi) - uint64(lo) // the true difference, also where the signed one overflows
-	if spread <= uint64(window) {
+	if apart := uint64(hi) - uint64(lo); apart > uint64(window) { // the true difference, also where the signed one overflows
+		ratio := int64((apart + uint64(window) - 1) / uint64(window))
+		for i := range s.priorities {
+			s.priorities[i] /= ratio
+		}
+		_, _, mean = s.spread()
+	}
+	if mean == 0 {
 		return
 	}
-	ratio := int64((spread + uint64(window) - 1) / uint64(window))
 	for i := range s.priorities {
-		s.priorities[i] /= ratio
+		s.priorities[i] -= mean
 	}
 }
 
-// centre moves priorities so that their mean, rounded down, is 0. They are added up in
-// two halves, p = high * 2^32 + low with 0 <= low < 2^32, of which no sum overflows.
-func (s *ValidatorSet) centre() {
+// spread is the lowest priority, the highest, and the mean. They are added up in two halves, p = high * 2^32 + low
+// with 0 <= low < 2^32, of which no sum overflows.
+func (s *ValidatorSet) spread() (lo, hi, mean int64) {
+	lo, hi = math.MaxInt64, math.MinInt64
 	var high, low int64
 	for _, p := range s.priorities {
+		lo, hi = min(lo, p), max(hi, p)
 		high += p >> 32
 		low += p & (1<<32 - 1)
 	}
@@ -178,13 +182,7 @@ func (s *ValidatorSet) centre() {
 	if rest < 0 {
 		quotient, rest = quotient-1, rest+n
 	}
-	mean := quotient<<32 + (rest<<32+low)/n
-	if mean == 0 {
-		return
-	}
-	for i := range s.priorities {
-		s.priorities[i] -= mean
-	}
+	return lo, hi, quotient<<32 + (rest<<32+low)/n
 }
 
 // Update is the set with changes: power 0 removes a validator, another one adds it or
@@ -214,9 +212,8 @@ func (s *ValidatorSet) Update(changes []Validator) (*ValidatorSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	next.clip()
-	next.centre()
-	next.proposer = next.first()
+	next.settle()
+	next.proposer = next.grow(0)
 	return next, nil
 }
 
