@@ -1,6 +1,7 @@
 package bfttest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
@@ -127,7 +128,10 @@ func (r *ApplicationRule) play(o *ApplicationOptions, seed uint64) (err error) {
 			err = closed
 		}
 	}()
-	if err := r.check(s); err != nil {
+	switch err := r.check(s); {
+	case errors.Is(err, errVacuous):
+		return err
+	case err != nil:
 		return fmt.Errorf("RULE %s: %w\nThe rule: %s\nSeed %d", r.ID, err, r.Text, seed)
 	}
 	return nil

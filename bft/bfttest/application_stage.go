@@ -176,6 +176,36 @@ func (i *instance) told(height int64, hash []byte) error {
 	return nil
 }
 
+// alike compares what two instances tell of the same blocks.
+func (i *instance) alike(other *instance) error {
+	a, err := i.app.Info(ctx, &abci.InfoRequest{})
+	if err != nil {
+		return fmt.Errorf("Info: %w", err)
+	}
+	b, err := other.app.Info(ctx, &abci.InfoRequest{})
+	if err != nil {
+		return fmt.Errorf("Info: %w", err)
+	}
+	if a.LastBlockHeight != b.LastBlockHeight || !bytes.Equal(a.LastBlockAppHash, b.LastBlockAppHash) {
+		return fmt.Errorf("Info tells height %d with app hash %X, and otherwise %d with %X", a.LastBlockHeight, a.LastBlockAppHash, b.LastBlockHeight, b.LastBlockAppHash)
+	}
+	mine, err := i.answers()
+	if err != nil {
+		return err
+	}
+	others, err := other.answers()
+	if err != nil {
+		return err
+	}
+	for n := range mine {
+		if !bytes.Equal(mine[n].Value, others[n].Value) || mine[n].Code != others[n].Code {
+			return fmt.Errorf("Query %q of %X answers code %d, %q, and otherwise %d, %q", i.stage.Queries[n].Path, i.stage.Queries[n].Data, mine[n].Code, mine[n].Value,
+				others[n].Code, others[n].Value)
+		}
+	}
+	return nil
+}
+
 // answers are those to the queries.
 func (i *instance) answers() ([]*abci.QueryResponse, error) {
 	var all []*abci.QueryResponse

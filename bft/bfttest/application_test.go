@@ -90,9 +90,7 @@ func bankOptions(t *testing.T) bfttest.ApplicationOptions {
 	o := bfttest.ApplicationOptions{
 		New: func() (abci.Application, error) { return openBank(vfs.NewMem()) },
 		Reopen: func(crashed abci.Application) (abci.Application, error) {
-			disk := crashed.(*bankApp).disk
-			disk.Kill()
-			return openBank(disk)
+			return openBank(crashed.(*bankApp).disk.CrashClone(mrand.New(mrand.NewPCG(1, 2))))
 		},
 		Genesis: genesis,
 		Tx: func(rng *mrand.Rand) func() []byte {
@@ -358,4 +356,3 @@ func TestAPanicOfAnApplicationIsNoFinding(t *testing.T) {
 		}
 	}
 }
-

@@ -126,7 +126,7 @@ func TestAHomeBelongsToOneNode(t *testing.T) { // F1
 	w := newNet(t, 1)
 	first := w.start(0)
 	_, err := fullnode.Open(fullnode.Options{Home: w.homes[0], Genesis: w.genesis, App: kvstore.New()})
-	require.ErrorIs(t, err, vfs.ErrLocked)
+	require.ErrorIs(t, err, vfs.ErrLocked, "RULE F1: a second node has the home")
 	w.commit(first, "a=b") // and the first one was not harmed
 	require.NoError(t, first.Close())
 	require.NoError(t, first.Close())
@@ -150,8 +150,8 @@ func TestTheIndexKnowsAllStoredBlocksAfterARestart(t *testing.T) { // F2
 		n = w.start(0)
 		for _, r := range results {
 			found, err := n.Tx(r.Hash)
-			require.NoError(t, err, how)
-			require.Equal(t, r, found, how)
+			require.NoError(t, err, "RULE F2: with the index %s, a transaction is not found", how)
+			require.Equal(t, r, found, "RULE F2: with the index %s", how)
 		}
 	}
 	_, err := n.Tx(bft.Hash{1})
@@ -168,10 +168,10 @@ func TestSubscribersAreToldEachHeightOnceInOrderAndAfterItsCommit(t *testing.T) 
 	seen := 0
 	for next := bft.Height(1); seen < 5; next++ {
 		c := <-s.C()
-		require.Equal(t, next, c.Block.Height)
+		require.Equal(t, next, c.Block.Height, "RULE F2: each height is told once, in order")
 		require.Len(t, c.Results.TxResults, len(c.Block.Txs))
 		for range c.Block.Txs {
-			require.Equal(t, fmt.Sprint(seen), w.value(n, fmt.Sprint("k", seen)))
+			require.Equal(t, fmt.Sprint(seen), w.value(n, fmt.Sprint("k", seen)), "RULE F2: height %d is told before it is committed", next)
 			seen++
 		}
 	}
@@ -190,11 +190,15 @@ func TestASubscriberThatDoesNotReadIsEnded(t *testing.T) { // F3
 		w.commit(n, fmt.Sprintf("k%d=%d", i, i))
 	}
 	<-s.C()
-	_, open := <-s.C()
-	require.False(t, open)
+	select {
+	case _, open := <-s.C():
+		require.False(t, open, "RULE F3: it goes on, and has missed some")
+	default: // the second of four heights was too much
+		require.Fail(t, "RULE F3: who does not read is not told")
+	}
 	require.ErrorIs(t, s.Err(), fullnode.ErrSlow)
 	w.stop(0)
-	_, open = <-n.Subscribe(1).C()
+	_, open := <-n.Subscribe(1).C()
 	require.False(t, open)
 }
 

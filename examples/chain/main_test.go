@@ -147,7 +147,7 @@ func TestFlagsThatCannotWorkAreRefused(t *testing.T) { // P1
 
 func TestCoinsMoveByTheCommandLine(t *testing.T) {
 	home := t.TempDir()
-	p := launch(t, home)
+	p := launch(t, home, "--consensus.create_empty_blocks=true") // the first one is what accounts are asked of
 	run := func(args ...string) string {
 		t.Helper()
 		code, stdout, stderr := local(append(args, "--home", home, "--node", p.rpc[1])...)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/flagship-go/flagship/bft/app"
 	"github.com/flagship-go/flagship/bft/app/bank"
@@ -105,10 +106,15 @@ func (f *clientFlags) signed(ctx context.Context, words []string, gas uint64, fe
 	return app.NewTx(sequence, gas, paid, msg).Sign(status.Node.Network, from.private()), nil
 }
 
-// sequenceOf is that of an account; of one that nobody has heard of yet it is 0.
+// sequenceOf is that of an account; of one that nobody has heard of yet it is 0. A chain that has just begun has its first
+// block in a moment.
 func sequenceOf(ctx context.Context, c *rpc.Client, a app.Address) (uint64, error) {
-	answer, err := appQuery(ctx, c, "/app/account", a[:])
 	var refused *queryError
+	answer, err := appQuery(ctx, c, "/app/account", a[:])
+	for tries := 0; tries < 50 && errors.As(err, &refused) && refused.code == app.ErrNotReady.Code; tries++ {
+		time.Sleep(100 * time.Millisecond)
+		answer, err = appQuery(ctx, c, "/app/account", a[:])
+	}
 	if errors.As(err, &refused) && refused.code == app.ErrUnknownAcct.Code {
 		return 0, nil
 	}
