@@ -211,7 +211,7 @@ type transaction struct {
 }
 
 // maxPower keeps the sum of a thousand validators below bft's bound.
-const maxPower = 1 << 50
+const maxPower int64 = 1 << 50
 
 func parse(tx []byte) (transaction, uint32, error) {
 	if len(tx) > MaxTxBytes {
