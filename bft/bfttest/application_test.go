@@ -43,7 +43,7 @@ func kvOptions() bfttest.ApplicationOptions {
 		Tx: func(rng *mrand.Rand) func() []byte {
 			return func() []byte {
 				if rng.IntN(4) == 0 {
-					return fmt.Appendf(nil, "val:%s!%d", base64.StdEncoding.EncodeToString(keyOf(rng.IntN(6))), rng.IntN(20))
+					return fmt.Appendf(nil, "val:%s!%d", base64.StdEncoding.EncodeToString(keyOf(rng.IntN(6))), rng.IntN(4))
 				}
 				return fmt.Appendf(nil, "k%d=%d", rng.IntN(5), rng.IntN(100))
 			}

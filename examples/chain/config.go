@@ -52,7 +52,7 @@ func parseStart(args []string, stderr io.Writer) (*config, error) {
 	f.DurationVar(&c.propose, "consensus.timeout_propose", 3*time.Second, "the `time` that a round waits for a proposal")
 	f.DurationVar(&c.prevote, "consensus.timeout_prevote", time.Second, "the `time` that a round waits for a polka")
 	f.DurationVar(&c.precommit, "consensus.timeout_precommit", time.Second, "the `time` that a round waits for a decision")
-	f.StringVar(&c.level, "log_level", "warn", "`level` of the log: debug, info, warn, error")
+	f.StringVar(&c.level, "log_level", "error", "`level` of the log: debug, info, warn, error")
 	if _, err := parse(f, args, stderr, 0, startForm); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -96,7 +97,9 @@ func (w *world) read(r *http.Response) (int, answer) {
 	body, err := io.ReadAll(r.Body)
 	require.NoError(w.t, err)
 	var a answer
-	require.NoError(w.t, json.Unmarshal(body, &a), "%s", body)
+	if !bytes.HasPrefix(body, []byte("[")) {
+		require.NoError(w.t, json.Unmarshal(body, &a), "%s", body)
+	}
 	return r.StatusCode, a
 }
 
@@ -187,7 +190,7 @@ func TestAnswersHaveCometBFTsShapes(t *testing.T) { // Q1
 		r := w.ok(c.call, c.args...)
 		for path, want := range c.want {
 			got := at(t, r, path)
-			rule(t, "Q1", fmt.Sprint(got) == fmt.Sprint(want), "%s %v: %s is %v, not %v", c.call, c.args, path, got, want)
+			rule(t, "Q1", reflect.DeepEqual(got, want), "%s %v: %s is %v, not %v", c.call, c.args, path, got, want)
 		}
 	}
 	status, a := w.get("health")
