@@ -238,12 +238,12 @@ func (i *instance) visibleAfterCommit(b *abci.FinalizeBlockRequest, want *abci.F
 	}
 	for n := range before {
 		if !bytes.Equal(before[n].Value, between[n].Value) || before[n].Height != between[n].Height {
-			return fmt.Errorf("Query %q shows what block %d does before its Commit: %q at height %d became %q at height %d", i.stage.Queries[n].Path, b.Height,
+			return fmt.Errorf("the Query %q shows what block %d does before its Commit: %q at height %d became %q at height %d", i.stage.Queries[n].Path, b.Height,
 				before[n].Value, before[n].Height, between[n].Value, between[n].Height)
 		}
 	}
 	if _, err := i.app.Commit(ctx, &abci.CommitRequest{}); err != nil {
-		return fmt.Errorf("Commit of block %d: %w", b.Height, err)
+		return fmt.Errorf("the Commit of block %d: %w", b.Height, err)
 	}
 	i.height = b.Height
 	if err := i.told(b.Height, want.AppHash); err != nil {
@@ -282,7 +282,7 @@ func checkNoise(s *appStage) error {
 			return err
 		}
 		if _, err := asked.app.Commit(ctx, &abci.CommitRequest{}); err != nil {
-			return fmt.Errorf("Commit of block %d: %w", b.Height, err)
+			return fmt.Errorf("the Commit of block %d: %w", b.Height, err)
 		}
 		if err := asked.alike(quiet); err != nil {
 			return fmt.Errorf("after CheckTx and Query between FinalizeBlock and Commit of block %d: %w", b.Height, err)

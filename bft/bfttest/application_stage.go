@@ -25,13 +25,13 @@ type appStage struct {
 func (s *appStage) make() (*instance, error) {
 	app, err := s.New()
 	if err != nil {
-		return nil, fmt.Errorf("New: %w", err)
+		return nil, fmt.Errorf("calling New: %w", err)
 	}
 	s.open = append(s.open, app)
 	i := &instance{stage: s, app: app}
 	info, err := app.Info(ctx, &abci.InfoRequest{})
 	if err != nil {
-		return nil, fmt.Errorf("Info: %w", err)
+		return nil, fmt.Errorf("calling Info: %w", err)
 	}
 	if info.LastBlockHeight != 0 {
 		return nil, fmt.Errorf("before the first block Info tells height %d", info.LastBlockHeight)
@@ -136,7 +136,7 @@ func (i *instance) initChain() (err error) {
 	request := *i.stage.Genesis
 	i.first, err = i.app.InitChain(ctx, &request)
 	if err != nil {
-		return fmt.Errorf("InitChain: %w", err)
+		return fmt.Errorf("calling InitChain: %w", err)
 	}
 	return nil
 }
@@ -168,10 +168,10 @@ func (i *instance) block(b *abci.FinalizeBlockRequest) (*abci.FinalizeBlockRespo
 func (i *instance) told(height int64, hash []byte) error {
 	info, err := i.app.Info(ctx, &abci.InfoRequest{})
 	if err != nil {
-		return fmt.Errorf("Info: %w", err)
+		return fmt.Errorf("calling Info: %w", err)
 	}
 	if info.LastBlockHeight != height || height > 0 && !bytes.Equal(info.LastBlockAppHash, hash) {
-		return fmt.Errorf("Info tells height %d with app hash %X, and block %d was committed with %X", info.LastBlockHeight, info.LastBlockAppHash, height, hash)
+		return fmt.Errorf("its Info tells height %d with app hash %X, and block %d was committed with %X", info.LastBlockHeight, info.LastBlockAppHash, height, hash)
 	}
 	return nil
 }
@@ -180,14 +180,14 @@ func (i *instance) told(height int64, hash []byte) error {
 func (i *instance) alike(other *instance) error {
 	a, err := i.app.Info(ctx, &abci.InfoRequest{})
 	if err != nil {
-		return fmt.Errorf("Info: %w", err)
+		return fmt.Errorf("calling Info: %w", err)
 	}
 	b, err := other.app.Info(ctx, &abci.InfoRequest{})
 	if err != nil {
-		return fmt.Errorf("Info: %w", err)
+		return fmt.Errorf("calling Info: %w", err)
 	}
 	if a.LastBlockHeight != b.LastBlockHeight || !bytes.Equal(a.LastBlockAppHash, b.LastBlockAppHash) {
-		return fmt.Errorf("Info tells height %d with app hash %X, and otherwise %d with %X", a.LastBlockHeight, a.LastBlockAppHash, b.LastBlockHeight, b.LastBlockAppHash)
+		return fmt.Errorf("its Info tells height %d with app hash %X, and otherwise %d with %X", a.LastBlockHeight, a.LastBlockAppHash, b.LastBlockHeight, b.LastBlockAppHash)
 	}
 	mine, err := i.answers()
 	if err != nil {
@@ -199,7 +199,7 @@ func (i *instance) alike(other *instance) error {
 	}
 	for n := range mine {
 		if !bytes.Equal(mine[n].Value, others[n].Value) || mine[n].Code != others[n].Code {
-			return fmt.Errorf("Query %q of %X answers code %d, %q, and otherwise %d, %q", i.stage.Queries[n].Path, i.stage.Queries[n].Data, mine[n].Code, mine[n].Value,
+			return fmt.Errorf("the Query %q of %X answers code %d, %q, and otherwise %d, %q", i.stage.Queries[n].Path, i.stage.Queries[n].Data, mine[n].Code, mine[n].Value,
 				others[n].Code, others[n].Value)
 		}
 	}
@@ -213,7 +213,7 @@ func (i *instance) answers() ([]*abci.QueryResponse, error) {
 		copied := *q
 		a, err := i.app.Query(ctx, &copied)
 		if err != nil {
-			return nil, fmt.Errorf("Query %q: %w", q.Path, err)
+			return nil, fmt.Errorf("calling Query %q: %w", q.Path, err)
 		}
 		all = append(all, a)
 	}
@@ -228,7 +228,7 @@ func (i *instance) restart() (*instance, error) {
 	}
 	app, err := s.Reopen(i.app)
 	if err != nil {
-		return nil, fmt.Errorf("Reopen: %w", err)
+		return nil, fmt.Errorf("calling Reopen: %w", err)
 	}
 	for n, old := range s.open {
 		if old == i.app {
@@ -238,7 +238,7 @@ func (i *instance) restart() (*instance, error) {
 	next := &instance{stage: s, app: app}
 	info, err := app.Info(ctx, &abci.InfoRequest{})
 	if err != nil {
-		return nil, fmt.Errorf("Info: %w", err)
+		return nil, fmt.Errorf("calling Info: %w", err)
 	}
 	if next.height, next.hash = info.LastBlockHeight, info.LastBlockAppHash; next.height == 0 {
 		err = next.initChain()

@@ -135,9 +135,10 @@ func (w *network) start(which ...int) {
 	}
 }
 
+// wait waits for a height. The bound is for a network that stands still, not for a slow machine.
 func (w *network) wait(h bft.Height, which ...int) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	for _, i := range which {
 		err := w.members[i].node.Wait(ctx, h)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -17,6 +18,8 @@ import (
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/stretchr/testify/require"
 )
+
+var every = flag.Bool("every", false, "crash at each operation in each of the ways there are, and not in one of them")
 
 // tallyApp counts what it was given. What it has committed survives every crash: the worst case for who must not be behind it.
 type tallyApp struct {
@@ -88,7 +91,11 @@ func TestANodeOnThisStoreGoesOnAfterACrashAtEveryOperation(t *testing.T) {
 	})
 	rng := rand.New(rand.NewPCG(3, 4))
 	for cut := int64(1); cut < ops; cut++ {
+		only := rng.IntN(3)
 		for variant := range 3 {
+			if !*every && variant != only {
+				continue
+			}
 			synctest.Test(t, func(t *testing.T) {
 				fs, app := key.KillClone(), &tallyApp{commits: make(map[int64]int)}
 				if variant == 0 {
@@ -127,13 +134,14 @@ func TestOneOfFourDiesAtEveryOperationAndComesBack(t *testing.T) {
 	var ops int64
 	synctest.Test(t, func(t *testing.T) { ops = oneOfFour(t, key, 0, nil) })
 	rng := rand.New(rand.NewPCG(5, 6))
-	step := int64(1)
-	if testing.Short() {
-		step = 3
-	}
-	for cut := int64(1); cut < ops; cut += step {
-		for _, clone := range []func(*vfs.Mem) *vfs.Mem{(*vfs.Mem).KillClone, func(fs *vfs.Mem) *vfs.Mem { return fs.CrashClone(nil) },
-			func(fs *vfs.Mem) *vfs.Mem { return fs.CrashClone(rng) }} {
+	ways := []func(*vfs.Mem) *vfs.Mem{(*vfs.Mem).KillClone, func(fs *vfs.Mem) *vfs.Mem { return fs.CrashClone(nil) },
+		func(fs *vfs.Mem) *vfs.Mem { return fs.CrashClone(rng) }}
+	for cut := int64(1); cut < ops; cut++ {
+		only := rng.IntN(len(ways))
+		for way, clone := range ways {
+			if !*every && way != only {
+				continue
+			}
 			synctest.Test(t, func(t *testing.T) { oneOfFour(t, key, cut, clone) })
 		}
 	}
