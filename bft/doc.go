@@ -119,7 +119,7 @@
 //	memory.go      store, mempool and evidence in memory; hub.go a network
 //	testdata/      stories: a lock carried over, a late polka, a round skipped, a liar
 //
-//	merkle/ abci/ store/ p2p/ gossip/ mempool/ evidence/ blocksync/ light/ fullnode/ app/   the rooms around it
+//	merkle/ abci/ store/ p2p/ gossip/ mempool/ evidence/ blocksync/ light/ accountability/ fullnode/ app/   the rooms around it
 //	bfttest/       the kits: rules, simulator with liars, Twins; applications; light clients
 //
 // The core is the mind of a validator, and can be had alone. A [Node] gives it keys, a disk, an application and a network.
