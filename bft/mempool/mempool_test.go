@@ -370,7 +370,9 @@ func TestAnApplicationThatHangsIsNotWaitedFor(t *testing.T) {
 		p := newPool(t, app, Options{})
 		add(t, p, "a")
 		hold := make(chan struct{})
-		defer close(hold)
+		answer := sync.OnceFunc(func() { close(hold) })
+		defer answer()
+		time.AfterFunc(time.Hour, answer) // so that who waits hears it
 		app.during = func(string) { <-hold }
 		p.Lock()
 		began := time.Now()
