@@ -1,6 +1,7 @@
 package blocksync
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"github.com/flagship-go/flagship/bft"
 	"github.com/stretchr/testify/require"
 )
+
+var syncs = flag.Uint64("syncs", 100, "how many `seeds` TestASyncEndsAmongLiars tries")
 
 var begin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
@@ -282,7 +285,7 @@ func (w *world) check() {
 // TestASyncEndsAmongLiars plays stories from seeds: whatever the others do, as long as one is honest and stays the node
 // catches up, in bounded time, and nobody honest is banned.
 func TestASyncEndsAmongLiars(t *testing.T) {
-	for seed := range uint64(400) {
+	for seed := range *syncs {
 		w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 3)), now: begin, actors: map[string]*actor{}, true: map[*bft.Block]bool{}, proves: map[*bft.Block]bool{}, top: 100}
 		w.s = newSchedule(func(s *schedule) { s.maxBuffer = 6000 })
 		for range 1 + w.r.IntN(8) {

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -234,8 +235,10 @@ func TestOnARingEachMessageIsPassedOn(t *testing.T) {
 	}
 }
 
+var graphs = flag.Uint64("graphs", 20, "how many `seeds` TestWhateverTheGraphAllHearAll tries")
+
 func TestWhateverTheGraphAllHearAll(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range *graphs {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		n := 3 + rng.IntN(6)
 		w := newWorld(t, n, rng)

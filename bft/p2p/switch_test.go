@@ -265,7 +265,7 @@ func TestAFullInboxDoesWhatItsChannelSays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var m Memory
-				a := newNode(t, &m, 1)
+				a := newNode(t, &m, 1, func(_ *testNode, _ *Options, c *ChannelOptions) { c.Queue = 2 << 20 }) // all that is sent
 				b := newNode(t, &m, 2, func(n *testNode, _ *Options, c *ChannelOptions) {
 					n.hold = make(chan struct{})
 					c.Inbox, c.WhenFull = 10_000, WhenFull(how)
@@ -273,7 +273,7 @@ func TestAFullInboxDoesWhatItsChannelSays(t *testing.T) {
 				p, err := a.Dial(t.Context(), peerAddress(2))
 				require.NoError(t, err)
 				for i := range 1000 {
-					p.Send(1, fmt.Appendf(nil, "%04d%996s", i, ""))
+					p.Send(1, fmt.Appendf(nil, "%04d%996s", i, "")) // false when a flood has ended the link
 				}
 				synctest.Wait()
 				if WhenFull(how) == End {
