@@ -386,9 +386,41 @@ func TestWhoSawTheOtherProposalOfALiarStillDecides(t *testing.T) {
 				t.Fatalf("RULE K5: member %s has decided %v in place of %v: %v", m.name, id, value, err)
 			}
 		}
-		require.GreaterOrEqual(t, others[0].node.Metrics().Proposals, uint64(2))
 		c.close()
 		c.agree("K5", others...)
+	})
+}
+
+func TestASecondProposalIsTakenOnceTwoThirdsWantIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChain(t, 4, nil)
+		liar := c.proposer()
+		others := c.others(liar)
+		m := others[0] // alone: nobody helps it with a commit
+		s, err := c.genesis.State()
+		require.NoError(t, err)
+		self := AddressOf(liar.signer.PubKey())
+		one := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("one")}, &Commit{}, nil, self))
+		two := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("two")}, &Commit{}, nil, self))
+		value := two[0].(*Proposal).Value
+		c.start(m)
+		hear := func(from string, messages ...Message) {
+			for _, msg := range messages {
+				require.NoError(t, m.node.Deliver(t.Context(), from, msg))
+			}
+			synctest.Wait()
+		}
+		hear(liar.name, one...)
+		hear(liar.name, two...)
+		require.Equal(t, uint64(1), m.node.Metrics().Proposals, "RULE K3: the first one only")
+		for _, name := range []string{liar.name, others[1].name, others[2].name} {
+			hear(name, c.forgeVote(name, Prevote, 0, value))
+		}
+		hear(liar.name, two...)
+		c.close()
+		if !slices.ContainsFunc(m.events, func(e Event) bool { return e.Kind == EventProposal && e.Value == value }) {
+			t.Fatalf("RULE K5: member %s has not taken the proposal that two thirds have prevoted", m.name)
+		}
 	})
 }
 
