@@ -115,6 +115,7 @@ func TestANodeThatIsBehindCatchesUpByAllPeers(t *testing.T) {
 		c := chaintest.New(t, 4).Begin().Grow(300)
 		f := newFollower(t, &m, c, nil)
 		f.dial(t, newServer(t, &m, 1, c.Store), newServer(t, &m, 2, c.Store), newServer(t, &m, 3, c.Store))
+		synctest.Wait() // all are known
 		began := time.Now()
 		f.run(t)
 		require.Zero(t, time.Since(began), "RULE B1: it waits for events, not for time")
@@ -294,6 +295,7 @@ func TestAPeersWordOnItsHeightCostsNoMoreThanATimeout(t *testing.T) {
 				c := chaintest.New(t, 4).Begin().Grow(40)
 				f := newFollower(t, &m, c, nil)
 				f.dial(t, newServer(t, &m, 1, &liar{Store: c.Store, block: block, top: 1 << 40}), newServer(t, &m, 2, c.Store))
+				synctest.Wait() // both are known: who knows the first alone believes it that there is nothing
 				began := time.Now()
 				f.run(t)
 				require.LessOrEqual(t, time.Since(began), 40*time.Second, "RULE B1: caught up, by true blocks")
