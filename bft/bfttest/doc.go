@@ -46,4 +46,5 @@
 //	rules_keep.go                 what the paper leaves open
 //	simulate.go ...               the simulator; see there
 //	twins.go twins_play.go        Twins
+//	application.go ...            the kit for ABCI applications: rules A1-A7 of package abci
 package bfttest
