@@ -85,6 +85,7 @@
 //	Transfer       leadership is given away (dissertation §3.10)
 //	Priority       who should lead is elected first (Config.ElectionDelay)
 //	Membership     joint consensus, learners, who joins and who leaves (§6)
+//	Strict         of PreVote, Bounds and FollowerReads what no safety needs: old grants, what was inherited, refusals
 //	Cluster        the black-box part: agreement through crashes and partitions,
 //	               replacement and sessions where they are offered
 //

@@ -23,7 +23,7 @@ func newCore(cfg raft.Config, st raft.State) (rafttest.Core, error) { return raf
 
 var everything = rafttest.Capabilities{
 	Figure2: true, NoOp: true, PreVote: true, CheckQuorum: true, FastBackup: true, LogProbes: true, Pipeline: true, Bounds: true,
-	Snapshots: true, ReadIndex: true, SharedReads: true, FollowerReads: true, LeaseReads: true, Transfer: true, Priority: true,
+	Snapshots: true, ReadIndex: true, SharedReads: true, FollowerReads: true, LeaseReads: true, Transfer: true, Priority: true, Strict: true,
 	Membership: true,
 }
 

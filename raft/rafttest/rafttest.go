@@ -120,6 +120,7 @@ type Capabilities struct {
 	Transfer      bool // leadership can be given away (dissertation §3.10). See [TransferCore]
 	Priority      bool // Config.ElectionDelay is obeyed
 	Membership    bool // joint consensus and learners (§6). See [MembershipCore]
+	Strict        bool // with PreVote, Bounds, FollowerReads: what nobody's safety needs, and some leave to luck or to the caller
 }
 
 // Implementation is what [Run] grades.

@@ -12,7 +12,7 @@ func boundsRules() []Rule {
 	return claimed("Bounds", []Rule{
 		{ID: "uncommitted-bounded", Section: "Config.MaxUncommittedBytes", story: uncommittedBounded,
 			Text: "A leader refuses commands over MaxUncommittedBytes with ErrBusy, appends nothing of them, and takes them again when others are committed."},
-		{ID: "uncommitted-counted-anew", Section: "Config.MaxUncommittedBytes", story: uncommittedCountedAnew,
+		{ID: "uncommitted-counted-anew", With: "Strict", Section: "Config.MaxUncommittedBytes", story: uncommittedCountedAnew,
 			Text: "What a deposed leader could not commit does not count when it leads again; what is in its log does."},
 		{ID: "large-alone-passes", Section: "Config.MaxUncommittedBytes", story: largeAlonePasses,
 			Text: "A command larger than MaxUncommittedBytes passes when nothing else waits."},

@@ -23,7 +23,7 @@ func followerReadRules() []Rule {
 			Text: "When the question or the answer is lost, the read is given up."},
 		{ID: "follower-read-leader-change", Section: "D§6.4", story: followerReadLeaderChange,
 			Text: "When the leader that was asked is replaced, the read is given up."},
-		{ID: "follower-read-refused", Section: "D§6.4", story: followerReadRefused,
+		{ID: "follower-read-refused", With: "Strict", Section: "D§6.4", story: followerReadRefused,
 			Text: "Who is asked and does not lead says so, and who asked gives the read up."},
 		{ID: "follower-read-stray-reply", Section: "§5.1, D§6.4", story: followerReadStrayReply,
 			Text: "An answer to another read, or of another term, decides nothing."},

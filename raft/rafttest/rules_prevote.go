@@ -19,7 +19,7 @@ func preVoteRules() []Rule {
 			Text: "Saying yes to a pre-vote changes neither term nor vote, and may be said to several."},
 		{ID: "prevote-old-log", Section: "D§9.6, §5.4.1", story: preVoteOldLog,
 			Text: "A pre-vote is denied as a vote would be: to a log that is behind."},
-		{ID: "prevote-counted-once", Section: "D§9.6", story: preVoteCountedOnce,
+		{ID: "prevote-counted-once", With: "Strict", Section: "D§9.6", story: preVoteCountedOnce,
 			Text: "A pre-vote that arrives several times, or belongs to an older question, does not make a majority."},
 		{ID: "prevote-lower-term-answered", Section: "D§9.6", story: preVoteLowerTermAnswered,
 			Text: "Who asks for pre-votes in an old term is told the newer one, or it would ask for ever."},
