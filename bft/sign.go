@@ -119,6 +119,9 @@ func NewMemSigner(seed string) *MemSigner {
 	return &MemSigner{key: ed25519.NewKeyFromSeed(sum[:])}
 }
 
+// PrivateKey is the key itself, for tests that sign what no guard would.
+func (s *MemSigner) PrivateKey() PrivateKey { return s.key }
+
 // PubKey implements [Signer].
 func (s *MemSigner) PubKey() []byte { return s.key[KeySize:] }
 

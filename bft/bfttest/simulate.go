@@ -25,10 +25,10 @@ import (
 //	        v   what each says and decides
 //	judge: agreement, validity, once, lock, polka; and after the faults: liveness, bound
 //
-// What is out of the model: signatures (nobody can speak as somebody else), blocks (a value is its name), and a log that
-// forgets what was synced. A crash takes what was not synced, or a part of it.
+// What is out of the model: signatures, unless they are asked for (nobody can speak as somebody else), blocks (a value is its name),
+// and a log that forgets what was synced. A crash takes what was not synced, or a part of it.
 //
-// Read simulate.go, simulate_node.go, simulate_liar.go, simulate_judge.go, simulate_failure.go.
+// Read simulate.go, simulate_node.go, simulate_liar.go, simulate_sign.go, simulate_judge.go, simulate_failure.go.
 
 // Aliases of what the simulator is made of, for programs that cannot import the internal packages.
 type (
@@ -63,6 +63,8 @@ type Options struct {
 	CrashAt int
 	// Attempts bounds the runs that minimising a failed one may take. Default: 60.
 	Attempts int
+	// Signed has real signatures made and verified, and liars that forge some. It takes some ten times as long.
+	Signed bool
 	// Sink receives the events of the run. It must not call into the simulation.
 	Sink func(Event)
 }
@@ -155,6 +157,7 @@ type Stats struct {
 	Crashes  int // of correct ones
 	Replayed int // inputs
 	Evidence int // double votes noticed
+	Forged   int // messages of which the signature was not their sender's, with Options.Signed
 	Locks    int // prevotes for something else than what was precommitted before, in the same height
 }
 
@@ -169,6 +172,7 @@ func (r Report) Add(other Report) Report {
 	r.Crashes += other.Crashes
 	r.Replayed += other.Replayed
 	r.Evidence += other.Evidence
+	r.Forged += other.Forged
 	r.Locks += other.Locks
 	return r
 }
@@ -212,6 +216,7 @@ type simulation struct {
 	world *sim.World
 	loud  bool // somebody listens to events
 
+	keys  *keyring // nil: nothing is signed
 	set   *bft.ValidatorSet
 	ids   []bft.Address // of n1, n2, ...
 	hosts []*host
@@ -224,10 +229,17 @@ type simulation struct {
 
 func newSimulation(seed uint64, o Options, sink func(Event)) (*simulation, error) {
 	s := &simulation{seed: seed, opts: o, loud: sink != nil}
+	if o.Signed {
+		s.keys = newKeyring(len(o.Powers))
+	}
 	var vs []bft.Validator
 	for i, p := range o.Powers {
 		v := bft.Validator{Power: p}
-		copy(v.Address[:], fmt.Sprintf("n%d", i+1))
+		if s.keys != nil {
+			v.Address = bft.AddressOf(s.keys.guards[i].PubKey())
+		} else {
+			copy(v.Address[:], fmt.Sprintf("n%d", i+1))
+		}
 		vs = append(vs, v)
 		s.ids = append(s.ids, v.Address)
 	}

@@ -132,6 +132,9 @@ func (l *liar) speak(o bft.Output) {
 		case Wrong:
 			l.p.Send(to, payload(l.message(l.wrong(r, o))))
 		}
+		if l.s.keys != nil && r.IntN(4) == 0 {
+			l.p.Send(to, payload(l.forged(l.other(r, o))))
+		}
 	}
 	l.step(said)
 }
@@ -165,8 +168,9 @@ func (l *liar) wrong(r *rand.Rand, o bft.Output) bft.Output {
 
 func (l *liar) message(o bft.Output) bft.Input {
 	if o.Kind == bft.OutVote {
-		return bft.Input{Vote: &bft.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, ValidRound: o.ValidRound, Validator: l.id}}
+		v := &bft.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, ValidRound: o.ValidRound, Validator: l.id}
+		return l.s.keys.sign(l.index, bft.Input{Vote: v})
 	}
 	p := bft.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Proposer: l.id}
-	return bft.Input{Proposal: &bft.Proposed{Proposal: p, Valid: valid(o.Value)}}
+	return l.s.keys.sign(l.index, bft.Input{Proposal: &bft.Proposed{Proposal: p, Valid: valid(o.Value)}})
 }

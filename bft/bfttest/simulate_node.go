@@ -266,6 +266,10 @@ func (n *node) speak(o bft.Output) {
 		return
 	}
 	n.synced = len(n.log)
+	if err := n.s.keys.guarded(n.index, in); err != nil {
+		n.s.fail("S2", "n%d: %v", n.index+1, err)
+		return
+	}
 	if in.Vote != nil {
 		n.s.judge.vote(n.index, in.Vote)
 	}
@@ -331,6 +335,10 @@ func (n *node) decide(o bft.Output) {
 
 // Receive takes a message. What is of another height is not for us now: gossip brings it when it is.
 func (n *node) Receive(from sim.ID, message any) {
+	if !n.s.keys.believes(message) {
+		n.s.stats.Forged++
+		return
+	}
 	switch m := message.(type) {
 	case *bft.Vote:
 		if m.Height != n.height {

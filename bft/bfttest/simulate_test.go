@@ -41,6 +41,18 @@ func simulate(t *testing.T, seed, seeds uint64) {
 	}
 }
 
+// With real signatures guards outlive crashes, signed valid rounds travel with prevotes, and nobody is believed to be who it is not.
+func TestSimulateWithSignatures(t *testing.T) {
+	var sum bfttest.Report
+	for seed := range max(*simSeeds/25, 1) {
+		sum = sum.Add(bfttest.Simulate(t, *simSeed+seed, bfttest.Options{Signed: true, Duration: 3 * time.Second}))
+	}
+	t.Logf("%d heights, %d crashes, %d double votes, %d forged", sum.Heights, sum.Crashes, sum.Evidence, sum.Forged)
+	require.NotZero(t, sum.Heights)
+	require.NotZero(t, sum.Crashes)
+	require.NotZero(t, sum.Forged, "RULE S1")
+}
+
 // One seed is one run.
 func TestARunRepeatsByItsSeed(t *testing.T) {
 	run := func() (events []string) {
