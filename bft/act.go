@@ -111,6 +111,9 @@ func (n *Node) cast(o Output) error {
 		}
 	}
 	v := &Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, Time: n.voteTime(), Validator: n.self, ValidRound: NoRound}
+	if o.Type == Prevote && n.opts.SignValidRounds {
+		v.ValidRound = o.ValidRound
+	}
 	ok, err := n.sign(Event{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, Line: o.Line}, func() error {
 		return n.opts.Signer.SignVote(n.state.ChainID, v)
 	})

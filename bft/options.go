@@ -38,6 +38,10 @@ type Options struct {
 	// block that changed the app hash is followed by one at once in any case, for the hash is in its header.
 	CreateEmptyBlocks   bool
 	EmptyBlocksInterval time.Duration
+	// SignValidRounds signs with each prevote the round of the last polka that we have seen, so that amnesia can be proved (package
+	// accountability). It is to be the same at all validators of a chain, for who signs none says that there was none. Default: not,
+	// as CometBFT, which has no such field.
+	SignValidRounds bool
 	// HaltHeight is the last height to be committed: after it the node stops with ErrHaltHeight. 0: none.
 	HaltHeight Height
 	// OnEvent is told what happens, in order, by the goroutine of the node: it must not wait, nor call the node.

@@ -192,7 +192,7 @@ func (n *FullNode) run(ctx context.Context, exec *bft.Executor, state *bft.State
 		}
 	}
 	o := bft.Options{Genesis: n.opts.Genesis, App: n.opts.App, Store: n.store, WALDir: n.opts.data("wal"), Network: n.gossip,
-		Mempool: n.mempool, Evidence: n.evidence, Timeouts: n.opts.Timeouts, CreateEmptyBlocks: n.opts.CreateEmptyBlocks,
+		Mempool: n.mempool, Evidence: n.evidence, Timeouts: n.opts.Timeouts, CreateEmptyBlocks: n.opts.CreateEmptyBlocks, SignValidRounds: n.opts.SignValidRounds,
 		EmptyBlocksInterval: n.opts.EmptyBlocksInterval, HaltHeight: n.opts.HaltHeight, AppTimeout: appTimeout, OnEvent: n.opts.OnEvent,
 		Logger: n.opts.Logger}
 	if n.signer != nil {

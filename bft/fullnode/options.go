@@ -31,6 +31,8 @@ type Options struct {
 	Moniker string
 	// Timeouts of rounds. Default: bft.DefaultTimeouts.
 	Timeouts bft.Timeouts
+	// SignValidRounds is that of bft.Options, the same at all validators of the chain.
+	SignValidRounds bool
 	// CreateEmptyBlocks begins each height at once. Otherwise a height waits for a transaction, or for EmptyBlocksInterval (0: for ever).
 	CreateEmptyBlocks   bool
 	EmptyBlocksInterval time.Duration
