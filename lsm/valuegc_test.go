@@ -25,6 +25,7 @@ func TestGarbageOfTheValueLogGoesAfterReopening(t *testing.T) {
 	db, err := Open(dir, o)
 	require.NoError(t, err)
 	defer db.Close()
+	require.NotZero(t, db.liveValues.held(db.mutable), "RULE values-go: a memtable that took nothing over from the log points to no value")
 	require.NoError(t, db.Compact(nil, nil))
 	m := db.Metrics()
 	require.Less(t, m.ValueLogSize, m.ValueLogLive*3/2, "RULE values-go: the first two files have no live byte")
