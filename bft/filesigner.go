@@ -124,10 +124,10 @@ func (s *FileSigner) create(fsys vfs.FS, dir string) error {
 		return err
 	}
 	s.key = key
-	if err := writeFile(fsys, dir, guardFile, guardOf(key)); err != nil {
+	if err := vfs.Replace(fsys, dir, guardFile+".new", guardFile, guardOf(key)); err != nil {
 		return err
 	}
-	return writeFile(fsys, dir, keyFile, marshalKey(key))
+	return vfs.Replace(fsys, dir, keyFile+".new", keyFile, marshalKey(key))
 }
 
 // guardOf is the file of a guard that has seen nothing signed.
@@ -139,26 +139,6 @@ func guardOf(key PrivateKey) []byte {
 	binary.LittleEndian.AppendUint32(head, crc32.Checksum(head, castagnoli))
 	copy(file[vfs.SectorSize:], encodeRecords(&signed{}))
 	return file
-}
-
-// writeFile makes a file that is there whole or not at all, and durable.
-func writeFile(fsys vfs.FS, dir, name string, content []byte) error {
-	temporary := filepath.Join(dir, name+".new")
-	f, err := fsys.Create(temporary)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := fsys.Rename(temporary, filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	return fsys.SyncDir(dir)
 }
 
 func readFile(fsys vfs.FS, name string, limit int64) ([]byte, error) {

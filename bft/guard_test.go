@@ -358,7 +358,7 @@ func TestAKeyWithoutItsGuardIsRefused(t *testing.T) {
 	fs = usedSigner(t)
 	other, err := readFile(usedSigner(t), filepath.Join(signerDir, keyFile), 1<<16)
 	require.NoError(t, err)
-	require.NoError(t, writeFile(fs, signerDir, keyFile, other))
+	require.NoError(t, vfs.Replace(fs, signerDir, keyFile+".new", keyFile, other))
 	_, err = OpenFileSigner(fs, signerDir)
 	require.ErrorContains(t, err, "another key's", "RULE S2: another key's guard")
 }
@@ -385,7 +385,7 @@ func TestTheKeysFileIsCometBFTs(t *testing.T) {
 		if what == "halves" && k.PrivKey.Value[0] == 'A' {
 			continue
 		}
-		require.NoError(t, writeFile(fs, signerDir, keyFile, bad))
+		require.NoError(t, vfs.Replace(fs, signerDir, keyFile+".new", keyFile, bad))
 		_, err := OpenFileSigner(fs, signerDir)
 		require.ErrorContains(t, err, keyFile, what)
 	}

@@ -44,7 +44,7 @@ func (p *Pool) save() {
 	if p.opts.Dir == "" || p.closed {
 		return
 	}
-	if err := p.write(p.encode()); err != nil {
+	if err := vfs.Replace(p.opts.FS, p.opts.Dir, fileName+".new", fileName, p.encode()); err != nil {
 		p.changed = true
 		p.opts.Logger.Error("evidence: cannot write; what is pending would be lost by a crash", "dir", p.opts.Dir, "err", err)
 	}
@@ -73,25 +73,6 @@ func (p *Pool) encode() []byte {
 
 func appendSized(b, item []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(item))), item...)
-}
-
-func (p *Pool) write(content []byte) error {
-	name := filepath.Join(p.opts.Dir, fileName)
-	f, err := p.opts.FS.Create(name + ".new")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := p.opts.FS.Rename(name+".new", name); err != nil {
-		return err
-	}
-	return p.opts.FS.SyncDir(p.opts.Dir)
 }
 
 // open takes the directory, and reads the file if there is one.

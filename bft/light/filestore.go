@@ -102,29 +102,11 @@ func (s *FileStore) Save(b *Block) error {
 	if s.closed {
 		return fmt.Errorf("light: the store in %s: %w", s.dir, fs.ErrClosed)
 	}
-	if err := s.write(fileName(b.Height()), data); err != nil {
+	if err := vfs.Replace(s.fsys, s.dir, newFile, fileName(b.Height()), data); err != nil {
 		return fmt.Errorf("light: saving height %d in %s: %w", b.Height(), s.dir, err)
 	}
 	s.add(b.Height())
 	return nil
-}
-
-func (s *FileStore) write(name string, data []byte) error {
-	temporary := filepath.Join(s.dir, newFile)
-	f, err := s.fsys.Create(temporary)
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write(data); err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := s.fsys.Rename(temporary, filepath.Join(s.dir, name)); err != nil {
-		return err
-	}
-	return s.fsys.SyncDir(s.dir)
 }
 
 // Block implements [Store]. Errors: also a *CorruptError or a *VersionError.
