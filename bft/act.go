@@ -67,7 +67,7 @@ func (n *Node) propose(r Round) error {
 // offer signs a proposal for a block that is here, and sends both to all, also to our core. If it may not be signed, for
 // another one was and a crash has lost it, we wait for a proposal as everybody does: it may come back from others.
 func (n *Node) offer(o Output, c *candidate) error {
-	p := &Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Time: canonicalTime(time.Now()), Proposer: n.self}
+	p := &Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Time: CanonicalTime(time.Now()), Proposer: n.self}
 	ok, err := n.sign(Event{Height: o.Height, Round: o.Round, Value: o.Value, Line: o.Line}, func() error {
 		return n.opts.Signer.SignProposal(n.state.ChainID, p)
 	})
@@ -142,7 +142,7 @@ func (n *Node) sign(e Event, sign func() error) (ok bool, err error) {
 
 // voteTime is now, but after every block that the vote may be for, so that the median of the votes is, too (BFT time).
 func (n *Node) voteTime() time.Time {
-	if t := canonicalTime(time.Now()); t.After(n.now.minTime) {
+	if t := CanonicalTime(time.Now()); t.After(n.now.minTime) {
 		return t
 	}
 	return n.now.minTime

@@ -54,7 +54,7 @@ func (n *Node) isKnown(v *Vote) bool {
 
 // handle takes a verified message, from the network, from ourselves or from the log.
 func (n *Node) handle(m Message) error {
-	h, _ := heightOf(m)
+	h, _ := m.At()
 	switch {
 	case h == n.now.height-1:
 		return n.lateVote(m)
@@ -181,7 +181,7 @@ func (n *Node) proposal(p *Proposal) error {
 	if p.Proposer != n.core.Proposer(p.Round) || (odd || !first) && !n.core.wanted(p.Round, p.Value) {
 		return nil
 	}
-	if int64(p.Value.Parts.Total-1)*PartSize >= n.state.maxBlockBytes() {
+	if int64(p.Value.Parts.Total-1)*PartSize >= n.state.MaxBlockBytes() {
 		return nil
 	}
 	n.now.proposals = append(n.now.proposals, p)
@@ -278,8 +278,8 @@ func (n *Node) unpack(value ValueID, c *candidate) (err error) {
 		return err
 	case b.Hash() != value.Hash:
 		return fmt.Errorf("%w %d: its header has hash %v, and %v was proposed", ErrBlock, b.Height, b.Hash(), value.Hash)
-	case int64(len(c.parts.Bytes())) > n.state.maxBlockBytes():
-		return fmt.Errorf("%w %d: %d bytes, and Block.MaxBytes is %d", ErrBlock, b.Height, len(c.parts.Bytes()), n.state.maxBlockBytes())
+	case int64(len(c.parts.Bytes())) > n.state.MaxBlockBytes():
+		return fmt.Errorf("%w %d: %d bytes, and Block.MaxBytes is %d", ErrBlock, b.Height, len(c.parts.Bytes()), n.state.MaxBlockBytes())
 	}
 	c.block = b
 	return nil

@@ -166,7 +166,7 @@ func VerifyCommitTrusting(chainID string, trusted *ValidatorSet, c *Commit, leve
 	if err := c.Check(); err != nil {
 		return err
 	}
-	seen := newBitset(trusted.Len())
+	seen := make([]bool, trusted.Len())
 	t := newCommitTally(chainID, c)
 	for i := range c.Signatures {
 		s := &c.Signatures[i]
@@ -174,9 +174,10 @@ func VerifyCommitTrusting(chainID string, trusted *ValidatorSet, c *Commit, leve
 		if s.Flag != CommitBlock || at < 0 {
 			continue
 		}
-		if !seen.set(at) {
+		if seen[at] {
 			return fmt.Errorf("%w of height %d: signature %d is the second of validator %v", ErrCommit, c.Height, i, s.Validator)
 		}
+		seen[at] = true
 		if !level.exceededBy(t.power, trusted.TotalPower()) {
 			t.add(i, &trusted.members[at])
 		}

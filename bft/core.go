@@ -15,8 +15,7 @@ type Core struct {
 	member bool // self is in set
 
 	choose    func(Round) Address
-	proposers []Address     // of rounds 0, 1, ..., as far as they were asked for
-	turn      *ValidatorSet // whose proposer is the last of them; from round 1 on our own copy
+	proposers []Address // of rounds 0, 1, ..., as far as they were asked for
 
 	state     state
 	votes     *keeper
@@ -99,9 +98,6 @@ type Output struct {
 	Double     *DoubleVote
 }
 
-// A DoubleVote is two votes of one validator for one height, round and kind: proof that it is faulty.
-type DoubleVote struct{ First, Second Vote }
-
 // NewCore makes the mind of the validator self, or of a full node if self is not in the set: that one votes for nothing.
 func NewCore(self Address) *Core {
 	return &Core{self: self, votes: newKeeper(), proposals: make(map[Round][]Proposed)}
@@ -135,7 +131,7 @@ func (c *Core) start(s *Start) error {
 	if s.Height <= c.height {
 		return fmt.Errorf("bft: height %d is begun after %d; heights only grow", s.Height, c.height)
 	}
-	c.height, c.set, c.turn, c.choose = s.Height, s.Validators, s.Validators, s.Proposer
+	c.height, c.set, c.choose = s.Height, s.Validators, s.Proposer
 	c.member = c.set.Index(c.self) >= 0
 	c.proposers = append(c.proposers[:0], c.set.Proposer().Address)
 	c.state = initialState()
@@ -150,13 +146,8 @@ func (c *Core) Proposer(r Round) Address {
 	if c.choose != nil {
 		return c.choose(r)
 	}
-	for int(r) >= len(c.proposers) {
-		if len(c.proposers) == 1 {
-			c.turn = c.set.Rotate(1)
-		} else {
-			c.turn.take()
-		}
-		c.proposers = append(c.proposers, c.turn.Proposer().Address)
+	if have := len(c.proposers); int(r) >= have { // twice as many as before: whoever goes on to many rounds does not count each anew
+		c.proposers = c.set.AppendProposers(c.proposers[:0], max(int(r)+1, 2*have))
 	}
 	return c.proposers[r]
 }

@@ -10,6 +10,9 @@ import (
 // ErrEvidence is evidence that proves nothing.
 var ErrEvidence = errors.New("bft: evidence")
 
+// A DoubleVote is two votes of one validator for one height, round and kind: proof that it is faulty.
+type DoubleVote struct{ First, Second Vote }
+
 // NewEvidence completes a double vote by what the block of its height says: the set that decided it, and the block's time.
 func NewEvidence(d DoubleVote, set *ValidatorSet, blockTime time.Time) (*DuplicateVoteEvidence, error) {
 	i := set.Index(d.First.Validator)

@@ -37,7 +37,7 @@ func ExampleNode() {
 			return
 		}
 		defer node.Close()
-		link.Attach(node)
+		link.Attach(node.Deliver)
 		defer link.Close()
 		nodes = append(nodes, node)
 	}

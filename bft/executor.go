@@ -2,10 +2,12 @@ package bft
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/flagship-go/flagship/bft/abci"
@@ -103,7 +105,7 @@ const (
 // CreateBlock makes the block after state, for a proposer of it. last is the commit of the block before.
 func (e *Executor) CreateBlock(s *State, last *Commit, proposer Address) (*Block, error) {
 	evidence := e.Evidence.Pending(s.Params.Evidence.MaxBytes)
-	room := s.maxBlockBytes() - maxOverheadBytes - maxHeaderBytes - maxCommitBytes - maxCommitSigBytes*int64(len(last.Signatures))
+	room := s.MaxBlockBytes() - maxOverheadBytes - maxHeaderBytes - maxCommitBytes - maxCommitSigBytes*int64(len(last.Signatures))
 	for _, d := range evidence {
 		room -= int64(len(d.Encode(nil))) + 2*maxFieldBytes
 	}
@@ -117,7 +119,7 @@ func (e *Executor) CreateBlock(s *State, last *Commit, proposer Address) (*Block
 	}
 	var size int64
 	for _, tx := range response.Txs {
-		size += TxSize(tx)
+		size += abci.TxSize(tx)
 	}
 	if size > room {
 		return nil, &HaltError{Height: b.Height, What: "PrepareProposal", Remedy: remedyApp,
@@ -130,9 +132,6 @@ func (e *Executor) CreateBlock(s *State, last *Commit, proposer Address) (*Block
 
 // maxFieldBytes is what an encoded field has before its bytes, at most.
 const maxFieldBytes = 6
-
-// TxSize is how much of a block a transaction takes, with the tag and length before it.
-func TxSize(tx []byte) int64 { return abci.TxSize(tx) }
 
 // Validate tells whether a block may be the one after state, but for what the application says to it. ErrBlock,
 // ErrEvidence and the like: it may not.
@@ -282,7 +281,7 @@ func (e *Executor) initChain(g *Genesis, s *State) (*State, error) {
 	if err != nil || s != nil {
 		return s, err
 	}
-	if first, err = first.initChain(response); err != nil {
+	if first, err = first.InitChain(response); err != nil {
 		return nil, &HaltError{What: "InitChain", Err: err, Remedy: remedyApp}
 	}
 	if err := e.Store.SaveState(first, nil); err != nil {
@@ -355,4 +354,29 @@ func (e *Executor) finish(s *State) (*State, error) {
 func diverged(h Height, ours, chain []byte, what string) error {
 	return &HaltError{Height: h, What: what, Remedy: remedyDiverge,
 		Err: fmt.Errorf("the application's hash after block %d is %X, and the chain's is %X", h, ours, chain)}
+}
+
+// commitInfo is a commit in the application's words. Before the first block there is none.
+func commitInfo(c *Commit, set *ValidatorSet) abci.CommitInfo {
+	if set == nil || c == nil || len(c.Signatures) == 0 {
+		return abci.CommitInfo{}
+	}
+	info := abci.CommitInfo{Round: int32(c.Round), Votes: make([]abci.VoteInfo, 0, len(c.Signatures))}
+	for i, sig := range c.Signatures {
+		v := set.At(i)
+		info.Votes = append(info.Votes, abci.VoteInfo{Validator: abci.Validator{Address: bytes.Clone(v.Address[:]), Power: v.Power},
+			BlockIDFlag: abci.BlockIDFlag(sig.Flag)})
+	}
+	return info
+}
+
+// misbehavior is evidence in the application's words.
+func misbehavior(evidence []*DuplicateVoteEvidence) []abci.Misbehavior {
+	var out []abci.Misbehavior
+	for _, e := range evidence {
+		out = append(out, abci.Misbehavior{Type: abci.DuplicateVote, Height: int64(e.First.Height), Time: e.Time,
+			Validator: abci.Validator{Address: bytes.Clone(e.First.Validator[:]), Power: e.ValidatorPower}, TotalVotingPower: e.TotalVotingPower})
+	}
+	slices.SortStableFunc(out, func(a, b abci.Misbehavior) int { return cmp.Compare(a.Height, b.Height) })
+	return out
 }

@@ -39,7 +39,7 @@ func (g *Genesis) State() (*State, error) {
 	if g.InitialHeight < 0 {
 		return nil, fmt.Errorf("%w: the initial height is %d, and it is at least 1", ErrGenesis, g.InitialHeight)
 	}
-	s := &State{ChainID: g.ChainID, InitialHeight: max(g.InitialHeight, 1), LastTime: canonicalTime(g.Time), AppHash: g.AppHash,
+	s := &State{ChainID: g.ChainID, InitialHeight: max(g.InitialHeight, 1), LastTime: CanonicalTime(g.Time), AppHash: g.AppHash,
 		LastResultsHash: ResultsHash(nil)}
 	var err error
 	if s.Params, err = updateParams(DefaultParams(), &g.Params); err != nil {
@@ -111,7 +111,7 @@ func (g Genesis) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := genesisJSON{Time: canonicalTime(g.Time), ChainID: g.ChainID, InitialHeight: max(g.InitialHeight, 1),
+	j := genesisJSON{Time: CanonicalTime(g.Time), ChainID: g.ChainID, InitialHeight: max(g.InitialHeight, 1),
 		AppHash: fmt.Sprintf("%X", g.AppHash), AppState: g.AppState}
 	j.Params.Block.MaxBytes, j.Params.Block.MaxGas = params.Block.MaxBytes, params.Block.MaxGas
 	j.Params.Evidence.MaxAgeNumBlocks = params.Evidence.MaxAgeNumBlocks

@@ -39,8 +39,6 @@ type HubLink struct {
 	stopped chan struct{}
 }
 
-var _ Network = (*HubLink)(nil)
-
 // NewHub makes a network of none.
 func NewHub() *Hub {
 	return &Hub{heights: make(map[Height]*hubHeight), cut: make(map[[2]string]bool)}
@@ -82,11 +80,8 @@ func (h *Hub) wakeAll() {
 	}
 }
 
-// Attach begins to give a node what its link hears, until Close.
-func (l *HubLink) Attach(n *Node) { l.AttachFunc(n.Deliver) }
-
-// AttachFunc is Attach with something in between.
-func (l *HubLink) AttachFunc(deliver func(ctx context.Context, from string, m Message) error) {
+// Attach begins to give a node's Deliver what the link hears, until Close.
+func (l *HubLink) Attach(deliver func(ctx context.Context, from string, m Message) error) {
 	ctx, stop := context.WithCancel(context.Background())
 	l.deliver, l.stop, l.stopped = deliver, stop, make(chan struct{})
 	go l.run(ctx)
@@ -105,7 +100,7 @@ func (l *HubLink) Close() error {
 func (l *HubLink) Publish(m Message) {
 	l.hub.mu.Lock()
 	defer l.hub.mu.Unlock()
-	height, _ := heightOf(m)
+	height, _ := m.At()
 	at := l.hub.heights[height]
 	if at == nil {
 		at = &hubHeight{place: make(map[Message]int)}

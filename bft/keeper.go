@@ -134,7 +134,7 @@ func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
 	if v.Round > now && !k.admit(i, v.Round, now) {
 		return countedLater, nil
 	}
-	rv, power := k.room(v.Round), k.set.members[i].Power
+	rv, power := k.room(v.Round), k.set.Power(i)
 	if rv.senders.set(i) {
 		rv.power += power
 		k.crossed = v.Round > now && k.set.MoreThanOneThird(rv.power)
@@ -177,7 +177,7 @@ func (k *keeper) count(t *tally, v ValueID, i int, takeUp bool) (kept bool) {
 		t.takeUp(v)
 	}
 	if e := &t.values[at]; e.voters.set(i) {
-		e.power += k.set.members[i].Power
+		e.power += k.set.Power(i)
 		if t.quorum == 0 && k.set.MoreThanTwoThirds(e.power) {
 			t.quorum, k.crossed = at+1, true
 		}
@@ -231,7 +231,7 @@ func (k *keeper) admit(i int, r, now Round) bool {
 // no more than a third have votes in it (L55), and no threshold is undone.
 func (k *keeper) forget(i int, r Round) {
 	at := k.place(r)
-	rv, power := k.rounds[at], k.set.members[i].Power
+	rv, power := k.rounds[at], k.set.Power(i)
 	if rv.senders.unset(i) {
 		rv.power -= power
 	}

@@ -58,15 +58,3 @@ func (w *waitingRoom) has(r Round, kind VoteType, value ValueID) bool {
 	}
 	return false
 }
-
-func heightOf(m Message) (Height, Round) {
-	switch m := m.(type) {
-	case *Vote:
-		return m.Height, m.Round
-	case *Proposal:
-		return m.Height, m.Round
-	case *BlockPart:
-		return m.Height, m.Round
-	}
-	return 0, 0
-}

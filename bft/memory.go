@@ -2,15 +2,13 @@ package bft
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/flagship-go/flagship/bft/abci"
 )
 
 // What a node is made of, in memory: for tests, and for small programs that may forget.
-
-// ErrNotFound is what a [Store] does not have, or not any more.
-var ErrNotFound = errors.New("bft: not stored")
 
 // A MemStore keeps blocks and states in memory. It is safe for concurrent use. Everything in it is shared, and not to be changed.
 type MemStore struct {
@@ -27,8 +25,6 @@ type storedBlock struct {
 	id    ValueID
 	seen  *Commit
 }
-
-var _ Store = (*MemStore)(nil)
 
 // NewMemStore makes an empty one.
 func NewMemStore() *MemStore {
@@ -138,8 +134,6 @@ type MemMempool struct {
 	available chan struct{}
 }
 
-var _ Mempool = (*MemMempool)(nil)
-
 // NewMemMempool makes an empty one.
 func NewMemMempool() *MemMempool { return &MemMempool{available: make(chan struct{}, 1)} }
 
@@ -166,7 +160,7 @@ func (p *MemMempool) Reap(maxBytes, _ int64) [][]byte {
 	defer p.mu.Unlock()
 	var size int64
 	for i, tx := range p.txs {
-		if size += TxSize(tx); maxBytes >= 0 && size > maxBytes {
+		if size += abci.TxSize(tx); maxBytes >= 0 && size > maxBytes {
 			return p.txs[:i:i]
 		}
 	}
@@ -208,18 +202,22 @@ func (p *MemMempool) Update(_ context.Context, _ Height, txs [][]byte, _ []uint3
 
 // A MemEvidence keeps double votes until they are committed. It is safe for concurrent use.
 type MemEvidence struct {
-	store     Store
+	chain     Chain
 	mu        sync.Mutex
 	reported  []DoubleVote // of a height that is not committed yet
 	pending   []*DuplicateVoteEvidence
 	committed map[Hash]bool
 }
 
-var _ EvidencePool = (*MemEvidence)(nil)
+// A Chain has the blocks and the validators of past heights.
+type Chain interface {
+	Block(Height) (*Block, ValueID, error)
+	Validators(Height) (*ValidatorSet, error)
+}
 
-// NewMemEvidence makes an empty one, which verifies by the validators and times in a store.
-func NewMemEvidence(store Store) *MemEvidence {
-	return &MemEvidence{store: store, committed: make(map[Hash]bool)}
+// NewMemEvidence makes an empty one, which verifies by the validators and times of a chain.
+func NewMemEvidence(chain Chain) *MemEvidence {
+	return &MemEvidence{chain: chain, committed: make(map[Hash]bool)}
 }
 
 // Report implements [EvidencePool].
@@ -234,12 +232,12 @@ func (e *MemEvidence) Report(d DoubleVote) {
 func (e *MemEvidence) complete() {
 	var left []DoubleVote
 	for _, d := range e.reported {
-		block, _, err := e.store.Block(d.First.Height)
+		block, _, err := e.chain.Block(d.First.Height)
 		if err != nil {
 			left = append(left, d)
 			continue
 		}
-		if set, err := e.store.Validators(d.First.Height); err == nil {
+		if set, err := e.chain.Validators(d.First.Height); err == nil {
 			if made, err := NewEvidence(d, set, block.Time); err == nil {
 				e.pending = append(e.pending, made)
 			}
@@ -268,11 +266,11 @@ func (e *MemEvidence) Check(s *State, evidence []*DuplicateVoteEvidence) error {
 	seen := make(map[Hash]bool)
 	for _, d := range evidence {
 		h, id := d.First.Height, d.Hash()
-		block, _, err := e.store.Block(h)
+		block, _, err := e.chain.Block(h)
 		if err != nil {
 			return fmt.Errorf("%w of height %d: %w", ErrEvidence, h, err)
 		}
-		set, err := e.store.Validators(h)
+		set, err := e.chain.Validators(h)
 		if err != nil {
 			return fmt.Errorf("%w of height %d: %w", ErrEvidence, h, err)
 		}
@@ -309,10 +307,3 @@ func (e *MemEvidence) Update(_ *State, evidence []*DuplicateVoteEvidence) {
 	e.pending = left
 	e.complete()
 }
-
-// noNetwork is the network of who is alone.
-type noNetwork struct{}
-
-func (noNetwork) Publish(Message)             {}
-func (noNetwork) Enter(Height, Round, Step)   {}
-func (noNetwork) Want(Height, Round, ValueID) {}

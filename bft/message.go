@@ -7,6 +7,33 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
+// A Message is what validators say to each other of a height: *Proposal, *BlockPart or *Vote.
+type Message interface {
+	// At is the height and the round that it is of.
+	At() (Height, Round)
+	message()
+}
+
+// A BlockPart is a piece of a proposed block.
+type BlockPart struct {
+	Height Height
+	Round  Round
+	Part   Part
+}
+
+// At is the height and the round that p is of.
+func (p *Proposal) At() (Height, Round) { return p.Height, p.Round }
+
+// At is the height and the round that p was proposed in.
+func (p *BlockPart) At() (Height, Round) { return p.Height, p.Round }
+
+// At is the height and the round that v is of.
+func (v *Vote) At() (Height, Round) { return v.Height, v.Round }
+
+func (*Proposal) message()  {}
+func (*BlockPart) message() {}
+func (*Vote) message()      {}
+
 // The fields under which messages travel, and are logged.
 const (
 	proposalMessage protowire.Number = iota + 1

@@ -166,7 +166,7 @@ type view struct {
 
 // check tells whether a message is of use now, and whether its sender is at fault.
 func (v *view) check(m Message) (useful bool, err error) {
-	h, r := heightOf(m)
+	h, r := m.At()
 	if h < 1 || r < 0 {
 		return false, fmt.Errorf("height %d and round %d", h, r)
 	}
@@ -201,7 +201,7 @@ func (v *view) check(m Message) (useful bool, err error) {
 	if i < 0 {
 		return false, fmt.Errorf("%v is no validator at height %d", signer, h)
 	}
-	key, good, late := set.members[i].PubKey, false, h < v.height
+	key, good, late := set.At(i).PubKey, false, h < v.height
 	switch m := m.(type) {
 	case *Vote:
 		good, late = m.Verify(v.chainID, key), late && m.Type != Precommit

@@ -170,7 +170,7 @@ func (c *chain) tryStart(m *member) error {
 	}
 	var err error
 	if m.node, err = NewNode(o); err == nil {
-		m.link.Attach(m.node)
+		m.link.Attach(m.node.Deliver)
 	}
 	return err
 }

@@ -27,6 +27,13 @@ const MaxParts = MaxBlockBytes/PartSize + 1
 // ErrPart is a part that does not belong to the block it is said to be of.
 var ErrPart = errors.New("bft: block part")
 
+// A Part is a piece of an encoded block, with the proof that it is one.
+type Part struct {
+	Index uint32
+	Bytes []byte
+	Proof [][32]byte // the siblings on the way from the part to PartsHeader.Hash, from below
+}
+
 // MakeParts cuts an encoded block. The parts are slices of it.
 func MakeParts(encoded []byte) (PartsHeader, []Part) {
 	var pieces [][]byte

@@ -2,25 +2,16 @@ package bft
 
 import "context"
 
-// A Message is what validators say to each other of a height: *Proposal, *BlockPart or *Vote.
-type Message interface{ message() }
-
-func (*Proposal) message()  {}
-func (*BlockPart) message() {}
-func (*Vote) message()      {}
-
-// A BlockPart is a piece of a proposed block.
-type BlockPart struct {
-	Height Height
-	Round  Round
-	Part   Part
-}
-
-// A Part is a piece of an encoded block, with the proof that it is one.
-type Part struct {
-	Index uint32
-	Bytes []byte
-	Proof [][32]byte // the siblings on the way from the part to PartsHeader.Hash, from below
+// A Signer signs for one validator, and never two different things for one height, round and
+// step (S2). The one that keeps its key in a file is [OpenFileSigner]; a remote one has the same methods.
+type Signer interface {
+	// PubKey is the Ed25519 public key, 32 bytes.
+	PubKey() []byte
+	// SignVote fills in Signature, and the Time of what was signed before, if it differs from that in nothing else.
+	// ErrDoubleSign: something else was signed there.
+	SignVote(chainID string, v *Vote) error
+	// SignProposal likewise.
+	SignProposal(chainID string, p *Proposal) error
 }
 
 // A Network carries what a [Node] accepts to the others, and asks them for what it lacks.
@@ -33,6 +24,13 @@ type Network interface {
 	// Want asks for the proposal and the parts of a value that has a quorum (K5).
 	Want(Height, Round, ValueID)
 }
+
+// noNetwork is the network of who is alone.
+type noNetwork struct{}
+
+func (noNetwork) Publish(Message)             {}
+func (noNetwork) Enter(Height, Round, Step)   {}
+func (noNetwork) Want(Height, Round, ValueID) {}
 
 // A Mempool has transactions that wait for a block.
 type Mempool interface {

@@ -6,23 +6,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519/extra/cache"
 )
-
-// A Signer signs for one validator, and never two different things for one height, round and
-// step (S2). The one that keeps its key in a file is [OpenFileSigner]; a remote one has the same methods.
-type Signer interface {
-	// PubKey is the Ed25519 public key, 32 bytes.
-	PubKey() []byte
-	// SignVote fills in Signature, and the Time of what was signed before, if it differs from that in nothing else.
-	// ErrDoubleSign: something else was signed there.
-	SignVote(chainID string, v *Vote) error
-	// SignProposal likewise.
-	SignProposal(chainID string, p *Proposal) error
-}
 
 // ErrDoubleSign refuses to sign: something else was signed for this height, round and step, or something later (S2).
 var ErrDoubleSign = errors.New("bft: double signing refused")
@@ -103,38 +90,4 @@ func GenerateKey(random io.Reader) (PrivateKey, error) {
 		return nil, fmt.Errorf("bft: making a key: %w", err)
 	}
 	return key, nil
-}
-
-// A MemSigner signs with a key in memory, and remembers in memory what it has signed: for tests and simulations. It is safe for
-// concurrent use.
-type MemSigner struct {
-	mu    sync.Mutex
-	guard guard
-	key   PrivateKey
-}
-
-// NewMemSigner makes the key of a seed: the same seed, the same key.
-func NewMemSigner(seed string) *MemSigner {
-	sum := sha256.Sum256([]byte(seed))
-	return &MemSigner{key: ed25519.NewKeyFromSeed(sum[:])}
-}
-
-// PrivateKey is the key itself, for tests that sign what no guard would.
-func (s *MemSigner) PrivateKey() PrivateKey { return s.key }
-
-// PubKey implements [Signer].
-func (s *MemSigner) PubKey() []byte { return s.key[KeySize:] }
-
-// SignVote implements [Signer].
-func (s *MemSigner) SignVote(chainID string, v *Vote) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.guard.signVote(s.key, chainID, v)
-}
-
-// SignProposal implements [Signer].
-func (s *MemSigner) SignProposal(chainID string, p *Proposal) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.guard.signProposal(s.key, chainID, p)
 }

@@ -2,7 +2,6 @@ package bft
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +9,9 @@ import (
 
 	"github.com/flagship-go/flagship/bft/abci"
 )
+
+// ErrNotFound is what a store of blocks and states does not have, or not any more.
+var ErrNotFound = errors.New("bft: not stored")
 
 // A State is what is known after a block: enough to judge the next one. States are not changed, but made anew.
 type State struct {
@@ -52,8 +54,8 @@ func (s *State) Height() Height {
 	return s.LastHeight + 1
 }
 
-// maxBlockBytes is what the parameters bound a block by.
-func (s *State) maxBlockBytes() int64 {
+// MaxBlockBytes is what the parameters bound a block by.
+func (s *State) MaxBlockBytes() int64 {
 	if s.Params.Block.MaxBytes < 0 {
 		return MaxBlockBytes
 	}
@@ -87,8 +89,8 @@ func (s *State) Next(h *Header, id ValueID, r *abci.FinalizeBlockResponse) (*Sta
 	return &next, nil
 }
 
-// initChain is the state before the first block, with what the application said to InitChain.
-func (s *State) initChain(r *abci.InitChainResponse) (*State, error) {
+// InitChain is the state before the first block, with what the application said to InitChain.
+func (s *State) InitChain(r *abci.InitChainResponse) (*State, error) {
 	next := *s
 	var err error
 	if next.Params, err = updateParams(s.Params, r.ConsensusParams); err != nil {
@@ -256,37 +258,12 @@ func medianTime(c *Commit, set *ValidatorSet) time.Time {
 	rest := total / 2
 	for _, v := range votes {
 		if rest <= v.power {
-			return canonicalTime(v.time)
+			return CanonicalTime(v.time)
 		}
 		rest -= v.power
 	}
 	return time.Time{}
 }
 
-// canonicalTime is t as it is signed and stored: UTC, without a monotonic clock.
-func canonicalTime(t time.Time) time.Time { return t.Round(0).UTC() }
-
-// commitInfo is a commit in the application's words. Before the first block there is none.
-func commitInfo(c *Commit, set *ValidatorSet) abci.CommitInfo {
-	if set == nil || c == nil || len(c.Signatures) == 0 {
-		return abci.CommitInfo{}
-	}
-	info := abci.CommitInfo{Round: int32(c.Round), Votes: make([]abci.VoteInfo, 0, len(c.Signatures))}
-	for i, sig := range c.Signatures {
-		v := set.At(i)
-		info.Votes = append(info.Votes, abci.VoteInfo{Validator: abci.Validator{Address: bytes.Clone(v.Address[:]), Power: v.Power},
-			BlockIDFlag: abci.BlockIDFlag(sig.Flag)})
-	}
-	return info
-}
-
-// misbehavior is evidence in the application's words.
-func misbehavior(evidence []*DuplicateVoteEvidence) []abci.Misbehavior {
-	var out []abci.Misbehavior
-	for _, e := range evidence {
-		out = append(out, abci.Misbehavior{Type: abci.DuplicateVote, Height: int64(e.First.Height), Time: e.Time,
-			Validator: abci.Validator{Address: bytes.Clone(e.First.Validator[:]), Power: e.ValidatorPower}, TotalVotingPower: e.TotalVotingPower})
-	}
-	slices.SortStableFunc(out, func(a, b abci.Misbehavior) int { return cmp.Compare(a.Height, b.Height) })
-	return out
-}
+// CanonicalTime is t as it is signed and stored: UTC, without a monotonic clock.
+func CanonicalTime(t time.Time) time.Time { return t.Round(0).UTC() }

@@ -82,6 +82,9 @@ func (s *ValidatorSet) At(i int) Validator {
 	return v
 }
 
+// Power is that of the validator with number i.
+func (s *ValidatorSet) Power(i int) int64 { return s.members[i].Power }
+
 // Index is the number of a validator, or -1.
 func (s *ValidatorSet) Index(a Address) int {
 	if i, ok := s.index[a]; ok {
@@ -109,6 +112,21 @@ func (s *ValidatorSet) Rotate(turns int) *ValidatorSet {
 	next.priorities = slices.Clone(s.priorities)
 	next.rotate(turns)
 	return &next
+}
+
+// AppendProposers appends whose turn it is in rounds 0 to n-1.
+func (s *ValidatorSet) AppendProposers(dst []Address, n int) []Address {
+	for turn, r := s, 0; r < n; r++ {
+		switch r {
+		case 0:
+		case 1:
+			turn = s.Rotate(1)
+		default:
+			turn.take()
+		}
+		dst = append(dst, turn.members[turn.proposer].Address)
+	}
+	return dst
 }
 
 func (s *ValidatorSet) rotate(turns int) {

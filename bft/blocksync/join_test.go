@@ -58,7 +58,7 @@ func (n *member) start(t *testing.T, hub *bft.Hub, g *bft.Genesis) {
 	n.node, err = bft.NewNode(bft.Options{Genesis: g, App: n.exec.App, Signer: bft.NewMemSigner(n.name), Store: n.exec.Store, Network: n.link,
 		Mempool: n.pool, Evidence: n.exec.Evidence, CreateEmptyBlocks: true, Timeouts: bft.Timeouts{Commit: 10 * time.Millisecond}})
 	require.NoError(t, err)
-	n.link.Attach(n.node)
+	n.link.Attach(n.node.Deliver)
 }
 
 // TestAJoinerSyncsAndThenTakesPart has three of four validators decide without the fourth, which then comes with

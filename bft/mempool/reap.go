@@ -18,7 +18,7 @@ func (p *Pool) Reap(maxBytes, maxGas int64) [][]byte {
 	var txs [][]byte
 	for _, it := range p.order() {
 		tx := &it.Value
-		size := bft.TxSize(tx.bytes)
+		size := abci.TxSize(tx.bytes)
 		if maxBytes >= 0 && size > maxBytes || maxGas >= 0 && tx.gas > maxGas {
 			continue
 		}

@@ -47,7 +47,7 @@ func benchmarkEmptyBlock(b *testing.B, n int, disk bool) {
 		node, err := bft.NewNode(options[i])
 		require.NoError(b, err)
 		defer node.Close()
-		link.Attach(node)
+		link.Attach(node.Deliver)
 		defer link.Close()
 		first = node
 	}

@@ -176,7 +176,7 @@ func oneOfFour(t *testing.T, key *vfs.Mem, cut int64, clone func(*vfs.Mem) *vfs.
 		if err != nil {
 			return nil, nil, err
 		}
-		link.Attach(node)
+		link.Attach(node.Deliver)
 		return node, func() { _ = node.Close(); _ = link.Close() }, nil
 	}
 	for i := range 3 {
