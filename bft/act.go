@@ -2,6 +2,7 @@ package bft
 
 import (
 	"errors"
+	"github.com/flagship-go/flagship/bft/types"
 	"time"
 )
 
@@ -45,7 +46,7 @@ func (n *Node) do(o Output) error {
 }
 
 // propose makes a block, and proposes it.
-func (n *Node) propose(r Round) error {
+func (n *Node) propose(r types.Round) error {
 	if n.opts.Signer == nil {
 		return nil
 	}
@@ -53,32 +54,32 @@ func (n *Node) propose(r Round) error {
 	if err != nil {
 		return err
 	}
-	header, parts := MakeParts(block.Encode(nil))
+	header, parts := types.MakeParts(block.Encode(nil))
 	value := block.Header.ID(header)
-	c := &candidate{parts: NewPartSet(header), block: block}
+	c := &candidate{parts: types.NewPartSet(header), block: block}
 	for i := range parts {
 		if _, err := c.parts.Add(&parts[i]); err != nil {
 			return err
 		}
 	}
-	return n.offer(Output{Line: 19, Height: n.now.height, Round: r, Value: value, ValidRound: NoRound}, c)
+	return n.offer(Output{Line: 19, Height: n.now.height, Round: r, Value: value, ValidRound: types.NoRound}, c)
 }
 
 // offer signs a proposal for a block that is here, and sends both to all, also to our core. If it may not be signed, for
 // another one was and a crash has lost it, we wait for a proposal as everybody does: it may come back from others.
 func (n *Node) offer(o Output, c *candidate) error {
-	p := &Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Time: CanonicalTime(time.Now()), Proposer: n.self}
+	p := &types.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Time: types.CanonicalTime(time.Now()), Proposer: n.self}
 	ok, err := n.sign(Event{Height: o.Height, Round: o.Round, Value: o.Value, Line: o.Line}, func() error {
 		return n.opts.Signer.SignProposal(n.state.ChainID, p)
 	})
 	if !ok {
-		t := Timeout{Height: o.Height, Round: o.Round, Step: StepPropose}
+		t := Timeout{Height: o.Height, Round: o.Round, Step: types.StepPropose}
 		n.timers.add(n.opts.Timeouts.of(t.Step, t.Round), t)
 		return err
 	}
-	messages := []Message{p}
+	messages := []types.Message{p}
 	for i := range int(o.Value.Parts.Total) {
-		messages = append(messages, &BlockPart{Height: o.Height, Round: o.Round, Part: *c.parts.Part(i)})
+		messages = append(messages, &types.BlockPart{Height: o.Height, Round: o.Round, Part: *c.parts.Part(i)})
 	}
 	if n.log != nil {
 		if err := n.log.messages(messages...); err != nil {
@@ -110,8 +111,8 @@ func (n *Node) cast(o Output) error {
 			return err
 		}
 	}
-	v := &Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, Time: n.voteTime(), Validator: n.self, ValidRound: NoRound}
-	if o.Type == Prevote && n.opts.SignValidRounds {
+	v := &types.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, Time: n.voteTime(), Validator: n.self, ValidRound: types.NoRound}
+	if o.Type == types.Prevote && n.opts.SignValidRounds {
 		v.ValidRound = o.ValidRound
 	}
 	ok, err := n.sign(Event{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, Line: o.Line}, func() error {
@@ -130,7 +131,7 @@ func (n *Node) sign(e Event, sign func() error) (ok bool, err error) {
 		e.Kind = EventSigned
 		n.emit(e)
 		return true, nil
-	case errors.Is(err, ErrDoubleSign):
+	case errors.Is(err, types.ErrDoubleSign):
 		n.opts.Logger.Warn("bft: not signed again", "height", e.Height, "round", e.Round, "type", e.Type, "err", err)
 		n.count(func(m *Metrics) { m.Refused++ })
 		e.Kind, e.Err = EventRefused, err
@@ -142,7 +143,7 @@ func (n *Node) sign(e Event, sign func() error) (ok bool, err error) {
 
 // voteTime is now, but after every block that the vote may be for, so that the median of the votes is, too (BFT time).
 func (n *Node) voteTime() time.Time {
-	if t := CanonicalTime(time.Now()); t.After(n.now.minTime) {
+	if t := types.CanonicalTime(time.Now()); t.After(n.now.minTime) {
 		return t
 	}
 	return n.now.minTime
@@ -167,18 +168,18 @@ func (n *Node) commit() error {
 
 // lastCommit is the precommits for the last block, by validator. Those that come late are added until our next proposal.
 type lastCommit struct {
-	height  Height
-	round   Round
-	value   ValueID
-	set     *ValidatorSet
-	votes   []*Vote
+	height  types.Height
+	round   types.Round
+	value   types.ValueID
+	set     *types.ValidatorSet
+	votes   []*types.Vote
 	missing int
 }
 
 // gather takes the precommits for what was decided.
 func (l *lastCommit) gather(n *Node, d *Output) {
 	set := n.state.Validators
-	*l = lastCommit{height: d.Height, round: d.Round, value: d.Value, set: set, votes: make([]*Vote, set.Len()), missing: set.Len()}
+	*l = lastCommit{height: d.Height, round: d.Round, value: d.Value, set: set, votes: make([]*types.Vote, set.Len()), missing: set.Len()}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, v := range n.known {
@@ -192,8 +193,8 @@ func (l *lastCommit) gather(n *Node, d *Output) {
 }
 
 // load takes the commit of an earlier run.
-func (l *lastCommit) load(c *Commit, set *ValidatorSet) {
-	*l = lastCommit{height: c.Height, round: c.Round, value: c.Value, set: set, votes: make([]*Vote, set.Len()), missing: set.Len()}
+func (l *lastCommit) load(c *types.Commit, set *types.ValidatorSet) {
+	*l = lastCommit{height: c.Height, round: c.Round, value: c.Value, set: set, votes: make([]*types.Vote, set.Len()), missing: set.Len()}
 	for i := range c.Signatures {
 		if v := c.Vote(i); v != nil {
 			l.add(v)
@@ -202,8 +203,8 @@ func (l *lastCommit) load(c *Commit, set *ValidatorSet) {
 }
 
 // add takes a precommit, and tells whether it was missing.
-func (l *lastCommit) add(v *Vote) bool {
-	if l.set == nil || v.Type != Precommit || v.Height != l.height || v.Round != l.round || !v.Value.IsNil() && v.Value != l.value {
+func (l *lastCommit) add(v *types.Vote) bool {
+	if l.set == nil || v.Type != types.Precommit || v.Height != l.height || v.Round != l.round || !v.Value.IsNil() && v.Value != l.value {
 		return false
 	}
 	i := l.set.Index(v.Validator)
@@ -218,9 +219,9 @@ func (l *lastCommit) add(v *Vote) bool {
 func (l *lastCommit) complete() bool { return l.missing == 0 }
 
 // commit is what there is now. Before the first block it is empty.
-func (l *lastCommit) commit() *Commit {
+func (l *lastCommit) commit() *types.Commit {
 	if l.set == nil {
-		return &Commit{}
+		return &types.Commit{}
 	}
-	return MakeCommit(l.height, l.round, l.value, l.votes)
+	return types.MakeCommit(l.height, l.round, l.value, l.votes)
 }

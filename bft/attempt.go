@@ -4,31 +4,32 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"github.com/flagship-go/flagship/bft/types"
 	"time"
 )
 
 // An attempt is what the node knows of the height under way beside the core: blocks and who proposed them.
 type attempt struct {
-	height    Height
+	height    types.Height
 	begun     bool // the core has begun it
 	gathering bool // it waits for precommits of the last height
 	idle      bool // it waits for a transaction
-	proposals []*Proposal
-	blocks    map[ValueID]*candidate
+	proposals []*types.Proposal
+	blocks    map[types.ValueID]*candidate
 	wanted    []Output  // values that have a quorum, and had no proposal here
 	minTime   time.Time // our votes are not older than this
 	reoffer   bool      // something has changed for those who came too early
 	decided   *Output
 	applied   bool
-	round     Round // announced
-	step      Step
+	round     types.Round // announced
+	step      types.Step
 	sweepAt   int
 }
 
 // A candidate is a block that comes in parts, and is judged once.
 type candidate struct {
-	parts  *PartSet
-	block  *Block
+	parts  *types.PartSet
+	block  *types.Block
 	judged bool
 	valid  bool
 	err    error // why it is not valid
@@ -36,16 +37,16 @@ type candidate struct {
 
 // A voteKey is what a vote says: of one validator, one of these counts once.
 type voteKey struct {
-	kind      VoteType
-	round     Round
-	value     ValueID
-	validator Address
+	kind      types.VoteType
+	round     types.Round
+	value     types.ValueID
+	validator types.Address
 }
 
-func keyOf(v *Vote) voteKey { return voteKey{v.Type, v.Round, v.Value, v.Validator} }
+func keyOf(v *types.Vote) voteKey { return voteKey{v.Type, v.Round, v.Value, v.Validator} }
 
 // isKnown tells whether a vote of the height under way was counted. It is safe for concurrent use.
-func (n *Node) isKnown(v *Vote) bool {
+func (n *Node) isKnown(v *types.Vote) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	known := n.known[keyOf(v)]
@@ -53,7 +54,7 @@ func (n *Node) isKnown(v *Vote) bool {
 }
 
 // handle takes a verified message, from the network, from ourselves or from the log.
-func (n *Node) handle(m Message) error {
+func (n *Node) handle(m types.Message) error {
 	h, _ := m.At()
 	switch {
 	case h == n.now.height-1:
@@ -68,18 +69,18 @@ func (n *Node) handle(m Message) error {
 		return err
 	}
 	switch m := m.(type) {
-	case *Vote:
+	case *types.Vote:
 		return n.vote(m)
-	case *Proposal:
+	case *types.Proposal:
 		return n.proposal(m)
-	case *BlockPart:
+	case *types.BlockPart:
 		return n.part(m)
 	}
 	return nil
 }
 
 // early keeps a message for later, if there is room.
-func (n *Node) early(m Message) {
+func (n *Node) early(m types.Message) {
 	kept := n.waiting.add(m)
 	n.count(func(c *Metrics) {
 		if kept {
@@ -91,7 +92,7 @@ func (n *Node) early(m Message) {
 }
 
 // record logs a message of others that was taken up, and tells others (W1).
-func (n *Node) record(m Message) error {
+func (n *Node) record(m types.Message) error {
 	if n.replaying {
 		return nil
 	}
@@ -105,8 +106,8 @@ func (n *Node) record(m Message) error {
 }
 
 // lateVote takes a precommit of the last height, for the next block's LastCommit.
-func (n *Node) lateVote(m Message) error {
-	v, ok := m.(*Vote)
+func (n *Node) lateVote(m types.Message) error {
+	v, ok := m.(*types.Vote)
 	if !ok || !n.last.add(v) {
 		return nil
 	}
@@ -118,7 +119,7 @@ func (n *Node) lateVote(m Message) error {
 }
 
 // vote has the core count a vote.
-func (n *Node) vote(v *Vote) error {
+func (n *Node) vote(v *types.Vote) error {
 	if n.isKnown(v) && n.core.has(v) {
 		n.count(func(m *Metrics) { m.Known++ })
 		return nil
@@ -138,7 +139,7 @@ func (n *Node) vote(v *Vote) error {
 	}
 	n.emit(Event{Kind: EventVote, Height: v.Height, Round: v.Round, Type: v.Type, Value: v.Value, Who: v.Validator})
 	n.now.reoffer = n.now.reoffer || n.waiting.has(v.Round, v.Type, v.Value)
-	if v.Type == Precommit {
+	if v.Type == types.Precommit {
 		return n.refused(v.Round)
 	}
 	return nil
@@ -146,7 +147,7 @@ func (n *Node) vote(v *Vote) error {
 
 // remember keeps a vote that the core has counted, for the commit. What the core has forgotten (K3) is swept out when
 // there are twice as many as one round's.
-func (n *Node) remember(v *Vote) {
+func (n *Node) remember(v *types.Vote) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.metrics.Votes++
@@ -163,7 +164,7 @@ func (n *Node) remember(v *Vote) {
 }
 
 // proposal takes the first proposal of a round from its proposer; another one only if its value has a quorum (K3, K5).
-func (n *Node) proposal(p *Proposal) error {
+func (n *Node) proposal(p *types.Proposal) error {
 	round := n.core.Status().Round
 	if p.Round > round+1 {
 		n.early(p)
@@ -177,11 +178,11 @@ func (n *Node) proposal(p *Proposal) error {
 		}
 		first = first && q.Round != p.Round
 	}
-	odd := p.ValidRound < NoRound || p.ValidRound >= p.Round
+	odd := p.ValidRound < types.NoRound || p.ValidRound >= p.Round
 	if p.Proposer != n.core.Proposer(p.Round) || (odd || !first) && !n.core.wanted(p.Round, p.Value) {
 		return nil
 	}
-	if int64(p.Value.Parts.Total-1)*PartSize >= n.state.MaxBlockBytes() {
+	if int64(p.Value.Parts.Total-1)*types.PartSize >= n.state.MaxBlockBytes() {
 		return nil
 	}
 	n.now.proposals = append(n.now.proposals, p)
@@ -198,10 +199,10 @@ func (n *Node) proposal(p *Proposal) error {
 }
 
 // candidate is the block of a value, whose parts may come from now on.
-func (n *Node) candidate(v ValueID) *candidate {
+func (n *Node) candidate(v types.ValueID) *candidate {
 	c := n.now.blocks[v]
 	if c == nil {
-		c = &candidate{parts: NewPartSet(v.Parts)}
+		c = &candidate{parts: types.NewPartSet(v.Parts)}
 		n.now.blocks[v] = c
 		n.now.reoffer = true
 	}
@@ -209,7 +210,7 @@ func (n *Node) candidate(v ValueID) *candidate {
 }
 
 // part takes a piece of a block: of that one whose tree it is in.
-func (n *Node) part(p *BlockPart) error {
+func (n *Node) part(p *types.BlockPart) error {
 	open := false
 	for value, c := range n.now.blocks {
 		if c.parts.Complete() {
@@ -243,7 +244,7 @@ func (n *Node) part(p *BlockPart) error {
 }
 
 // judge finds out whether a complete block is valid, in form and for the application (A2). It asks once a block.
-func (n *Node) judge(value ValueID, c *candidate) error {
+func (n *Node) judge(value types.ValueID, c *candidate) error {
 	err := n.unpack(value, c)
 	if err == nil {
 		err = n.exec.Validate(n.state, c.block)
@@ -268,25 +269,25 @@ func (n *Node) judge(value ValueID, c *candidate) error {
 var errRejected = errors.New("the application's ProcessProposal rejects it")
 
 // unpack makes the block of its parts.
-func (n *Node) unpack(value ValueID, c *candidate) (err error) {
+func (n *Node) unpack(value types.ValueID, c *candidate) (err error) {
 	if c.block != nil {
 		return nil
 	}
-	b, err := DecodeBlock(c.parts.Bytes())
+	b, err := types.DecodeBlock(c.parts.Bytes())
 	switch {
 	case err != nil:
 		return err
 	case b.Hash() != value.Hash:
-		return fmt.Errorf("%w %d: its header has hash %v, and %v was proposed", ErrBlock, b.Height, b.Hash(), value.Hash)
+		return fmt.Errorf("%w %d: its header has hash %v, and %v was proposed", types.ErrBlock, b.Height, b.Hash(), value.Hash)
 	case int64(len(c.parts.Bytes())) > n.state.MaxBlockBytes():
-		return fmt.Errorf("%w %d: %d bytes, and Block.MaxBytes is %d", ErrBlock, b.Height, len(c.parts.Bytes()), n.state.MaxBlockBytes())
+		return fmt.Errorf("%w %d: %d bytes, and Block.MaxBytes is %d", types.ErrBlock, b.Height, len(c.parts.Bytes()), n.state.MaxBlockBytes())
 	}
 	c.block = b
 	return nil
 }
 
 // judged takes a verdict, and gives the core the proposals that have waited for it.
-func (n *Node) judged(value ValueID, valid bool, why error) error {
+func (n *Node) judged(value types.ValueID, valid bool, why error) error {
 	c := n.now.blocks[value]
 	if c == nil || c.judged {
 		return nil
@@ -328,8 +329,8 @@ func (n *Node) judged(value ValueID, valid bool, why error) error {
 
 // supply stands in for a proposal that the others have forgotten: of a stored block there are the precommits that decided it, and
 // they say more than its proposer did (L49).
-func (n *Node) supply(r Round, value ValueID) error {
-	got, ok := n.core.quorum(r, Precommit)
+func (n *Node) supply(r types.Round, value types.ValueID) error {
+	got, ok := n.core.quorum(r, types.Precommit)
 	c := n.now.blocks[value]
 	switch {
 	case !ok || got != value || !c.judged:
@@ -337,14 +338,14 @@ func (n *Node) supply(r Round, value ValueID) error {
 	case !c.valid:
 		return n.refused(r)
 	}
-	p := Proposal{Height: n.now.height, Round: r, ValidRound: NoRound, Value: value, Proposer: n.core.Proposer(r)}
+	p := types.Proposal{Height: n.now.height, Round: r, ValidRound: types.NoRound, Value: value, Proposer: n.core.Proposer(r)}
 	return n.step(Input{Proposal: &Proposed{Proposal: p, Valid: true}})
 }
 
 // refused halts the node if the others have decided what is not valid here: then it is this node, or its
 // application, that is not like the others (A1). It never follows, and it never forks.
-func (n *Node) refused(r Round) error {
-	value, ok := n.core.quorum(r, Precommit)
+func (n *Node) refused(r types.Round) error {
+	value, ok := n.core.quorum(r, types.Precommit)
 	if !ok || value.IsNil() {
 		return nil
 	}

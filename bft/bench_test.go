@@ -8,16 +8,17 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/bfttest"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/cputime"
 )
 
 // equals is a set of n validators of power 1.
-func equals(b *testing.B, n int) *bft.ValidatorSet {
-	var vs []bft.Validator
+func equals(b *testing.B, n int) *types.ValidatorSet {
+	var vs []types.Validator
 	for i := range n {
-		vs = append(vs, bft.Validator{Address: bft.Address{byte(i), byte(i >> 8), 1}, Power: 1})
+		vs = append(vs, types.Validator{Address: types.Address{byte(i), byte(i >> 8), 1}, Power: 1})
 	}
-	set, err := bft.NewValidatorSet(vs)
+	set, err := types.NewValidatorSet(vs)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -31,10 +32,10 @@ func BenchmarkCore(b *testing.B) {
 		b.Run(fmt.Sprintf("validators=%d", n), func(b *testing.B) {
 			set := equals(b, n)
 			c := bft.NewCore(set.At(n - 1).Address)
-			value := bft.ValueID{Hash: bft.Hash{1}}
+			value := types.ValueID{Hash: types.Hash{1}}
 			start := bft.Start{Validators: set}
-			proposal := bft.Proposed{Proposal: bft.Proposal{ValidRound: bft.NoRound, Value: value, Proposer: set.Proposer().Address}, Valid: true}
-			vote := bft.Vote{Value: value, ValidRound: bft.NoRound}
+			proposal := bft.Proposed{Proposal: types.Proposal{ValidRound: types.NoRound, Value: value, Proposer: set.Proposer().Address}, Valid: true}
+			vote := types.Vote{Value: value, ValidRound: types.NoRound}
 			step := func(in bft.Input) {
 				if _, err := c.Step(in); err != nil {
 					b.Fatal(err)
@@ -51,9 +52,9 @@ func BenchmarkCore(b *testing.B) {
 					step(bft.Input{Start: &start})
 					step(bft.Input{Proposal: &proposal})
 				}
-				vote.Type, vote.Validator = bft.Prevote, set.At(i%n).Address
+				vote.Type, vote.Validator = types.Prevote, set.At(i%n).Address
 				if i >= n {
-					vote.Type = bft.Precommit
+					vote.Type = types.Precommit
 				}
 				step(bft.Input{Vote: &vote})
 				i++
@@ -70,12 +71,12 @@ func BenchmarkCore(b *testing.B) {
 func BenchmarkRotate(b *testing.B) {
 	for _, n := range []int{4, 100} {
 		b.Run(fmt.Sprintf("validators=%d", n), func(b *testing.B) {
-			var vs []bft.Validator
+			var vs []types.Validator
 			r := rand.New(rand.NewPCG(1, 1))
 			for i := range n {
-				vs = append(vs, bft.Validator{Address: bft.Address{byte(i), 1}, Power: 1 + r.Int64N(1_000_000)})
+				vs = append(vs, types.Validator{Address: types.Address{byte(i), 1}, Power: 1 + r.Int64N(1_000_000)})
 			}
-			set, err := bft.NewValidatorSet(vs)
+			set, err := types.NewValidatorSet(vs)
 			if err != nil {
 				b.Fatal(err)
 			}

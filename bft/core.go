@@ -1,6 +1,9 @@
 package bft
 
-import "fmt"
+import (
+	"fmt"
+	"github.com/flagship-go/flagship/bft/types"
+)
 
 // A Core is one validator's mind: messages and timeouts go in, and what is to be done
 // comes out. It has no clock, no goroutine, no keys and no network, and the same inputs give the same
@@ -9,17 +12,17 @@ import "fmt"
 //
 //	Input --> keep (votes, proposals) --> what holds now? --> apply, until nothing new holds --> Outputs
 type Core struct {
-	self   Address
-	height Height
-	set    *ValidatorSet
+	self   types.Address
+	height types.Height
+	set    *types.ValidatorSet
 	member bool // self is in set
 
-	choose    func(Round) Address
-	proposers []Address // of rounds 0, 1, ..., as far as they were asked for
+	choose    func(types.Round) types.Address
+	proposers []types.Address // of rounds 0, 1, ..., as far as they were asked for
 
 	state     state
 	votes     *keeper
-	proposals map[Round][]Proposed
+	proposals map[types.Round][]Proposed
 
 	fx  []effect
 	out []Output
@@ -27,7 +30,7 @@ type Core struct {
 
 // Proposed is a proposal whose block is here, and what the application said to it.
 type Proposed struct {
-	Proposal
+	types.Proposal
 	Valid bool
 }
 
@@ -37,25 +40,25 @@ type Input struct {
 	Start *Start
 	// Proposal is one from the proposer of its round, with the whole block seen and judged.
 	Proposal *Proposed
-	Vote     *Vote
+	Vote     *types.Vote
 	// Timeout is an Output's Timeout that is over.
 	Timeout *Timeout
 }
 
 // Start begins a height.
 type Start struct {
-	Height     Height
-	Validators *ValidatorSet // whose proposer is that of round 0
+	Height     types.Height
+	Validators *types.ValidatorSet // whose proposer is that of round 0
 	// Proposer is the paper's proposer(h, round), the same at each validator. nil: the
 	// turns of Validators (V1).
-	Proposer func(Round) Address
+	Proposer func(types.Round) types.Address
 }
 
 // A Timeout is over some time after it was scheduled; how long is the shell's to say, more from round to round.
 type Timeout struct {
-	Height Height
-	Round  Round
-	Step   Step
+	Height types.Height
+	Round  types.Round
+	Step   types.Step
 }
 
 // An OutputKind says what is to be done.
@@ -88,19 +91,19 @@ const (
 // An Output is something to be done. Outputs are valid until the next Step.
 type Output struct {
 	Kind       OutputKind
-	Type       VoteType
+	Type       types.VoteType
 	Line       uint8 // of Algorithm 1, by which this is done; 0 for what the paper leaves out
-	Height     Height
-	Round      Round
-	Value      ValueID
-	ValidRound Round
+	Height     types.Height
+	Round      types.Round
+	Value      types.ValueID
+	ValidRound types.Round
 	Timeout    Timeout
-	Double     *DoubleVote
+	Double     *types.DoubleVote
 }
 
 // NewCore makes the mind of the validator self, or of a full node if self is not in the set: that one votes for nothing.
-func NewCore(self Address) *Core {
-	return &Core{self: self, votes: newKeeper(), proposals: make(map[Round][]Proposed)}
+func NewCore(self types.Address) *Core {
+	return &Core{self: self, votes: newKeeper(), proposals: make(map[types.Round][]Proposed)}
 }
 
 // Step takes an input, and returns what is to be done, in this order. Inputs of another
@@ -142,7 +145,7 @@ func (c *Core) start(s *Start) error {
 }
 
 // Proposer is whose turn it is in a round of this height.
-func (c *Core) Proposer(r Round) Address {
+func (c *Core) Proposer(r types.Round) types.Address {
 	if c.choose != nil {
 		return c.choose(r)
 	}
@@ -163,7 +166,7 @@ func (c *Core) propose(p *Proposed) {
 		return
 	}
 	kept := c.proposals[p.Round]
-	odd := p.ValidRound < NoRound || p.ValidRound >= p.Round // no good for L22 and L28; L36 and L49 take any
+	odd := p.ValidRound < types.NoRound || p.ValidRound >= p.Round // no good for L22 and L28; L36 and L49 take any
 	if (odd || len(kept) > 0) && !c.wanted(p.Round, p.Value) {
 		return
 	}
@@ -171,8 +174,8 @@ func (c *Core) propose(p *Proposed) {
 }
 
 // wanted tells whether a value has a quorum of either vote in a round.
-func (c *Core) wanted(r Round, v ValueID) bool {
-	for _, kind := range [...]VoteType{Prevote, Precommit} {
+func (c *Core) wanted(r types.Round, v types.ValueID) bool {
+	for _, kind := range [...]types.VoteType{types.Prevote, types.Precommit} {
 		if got, ok := c.votes.quorum(r, kind); ok && got == v {
 			return true
 		}
@@ -181,17 +184,17 @@ func (c *Core) wanted(r Round, v ValueID) bool {
 }
 
 // vote counts a vote, and tells whether a rule may hold now that did not before.
-func (c *Core) vote(v *Vote) bool {
+func (c *Core) vote(v *types.Vote) bool {
 	if v.Height != c.height {
 		return false
 	}
 	how, first := c.votes.add(v, c.state.round)
 	switch how {
 	case countedDouble:
-		d := &DoubleVote{First: *first, Second: *v}
-		c.out = append(c.out, Output{Kind: OutEvidence, Height: c.height, Round: v.Round, ValidRound: NoRound, Double: d})
+		d := &types.DoubleVote{First: *first, Second: *v}
+		c.out = append(c.out, Output{Kind: OutEvidence, Height: c.height, Round: v.Round, ValidRound: types.NoRound, Double: d})
 	case countedLater:
-		c.out = append(c.out, Output{Kind: OutLater, Type: v.Type, Height: c.height, Round: v.Round, Value: v.Value, ValidRound: NoRound})
+		c.out = append(c.out, Output{Kind: OutLater, Type: v.Type, Height: c.height, Round: v.Round, Value: v.Value, ValidRound: types.NoRound})
 	}
 	if c.votes.crossed {
 		c.want(v)
@@ -201,13 +204,13 @@ func (c *Core) vote(v *Vote) bool {
 
 // want asks for a proposal without which the quorum that v has just completed is of no use: L36
 // needs one of this round, L49 of any.
-func (c *Core) want(v *Vote) {
+func (c *Core) want(v *types.Vote) {
 	value, ok := c.votes.quorum(v.Round, v.Type)
-	if !ok || value != v.Value || value.IsNil() || c.state.decided || v.Type == Prevote && v.Round < c.state.round {
+	if !ok || value != v.Value || value.IsNil() || c.state.decided || v.Type == types.Prevote && v.Round < c.state.round {
 		return
 	}
 	if c.find(v.Round, value) == nil {
-		c.out = append(c.out, Output{Kind: OutWant, Height: c.height, Round: v.Round, Value: value, ValidRound: NoRound})
+		c.out = append(c.out, Output{Kind: OutWant, Height: c.height, Round: v.Round, Value: value, ValidRound: types.NoRound})
 	}
 }
 
@@ -216,18 +219,18 @@ func (c *Core) timeout(t *Timeout) {
 		return
 	}
 	switch t.Step {
-	case StepPropose:
+	case types.StepPropose:
 		c.apply(event{kind: onTimeoutPropose, round: t.Round})
-	case StepPrevote:
+	case types.StepPrevote:
 		c.apply(event{kind: onTimeoutPrevote, round: t.Round})
-	case StepPrecommit:
+	case types.StepPrecommit:
 		next := t.Round == c.state.round && c.Proposer(t.Round+1) == c.self
 		c.apply(event{kind: onTimeoutPrecommit, round: t.Round, proposer: next})
 	}
 }
 
 // find is the kept proposal of a round for a value.
-func (c *Core) find(r Round, v ValueID) *Proposed {
+func (c *Core) find(r types.Round, v types.ValueID) *Proposed {
 	kept := c.proposals[r]
 	for i := range kept {
 		if kept[i].Value == v {
@@ -254,26 +257,26 @@ func (c *Core) rules() {
 		return
 	}
 	r := c.state.round
-	if next := c.votes.skip(r); next != NoRound {
+	if next := c.votes.skip(r); next != types.NoRound {
 		c.apply(event{kind: onSkip, round: next, proposer: c.Proposer(next) == c.self})
 		return
 	}
-	if kept := c.proposals[r]; c.state.step == StepPropose && len(kept) > 0 {
+	if kept := c.proposals[r]; c.state.step == types.StepPropose && len(kept) > 0 {
 		p := &kept[0]
-		polka := p.ValidRound != NoRound && c.votes.polka(p.ValidRound, p.Value)
+		polka := p.ValidRound != types.NoRound && c.votes.polka(p.ValidRound, p.Value)
 		c.apply(event{kind: onProposal, round: r, value: p.Value, validRound: p.ValidRound, valid: p.Valid, polka: polka})
 	}
-	if v, ok := c.votes.quorum(r, Prevote); ok {
+	if v, ok := c.votes.quorum(r, types.Prevote); ok {
 		if v.IsNil() {
 			c.apply(event{kind: onPolkaNil, round: r})
 		} else if p := c.find(r, v); p != nil {
 			c.apply(event{kind: onPolka, round: r, value: v, valid: p.Valid})
 		}
 	}
-	if c.votes.any(r, Prevote) {
+	if c.votes.any(r, types.Prevote) {
 		c.apply(event{kind: onPrevotes, round: r})
 	}
-	if c.votes.any(r, Precommit) {
+	if c.votes.any(r, types.Precommit) {
 		c.apply(event{kind: onPrecommits, round: r})
 	}
 }
@@ -281,7 +284,7 @@ func (c *Core) rules() {
 // commit looks for L49 in all rounds, the earliest first.
 func (c *Core) commit() bool {
 	for _, rv := range c.votes.rounds {
-		if v, ok := rv.votes[Precommit-Prevote].quorumValue(); ok && !v.IsNil() {
+		if v, ok := rv.votes[types.Precommit-types.Prevote].quorumValue(); ok && !v.IsNil() {
 			if p := c.find(rv.round, v); p != nil {
 				c.apply(event{kind: onCommit, round: rv.round, value: v, valid: p.Valid})
 				return c.state.decided
@@ -312,26 +315,26 @@ func (c *Core) do(f effect) {
 		if !c.member {
 			return
 		}
-		o.Kind, o.Type = OutVote, Prevote
+		o.Kind, o.Type = OutVote, types.Prevote
 		if f.kind == precommit {
-			o.Type = Precommit
+			o.Type = types.Precommit
 		}
 	case decide:
 		o.Kind = OutDecide
 	case timeoutPropose, timeoutPrevote, timeoutPrecommit:
 		o.Kind = OutTimeout
-		o.Timeout = Timeout{Height: c.height, Round: f.round, Step: StepPropose + Step(f.kind-timeoutPropose)}
+		o.Timeout = Timeout{Height: c.height, Round: f.round, Step: types.StepPropose + types.Step(f.kind-timeoutPropose)}
 	}
 	c.out = append(c.out, o)
 }
 
 // Status is where a Core is, for people and pages.
 type Status struct {
-	Height                  Height
-	Round                   Round
-	Step                    Step
-	LockedValue, ValidValue ValueID
-	LockedRound, ValidRound Round
+	Height                  types.Height
+	Round                   types.Round
+	Step                    types.Step
+	LockedValue, ValidValue types.ValueID
+	LockedRound, ValidRound types.Round
 	Decided                 bool
 }
 
@@ -342,7 +345,9 @@ func (c *Core) Status() Status {
 }
 
 // has tells whether a vote of this height is counted: one that is not kept (K3) may be forgotten again.
-func (c *Core) has(v *Vote) bool { return v.Height == c.height && c.votes.has(v) }
+func (c *Core) has(v *types.Vote) bool { return v.Height == c.height && c.votes.has(v) }
 
 // quorum is the value for which there are votes of more than two thirds in a round.
-func (c *Core) quorum(r Round, kind VoteType) (ValueID, bool) { return c.votes.quorum(r, kind) }
+func (c *Core) quorum(r types.Round, kind types.VoteType) (types.ValueID, bool) {
+	return c.votes.quorum(r, kind)
+}

@@ -61,7 +61,7 @@
 // What the paper leaves to whoever builds it:
 //
 //	K1   Power is counted, not heads: more than two thirds is 3*sum > 2*total, more than a third 3*sum > total,
-//	     in integers that cannot overflow: a set's total power is at most [MaxTotalPower].
+//	     in integers that cannot overflow: a set's total power is at most [types.MaxTotalPower].
 //	K2   A validator counts once a round and kind of vote towards "for whatever". A second value is
 //	     evidence, reported once; both count, each for its own, for others may have heard them in another order.
 //	K3   What is kept for a height is bounded, whatever others send: rounds beyond the current one are kept

@@ -1,6 +1,9 @@
 package bft
 
-import "time"
+import (
+	"github.com/flagship-go/flagship/bft/types"
+	"time"
+)
 
 // An EventKind says what has happened.
 type EventKind uint8
@@ -38,12 +41,12 @@ type Event struct {
 	Kind   EventKind
 	Time   time.Time
 	Line   uint8 // of Algorithm 1, by which it was done; 0: none
-	Height Height
-	Round  Round
-	Step   Step
-	Type   VoteType
-	Value  ValueID
-	Who    Address
+	Height types.Height
+	Round  types.Round
+	Step   types.Step
+	Type   types.VoteType
+	Value  types.ValueID
+	Who    types.Address
 	Err    error
 }
 

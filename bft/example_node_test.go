@@ -6,18 +6,21 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/memory"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Four validators in one process, with everything in memory.
 func ExampleNode() {
-	genesis := &bft.Genesis{ChainID: "example", Time: time.Now()}
+	genesis := &types.Genesis{ChainID: "example", Time: time.Now()}
 	var signers []bft.Signer
 	for i := range 4 {
-		signer := bft.NewMemSigner(fmt.Sprint("validator ", i))
+		signer := privval.NewMemSigner(fmt.Sprint("validator ", i))
 		signers = append(signers, signer)
-		genesis.Validators = append(genesis.Validators, bft.Validator{PubKey: signer.PubKey(), Power: 10})
+		genesis.Validators = append(genesis.Validators, types.Validator{PubKey: signer.PubKey(), Power: 10})
 	}
-	hub, pool, store := bft.NewHub(), bft.NewMemMempool(), bft.NewMemStore()
+	hub, pool, store := memory.NewHub(), memory.NewMempool(), memory.NewStore()
 	pool.Add([]byte("hello"))
 	options := bft.Options{Genesis: genesis, CreateEmptyBlocks: true}
 	var nodes []*bft.Node
@@ -47,7 +50,7 @@ func ExampleNode() {
 		fmt.Println(err)
 		return
 	}
-	for h := bft.Height(1); h <= 10; h++ {
+	for h := types.Height(1); h <= 10; h++ {
 		block, id, err := store.Block(h)
 		if err == nil && len(block.Txs) > 0 {
 			commit, _ := store.SeenCommit(h)

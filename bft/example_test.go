@@ -4,17 +4,18 @@ import (
 	"fmt"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Four validators in one goroutine agree on a value. n4 is silent. A program puts between the cores what
 // is a queue here: signatures, a network, a log.
 func Example() {
-	ids := []bft.Address{{'n', '1'}, {'n', '2'}, {'n', '3'}, {'n', '4'}}
-	var validators []bft.Validator
+	ids := []types.Address{{'n', '1'}, {'n', '2'}, {'n', '3'}, {'n', '4'}}
+	var validators []types.Validator
 	for _, id := range ids {
-		validators = append(validators, bft.Validator{Address: id, Power: 1})
+		validators = append(validators, types.Validator{Address: id, Power: 1})
 	}
-	set, err := bft.NewValidatorSet(validators)
+	set, err := types.NewValidatorSet(validators)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -48,11 +49,11 @@ func Example() {
 			for _, o := range outs {
 				switch o.Kind {
 				case bft.OutGetValue:
-					p := bft.Proposal{Height: o.Height, Round: o.Round, ValidRound: bft.NoRound, Value: bft.ValueID{Hash: bft.Hash{0xb1}}, Proposer: ids[i]}
+					p := types.Proposal{Height: o.Height, Round: o.Round, ValidRound: types.NoRound, Value: types.ValueID{Hash: types.Hash{0xb1}}, Proposer: ids[i]}
 					all(bft.Input{Proposal: &bft.Proposed{Proposal: p, Valid: true}})
 				case bft.OutVote:
 					fmt.Printf("n%d: %s %v in round %d, line %d\n", i+1, o.Type, o.Value, o.Round, o.Line)
-					all(bft.Input{Vote: &bft.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, Validator: ids[i]}})
+					all(bft.Input{Vote: &types.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, Validator: ids[i]}})
 				case bft.OutDecide:
 					fmt.Printf("n%d: decides %v at height %d, line %d\n", i+1, o.Value, o.Height, o.Line)
 				}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // An Executor is what happens between consensus and the application. It is used by one goroutine at a time: a [Node]'s,
@@ -37,7 +38,7 @@ var ErrHalted = errors.New("bft: halted")
 
 // A HaltError is the report of a node that stops in order not to fork (A1).
 type HaltError struct {
-	Height Height
+	Height types.Height
 	What   string // what was done, or compared
 	Err    error  // what went wrong
 	Remedy string
@@ -58,7 +59,7 @@ const (
 )
 
 // call makes one call of the application. It panics, hangs, errs or answers: three of them halt the node.
-func call[Q, A any](e *Executor, h Height, name string, method func(context.Context, *Q) (*A, error), request *Q) (*A, error) {
+func call[Q, A any](e *Executor, h types.Height, name string, method func(context.Context, *Q) (*A, error), request *Q) (*A, error) {
 	ctx, cancel := context.Background(), context.CancelFunc(func() {})
 	if e.Timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, e.Timeout)
@@ -103,7 +104,7 @@ const (
 )
 
 // CreateBlock makes the block after state, for a proposer of it. last is the commit of the block before.
-func (e *Executor) CreateBlock(s *State, last *Commit, proposer Address) (*Block, error) {
+func (e *Executor) CreateBlock(s *types.State, last *types.Commit, proposer types.Address) (*types.Block, error) {
 	evidence := e.Evidence.Pending(s.Params.Evidence.MaxBytes)
 	room := s.MaxBlockBytes() - maxOverheadBytes - maxHeaderBytes - maxCommitBytes - maxCommitSigBytes*int64(len(last.Signatures))
 	for _, d := range evidence {
@@ -135,7 +136,7 @@ const maxFieldBytes = 6
 
 // Validate tells whether a block may be the one after state, but for what the application says to it. ErrBlock,
 // ErrEvidence and the like: it may not.
-func (e *Executor) Validate(s *State, b *Block) error {
+func (e *Executor) Validate(s *types.State, b *types.Block) error {
 	if err := s.Validate(b); err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func (e *Executor) Validate(s *State, b *Block) error {
 		size += int64(len(d.Encode(nil)))
 	}
 	if size > s.Params.Evidence.MaxBytes {
-		return fmt.Errorf("%w %d: %d bytes of evidence, and Evidence.MaxBytes is %d", ErrBlock, b.Height, size, s.Params.Evidence.MaxBytes)
+		return fmt.Errorf("%w %d: %d bytes of evidence, and Evidence.MaxBytes is %d", types.ErrBlock, b.Height, size, s.Params.Evidence.MaxBytes)
 	}
 	if len(b.Evidence) == 0 {
 		return nil
@@ -153,7 +154,7 @@ func (e *Executor) Validate(s *State, b *Block) error {
 }
 
 // Process asks the application whether a valid block is to be accepted (A2). The error is a [*HaltError].
-func (e *Executor) Process(s *State, b *Block) (bool, error) {
+func (e *Executor) Process(s *types.State, b *types.Block) (bool, error) {
 	hash := b.Hash()
 	response, err := call(e, b.Height, "ProcessProposal", e.App.ProcessProposal, &abci.ProcessProposalRequest{
 		Txs: b.Txs, ProposedLastCommit: commitInfo(b.LastCommit, s.LastValidators), Misbehavior: misbehavior(b.Evidence),
@@ -165,7 +166,7 @@ func (e *Executor) Process(s *State, b *Block) (bool, error) {
 // Apply executes a decided block that is valid after s, and returns the state after it. seen is the precommits that
 // decided it. W3: the block is on disk before it is finalised, and its results and the state after it before the
 // application makes them durable: so whatever happens in between, the application is never ahead of the store.
-func (e *Executor) Apply(s *State, b *Block, id ValueID, seen *Commit) (*State, error) {
+func (e *Executor) Apply(s *types.State, b *types.Block, id types.ValueID, seen *types.Commit) (*types.State, error) {
 	if e.Store.Height() < b.Height {
 		if err := e.Store.SaveBlock(b, id, seen); err != nil {
 			return nil, fmt.Errorf("bft: storing block %d: %w", b.Height, err)
@@ -179,7 +180,7 @@ func (e *Executor) Apply(s *State, b *Block, id ValueID, seen *Commit) (*State, 
 	if err != nil {
 		return nil, &HaltError{Height: b.Height, What: "FinalizeBlock", Err: err, Remedy: remedyApp}
 	}
-	if err := e.Store.SaveState(next, &Results{Height: b.Height, Response: response}); err != nil {
+	if err := e.Store.SaveState(next, &types.Results{Height: b.Height, Response: response}); err != nil {
 		return nil, fmt.Errorf("bft: storing the state after block %d: %w", b.Height, err)
 	}
 	retain, err := e.commit(b, response)
@@ -196,7 +197,7 @@ func (e *Executor) Apply(s *State, b *Block, id ValueID, seen *Commit) (*State, 
 }
 
 // finalize has the application execute a block. set is who may have signed its last commit.
-func (e *Executor) finalize(b *Block, set *ValidatorSet) (*abci.FinalizeBlockResponse, error) {
+func (e *Executor) finalize(b *types.Block, set *types.ValidatorSet) (*abci.FinalizeBlockResponse, error) {
 	hash := b.Hash()
 	response, err := call(e, b.Height, "FinalizeBlock", e.App.FinalizeBlock, &abci.FinalizeBlockRequest{
 		Txs: b.Txs, DecidedLastCommit: commitInfo(b.LastCommit, set), Misbehavior: misbehavior(b.Evidence),
@@ -210,7 +211,7 @@ func (e *Executor) finalize(b *Block, set *ValidatorSet) (*abci.FinalizeBlockRes
 }
 
 // commit makes the application's state durable. No transaction is checked meanwhile.
-func (e *Executor) commit(b *Block, r *abci.FinalizeBlockResponse) (retain Height, err error) {
+func (e *Executor) commit(b *types.Block, r *abci.FinalizeBlockResponse) (retain types.Height, err error) {
 	e.Mempool.Lock()
 	response, err := call(e, b.Height, "Commit", e.App.Commit, &abci.CommitRequest{})
 	if err != nil {
@@ -224,7 +225,7 @@ func (e *Executor) commit(b *Block, r *abci.FinalizeBlockResponse) (retain Heigh
 	if err := e.Mempool.Update(context.Background(), b.Height, b.Txs, codes); err != nil {
 		return 0, &HaltError{Height: b.Height, What: "the mempool's Update", Err: err, Remedy: remedyApp}
 	}
-	return Height(response.RetainHeight), nil
+	return types.Height(response.RetainHeight), nil
 }
 
 // Handshake brings application, store and state to one height, and returns that state: what a node begins with (W3).
@@ -234,7 +235,7 @@ func (e *Executor) commit(b *Block, r *abci.FinalizeBlockResponse) (retain Heigh
 //	     A    <     T   =   S      blocks A+1..T are given to the application again
 //	     A   <=     T   <   S      and then block S is applied: its crash was before SaveState
 //	     A    >     T              the store has lost what it had promised: report
-func (e *Executor) Handshake(g *Genesis) (*State, error) {
+func (e *Executor) Handshake(g *types.Genesis) (*types.State, error) {
 	s, err := e.Store.State()
 	if err != nil {
 		return nil, fmt.Errorf("bft: reading the last state: %w", err)
@@ -243,9 +244,9 @@ func (e *Executor) Handshake(g *Genesis) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := Height(info.LastBlockHeight)
+	at := types.Height(info.LastBlockHeight)
 	if s == nil && at > 0 || s != nil && at > s.LastHeight {
-		var last Height
+		var last types.Height
 		if s != nil {
 			last = s.LastHeight
 		}
@@ -253,7 +254,7 @@ func (e *Executor) Handshake(g *Genesis) (*State, error) {
 			Remedy: "start with the store that belongs to the application, or empty the data of both and sync anew"}
 	}
 	if s != nil && s.ChainID != g.ChainID {
-		return nil, fmt.Errorf("%w: the store is of chain %q, and the genesis of %q", ErrGenesis, s.ChainID, g.ChainID)
+		return nil, fmt.Errorf("%w: the store is of chain %q, and the genesis of %q", types.ErrGenesis, s.ChainID, g.ChainID)
 	}
 	if at == 0 {
 		if s, err = e.initChain(g, s); err != nil {
@@ -267,7 +268,7 @@ func (e *Executor) Handshake(g *Genesis) (*State, error) {
 }
 
 // initChain begins the application. What it answers is the first state, if there is none yet.
-func (e *Executor) initChain(g *Genesis, s *State) (*State, error) {
+func (e *Executor) initChain(g *types.Genesis, s *types.State) (*types.State, error) {
 	first, err := g.State()
 	if err != nil {
 		return nil, err
@@ -291,7 +292,7 @@ func (e *Executor) initChain(g *Genesis, s *State) (*State, error) {
 }
 
 // replay gives the application, which is at height at, the blocks up to the state once more, and compares the hashes.
-func (e *Executor) replay(s *State, at Height, hash []byte) error {
+func (e *Executor) replay(s *types.State, at types.Height, hash []byte) error {
 	if at == 0 {
 		at = s.InitialHeight - 1
 	} else if at == s.LastHeight && !bytes.Equal(hash, s.AppHash) {
@@ -306,7 +307,7 @@ func (e *Executor) replay(s *State, at Height, hash []byte) error {
 		if err != nil {
 			return fmt.Errorf("bft: reading block %d for the application: %w", h, err)
 		}
-		var set *ValidatorSet
+		var set *types.ValidatorSet
 		if h > s.InitialHeight {
 			if set, err = e.Store.Validators(h - 1); err != nil {
 				return fmt.Errorf("bft: reading the validators of height %d: %w", h-1, err)
@@ -335,7 +336,7 @@ func (e *Executor) replay(s *State, at Height, hash []byte) error {
 }
 
 // finish applies a block that was stored, and of which there is no state yet.
-func (e *Executor) finish(s *State) (*State, error) {
+func (e *Executor) finish(s *types.State) (*types.State, error) {
 	h := s.Height()
 	if e.Store.Height() < h {
 		return s, nil
@@ -351,13 +352,13 @@ func (e *Executor) finish(s *State) (*State, error) {
 }
 
 // diverged is the report of an application that has another hash than the chain.
-func diverged(h Height, ours, chain []byte, what string) error {
+func diverged(h types.Height, ours, chain []byte, what string) error {
 	return &HaltError{Height: h, What: what, Remedy: remedyDiverge,
 		Err: fmt.Errorf("the application's hash after block %d is %X, and the chain's is %X", h, ours, chain)}
 }
 
 // commitInfo is a commit in the application's words. Before the first block there is none.
-func commitInfo(c *Commit, set *ValidatorSet) abci.CommitInfo {
+func commitInfo(c *types.Commit, set *types.ValidatorSet) abci.CommitInfo {
 	if set == nil || c == nil || len(c.Signatures) == 0 {
 		return abci.CommitInfo{}
 	}
@@ -371,7 +372,7 @@ func commitInfo(c *Commit, set *ValidatorSet) abci.CommitInfo {
 }
 
 // misbehavior is evidence in the application's words.
-func misbehavior(evidence []*DuplicateVoteEvidence) []abci.Misbehavior {
+func misbehavior(evidence []*types.DuplicateVoteEvidence) []abci.Misbehavior {
 	var out []abci.Misbehavior
 	for _, e := range evidence {
 		out = append(out, abci.Misbehavior{Type: abci.DuplicateVote, Height: int64(e.First.Height), Time: e.Time,

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/internal/ledger"
+	"github.com/flagship-go/flagship/bft/memory"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,16 +38,16 @@ func (d *dying) call(do func() error) error {
 }
 
 type dyingStore struct {
-	*MemStore
+	*memory.Store
 	d *dying
 }
 
-func (s dyingStore) SaveBlock(b *Block, id ValueID, seen *Commit) error {
-	return s.d.call(func() error { return s.MemStore.SaveBlock(b, id, seen) })
+func (s dyingStore) SaveBlock(b *types.Block, id types.ValueID, seen *types.Commit) error {
+	return s.d.call(func() error { return s.Store.SaveBlock(b, id, seen) })
 }
 
-func (s dyingStore) SaveState(state *State, r *Results) error {
-	return s.d.call(func() error { return s.MemStore.SaveState(state, r) })
+func (s dyingStore) SaveState(state *types.State, r *types.Results) error {
+	return s.d.call(func() error { return s.Store.SaveState(state, r) })
 }
 
 type dyingApp struct {
@@ -68,12 +71,12 @@ func (a dyingApp) Commit(ctx context.Context, r *abci.CommitRequest) (out *abci.
 }
 
 func executor(app abci.Application, s Store) *Executor {
-	return &Executor{App: app, Store: s, Mempool: NewMemMempool(), Evidence: NewMemEvidence(s), Timeout: time.Minute}
+	return &Executor{App: app, Store: s, Mempool: memory.NewMempool(), Evidence: memory.NewEvidence(s), Timeout: time.Minute}
 }
 
 // advance makes a chain of n blocks through an executor, from wherever the handshake finds it. It follows the ledger, whose blocks
 // are decided elsewhere.
-func advance(e *Executor, g *Genesis, blocks []*Block, commits []*Commit) (*State, error) {
+func advance(e *Executor, g *types.Genesis, blocks []*types.Block, commits []*types.Commit) (*types.State, error) {
 	s, err := e.Handshake(g)
 	for err == nil && int(s.LastHeight) < len(blocks) {
 		b := blocks[s.LastHeight]
@@ -83,17 +86,17 @@ func advance(e *Executor, g *Genesis, blocks []*Block, commits []*Commit) (*Stat
 }
 
 // ledgerOf makes the blocks that listApp agrees with.
-func ledgerOf(t *testing.T, n int) (g *Genesis, blocks []*Block, commits []*Commit) {
-	l, app := newLedger(t, 1, 1, 1), newListApp()
-	g = &Genesis{ChainID: l.state.ChainID, Time: l.state.LastTime, Validators: l.validators(1, 1, 1)}
+func ledgerOf(t *testing.T, n int) (g *types.Genesis, blocks []*types.Block, commits []*types.Commit) {
+	l, app := ledger.New(t, 1, 1, 1), newListApp()
+	g = &types.Genesis{ChainID: l.State.ChainID, Time: l.State.LastTime, Validators: l.Validators(1, 1, 1)}
 	for i := range n {
-		b := l.block(fmt.Sprint("tx ", i))
+		b := l.Block(fmt.Sprint("tx ", i))
 		r, err := app.FinalizeBlock(t.Context(), &abci.FinalizeBlockRequest{Txs: b.Txs, Height: int64(b.Height)})
 		require.NoError(t, err)
 		_, err = app.Commit(t.Context(), &abci.CommitRequest{})
 		require.NoError(t, err)
-		l.decide(b, r)
-		blocks, commits = append(blocks, b), append(commits, l.last)
+		l.Decide(b, r)
+		blocks, commits = append(blocks, b), append(commits, l.Last)
 	}
 	return g, blocks, commits
 }
@@ -102,7 +105,7 @@ func TestACrashBetweenAnyTwoStepsAppliesEachBlockOnce(t *testing.T) {
 	g, blocks, commits := ledgerOf(t, 3)
 	for at := 0; ; at++ {
 		for _, after := range []bool{false, true} {
-			app, store := newListApp(), NewMemStore()
+			app, store := newListApp(), memory.NewStore()
 			d := &dying{left: at, after: after}
 			_, err := advance(executor(dyingApp{app, d}, dyingStore{store, d}), g, blocks, commits)
 			if !d.dead {
@@ -119,7 +122,7 @@ func TestACrashBetweenAnyTwoStepsAppliesEachBlockOnce(t *testing.T) {
 				}
 			}
 			for h := range app.finalized {
-				if store.Height() < Height(h) {
+				if store.Height() < types.Height(h) {
 					t.Fatalf("RULE W3: died at call %d: block %d was finalised, and it was not stored", at, h)
 				}
 			}
@@ -135,7 +138,7 @@ func TestACrashBetweenAnyTwoStepsAppliesEachBlockOnce(t *testing.T) {
 			if err != nil {
 				t.Fatalf("RULE W3: died at call %d, after it %v: %v", at, after, err)
 			}
-			require.Equal(t, Height(3), s.LastHeight)
+			require.Equal(t, types.Height(3), s.LastHeight)
 			for h := int64(1); h <= 3; h++ {
 				if app.committed[h] != 1 || app.finalized[h] > 2 {
 					t.Fatalf("RULE W3: died at call %d, after it %v: block %d was committed %d times", at, after, h, app.committed[h])
@@ -148,13 +151,13 @@ func TestACrashBetweenAnyTwoStepsAppliesEachBlockOnce(t *testing.T) {
 
 func TestAnApplicationThatLostItsDataIsGivenAllBlocks(t *testing.T) {
 	g, blocks, commits := ledgerOf(t, 5)
-	store := NewMemStore()
+	store := memory.NewStore()
 	_, err := advance(executor(newListApp(), store), g, blocks, commits)
 	require.NoError(t, err)
 	again := newListApp()
 	s, err := executor(again, store).Handshake(g)
 	require.NoError(t, err)
-	require.Equal(t, Height(5), s.LastHeight)
+	require.Equal(t, types.Height(5), s.LastHeight)
 	require.Len(t, again.txs, 5)
 	require.Equal(t, 1, again.initChains)
 	require.Equal(t, 2, len(again.requests[4].DecidedLastCommit.Votes)-1, "with who signed")
@@ -179,12 +182,12 @@ func TestAnApplicationThatLostItsDataIsGivenAllBlocks(t *testing.T) {
 
 func TestAStoreThatIsNotTheApplicationsIsReported(t *testing.T) {
 	g, blocks, commits := ledgerOf(t, 3)
-	app, store := newListApp(), NewMemStore()
+	app, store := newListApp(), memory.NewStore()
 	_, err := advance(executor(app, store), g, blocks, commits)
 	require.NoError(t, err)
-	_, err = executor(app, NewMemStore()).Handshake(g)
+	_, err = executor(app, memory.NewStore()).Handshake(g)
 	require.ErrorIs(t, err, ErrHalted)
-	short := NewMemStore()
+	short := memory.NewStore()
 	_, err = advance(executor(newListApp(), short), g, blocks[:2], commits)
 	require.NoError(t, err)
 	_, err = executor(app, short).Handshake(g)
@@ -193,28 +196,28 @@ func TestAStoreThatIsNotTheApplicationsIsReported(t *testing.T) {
 	_, err = executor(app, store).Handshake(g)
 	require.ErrorIs(t, err, ErrHalted)
 	require.ErrorContains(t, err, fmt.Sprintf("%X", "rotten"))
-	_, err = executor(newListApp(), store).Handshake(&Genesis{ChainID: "other"})
-	require.ErrorIs(t, err, ErrGenesis)
+	_, err = executor(newListApp(), store).Handshake(&types.Genesis{ChainID: "other"})
+	require.ErrorIs(t, err, types.ErrGenesis)
 }
 
 func TestAProposalOfOursIsNoLargerThanTheParameters(t *testing.T) {
-	l := newLedger(t, 1, 1, 1, 1)
-	l.decide(l.block(), &abci.FinalizeBlockResponse{ConsensusParamUpdates: &abci.ConsensusParams{
+	l := ledger.New(t, 1, 1, 1, 1)
+	l.Decide(l.Block(), &abci.FinalizeBlockResponse{ConsensusParamUpdates: &abci.ConsensusParams{
 		Block: &abci.BlockParams{MaxBytes: 3000, MaxGas: -1}, Evidence: &abci.EvidenceParams{MaxAgeNumBlocks: 1, MaxAgeDuration: 1}}})
-	e := executor(newListApp(), NewMemStore())
+	e := executor(newListApp(), memory.NewStore())
 	for i := range 1000 {
-		e.Mempool.(*MemMempool).Add(fmt.Appendf(nil, "%0*d", 1+i%200, i))
+		e.Mempool.(*memory.Mempool).Add(fmt.Appendf(nil, "%0*d", 1+i%200, i))
 	}
-	b, err := e.CreateBlock(l.state, l.last, l.state.Validators.Proposer().Address)
+	b, err := e.CreateBlock(l.State, l.Last, l.State.Validators.Proposer().Address)
 	require.NoError(t, err)
-	require.NoError(t, e.Validate(l.state, b))
+	require.NoError(t, e.Validate(l.State, b))
 	size := len(b.Encode(nil))
 	require.LessOrEqual(t, size, 3000)
 	require.Greater(t, size, 1500)
 	require.NotEmpty(t, b.Txs)
 
 	e.App = greedy{}
-	_, err = e.CreateBlock(l.state, l.last, l.state.Validators.Proposer().Address)
+	_, err = e.CreateBlock(l.State, l.Last, l.State.Validators.Proposer().Address)
 	require.ErrorIs(t, err, ErrHalted)
 	require.ErrorContains(t, err, "MaxTxBytes")
 }

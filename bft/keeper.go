@@ -1,5 +1,7 @@
 package bft
 
+import "github.com/flagship-go/flagship/bft/types"
+
 // A keeper counts the votes of one height (K1 to K4). It is made once and used again
 // height after height; counting a vote allocates nothing but, now and then, the room of
 // another round.
@@ -14,19 +16,19 @@ package bft
 // Rounds ahead are at most 2n, and of those up to now there are no more than
 // correct validators have been in, for L55 follows none but them.
 type keeper struct {
-	set    *ValidatorSet
+	set    *types.ValidatorSet
 	rounds []*roundVotes // in order
 	free   []*roundVotes // to be used again
 	// crossed says that the last vote completed something: a quorum for a value or for whatever, or, in a round that is
 	// ahead, more than a third. Each is completed once, so most votes need no more looking at.
 	crossed bool
 	// ahead are the rounds beyond the current one in which a validator has votes (K3).
-	ahead [][2]Round
+	ahead [][2]types.Round
 }
 
 // roundVotes is what was heard of one round.
 type roundVotes struct {
-	round   Round
+	round   types.Round
 	votes   [2]tally // prevotes, precommits
 	senders bitset   // who voted at all: L55
 	power   int64    // theirs
@@ -34,7 +36,7 @@ type roundVotes struct {
 
 // A tally counts one kind of vote. A validator is counted once in power, with its first vote.
 type tally struct {
-	first   []Vote // by validator; a zero Type is a vote that has not come
+	first   []types.Vote // by validator; a zero Type is a vote that has not come
 	power   int64
 	doubled bitset // who has voted for a second value, too
 	values  []valuePower
@@ -44,7 +46,7 @@ type tally struct {
 // valuePower is who voted for one value. An equivocator counts for each value that it
 // names (K2): so a quorum that others have seen is not missed because of whom it told what first.
 type valuePower struct {
-	value  ValueID
+	value  types.ValueID
 	power  int64
 	voters bitset
 }
@@ -63,21 +65,21 @@ const (
 func newKeeper() *keeper { return &keeper{} }
 
 // reset begins another height.
-func (k *keeper) reset(set *ValidatorSet) {
+func (k *keeper) reset(set *types.ValidatorSet) {
 	for len(k.rounds) > 0 {
 		k.drop(len(k.rounds) - 1)
 	}
 	if k.set == nil || k.set.Len() != set.Len() {
-		k.free, k.ahead = nil, make([][2]Round, set.Len())
+		k.free, k.ahead = nil, make([][2]types.Round, set.Len())
 	}
 	k.set = set
 	for i := range k.ahead {
-		k.ahead[i] = [2]Round{NoRound, NoRound}
+		k.ahead[i] = [2]types.Round{types.NoRound, types.NoRound}
 	}
 }
 
 // place is where a round is in rounds, or belongs. Most votes are for one of the last.
-func (k *keeper) place(r Round) int {
+func (k *keeper) place(r types.Round) int {
 	i := len(k.rounds)
 	for i > 0 && k.rounds[i-1].round >= r {
 		i--
@@ -86,7 +88,7 @@ func (k *keeper) place(r Round) int {
 }
 
 // of is the votes of a round, nil if there are none.
-func (k *keeper) of(r Round) *roundVotes {
+func (k *keeper) of(r types.Round) *roundVotes {
 	if i := k.place(r); i < len(k.rounds) && k.rounds[i].round == r {
 		return k.rounds[i]
 	}
@@ -94,7 +96,7 @@ func (k *keeper) of(r Round) *roundVotes {
 }
 
 // room is the votes of a round, made if there are none.
-func (k *keeper) room(r Round) *roundVotes {
+func (k *keeper) room(r types.Round) *roundVotes {
 	i := k.place(r)
 	if i < len(k.rounds) && k.rounds[i].round == r {
 		return k.rounds[i]
@@ -106,7 +108,7 @@ func (k *keeper) room(r Round) *roundVotes {
 		n := k.set.Len()
 		rv = &roundVotes{senders: newBitset(n)}
 		for j := range rv.votes {
-			rv.votes[j] = tally{first: make([]Vote, n), doubled: newBitset(n)}
+			rv.votes[j] = tally{first: make([]types.Vote, n), doubled: newBitset(n)}
 		}
 	}
 	rv.round = r
@@ -125,10 +127,10 @@ func (k *keeper) drop(i int) {
 
 // add counts a vote, while the current round is now. A double vote comes back with the
 // first one.
-func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
+func (k *keeper) add(v *types.Vote, now types.Round) (counted, *types.Vote) {
 	k.crossed = false
 	i := k.set.Index(v.Validator)
-	if i < 0 || v.Round < 0 || v.Type != Prevote && v.Type != Precommit {
+	if i < 0 || v.Round < 0 || v.Type != types.Prevote && v.Type != types.Precommit {
 		return countedNot, nil
 	}
 	if v.Round > now && !k.admit(i, v.Round, now) {
@@ -139,7 +141,7 @@ func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
 		rv.power += power
 		k.crossed = v.Round > now && k.set.MoreThanOneThird(rv.power)
 	}
-	t := &rv.votes[v.Type-Prevote]
+	t := &rv.votes[v.Type-types.Prevote]
 	first := &t.first[i]
 	if first.Type == 0 {
 		*first = *v
@@ -165,7 +167,7 @@ func (k *keeper) add(v *Vote, now Round) (counted, *Vote) {
 }
 
 // count adds validator i to a value. One that was not named before is taken up, or else not kept.
-func (k *keeper) count(t *tally, v ValueID, i int, takeUp bool) (kept bool) {
+func (k *keeper) count(t *tally, v types.ValueID, i int, takeUp bool) (kept bool) {
 	at := 0
 	for at < len(t.values) && t.values[at].value != v {
 		at++
@@ -186,7 +188,7 @@ func (k *keeper) count(t *tally, v ValueID, i int, takeUp bool) (kept bool) {
 }
 
 // takeUp makes an entry for a value. The bits of an old one are used again.
-func (t *tally) takeUp(v ValueID) {
+func (t *tally) takeUp(v types.ValueID) {
 	n := len(t.values)
 	if n < cap(t.values) {
 		t.values = t.values[:n+1]
@@ -203,11 +205,11 @@ func (t *tally) takeUp(v ValueID) {
 // admit makes room for a vote of validator i in a round that is ahead: of all such
 // rounds the two highest are kept, so that who sends votes for any number of rounds
 // fills two, and who goes on is never lost.
-func (k *keeper) admit(i int, r, now Round) bool {
+func (k *keeper) admit(i int, r, now types.Round) bool {
 	a := &k.ahead[i]
 	for j, have := range a {
 		if have <= now { // that round has begun since: its votes stay
-			a[j] = NoRound
+			a[j] = types.NoRound
 		}
 	}
 	if a[0] == r || a[1] == r {
@@ -220,7 +222,7 @@ func (k *keeper) admit(i int, r, now Round) bool {
 	if r < a[low] {
 		return false
 	}
-	if a[low] != NoRound {
+	if a[low] != types.NoRound {
 		k.forget(i, a[low])
 	}
 	a[low] = r
@@ -229,7 +231,7 @@ func (k *keeper) admit(i int, r, now Round) bool {
 
 // forget takes back what validator i has in a round. That round is ahead, so
 // no more than a third have votes in it (L55), and no threshold is undone.
-func (k *keeper) forget(i int, r Round) {
+func (k *keeper) forget(i int, r types.Round) {
 	at := k.place(r)
 	rv, power := k.rounds[at], k.set.Power(i)
 	if rv.senders.unset(i) {
@@ -238,7 +240,7 @@ func (k *keeper) forget(i int, r Round) {
 	for j := range rv.votes {
 		t := &rv.votes[j]
 		if t.first[i].Type != 0 {
-			t.first[i] = Vote{}
+			t.first[i] = types.Vote{}
 			t.power -= power
 		}
 		t.doubled.unset(i)
@@ -254,39 +256,39 @@ func (k *keeper) forget(i int, r Round) {
 }
 
 // quorum is the value for which there are votes of more than two thirds.
-func (k *keeper) quorum(r Round, kind VoteType) (ValueID, bool) {
+func (k *keeper) quorum(r types.Round, kind types.VoteType) (types.ValueID, bool) {
 	if rv := k.of(r); rv != nil {
-		return rv.votes[kind-Prevote].quorumValue()
+		return rv.votes[kind-types.Prevote].quorumValue()
 	}
-	return ValueID{}, false
+	return types.ValueID{}, false
 }
 
-func (t *tally) quorumValue() (ValueID, bool) {
+func (t *tally) quorumValue() (types.ValueID, bool) {
 	if t.quorum == 0 {
-		return ValueID{}, false
+		return types.ValueID{}, false
 	}
 	return t.values[t.quorum-1].value, true
 }
 
 // polka tells whether v has prevotes of more than two thirds in round r.
-func (k *keeper) polka(r Round, v ValueID) bool {
-	got, ok := k.quorum(r, Prevote)
+func (k *keeper) polka(r types.Round, v types.ValueID) bool {
+	got, ok := k.quorum(r, types.Prevote)
 	return ok && got == v
 }
 
 // any tells whether more than two thirds have cast this vote, for whatever.
-func (k *keeper) any(r Round, kind VoteType) bool {
+func (k *keeper) any(r types.Round, kind types.VoteType) bool {
 	rv := k.of(r)
-	return rv != nil && k.set.MoreThanTwoThirds(rv.votes[kind-Prevote].power)
+	return rv != nil && k.set.MoreThanTwoThirds(rv.votes[kind-types.Prevote].power)
 }
 
 // has tells whether a vote is counted.
-func (k *keeper) has(v *Vote) bool {
+func (k *keeper) has(v *types.Vote) bool {
 	i, rv := k.set.Index(v.Validator), k.of(v.Round)
-	if i < 0 || rv == nil || v.Type != Prevote && v.Type != Precommit {
+	if i < 0 || rv == nil || v.Type != types.Prevote && v.Type != types.Precommit {
 		return false
 	}
-	for _, e := range rv.votes[v.Type-Prevote].values {
+	for _, e := range rv.votes[v.Type-types.Prevote].values {
 		if e.value == v.Value {
 			return e.voters.has(i)
 		}
@@ -295,13 +297,13 @@ func (k *keeper) has(v *Vote) bool {
 }
 
 // skip is the highest round beyond now of which more than a third is known to be in it (L55).
-func (k *keeper) skip(now Round) Round {
+func (k *keeper) skip(now types.Round) types.Round {
 	for i := len(k.rounds) - 1; i >= 0 && k.rounds[i].round > now; i-- {
 		if k.set.MoreThanOneThird(k.rounds[i].power) {
 			return k.rounds[i].round
 		}
 	}
-	return NoRound
+	return types.NoRound
 }
 
 func (rv *roundVotes) clear() {

@@ -1,11 +1,13 @@
 package bft
 
+import "github.com/flagship-go/flagship/bft/types"
+
 // A waitingRoom keeps messages that come too early: for a round that the core does not look at yet (K3, K4), or for the next height, for
 // somebody is always the first. They are offered again when something has changed. It is bounded: a signer's messages to
 // perSigner, and parts, of which nobody knows yet whether they belong to anything, to their bytes.
 type waitingRoom struct {
-	messages []Message
-	signer   map[Address]int
+	messages []types.Message
+	signer   map[types.Address]int
 	bytes    int
 }
 
@@ -16,17 +18,17 @@ const (
 )
 
 // add keeps a message, and tells whether there was room.
-func (w *waitingRoom) add(m Message) bool {
+func (w *waitingRoom) add(m types.Message) bool {
 	if w.signer == nil {
-		w.signer = make(map[Address]int)
+		w.signer = make(map[types.Address]int)
 	}
-	var from Address
+	var from types.Address
 	switch m := m.(type) {
-	case *Vote:
+	case *types.Vote:
 		from = m.Validator
-	case *Proposal:
+	case *types.Proposal:
 		from = m.Proposer
-	case *BlockPart:
+	case *types.BlockPart:
 		if w.bytes+len(m.Part.Bytes) > waitingBytes {
 			return false
 		}
@@ -43,16 +45,16 @@ func (w *waitingRoom) add(m Message) bool {
 }
 
 // take empties the room.
-func (w *waitingRoom) take() []Message {
+func (w *waitingRoom) take() []types.Message {
 	ms := w.messages
 	*w = waitingRoom{}
 	return ms
 }
 
 // has tells whether a vote for a value is waiting.
-func (w *waitingRoom) has(r Round, kind VoteType, value ValueID) bool {
+func (w *waitingRoom) has(r types.Round, kind types.VoteType, value types.ValueID) bool {
 	for _, m := range w.messages {
-		if v, ok := m.(*Vote); ok && v.Round == r && v.Type == kind && v.Value == value {
+		if v, ok := m.(*types.Vote); ok && v.Round == r && v.Type == kind && v.Value == value {
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package bft
 
 import (
 	"errors"
+	"github.com/flagship-go/flagship/bft/types"
 	"time"
 )
 
@@ -87,13 +88,13 @@ func (n *Node) step(in Input) error {
 }
 
 // enter makes the height after a state the one under way. It begins later: begin.
-func (n *Node) enter(s *State) {
+func (n *Node) enter(s *types.State) {
 	n.state = s
-	n.now = attempt{height: s.Height(), blocks: make(map[ValueID]*candidate), minTime: s.LastTime.Add(time.Millisecond), reoffer: true}
+	n.now = attempt{height: s.Height(), blocks: make(map[types.ValueID]*candidate), minTime: s.LastTime.Add(time.Millisecond), reoffer: true}
 	n.view.Store(&view{chainID: s.ChainID, height: s.Height(), last: s.LastValidators, set: s.Validators, after: s.NextValidators})
 	n.mu.Lock()
 	clear(n.known)
-	n.status = NodeStatus{Status: Status{Height: s.Height(), Round: NoRound, LockedRound: NoRound, ValidRound: NoRound}, LastHeight: s.LastHeight,
+	n.status = NodeStatus{Status: Status{Height: s.Height(), Round: types.NoRound, LockedRound: types.NoRound, ValidRound: types.NoRound}, LastHeight: s.LastHeight,
 		LastBlockID: s.LastBlockID, LastTime: s.LastTime, AppHash: s.AppHash, Self: n.self, Validators: s.Validators}
 	close(n.changed)
 	n.changed = make(chan struct{})
@@ -105,11 +106,11 @@ func (n *Node) await() error {
 	if h := n.opts.HaltHeight; h > 0 && n.state.LastHeight >= h {
 		return ErrHaltHeight
 	}
-	n.opts.Network.Enter(n.now.height, 0, StepNew)
+	n.opts.Network.Enter(n.now.height, 0, types.StepNew)
 	n.now.idle = !n.opts.CreateEmptyBlocks && !n.proof && n.state.LastHeight > 0
 	if wait := n.opts.Timeouts.Commit; wait > 0 && n.state.LastHeight > 0 && !n.last.complete() {
 		n.now.gathering = true
-		n.timers.add(wait, Timeout{Height: n.now.height, Round: NoRound})
+		n.timers.add(wait, Timeout{Height: n.now.height, Round: types.NoRound})
 		return nil
 	}
 	return n.gathered()
@@ -123,7 +124,7 @@ func (n *Node) gathered() error {
 	}
 	n.setWaiting(true)
 	if n.opts.EmptyBlocksInterval > 0 {
-		n.timers.add(n.opts.EmptyBlocksInterval, Timeout{Height: n.now.height, Round: NoRound})
+		n.timers.add(n.opts.EmptyBlocksInterval, Timeout{Height: n.now.height, Round: types.NoRound})
 	}
 	return nil
 }
@@ -168,9 +169,9 @@ func (n *Node) timeout() error {
 	switch {
 	case !ok || t.Height != n.now.height:
 		return nil
-	case t.Round == NoRound && n.now.gathering:
+	case t.Round == types.NoRound && n.now.gathering:
 		return n.gathered()
-	case t.Round == NoRound:
+	case t.Round == types.NoRound:
 		return n.begin()
 	}
 	if n.log != nil {
@@ -246,7 +247,7 @@ func (n *Node) goOn() error {
 	if !n.now.begun {
 		return n.await()
 	}
-	n.opts.Network.Enter(n.now.height, 0, StepNew)
+	n.opts.Network.Enter(n.now.height, 0, types.StepNew)
 	for _, m := range n.replayed {
 		n.opts.Network.Publish(m)
 	}
@@ -264,13 +265,13 @@ func (n *Node) goOn() error {
 }
 
 // fulfilled takes from what is pending what a message of ours in the log was made for.
-func (n *Node) fulfilled(m Message) {
+func (n *Node) fulfilled(m types.Message) {
 	switch m := m.(type) {
-	case *Vote:
+	case *types.Vote:
 		if m.Validator == n.self {
 			n.forget(func(o *Output) bool { return o.Kind == OutVote && o.Type == m.Type && o.Round == m.Round })
 		}
-	case *Proposal:
+	case *types.Proposal:
 		if m.Proposer == n.self {
 			n.forget(func(o *Output) bool { return (o.Kind == OutGetValue || o.Kind == OutPropose) && o.Round == m.Round })
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/flagship-go/flagship/bft/types"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,30 +27,30 @@ import (
 type Node struct {
 	opts Options
 	exec *Executor
-	self Address
+	self types.Address
 	log  *inputLog // nil: none
 	core *Core
 
-	inbox  chan Message
+	inbox  chan types.Message
 	view   atomic.Pointer[view]
 	cancel context.CancelFunc
 	ctx    context.Context
 	done   chan struct{}
 
 	// The loop's own.
-	state     *State
+	state     *types.State
 	now       attempt
 	timers    timers
 	last      lastCommit
 	waiting   waitingRoom
 	todo      []Output
 	pending   []Output // of a replay: what was not done yet
-	replayed  []Message
+	replayed  []types.Message
 	replaying bool
 	proof     bool // the last block has changed the app hash
 
 	mu      sync.Mutex // for what follows
-	known   map[voteKey]*Vote
+	known   map[voteKey]*types.Vote
 	status  NodeStatus
 	metrics Metrics
 	changed chan struct{} // closed and made anew with each committed height
@@ -67,14 +68,14 @@ var (
 
 // NodeStatus is where a node is.
 type NodeStatus struct {
-	Status              // of the height being decided
-	LastHeight   Height // committed
-	LastBlockID  ValueID
+	Status                    // of the height being decided
+	LastHeight   types.Height // committed
+	LastBlockID  types.ValueID
 	LastTime     time.Time
 	AppHash      []byte // after LastHeight
-	Self         Address
-	Validators   *ValidatorSet // of the height being decided
-	WaitingForTx bool          // the height begins with a transaction, or with somebody else's proposal
+	Self         types.Address
+	Validators   *types.ValidatorSet // of the height being decided
+	WaitingForTx bool                // the height begins with a transaction, or with somebody else's proposal
 }
 
 // NewNode starts a node with what its store and log hold: the application is given what it lacks, and the height that was
@@ -84,10 +85,10 @@ func NewNode(o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{opts: o, inbox: make(chan Message, 256), done: make(chan struct{}), changed: make(chan struct{}), known: make(map[voteKey]*Vote)}
+	n := &Node{opts: o, inbox: make(chan types.Message, 256), done: make(chan struct{}), changed: make(chan struct{}), known: make(map[voteKey]*types.Vote)}
 	n.exec = &Executor{App: o.App, Store: o.Store, Mempool: o.Mempool, Evidence: o.Evidence, Timeout: o.AppTimeout}
 	if o.Signer != nil {
-		n.self = AddressOf(o.Signer.PubKey())
+		n.self = types.AddressOf(o.Signer.PubKey())
 	}
 	n.core = NewCore(n.self)
 	n.timers.init()
@@ -115,7 +116,7 @@ func NewNode(o Options) (*Node, error) {
 }
 
 // resume is where a start goes on from: the state, the commit of its block, and the inputs of the height under way.
-func (n *Node) resume(s *State) error {
+func (n *Node) resume(s *types.State) error {
 	if s.LastHeight > 0 {
 		seen, err := n.opts.Store.SeenCommit(s.LastHeight)
 		if err != nil {
@@ -135,12 +136,12 @@ func (n *Node) resume(s *State) error {
 // Deliver gives the node a message that was heard from somebody. It verifies the signature, and waits while the node is
 // busy. ErrInvalid: the sender is at fault. A message that comes too early, too late or again is nobody's fault. m is not
 // to be changed afterwards.
-func (n *Node) Deliver(ctx context.Context, from string, m Message) error {
+func (n *Node) Deliver(ctx context.Context, from string, m types.Message) error {
 	useful, err := n.view.Load().check(m)
 	if err != nil {
 		return fmt.Errorf("%w from %s: %w", ErrInvalid, from, err)
 	}
-	if v, ok := m.(*Vote); ok && useful && n.isKnown(v) {
+	if v, ok := m.(*types.Vote); ok && useful && n.isKnown(v) {
 		n.count(func(m *Metrics) { m.Known++ })
 		return nil
 	}
@@ -160,12 +161,12 @@ func (n *Node) Deliver(ctx context.Context, from string, m Message) error {
 // A view is what Deliver needs of the height under way, to judge messages beside the loop.
 type view struct {
 	chainID          string
-	height           Height
-	last, set, after *ValidatorSet // of height-1, height, height+1
+	height           types.Height
+	last, set, after *types.ValidatorSet // of height-1, height, height+1
 }
 
 // check tells whether a message is of use now, and whether its sender is at fault.
-func (v *view) check(m Message) (useful bool, err error) {
+func (v *view) check(m types.Message) (useful bool, err error) {
 	h, r := m.At()
 	if h < 1 || r < 0 {
 		return false, fmt.Errorf("height %d and round %d", h, r)
@@ -180,19 +181,19 @@ func (v *view) check(m Message) (useful bool, err error) {
 	if h < v.height-1 || h > v.height+1 || set == nil || h > v.height && r > maxRoundsEarly {
 		return false, nil
 	}
-	var signer Address
+	var signer types.Address
 	switch m := m.(type) {
-	case *Vote:
-		if m.Type != Prevote && m.Type != Precommit {
+	case *types.Vote:
+		if m.Type != types.Prevote && m.Type != types.Precommit {
 			return false, fmt.Errorf("a %v", m.Type)
 		}
 		signer = m.Validator
-	case *Proposal:
-		if m.Value.IsNil() || m.Value.Parts.Total == 0 || m.Value.Parts.Total > MaxParts {
+	case *types.Proposal:
+		if m.Value.IsNil() || m.Value.Parts.Total == 0 || m.Value.Parts.Total > types.MaxParts {
 			return false, fmt.Errorf("a proposal of %d parts for %v", m.Value.Parts.Total, m.Value)
 		}
 		signer = m.Proposer
-	case *BlockPart:
+	case *types.BlockPart:
 		return h >= v.height, nil // its proof is checked against the proposal
 	default:
 		return false, fmt.Errorf("a %T", m)
@@ -203,9 +204,9 @@ func (v *view) check(m Message) (useful bool, err error) {
 	}
 	key, good, late := set.At(i).PubKey, false, h < v.height
 	switch m := m.(type) {
-	case *Vote:
-		good, late = m.Verify(v.chainID, key), late && m.Type != Precommit
-	case *Proposal:
+	case *types.Vote:
+		good, late = m.Verify(v.chainID, key), late && m.Type != types.Precommit
+	case *types.Proposal:
 		good = m.Verify(v.chainID, key)
 	}
 	if !good {
@@ -215,7 +216,7 @@ func (v *view) check(m Message) (useful bool, err error) {
 }
 
 // Wait returns when a height is committed here: ErrStopped, or what stopped the node, if it will not be.
-func (n *Node) Wait(ctx context.Context, h Height) error {
+func (n *Node) Wait(ctx context.Context, h types.Height) error {
 	for {
 		n.mu.Lock()
 		at, changed := n.status.LastHeight, n.changed

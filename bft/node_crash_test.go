@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/stretchr/testify/require"
 )
@@ -29,7 +31,7 @@ type witness struct {
 	bad  *string
 }
 
-func (s witness) record(kind string, h Height, r Round, value ValueID) {
+func (s witness) record(kind string, h types.Height, r types.Round, value types.ValueID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key, said := fmt.Sprint(kind, h, r), fmt.Appendf(nil, "%v", value)
@@ -39,7 +41,7 @@ func (s witness) record(kind string, h Height, r Round, value ValueID) {
 	s.seen[key] = said
 }
 
-func (s witness) SignVote(chainID string, v *Vote) error {
+func (s witness) SignVote(chainID string, v *types.Vote) error {
 	err := s.Signer.SignVote(chainID, v)
 	if err == nil {
 		s.record(v.Type.String(), v.Height, v.Round, v.Value)
@@ -47,7 +49,7 @@ func (s witness) SignVote(chainID string, v *Vote) error {
 	return err
 }
 
-func (s witness) SignProposal(chainID string, p *Proposal) error {
+func (s witness) SignProposal(chainID string, p *types.Proposal) error {
 	err := s.Signer.SignProposal(chainID, p)
 	if err == nil {
 		s.record("proposal", p.Height, p.Round, p.Value)
@@ -62,7 +64,7 @@ func TestACrashAtEveryOperationSignsNothingTwiceAndTheChainGoesOn(t *testing.T) 
 		victim := c.members[0]
 		said := witness{mu: new(sync.Mutex), seen: make(map[string][]byte), bad: new(string)}
 		open := func() error {
-			signer, err := OpenFileSigner(victim.fs, "signer")
+			signer, err := privval.OpenFileSigner(victim.fs, "signer")
 			if err != nil {
 				return err
 			}
@@ -74,7 +76,7 @@ func TestACrashAtEveryOperationSignsNothingTwiceAndTheChainGoesOn(t *testing.T) 
 			}
 			return nil
 		}
-		signer, err := OpenFileSigner(victim.fs, "signer")
+		signer, err := privval.OpenFileSigner(victim.fs, "signer")
 		require.NoError(t, err)
 		c.genesis.Validators[0].PubKey = signer.PubKey()
 		require.NoError(t, signer.Close())

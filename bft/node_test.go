@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/memory"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/stretchr/testify/require"
 )
@@ -86,7 +89,7 @@ func (a *listApp) FinalizeBlock(_ context.Context, r *abci.FinalizeBlockRequest)
 		var seed string
 		var power int64
 		if n, _ := fmt.Sscanf(string(tx), "val %s %d", &seed, &power); n == 2 {
-			response.ValidatorUpdates = append(response.ValidatorUpdates, abci.ValidatorUpdate{PubKey: NewMemSigner(seed).PubKey(), Power: power})
+			response.ValidatorUpdates = append(response.ValidatorUpdates, abci.ValidatorUpdate{PubKey: privval.NewMemSigner(seed).PubKey(), Power: power})
 		}
 	}
 	if a.onFinalize != nil {
@@ -127,10 +130,10 @@ type member struct {
 	signer  Signer
 	app     *listApp
 	store   Store
-	pool    *MemMempool
+	pool    *memory.Mempool
 	fs      *vfs.Mem
 	node    *Node
-	link    *HubLink
+	link    *memory.HubLink
 	events  []Event
 	options func(*Options)
 }
@@ -138,20 +141,20 @@ type member struct {
 // A chain is several nodes on one hub.
 type chain struct {
 	t       *testing.T
-	genesis *Genesis
-	hub     *Hub
+	genesis *types.Genesis
+	hub     *memory.Hub
 	members []*member
 }
 
 // newChain makes n validators of power 10, called a, b, c ..., which have not started.
 func newChain(t *testing.T, n int, options func(*Options)) *chain {
-	c := &chain{t: t, hub: NewHub(), genesis: &Genesis{ChainID: "test-chain", Time: time.Now()}}
+	c := &chain{t: t, hub: memory.NewHub(), genesis: &types.Genesis{ChainID: "test-chain", Time: time.Now()}}
 	for i := range n {
 		name := string(rune('a' + i))
-		m := &member{name: name, signer: NewMemSigner(name), app: newListApp(), store: NewMemStore(), pool: NewMemMempool(), fs: vfs.NewMem(), options: options}
+		m := &member{name: name, signer: privval.NewMemSigner(name), app: newListApp(), store: memory.NewStore(), pool: memory.NewMempool(), fs: vfs.NewMem(), options: options}
 		c.members = append(c.members, m)
 		c.hub.Join(name) // what is said while it is away is kept
-		c.genesis.Validators = append(c.genesis.Validators, Validator{PubKey: m.signer.PubKey(), Power: 10})
+		c.genesis.Validators = append(c.genesis.Validators, types.Validator{PubKey: m.signer.PubKey(), Power: 10})
 	}
 	t.Cleanup(c.close)
 	return c
@@ -199,7 +202,7 @@ func (c *chain) close() {
 }
 
 // wait waits until some members have committed a height.
-func (c *chain) wait(h Height, members ...*member) {
+func (c *chain) wait(h types.Height, members ...*member) {
 	c.t.Helper()
 	if members == nil {
 		members = c.members
@@ -217,7 +220,7 @@ func (c *chain) agree(rule string, members ...*member) {
 	if members == nil {
 		members = c.members
 	}
-	ids := make(map[Height]ValueID)
+	ids := make(map[types.Height]types.ValueID)
 	for _, m := range members {
 		for h := max(m.store.Base(), 1); h <= m.store.Height(); h++ {
 			_, id, err := m.store.Block(h)
@@ -233,7 +236,7 @@ func (c *chain) agree(rule string, members ...*member) {
 			}
 		}
 		var want [][]byte
-		for h := Height(1); h <= m.store.Height(); h++ {
+		for h := types.Height(1); h <= m.store.Height(); h++ {
 			if b, _, err := m.store.Block(h); err == nil {
 				want = append(want, b.Txs...)
 			}
@@ -249,7 +252,7 @@ func TestFourNodesCommitAHundredHeights(t *testing.T) {
 		c := newChain(t, 4, nil).startAll()
 		for i := range 20 {
 			c.members[i%4].pool.Add(fmt.Appendf(nil, "tx %d", i))
-			c.wait(Height(i + 1))
+			c.wait(types.Height(i + 1))
 		}
 		c.wait(100)
 		c.close()
@@ -312,7 +315,7 @@ func (c *chain) proposer() *member {
 	s, err := c.genesis.State()
 	require.NoError(c.t, err)
 	for _, m := range c.members {
-		if AddressOf(m.signer.PubKey()) == s.Validators.Proposer().Address {
+		if types.AddressOf(m.signer.PubKey()) == s.Validators.Proposer().Address {
 			return m
 		}
 	}
@@ -325,20 +328,20 @@ func (c *chain) others(m *member) []*member {
 }
 
 // forge makes a signed proposal of a block for the first height, and its parts. The signer has no guard: it is a liar's.
-func (c *chain) forge(liar string, b *Block) []Message {
-	header, parts := MakeParts(b.Encode(nil))
-	p := &Proposal{Height: b.Height, ValidRound: NoRound, Value: b.Header.ID(header), Time: time.Now(), Proposer: AddressOf(NewMemSigner(liar).PubKey())}
-	require.NoError(c.t, NewMemSigner(liar).SignProposal(c.genesis.ChainID, p))
-	ms := []Message{p}
+func (c *chain) forge(liar string, b *types.Block) []types.Message {
+	header, parts := types.MakeParts(b.Encode(nil))
+	p := &types.Proposal{Height: b.Height, ValidRound: types.NoRound, Value: b.Header.ID(header), Time: time.Now(), Proposer: types.AddressOf(privval.NewMemSigner(liar).PubKey())}
+	require.NoError(c.t, privval.NewMemSigner(liar).SignProposal(c.genesis.ChainID, p))
+	ms := []types.Message{p}
 	for i := range parts {
-		ms = append(ms, &BlockPart{Height: b.Height, Part: parts[i]})
+		ms = append(ms, &types.BlockPart{Height: b.Height, Part: parts[i]})
 	}
 	return ms
 }
 
-func (c *chain) forgeVote(liar string, kind VoteType, r Round, value ValueID) *Vote {
-	v := &Vote{Type: kind, Height: 1, Round: r, Value: value, Time: time.Now(), Validator: AddressOf(NewMemSigner(liar).PubKey()), ValidRound: NoRound}
-	require.NoError(c.t, NewMemSigner(liar).SignVote(c.genesis.ChainID, v))
+func (c *chain) forgeVote(liar string, kind types.VoteType, r types.Round, value types.ValueID) *types.Vote {
+	v := &types.Vote{Type: kind, Height: 1, Round: r, Value: value, Time: time.Now(), Validator: types.AddressOf(privval.NewMemSigner(liar).PubKey()), ValidRound: types.NoRound}
+	require.NoError(c.t, privval.NewMemSigner(liar).SignVote(c.genesis.ChainID, v))
 	return v
 }
 
@@ -349,10 +352,10 @@ func TestWhoSawTheOtherProposalOfALiarStillDecides(t *testing.T) {
 		others := c.others(liar)
 		s, err := c.genesis.State()
 		require.NoError(t, err)
-		self := AddressOf(liar.signer.PubKey())
-		one := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("one")}, &Commit{}, nil, self))
-		two := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("two")}, &Commit{}, nil, self))
-		value := two[0].(*Proposal).Value
+		self := types.AddressOf(liar.signer.PubKey())
+		one := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("one")}, &types.Commit{}, nil, self))
+		two := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("two")}, &types.Commit{}, nil, self))
+		value := two[0].(*types.Proposal).Value
 		pairs := func(do func(a, b string)) {
 			for i, a := range c.members {
 				for _, b := range c.members[:i] {
@@ -372,12 +375,12 @@ func TestWhoSawTheOtherProposalOfALiarStillDecides(t *testing.T) {
 			}
 		}
 		link := c.hub.Join(liar.name)
-		link.Enter(1, 0, StepNew)
+		link.Enter(1, 0, types.StepNew)
 		for _, msg := range append(one, two...) {
 			link.Publish(msg)
 		}
-		link.Publish(c.forgeVote(liar.name, Prevote, 0, value))
-		link.Publish(c.forgeVote(liar.name, Precommit, 0, value))
+		link.Publish(c.forgeVote(liar.name, types.Prevote, 0, value))
+		link.Publish(c.forgeVote(liar.name, types.Precommit, 0, value))
 		synctest.Wait()
 		pairs(c.hub.Heal)
 		time.Sleep(10 * time.Minute)
@@ -399,12 +402,12 @@ func TestASecondProposalIsTakenOnceTwoThirdsWantIt(t *testing.T) {
 		m := others[0] // alone: nobody helps it with a commit
 		s, err := c.genesis.State()
 		require.NoError(t, err)
-		self := AddressOf(liar.signer.PubKey())
-		one := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("one")}, &Commit{}, nil, self))
-		two := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("two")}, &Commit{}, nil, self))
-		value := two[0].(*Proposal).Value
+		self := types.AddressOf(liar.signer.PubKey())
+		one := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("one")}, &types.Commit{}, nil, self))
+		two := c.forge(liar.name, s.MakeBlock([][]byte{[]byte("two")}, &types.Commit{}, nil, self))
+		value := two[0].(*types.Proposal).Value
 		c.start(m)
-		hear := func(from string, messages ...Message) {
+		hear := func(from string, messages ...types.Message) {
 			for _, msg := range messages {
 				require.NoError(t, m.node.Deliver(t.Context(), from, msg))
 			}
@@ -414,7 +417,7 @@ func TestASecondProposalIsTakenOnceTwoThirdsWantIt(t *testing.T) {
 		hear(liar.name, two...)
 		require.Equal(t, uint64(1), m.node.Metrics().Proposals, "RULE K3: the first one only")
 		for _, name := range []string{liar.name, others[1].name, others[2].name} {
-			hear(name, c.forgeVote(name, Prevote, 0, value))
+			hear(name, c.forgeVote(name, types.Prevote, 0, value))
 		}
 		hear(liar.name, two...)
 		c.close()
@@ -425,11 +428,11 @@ func TestASecondProposalIsTakenOnceTwoThirdsWantIt(t *testing.T) {
 }
 
 func TestAnInvalidBlockIsPrevotedNil(t *testing.T) {
-	for name, spoil := range map[string]func(*Block){
-		"app hash":    func(b *Block) { b.AppHash = []byte("another") },
-		"chain":       func(b *Block) { b.ChainID = "another" },
-		"data":        func(b *Block) { b.Txs = append(b.Txs, []byte("smuggled")) },
-		"application": func(b *Block) { b.Txs = [][]byte{[]byte("bad")}; b.Fill() },
+	for name, spoil := range map[string]func(*types.Block){
+		"app hash":    func(b *types.Block) { b.AppHash = []byte("another") },
+		"chain":       func(b *types.Block) { b.ChainID = "another" },
+		"data":        func(b *types.Block) { b.Txs = append(b.Txs, []byte("smuggled")) },
+		"application": func(b *types.Block) { b.Txs = [][]byte{[]byte("bad")}; b.Fill() },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newChain(t, 4, nil)
@@ -437,7 +440,7 @@ func TestAnInvalidBlockIsPrevotedNil(t *testing.T) {
 			others := c.others(liar)
 			s, err := c.genesis.State()
 			require.NoError(t, err)
-			b := s.MakeBlock(nil, &Commit{}, nil, AddressOf(liar.signer.PubKey()))
+			b := s.MakeBlock(nil, &types.Commit{}, nil, types.AddressOf(liar.signer.PubKey()))
 			spoil(b)
 			forged := c.forge(liar.name, b)
 			for _, m := range others {
@@ -452,7 +455,7 @@ func TestAnInvalidBlockIsPrevotedNil(t *testing.T) {
 			c.wait(1, others...)
 			c.close()
 			for _, m := range others {
-				i := slices.IndexFunc(m.events, func(e Event) bool { return e.Kind == EventSigned && e.Type == Prevote })
+				i := slices.IndexFunc(m.events, func(e Event) bool { return e.Kind == EventSigned && e.Type == types.Prevote })
 				if e := m.events[i]; !e.Value.IsNil() || e.Round != 0 || e.Line != 26 {
 					t.Fatalf("RULE A2: %s: member %s prevoted %v in round %d by line %d, and not nil by line 26", name, m.name, e.Value, e.Round, e.Line)
 				}
@@ -465,12 +468,12 @@ func TestAnInvalidBlockIsPrevotedNil(t *testing.T) {
 func TestAValidatorComesAndGoesTwoHeightsLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t, 4, func(o *Options) { o.Timeouts.Commit = time.Second })
-		joiner := &member{name: "e", signer: NewMemSigner("e"), app: newListApp(), store: NewMemStore(), pool: NewMemMempool(), fs: vfs.NewMem(), options: c.members[0].options}
+		joiner := &member{name: "e", signer: privval.NewMemSigner("e"), app: newListApp(), store: memory.NewStore(), pool: memory.NewMempool(), fs: vfs.NewMem(), options: c.members[0].options}
 		c.members = append(c.members, joiner)
 		c.startAll()
-		address := AddressOf(joiner.signer.PubKey())
+		address := types.AddressOf(joiner.signer.PubKey())
 		c.wait(2)
-		change := func(tx string) (at Height) {
+		change := func(tx string) (at types.Height) {
 			from := c.members[0].node.Status().LastHeight
 			c.members[0].pool.Add([]byte(tx))
 			for at = from + 1; ; at++ {
@@ -480,7 +483,7 @@ func TestAValidatorComesAndGoesTwoHeightsLater(t *testing.T) {
 				}
 			}
 		}
-		there := func(h Height) bool {
+		there := func(h types.Height) bool {
 			set, err := c.members[0].store.Validators(h)
 			require.NoError(t, err)
 			b, _, err := c.members[0].store.Block(h)
@@ -494,14 +497,14 @@ func TestAValidatorComesAndGoesTwoHeightsLater(t *testing.T) {
 		}{{"val e 10", false}, {"val e 0", true}} {
 			at := change(step.tx)
 			c.wait(at + 6)
-			for h, want := range map[Height]bool{at: step.from, at + 1: step.from, at + 2: !step.from, at + 3: !step.from} {
+			for h, want := range map[types.Height]bool{at: step.from, at + 1: step.from, at + 2: !step.from, at + 3: !step.from} {
 				if there(h) != want {
 					t.Fatalf("RULE V2: %q in block %d: the validator is there at %d: %v, and it should be %v", step.tx, at, h, !want, want)
 				}
 			}
 			b, _, err := c.members[0].store.Block(at + 4)
 			require.NoError(t, err)
-			signed := slices.ContainsFunc(b.LastCommit.Signatures, func(s CommitSig) bool { return s.Validator == address && s.Flag == CommitBlock })
+			signed := slices.ContainsFunc(b.LastCommit.Signatures, func(s types.CommitSig) bool { return s.Validator == address && s.Flag == types.CommitBlock })
 			require.Equal(t, !step.from, signed, "who joined signs")
 		}
 		c.close()
@@ -523,10 +526,10 @@ func TestParametersChangeWithTheNextHeight(t *testing.T) {
 		c.startAll()
 		c.wait(6)
 		c.close()
-		for h, want := range map[Height]abci.BlockParams{3: *DefaultParams().Block, 4: {MaxBytes: 2 << 20, MaxGas: 7}} {
+		for h, want := range map[types.Height]abci.BlockParams{3: *types.DefaultParams().Block, 4: {MaxBytes: 2 << 20, MaxGas: 7}} {
 			b, _, err := c.members[1].store.Block(h)
 			require.NoError(t, err)
-			require.Equal(t, ConsensusHash(want), b.ConsensusHash, "height %d", h)
+			require.Equal(t, types.ConsensusHash(want), b.ConsensusHash, "height %d", h)
 			require.Equal(t, h > 3, b.AppVersion == 9)
 		}
 		c.agree("V2")
@@ -538,13 +541,13 @@ func TestWithoutEmptyBlocksAHeightWaitsForATransaction(t *testing.T) {
 		c := newChain(t, 4, func(o *Options) { o.CreateEmptyBlocks = false }).startAll()
 		time.Sleep(time.Hour)
 		m := c.members[0]
-		require.Equal(t, Height(1), m.node.Status().LastHeight, "the first block only")
+		require.Equal(t, types.Height(1), m.node.Status().LastHeight, "the first block only")
 		require.True(t, m.node.Status().WaitingForTx)
 		for _, m := range c.members {
 			m.pool.Add([]byte("now")) // as a mempool that gossips would
 		}
 		time.Sleep(time.Hour)
-		require.Equal(t, Height(3), m.node.Status().LastHeight, "one with the transaction, and one with the app hash after it")
+		require.Equal(t, types.Height(3), m.node.Status().LastHeight, "one with the transaction, and one with the app hash after it")
 		for _, m := range c.members {
 			require.Equal(t, 1, m.app.applied())
 		}
@@ -560,7 +563,7 @@ func TestEmptyBlocksComeAtTheirInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t, 4, func(o *Options) { o.CreateEmptyBlocks, o.EmptyBlocksInterval = false, time.Minute }).startAll()
 		time.Sleep(10*time.Minute + time.Second)
-		require.Equal(t, Height(11), c.members[0].node.Status().LastHeight)
+		require.Equal(t, types.Height(11), c.members[0].node.Status().LastHeight)
 		c.close()
 	})
 }
@@ -571,7 +574,7 @@ func TestANodeHaltsAtItsHeight(t *testing.T) {
 		c.wait(5)
 		for _, m := range c.members {
 			require.ErrorIs(t, m.node.Wait(t.Context(), 6), ErrHaltHeight)
-			require.Equal(t, Height(5), m.store.Height())
+			require.Equal(t, types.Height(5), m.store.Height())
 			require.NoError(t, m.stop())
 		}
 		m := c.members[0]
@@ -611,7 +614,7 @@ func TestAnApplicationThatDivergesHaltsItsNodeOnly(t *testing.T) {
 		require.ErrorContains(t, halt, "BAD0")
 		require.ErrorContains(t, halt, "remedy")
 		c.wait(15, c.members[:3]...)
-		require.Equal(t, Height(5), odd.store.Height(), "nothing was applied over it")
+		require.Equal(t, types.Height(5), odd.store.Height(), "nothing was applied over it")
 		c.close()
 		c.agree("A1")
 	})
@@ -696,9 +699,9 @@ func TestADoubleVoteIsCommittedAndToldToTheApplication(t *testing.T) {
 			c.start(m)
 		}
 		link := c.hub.Join(liar.name)
-		link.Enter(1, 0, StepNew)
-		link.Publish(c.forgeVote(liar.name, Prevote, 0, ValueID{Hash: Hash{1}, Parts: PartsHeader{Total: 1}}))
-		link.Publish(c.forgeVote(liar.name, Prevote, 0, ValueID{Hash: Hash{2}, Parts: PartsHeader{Total: 1}}))
+		link.Enter(1, 0, types.StepNew)
+		link.Publish(c.forgeVote(liar.name, types.Prevote, 0, types.ValueID{Hash: types.Hash{1}, Parts: types.PartsHeader{Total: 1}}))
+		link.Publish(c.forgeVote(liar.name, types.Prevote, 0, types.ValueID{Hash: types.Hash{2}, Parts: types.PartsHeader{Total: 1}}))
 		c.wait(12, others...)
 		c.close()
 		for _, m := range others {
@@ -725,17 +728,17 @@ func TestDeliverNamesTheSendersFault(t *testing.T) {
 		m := c.others(c.proposer())[0]
 		c.start(m)
 		friend := c.others(m)[0].name
-		good := func() *Vote { return c.forgeVote(friend, Prevote, 0, NilValue) }
-		for name, spoil := range map[string]func(*Vote){
-			"height 0":         func(v *Vote) { v.Height = 0 },
-			"a negative round": func(v *Vote) { v.Round = -1 },
-			"another type":     func(v *Vote) { v.Type = 3 },
-			"a stranger":       func(v *Vote) { v.Validator = Address{1} },
-			"another's name":   func(v *Vote) { v.Validator = AddressOf(m.signer.PubKey()) },
-			"another value":    func(v *Vote) { v.Value.Hash[0]++ },
-			"another round":    func(v *Vote) { v.Round = 1 },
-			"no signature":     func(v *Vote) { v.Signature = nil },
-			"a changed time":   func(v *Vote) { v.Time = v.Time.Add(1) },
+		good := func() *types.Vote { return c.forgeVote(friend, types.Prevote, 0, types.NilValue) }
+		for name, spoil := range map[string]func(*types.Vote){
+			"height 0":         func(v *types.Vote) { v.Height = 0 },
+			"a negative round": func(v *types.Vote) { v.Round = -1 },
+			"another type":     func(v *types.Vote) { v.Type = 3 },
+			"a stranger":       func(v *types.Vote) { v.Validator = types.Address{1} },
+			"another's name":   func(v *types.Vote) { v.Validator = types.AddressOf(m.signer.PubKey()) },
+			"another value":    func(v *types.Vote) { v.Value.Hash[0]++ },
+			"another round":    func(v *types.Vote) { v.Round = 1 },
+			"no signature":     func(v *types.Vote) { v.Signature = nil },
+			"a changed time":   func(v *types.Vote) { v.Time = v.Time.Add(1) },
 		} {
 			v := good()
 			spoil(v)
@@ -746,10 +749,10 @@ func TestDeliverNamesTheSendersFault(t *testing.T) {
 			require.ErrorContains(t, err, "from "+friend)
 		}
 		other := good()
-		require.NoError(t, NewMemSigner(friend).SignVote("another-chain", other))
+		require.NoError(t, privval.NewMemSigner(friend).SignVote("another-chain", other))
 		require.ErrorIs(t, m.node.Deliver(t.Context(), friend, other), ErrInvalid, "of another chain")
-		require.ErrorIs(t, m.node.Deliver(t.Context(), friend, &Proposal{Height: 1, ValidRound: NoRound, Value: ValueID{Hash: Hash{1}}}), ErrInvalid)
-		for _, h := range []Height{3, 1000} { // early is nobody's fault
+		require.ErrorIs(t, m.node.Deliver(t.Context(), friend, &types.Proposal{Height: 1, ValidRound: types.NoRound, Value: types.ValueID{Hash: types.Hash{1}}}), ErrInvalid)
+		for _, h := range []types.Height{3, 1000} { // early is nobody's fault
 			v := good()
 			v.Height = h
 			require.NoError(t, m.node.Deliver(t.Context(), friend, v))
@@ -782,18 +785,18 @@ func TestCloseMayBeCalledAgainAndEndsWhoeverWaits(t *testing.T) {
 
 func TestANodeAloneNeedsNothingButAGenesis(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		signer := NewMemSigner("alone")
-		g := &Genesis{ChainID: "alone", Time: time.Now(), Validators: []Validator{{PubKey: signer.PubKey(), Power: 1}}}
+		signer := privval.NewMemSigner("alone")
+		g := &types.Genesis{ChainID: "alone", Time: time.Now(), Validators: []types.Validator{{PubKey: signer.PubKey(), Power: 1}}}
 		n, err := NewNode(Options{Genesis: g, Signer: signer, CreateEmptyBlocks: true})
 		require.NoError(t, err)
 		require.NoError(t, n.Wait(t.Context(), 10))
 		require.NoError(t, n.Close())
 		_, err = NewNode(Options{})
 		require.ErrorIs(t, err, ErrOptions)
-		_, err = NewNode(Options{Genesis: &Genesis{}})
-		require.ErrorIs(t, err, ErrGenesis)
-		_, err = NewNode(Options{Genesis: &Genesis{ChainID: "nobody"}})
-		require.ErrorIs(t, err, ErrGenesis)
+		_, err = NewNode(Options{Genesis: &types.Genesis{}})
+		require.ErrorIs(t, err, types.ErrGenesis)
+		_, err = NewNode(Options{Genesis: &types.Genesis{ChainID: "nobody"}})
+		require.ErrorIs(t, err, types.ErrGenesis)
 	})
 }
 
@@ -806,11 +809,11 @@ func TestADecidedHeightWaitsForThePrecommitsThatAreMissing(t *testing.T) {
 		require.Less(t, time.Since(began), wait, "all are there: nobody waits")
 		require.NoError(t, c.members[3].stop())
 		at := c.members[0].node.Status().LastHeight
-		for h := Height(2); h < at; h++ {
+		for h := types.Height(2); h < at; h++ {
 			b, _, err := c.members[0].store.Block(h)
 			require.NoError(t, err)
 			for _, s := range b.LastCommit.Signatures {
-				require.Equal(t, CommitBlock, s.Flag)
+				require.Equal(t, types.CommitBlock, s.Flag)
 			}
 		}
 		began = time.Now()

@@ -6,24 +6,25 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/stretchr/testify/require"
 )
 
 // reticent is a signer that keeps the prevotes it has signed, and precommits nil in round 0 of one height, whatever it is asked for.
 type reticent struct {
 	Signer
-	silent Height
+	silent types.Height
 
 	mu       sync.Mutex
-	prevotes []Vote
+	prevotes []types.Vote
 }
 
-func (w *reticent) SignVote(chainID string, v *Vote) error {
-	if v.Type == Precommit && v.Height == w.silent && v.Round == 0 {
-		v.Value = NilValue
+func (w *reticent) SignVote(chainID string, v *types.Vote) error {
+	if v.Type == types.Precommit && v.Height == w.silent && v.Round == 0 {
+		v.Value = types.NilValue
 	}
 	err := w.Signer.SignVote(chainID, v)
-	if err == nil && v.Type == Prevote {
+	if err == nil && v.Type == types.Prevote {
 		w.mu.Lock()
 		w.prevotes = append(w.prevotes, *v)
 		w.mu.Unlock()
@@ -50,7 +51,7 @@ func TestValidRoundsAreSignedWhereTheChainSaysSo(t *testing.T) {
 				later := 0
 				for _, w := range all {
 					for _, v := range w.prevotes {
-						want := NoRound
+						want := types.NoRound
 						if signed && v.Height == height && v.Round > 0 {
 							want = 0
 							later++

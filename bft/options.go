@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/memory"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 )
 
 // Options say what a [Node] is made of. Only Genesis must be given; the rest works in memory.
 type Options struct {
 	// Genesis is where the chain begins.
-	Genesis *Genesis
+	Genesis *types.Genesis
 	// App is the application. Default: one that accepts everything.
 	App abci.Application
 	// Signer signs for the validator with its key. Default: none, and the node follows without a vote.
@@ -43,7 +45,7 @@ type Options struct {
 	// as CometBFT, which has no such field.
 	SignValidRounds bool
 	// HaltHeight is the last height to be committed: after it the node stops with ErrHaltHeight. 0: none.
-	HaltHeight Height
+	HaltHeight types.Height
 	// OnEvent is told what happens, in order, by the goroutine of the node: it must not wait, nor call the node.
 	OnEvent func(Event)
 	// Logger is told what people should know. Default: silent.
@@ -68,12 +70,12 @@ func DefaultTimeouts() Timeouts {
 }
 
 // of is how long a step of a round may take.
-func (t *Timeouts) of(s Step, r Round) time.Duration {
+func (t *Timeouts) of(s types.Step, r types.Round) time.Duration {
 	base, delta := t.Propose, t.ProposeDelta
 	switch s {
-	case StepPrevote:
+	case types.StepPrevote:
 		base, delta = t.Prevote, t.PrevoteDelta
-	case StepPrecommit:
+	case types.StepPrecommit:
 		base, delta = t.Precommit, t.PrecommitDelta
 	}
 	const longest = time.Hour // rounds are bounded only by time, and durations by 292 years
@@ -99,16 +101,16 @@ func (o Options) withDefaults() (Options, error) {
 		o.App = abci.BaseApplication{}
 	}
 	if o.Store == nil {
-		o.Store = NewMemStore()
+		o.Store = memory.NewStore()
 	}
 	if o.Network == nil {
 		o.Network = noNetwork{}
 	}
 	if o.Mempool == nil {
-		o.Mempool = NewMemMempool()
+		o.Mempool = memory.NewMempool()
 	}
 	if o.Evidence == nil {
-		o.Evidence = NewMemEvidence(o.Store)
+		o.Evidence = memory.NewEvidence(o.Store)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

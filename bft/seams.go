@@ -1,36 +1,39 @@
 package bft
 
-import "context"
+import (
+	"context"
+	"github.com/flagship-go/flagship/bft/types"
+)
 
 // A Signer signs for one validator, and never two different things for one height, round and
-// step (S2). The one that keeps its key in a file is [OpenFileSigner]; a remote one has the same methods.
+// step (S2). The one that keeps its key in a file is [privval.OpenFileSigner]; a remote one has the same methods.
 type Signer interface {
 	// PubKey is the Ed25519 public key, 32 bytes.
 	PubKey() []byte
 	// SignVote fills in Signature, and the Time of what was signed before, if it differs from that in nothing else.
 	// ErrDoubleSign: something else was signed there.
-	SignVote(chainID string, v *Vote) error
+	SignVote(chainID string, v *types.Vote) error
 	// SignProposal likewise.
-	SignProposal(chainID string, p *Proposal) error
+	SignProposal(chainID string, p *types.Proposal) error
 }
 
 // A Network carries what a [Node] accepts to the others, and asks them for what it lacks.
 // Its methods do not wait. What it hears it gives to [Node.Deliver].
 type Network interface {
 	// Publish has a message that the node made, or has verified and not seen before.
-	Publish(Message)
+	Publish(types.Message)
 	// Enter says where the node is. A new height is entered with round 0 and StepNew after the block before is stored.
-	Enter(Height, Round, Step)
+	Enter(types.Height, types.Round, types.Step)
 	// Want asks for the proposal and the parts of a value that has a quorum (K5).
-	Want(Height, Round, ValueID)
+	Want(types.Height, types.Round, types.ValueID)
 }
 
 // noNetwork is the network of who is alone.
 type noNetwork struct{}
 
-func (noNetwork) Publish(Message)             {}
-func (noNetwork) Enter(Height, Round, Step)   {}
-func (noNetwork) Want(Height, Round, ValueID) {}
+func (noNetwork) Publish(types.Message)                         {}
+func (noNetwork) Enter(types.Height, types.Round, types.Step)   {}
+func (noNetwork) Want(types.Height, types.Round, types.ValueID) {}
 
 // A Mempool has transactions that wait for a block.
 type Mempool interface {
@@ -41,7 +44,7 @@ type Mempool interface {
 	// Lock waits for checks under way, and lets none begin until Update, which is called after the application's Commit.
 	Lock()
 	// Update drops what was committed, checks the rest again, and unlocks.
-	Update(ctx context.Context, height Height, txs [][]byte, codes []uint32) error
+	Update(ctx context.Context, height types.Height, txs [][]byte, codes []uint32) error
 	// Unlock ends Lock where there is nothing to update.
 	Unlock()
 }
@@ -49,34 +52,34 @@ type Mempool interface {
 // An EvidencePool has proofs of faults that wait for a block (E1).
 type EvidencePool interface {
 	// Report takes what the core has found. The height may be the current one: it is completed when that is decided.
-	Report(DoubleVote)
+	Report(types.DoubleVote)
 	// Pending is what fits into a block.
-	Pending(maxBytes int64) []*DuplicateVoteEvidence
+	Pending(maxBytes int64) []*types.DuplicateVoteEvidence
 	// Check judges the evidence of somebody's block for the height after state.
-	Check(state *State, evidence []*DuplicateVoteEvidence) error
+	Check(state *types.State, evidence []*types.DuplicateVoteEvidence) error
 	// Update tells that a block with evidence was committed, and what the state is after it.
-	Update(state *State, evidence []*DuplicateVoteEvidence)
+	Update(state *types.State, evidence []*types.DuplicateVoteEvidence)
 }
 
 // A Store keeps blocks and states. It is safe for concurrent use.
 type Store interface {
 	// SaveBlock makes a decided block durable, with the precommits that were seen for it (W3).
-	SaveBlock(block *Block, id ValueID, seen *Commit) error
+	SaveBlock(block *types.Block, id types.ValueID, seen *types.Commit) error
 	// SaveState makes the state after a block durable, with what the application said to the block.
-	SaveState(state *State, results *Results) error
+	SaveState(state *types.State, results *types.Results) error
 	// State is the last saved one; nil: there is none.
-	State() (*State, error)
+	State() (*types.State, error)
 	// Base and Height are the lowest and the highest stored block; 0: none.
-	Base() Height
-	Height() Height
+	Base() types.Height
+	Height() types.Height
 	// Block, its id, and the commit that was seen for it. ErrNotFound: it is not stored (any more).
-	Block(Height) (*Block, ValueID, error)
-	SeenCommit(Height) (*Commit, error)
+	Block(types.Height) (*types.Block, types.ValueID, error)
+	SeenCommit(types.Height) (*types.Commit, error)
 	// Validators is the set of a height, with its priorities.
-	Validators(Height) (*ValidatorSet, error)
+	Validators(types.Height) (*types.ValidatorSet, error)
 	// Results is what the application said to the block of a height.
-	Results(Height) (*Results, error)
+	Results(types.Height) (*types.Results, error)
 	// Prune drops blocks, states and results below a height.
-	Prune(retain Height) error
+	Prune(retain types.Height) error
 	Close() error
 }

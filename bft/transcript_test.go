@@ -11,11 +11,12 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/bfttest"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 var update = flag.Bool("update", false, "write what the transcripts in testdata really say")
 
-func newCore(self bft.Address) bfttest.Core { return bft.NewCore(self) }
+func newCore(self types.Address) bfttest.Core { return bft.NewCore(self) }
 
 // TestTranscripts plays the stories of testdata/*.txt and compares every line. The words
 // are those of bfttest's stage (bfttest/stage.go): a line that begins with "> " is a command, the lines below it

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/flagship-go/flagship/internal/wal"
 )
@@ -20,7 +21,7 @@ type inputLog struct {
 	log *wal.Log
 	buf []byte
 	// starts is where heights begin, those that are not dropped yet.
-	starts map[Height]uint64
+	starts map[types.Height]uint64
 }
 
 // The kinds of records: the first byte. The rest is a message, or numbers as varints.
@@ -47,7 +48,7 @@ func openInputLog(fs vfs.FS, dir string, logger *slog.Logger) (*inputLog, error)
 	if err != nil {
 		return nil, walError(dir, err)
 	}
-	l := &inputLog{log: log, starts: make(map[Height]uint64)}
+	l := &inputLog{log: log, starts: make(map[types.Height]uint64)}
 	if err := l.scan(); err != nil {
 		return nil, errors.Join(walError(dir, err), log.Close())
 	}
@@ -80,19 +81,19 @@ func (l *inputLog) scan() error {
 
 // A loggedInput is one input; one field is set.
 type loggedInput struct {
-	begin   Height
-	message Message
+	begin   types.Height
+	message types.Message
 	timeout *Timeout
 	verdict *verdict
 }
 
 // A verdict is what was found of a proposed block.
 type verdict struct {
-	value ValueID
+	value types.ValueID
 	valid bool
 }
 
-func (l *inputLog) begin(h Height) error {
+func (l *inputLog) begin(h types.Height) error {
 	l.buf = binary.AppendUvarint(append(l.buf[:0], recordBegin, logFormat), uint64(h))
 	seq, err := l.log.Append(l.buf)
 	l.starts[h] = seq
@@ -100,11 +101,11 @@ func (l *inputLog) begin(h Height) error {
 }
 
 // messages logs one or more messages, all or none.
-func (l *inputLog) messages(ms ...Message) error {
+func (l *inputLog) messages(ms ...types.Message) error {
 	l.buf = l.buf[:0]
 	records, ends := make([][]byte, len(ms)), make([]int, len(ms))
 	for i, m := range ms {
-		l.buf = AppendMessage(append(l.buf, recordMessage), m)
+		l.buf = types.AppendMessage(append(l.buf, recordMessage), m)
 		ends[i] = len(l.buf)
 	}
 	from := 0
@@ -122,7 +123,7 @@ func (l *inputLog) timeout(t Timeout) error {
 	return err
 }
 
-func (l *inputLog) verdict(v ValueID, valid bool) error {
+func (l *inputLog) verdict(v types.ValueID, valid bool) error {
 	b := append(l.buf[:0], recordVerdict, 0)
 	if valid {
 		b[1] = 1
@@ -137,7 +138,7 @@ func (l *inputLog) verdict(v ValueID, valid bool) error {
 func (l *inputLog) sync() error { return l.log.Sync(l.log.LastSeq()) }
 
 // forHeight gives the inputs of a height to fn, in order; none if the height has not begun.
-func (l *inputLog) forHeight(h Height, fn func(loggedInput) error) error {
+func (l *inputLog) forHeight(h types.Height, fn func(loggedInput) error) error {
 	for later := range l.starts {
 		if later > h {
 			return fmt.Errorf("%w has inputs of height %d, and the store ends before %d: the store has lost blocks; "+
@@ -164,7 +165,7 @@ func (l *inputLog) forHeight(h Height, fn func(loggedInput) error) error {
 }
 
 // prune gives up what is older than a height.
-func (l *inputLog) prune(h Height) error {
+func (l *inputLog) prune(h types.Height) error {
 	for old := range l.starts {
 		if old < h {
 			delete(l.starts, old)
@@ -188,10 +189,10 @@ func decodeInput(data []byte) (loggedInput, error) {
 			return loggedInput{}, fmt.Errorf("%w has format %d, and this build reads %d", ErrWAL, rest[0], logFormat)
 		}
 		if h, n := binary.Uvarint(rest[1:]); n > 0 && n == len(rest)-1 && h > 0 {
-			return loggedInput{begin: Height(h)}, nil
+			return loggedInput{begin: types.Height(h)}, nil
 		}
 	case recordMessage:
-		m, err := DecodeMessage(append([]byte(nil), rest...))
+		m, err := types.DecodeMessage(append([]byte(nil), rest...))
 		return loggedInput{message: m}, err
 	case recordTimeout:
 		h, n := binary.Uvarint(rest)
@@ -199,7 +200,7 @@ func decodeInput(data []byte) (loggedInput, error) {
 			break
 		}
 		if r, m := binary.Uvarint(rest[n:]); m > 0 && n+m+1 == len(rest) {
-			return loggedInput{timeout: &Timeout{Height: Height(h), Round: Round(r), Step: Step(rest[n+m])}}, nil
+			return loggedInput{timeout: &Timeout{Height: types.Height(h), Round: types.Round(r), Step: types.Step(rest[n+m])}}, nil
 		}
 	case recordVerdict:
 		if len(rest) < 1+32 {

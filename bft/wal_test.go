@@ -10,28 +10,30 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/stretchr/testify/require"
 )
 
 // A tap is a network that looks at what is published.
-type tap struct{ publish func(Message) }
+type tap struct{ publish func(types.Message) }
 
-func (n tap) Publish(m Message)         { n.publish(m) }
-func (tap) Enter(Height, Round, Step)   {}
-func (tap) Want(Height, Round, ValueID) {}
+func (n tap) Publish(m types.Message)                     { n.publish(m) }
+func (tap) Enter(types.Height, types.Round, types.Step)   {}
+func (tap) Want(types.Height, types.Round, types.ValueID) {}
 
 // duel is one of four validators, whose other three are played by the test: it sees a proposal in round 0.
 type duel struct {
 	*chain
 	m        *member
 	friends  []string
-	value    ValueID
-	messages []Message
+	value    types.ValueID
+	messages []types.Message
 	mu       sync.Mutex // for sent
-	sent     []*Vote
+	sent     []*types.Vote
 	signed   atomic.Int64
-	atVote   func(*Vote)
+	atVote   func(*types.Vote)
 }
 
 type countingSigner struct {
@@ -39,7 +41,7 @@ type countingSigner struct {
 	signed *atomic.Int64
 }
 
-func (s countingSigner) SignVote(chainID string, v *Vote) error {
+func (s countingSigner) SignVote(chainID string, v *types.Vote) error {
 	s.signed.Add(1)
 	return s.Signer.SignVote(chainID, v)
 }
@@ -53,12 +55,12 @@ func newDuel(t *testing.T) *duel {
 	}
 	s, err := d.genesis.State()
 	require.NoError(t, err)
-	d.messages = d.forge(proposer.name, s.MakeBlock([][]byte{[]byte("locked")}, &Commit{}, nil, AddressOf(proposer.signer.PubKey())))
-	d.value = d.messages[0].(*Proposal).Value
+	d.messages = d.forge(proposer.name, s.MakeBlock([][]byte{[]byte("locked")}, &types.Commit{}, nil, types.AddressOf(proposer.signer.PubKey())))
+	d.value = d.messages[0].(*types.Proposal).Value
 	d.m.options = func(o *Options) {
 		o.Signer = countingSigner{d.m.signer, &d.signed}
-		o.Network = tap{func(m Message) {
-			if v, ok := m.(*Vote); ok && v.Validator == AddressOf(d.m.signer.PubKey()) {
+		o.Network = tap{func(m types.Message) {
+			if v, ok := m.(*types.Vote); ok && v.Validator == types.AddressOf(d.m.signer.PubKey()) {
 				d.mu.Lock()
 				d.sent = append(d.sent, v)
 				d.mu.Unlock()
@@ -73,13 +75,13 @@ func newDuel(t *testing.T) *duel {
 }
 
 // votes is what the node has sent so far.
-func (d *duel) votes() []*Vote {
+func (d *duel) votes() []*types.Vote {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.sent)
 }
 
-func (d *duel) deliver(ms ...Message) {
+func (d *duel) deliver(ms ...types.Message) {
 	d.t.Helper()
 	for _, m := range ms {
 		require.NoError(d.t, d.m.node.Deliver(d.t.Context(), "test", m))
@@ -92,7 +94,7 @@ func TestAVoteLeavesAfterWhatItFollowsFromIsOnDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDuel(t)
 		checked := 0
-		d.atVote = func(v *Vote) {
+		d.atVote = func(v *types.Vote) {
 			fs := d.m.fs.CrashClone(nil)
 			log, err := openInputLog(fs, "wal", nil)
 			require.NoError(t, err)
@@ -100,12 +102,12 @@ func TestAVoteLeavesAfterWhatItFollowsFromIsOnDisk(t *testing.T) {
 			var proposals, parts, verdicts, prevotes int
 			require.NoError(t, log.forHeight(1, func(in loggedInput) error {
 				switch m := in.message.(type) {
-				case *Proposal:
+				case *types.Proposal:
 					proposals++
-				case *BlockPart:
+				case *types.BlockPart:
 					parts++
-				case *Vote:
-					if m.Type == Prevote && m.Value == d.value {
+				case *types.Vote:
+					if m.Type == types.Prevote && m.Value == d.value {
 						prevotes++
 					}
 				}
@@ -117,13 +119,13 @@ func TestAVoteLeavesAfterWhatItFollowsFromIsOnDisk(t *testing.T) {
 			if proposals != 1 || parts != len(d.messages)-1 || verdicts != 1 {
 				t.Errorf("RULE W1: a %v is sent, and on disk are %d proposals, %d parts and %d verdicts", v.Type, proposals, parts, verdicts)
 			}
-			if v.Type == Precommit && prevotes < 3 {
+			if v.Type == types.Precommit && prevotes < 3 {
 				t.Errorf("RULE W1: a precommit is sent, and on disk are %d prevotes of its polka", prevotes)
 			}
 			checked++
 		}
 		d.deliver(d.messages...)
-		d.deliver(d.forgeVote(d.friends[0], Prevote, 0, d.value), d.forgeVote(d.friends[1], Prevote, 0, d.value))
+		d.deliver(d.forgeVote(d.friends[0], types.Prevote, 0, d.value), d.forgeVote(d.friends[1], types.Prevote, 0, d.value))
 		require.Equal(t, 2, checked)
 		d.close()
 	})
@@ -133,13 +135,13 @@ func TestReplayGivesTheSameStateAndSignsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDuel(t)
 		d.deliver(d.messages...)
-		d.deliver(d.forgeVote(d.friends[0], Prevote, 0, d.value), d.forgeVote(d.friends[1], Prevote, 0, d.value))
-		d.deliver(d.forgeVote(d.friends[0], Precommit, 0, NilValue), d.forgeVote(d.friends[1], Precommit, 0, NilValue))
+		d.deliver(d.forgeVote(d.friends[0], types.Prevote, 0, d.value), d.forgeVote(d.friends[1], types.Prevote, 0, d.value))
+		d.deliver(d.forgeVote(d.friends[0], types.Precommit, 0, types.NilValue), d.forgeVote(d.friends[1], types.Precommit, 0, types.NilValue))
 		for range 2 {
 			again(t, d)
 			time.Sleep(90 * time.Second) // others are waited for in vain
 			synctest.Wait()
-			require.Equal(t, Round(1), d.m.node.Status().Round, "timeouts go on after a replay")
+			require.Equal(t, types.Round(1), d.m.node.Status().Round, "timeouts go on after a replay")
 		}
 		require.Equal(t, d.value, d.m.node.Status().LockedValue)
 		d.close()
@@ -180,7 +182,7 @@ func TestWhatCameTooEarlyIsLookedAtInItsRound(t *testing.T) {
 		require.NoError(t, err)
 		by := func(r int) string {
 			for _, m := range d.members {
-				if AddressOf(m.signer.PubKey()) == s.Validators.Rotate(r).Proposer().Address {
+				if types.AddressOf(m.signer.PubKey()) == s.Validators.Rotate(r).Proposer().Address {
 					return m.name
 				}
 			}
@@ -192,18 +194,18 @@ func TestWhatCameTooEarlyIsLookedAtInItsRound(t *testing.T) {
 		}
 		for _, m := range d.messages {
 			switch m := m.(type) {
-			case *Proposal:
-				m.Round, m.Proposer = Round(round), AddressOf(NewMemSigner(by(round)).PubKey())
-				require.NoError(t, NewMemSigner(by(round)).SignProposal(d.genesis.ChainID, m))
-			case *BlockPart:
-				m.Round = Round(round)
+			case *types.Proposal:
+				m.Round, m.Proposer = types.Round(round), types.AddressOf(privval.NewMemSigner(by(round)).PubKey())
+				require.NoError(t, privval.NewMemSigner(by(round)).SignProposal(d.genesis.ChainID, m))
+			case *types.BlockPart:
+				m.Round = types.Round(round)
 			}
 		}
 		d.deliver(d.messages...)
 		require.EqualValues(t, len(d.messages), d.m.node.Metrics().Early)
-		d.deliver(d.forgeVote(d.friends[0], Prevote, Round(round), d.value), d.forgeVote(d.friends[1], Prevote, Round(round), d.value))
-		require.Equal(t, Round(round), d.m.node.Status().Round)
-		if sent := d.votes(); len(sent) == 0 || sent[0].Value != d.value || sent[0].Round != Round(round) {
+		d.deliver(d.forgeVote(d.friends[0], types.Prevote, types.Round(round), d.value), d.forgeVote(d.friends[1], types.Prevote, types.Round(round), d.value))
+		require.Equal(t, types.Round(round), d.m.node.Status().Round)
+		if sent := d.votes(); len(sent) == 0 || sent[0].Value != d.value || sent[0].Round != types.Round(round) {
 			t.Fatalf("RULE K4: in round %d the proposal that came early was not prevoted: %v", round, sent)
 		}
 		d.close()
@@ -216,7 +218,7 @@ func TestAProposerThatLostItsProposalGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t, 4, func(o *Options) { o.HaltHeight = 10 })
 		m := c.proposer()
-		lost := &Proposal{Height: 1, ValidRound: NoRound, Value: ValueID{Hash: Hash{1}, Parts: PartsHeader{Total: 1}}, Proposer: AddressOf(m.signer.PubKey())}
+		lost := &types.Proposal{Height: 1, ValidRound: types.NoRound, Value: types.ValueID{Hash: types.Hash{1}, Parts: types.PartsHeader{Total: 1}}, Proposer: types.AddressOf(m.signer.PubKey())}
 		require.NoError(t, m.signer.SignProposal(c.genesis.ChainID, lost))
 		for _, o := range append(c.others(m)[:2:2], m) { // it is one of the three that are needed
 			c.start(o)
@@ -235,8 +237,8 @@ func TestATornTailIsCutAndDamageBeforeItIsReported(t *testing.T) {
 	l, err := openInputLog(fs, "wal", nil)
 	require.NoError(t, err)
 	require.NoError(t, l.begin(7))
-	for r := range Round(50) {
-		require.NoError(t, l.timeout(Timeout{Height: 7, Round: r, Step: StepPrevote}))
+	for r := range types.Round(50) {
+		require.NoError(t, l.timeout(Timeout{Height: 7, Round: r, Step: types.StepPrevote}))
 		require.NoError(t, l.sync())
 	}
 	read := func(fs vfs.FS) (n int, err error) {
@@ -246,7 +248,7 @@ func TestATornTailIsCutAndDamageBeforeItIsReported(t *testing.T) {
 		}
 		defer l.close()
 		return n, l.forHeight(7, func(in loggedInput) error {
-			require.Equal(t, Timeout{Height: 7, Round: Round(n), Step: StepPrevote}, *in.timeout)
+			require.Equal(t, Timeout{Height: 7, Round: types.Round(n), Step: types.StepPrevote}, *in.timeout)
 			n++
 			return nil
 		})
@@ -259,7 +261,7 @@ func TestATornTailIsCutAndDamageBeforeItIsReported(t *testing.T) {
 			file = "wal/" + name
 		}
 	}
-	require.NoError(t, l.timeout(Timeout{Height: 7, Round: 50, Step: StepPrevote})) // not synced
+	require.NoError(t, l.timeout(Timeout{Height: 7, Round: 50, Step: types.StepPrevote})) // not synced
 	n, err := read(fs.CrashClone(nil))
 	require.NoError(t, err)
 	require.Equal(t, 50, n)
@@ -279,13 +281,13 @@ func TestTheLogFindsAHeightAndForgetsOldOnes(t *testing.T) {
 	fs := vfs.NewMem()
 	l, err := openInputLog(fs, "wal", nil)
 	require.NoError(t, err)
-	vote := &Vote{Type: Prevote, Height: 1, Validator: Address{1}, Time: time.Unix(1, 0), ValidRound: NoRound, Signature: bytes.Repeat([]byte{1}, SignatureSize)}
-	big := &BlockPart{Height: 1, Part: Part{Bytes: make([]byte, PartSize)}}
-	for h := Height(1); h <= 300; h++ {
+	vote := &types.Vote{Type: types.Prevote, Height: 1, Validator: types.Address{1}, Time: time.Unix(1, 0), ValidRound: types.NoRound, Signature: bytes.Repeat([]byte{1}, types.SignatureSize)}
+	big := &types.BlockPart{Height: 1, Part: types.Part{Bytes: make([]byte, types.PartSize)}}
+	for h := types.Height(1); h <= 300; h++ {
 		require.NoError(t, l.begin(h))
 		require.NoError(t, l.prune(h))
 		require.NoError(t, l.messages(vote, big))
-		require.NoError(t, l.verdict(ValueID{Hash: Hash{byte(h)}, Parts: PartsHeader{Total: 300, Hash: Hash{1}}}, h%2 == 0))
+		require.NoError(t, l.verdict(types.ValueID{Hash: types.Hash{byte(h)}, Parts: types.PartsHeader{Total: 300, Hash: types.Hash{1}}}, h%2 == 0))
 	}
 	require.Less(t, fs.Used(), int64(50<<20), "300 heights of 64 KiB would be more, with the spare files")
 	require.Greater(t, l.log.FirstSeq(), uint64(300))
@@ -295,7 +297,7 @@ func TestTheLogFindsAHeightAndForgetsOldOnes(t *testing.T) {
 	var got []loggedInput
 	require.NoError(t, l.forHeight(300, func(in loggedInput) error { got = append(got, in); return nil }))
 	require.Len(t, got, 3)
-	require.Equal(t, verdict{ValueID{Hash: Hash{300 % 256}, Parts: PartsHeader{Total: 300, Hash: Hash{1}}}, true}, *got[2].verdict)
+	require.Equal(t, verdict{types.ValueID{Hash: types.Hash{300 % 256}, Parts: types.PartsHeader{Total: 300, Hash: types.Hash{1}}}, true}, *got[2].verdict)
 	require.NoError(t, l.forHeight(301, func(loggedInput) error { return errors.New("there is none") }))
 	require.ErrorIs(t, l.forHeight(299, nil), ErrWAL, "the store is behind the log")
 	require.NoError(t, l.close())

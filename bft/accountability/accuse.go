@@ -5,7 +5,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Options tune what is taken for proof.
@@ -15,8 +15,8 @@ type Options struct {
 }
 
 // Votes are the precommits of commits, for [Accuse].
-func Votes(commits ...*bft.Commit) []*bft.Vote {
-	var votes []*bft.Vote
+func Votes(commits ...*types.Commit) []*types.Vote {
+	var votes []*types.Vote
 	for _, c := range commits {
 		for i := range c.Signatures {
 			if v := c.Vote(i); v != nil {
@@ -30,8 +30,8 @@ func Votes(commits ...*bft.Commit) []*bft.Vote {
 // Accuse says who broke the algorithm at a height, by all votes of that height that are known: of commits, and of what validators have received and
 // sent. set is that of the height, and the height is that of the first vote. Votes that are of another height, of nobody in the set, or not signed by whom they
 // are said to be are passed over; one that comes twice counts once. The answer does not depend on the order of votes.
-func Accuse(chainID string, set *bft.ValidatorSet, votes []*bft.Vote, o Options) *Report {
-	c := &court{set: set, options: o, said: make([][]*bft.Vote, set.Len()), power: map[ballot]int64{}, report: &Report{Total: set.TotalPower()}}
+func Accuse(chainID string, set *types.ValidatorSet, votes []*types.Vote, o Options) *Report {
+	c := &court{set: set, options: o, said: make([][]*types.Vote, set.Len()), power: map[ballot]int64{}, report: &Report{Total: set.TotalPower()}}
 	if len(votes) > 0 {
 		c.report.Height = votes[0].Height
 	}
@@ -47,38 +47,38 @@ func Accuse(chainID string, set *bft.ValidatorSet, votes []*bft.Vote, o Options)
 
 // court is what is known while it is judged.
 type court struct {
-	set     *bft.ValidatorSet
+	set     *types.ValidatorSet
 	options Options
-	said    [][]*bft.Vote    // by validator: by round, prevotes first, then by value
+	said    [][]*types.Vote  // by validator: by round, prevotes first, then by value
 	power   map[ballot]int64 // who voted for it, each once
 	report  *Report
 }
 
 // A ballot is what votes are counted for.
 type ballot struct {
-	kind  bft.VoteType
-	round bft.Round
-	value bft.ValueID
+	kind  types.VoteType
+	round types.Round
+	value types.ValueID
 }
 
-func ballotOf(v *bft.Vote) ballot { return ballot{v.Type, v.Round, v.Value} }
+func ballotOf(v *types.Vote) ballot { return ballot{v.Type, v.Round, v.Value} }
 
 // hear takes the votes that are signed, in order.
-func (c *court) hear(chainID string, votes []*bft.Vote) {
+func (c *court) hear(chainID string, votes []*types.Vote) {
 	type voice struct {
 		who        int
 		ballot     ballot
-		validRound bft.Round
+		validRound types.Round
 	}
 	heard := map[voice]bool{}
 	for _, v := range votes {
 		i := c.set.Index(v.Validator)
-		if i < 0 || v.Height != c.report.Height || v.Round < 0 || v.Type != bft.Prevote && v.Type != bft.Precommit {
+		if i < 0 || v.Height != c.report.Height || v.Round < 0 || v.Type != types.Prevote && v.Type != types.Precommit {
 			continue
 		}
 		n := voice{i, ballotOf(v), v.ValidRound}
-		if v.Type == bft.Precommit { // of which it is not signed
-			n.validRound = bft.NoRound
+		if v.Type == types.Precommit { // of which it is not signed
+			n.validRound = types.NoRound
 		}
 		if !heard[n] && v.Verify(chainID, c.set.At(i).PubKey) {
 			heard[n] = true
@@ -95,7 +95,7 @@ func (c *court) hear(chainID string, votes []*bft.Vote) {
 	}
 }
 
-func compareVotes(a, b *bft.Vote) int {
+func compareVotes(a, b *types.Vote) int {
 	return cmp.Or(
 		cmp.Compare(a.Round, b.Round), cmp.Compare(a.Type, b.Type),
 		bytes.Compare(a.Value.Hash[:], b.Value.Hash[:]), bytes.Compare(a.Value.Parts.Hash[:], b.Value.Parts.Hash[:]),
@@ -104,9 +104,9 @@ func compareVotes(a, b *bft.Vote) int {
 }
 
 // polka tells whether a value has one in one of the rounds from, ..., until. Rounds that nobody voted in are not looked at, for there may be two billion.
-func (c *court) polka(v bft.ValueID, from, until bft.Round) bool {
+func (c *court) polka(v types.ValueID, from, until types.Round) bool {
 	for b, power := range c.power {
-		if b.kind == bft.Prevote && b.value == v && b.round >= from && b.round <= until && c.set.MoreThanTwoThirds(power) {
+		if b.kind == types.Prevote && b.value == v && b.round >= from && b.round <= until && c.set.MoreThanTwoThirds(power) {
 			return true
 		}
 	}
@@ -115,9 +115,9 @@ func (c *court) polka(v bft.ValueID, from, until bft.Round) bool {
 
 // forked tells whether two values have commits.
 func (c *court) forked() bool {
-	var decided bft.ValueID
+	var decided types.ValueID
 	for b, power := range c.power {
-		if b.kind != bft.Precommit || b.value.IsNil() || !c.set.MoreThanTwoThirds(power) {
+		if b.kind != types.Precommit || b.value.IsNil() || !c.set.MoreThanTwoThirds(power) {
 			continue
 		}
 		if !decided.IsNil() && decided != b.value {
@@ -129,23 +129,23 @@ func (c *court) forked() bool {
 }
 
 // equivocation finds two votes of one round and kind.
-func (c *court) equivocation(said []*bft.Vote) {
+func (c *court) equivocation(said []*types.Vote) {
 	for i := 1; i < len(said); i++ {
 		a, b := said[i-1], said[i]
 		again := i > 1 && said[i-2].Round == a.Round && said[i-2].Type == a.Type && said[i-2].Value != a.Value // a third value
 		if a.Round == b.Round && a.Type == b.Type && a.Value != b.Value && !again {
-			c.report.DoubleVotes = append(c.report.DoubleVotes, bft.DoubleVote{First: *a, Second: *b})
+			c.report.DoubleVotes = append(c.report.DoubleVotes, types.DoubleVote{First: *a, Second: *b})
 		}
 	}
 }
 
 // memory goes through what a validator said, with its lock in mind.
-func (c *court) memory(said []*bft.Vote) {
-	var locks []*bft.Vote // its precommits for values, of rounds before
+func (c *court) memory(said []*types.Vote) {
+	var locks []*types.Vote // its precommits for values, of rounds before
 	for _, v := range said {
 		switch {
 		case v.Value.IsNil():
-		case v.Type == bft.Precommit:
+		case v.Type == types.Precommit:
 			if !c.polka(v.Value, v.Round, v.Round) { // L36
 				c.report.Suspects = append(c.report.Suspects, Suspicion{Vote: *v, From: v.Round, Until: v.Round})
 			}
@@ -157,7 +157,7 @@ func (c *court) memory(said []*bft.Vote) {
 }
 
 // prevote judges one for a value.
-func (c *court) prevote(locks []*bft.Vote, v *bft.Vote) {
+func (c *court) prevote(locks []*types.Vote, v *types.Vote) {
 	for _, lock := range locks {
 		// L38, L39, L42, L43: who locks in a round has that round as valid round at least, for ever.
 		if c.options.SignedValidRounds && lock.Round < v.Round && lock.Value != v.Value && v.ValidRound < lock.Round {
@@ -175,7 +175,7 @@ func (c *court) prevote(locks []*bft.Vote, v *bft.Vote) {
 }
 
 // lastBefore is the newest lock of an earlier round.
-func lastBefore(locks []*bft.Vote, r bft.Round) *bft.Vote {
+func lastBefore(locks []*types.Vote, r types.Round) *types.Vote {
 	for i := len(locks) - 1; i >= 0; i-- {
 		if locks[i].Round < r {
 			return locks[i]

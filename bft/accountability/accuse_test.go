@@ -11,16 +11,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/accountability"
 	"github.com/flagship-go/flagship/bft/bfttest"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A scene is votes of height 5 by n1, n2, ... with a word for each value.
 type scene struct {
 	chain *bfttest.LightChain
-	set   *bft.ValidatorSet
-	votes []*bft.Vote
+	set   *types.ValidatorSet
+	votes []*types.Vote
 }
 
 func newScene(powers string) *scene {
@@ -28,9 +28,9 @@ func newScene(powers string) *scene {
 	return &scene{chain: c, set: c.Set(powers)}
 }
 
-func valueOf(word string) (v bft.ValueID) {
+func valueOf(word string) (v types.ValueID) {
 	if word != "nil" {
-		v.Hash, v.Parts = sha256.Sum256([]byte(word)), bft.PartsHeader{Total: 1, Hash: sha256.Sum256([]byte(word))}
+		v.Hash, v.Parts = sha256.Sum256([]byte(word)), types.PartsHeader{Total: 1, Hash: sha256.Sum256([]byte(word))}
 	}
 	return v
 }
@@ -42,16 +42,16 @@ func (s *scene) say(script string) *scene {
 		if len(words) == 0 {
 			continue
 		}
-		v := bft.Vote{Type: bft.Prevote, Height: 5, Value: valueOf(words[2]), ValidRound: bft.NoRound}
+		v := types.Vote{Type: types.Prevote, Height: 5, Value: valueOf(words[2]), ValidRound: types.NoRound}
 		if words[0] == "precommit" {
-			v.Type = bft.Precommit
+			v.Type = types.Precommit
 		}
 		round, _ := strconv.Atoi(words[1])
-		v.Round = bft.Round(round)
+		v.Round = types.Round(round)
 		names := words[3:]
 		if names[0] == "valid" {
 			round, _ = strconv.Atoi(names[1])
-			v.ValidRound, names = bft.Round(round), names[2:]
+			v.ValidRound, names = types.Round(round), names[2:]
 		}
 		for _, name := range names {
 			s.votes = append(s.votes, s.vote(v, name))
@@ -60,7 +60,7 @@ func (s *scene) say(script string) *scene {
 	return s
 }
 
-func (s *scene) vote(v bft.Vote, name string) *bft.Vote {
+func (s *scene) vote(v types.Vote, name string) *types.Vote {
 	v.Validator = s.chain.Address(name)
 	s.chain.SignVote(&v, name)
 	return &v
@@ -70,7 +70,7 @@ func (s *scene) accuse(o accountability.Options) *accountability.Report {
 	return accountability.Accuse("demo", s.set, s.votes, o)
 }
 
-func (s *scene) names(addresses []bft.Address) string {
+func (s *scene) names(addresses []types.Address) string {
 	var names []string
 	for i := 1; i <= s.set.Len(); i++ {
 		if name := fmt.Sprint("n", i); slices.Contains(addresses, s.chain.Address(name)) {
@@ -181,12 +181,12 @@ func TestOnlySignedVotesAreHeard(t *testing.T) {
 	s := newScene("n1=1 n2=1 n3=1 n4=1").say(`
 		precommit 0 v n1 n2 n3
 		prevote 0 v n1 n2 n3`)
-	forged := s.vote(bft.Vote{Type: bft.Precommit, Height: 5, Value: valueOf("w"), ValidRound: bft.NoRound}, "n1")
+	forged := s.vote(types.Vote{Type: types.Precommit, Height: 5, Value: valueOf("w"), ValidRound: types.NoRound}, "n1")
 	forged.Signature[9] ^= 1
-	other := s.vote(bft.Vote{Type: bft.Precommit, Height: 6, Value: valueOf("w"), ValidRound: bft.NoRound}, "n1")
-	framed := s.vote(bft.Vote{Type: bft.Precommit, Height: 5, Value: valueOf("w"), ValidRound: bft.NoRound}, "n2")
+	other := s.vote(types.Vote{Type: types.Precommit, Height: 6, Value: valueOf("w"), ValidRound: types.NoRound}, "n1")
+	framed := s.vote(types.Vote{Type: types.Precommit, Height: 5, Value: valueOf("w"), ValidRound: types.NoRound}, "n2")
 	framed.Validator = s.chain.Address("n1")
-	stranger := s.vote(bft.Vote{Type: bft.Precommit, Height: 5, Value: valueOf("w"), ValidRound: bft.NoRound}, "n9")
+	stranger := s.vote(types.Vote{Type: types.Precommit, Height: 5, Value: valueOf("w"), ValidRound: types.NoRound}, "n9")
 	again := *s.votes[0]
 	again.ValidRound = 3 // not signed in a precommit
 	s.votes = append(s.votes, forged, other, framed, stranger, &again)
@@ -219,7 +219,7 @@ func TestADoubleVoteIsEvidence(t *testing.T) {
 		precommit 3 v n2`)
 	r := s.accuse(accountability.Options{})
 	require.Len(t, r.DoubleVotes, 1)
-	e, err := bft.NewEvidence(r.DoubleVotes[0], s.set, bfttest.LightStart)
+	e, err := types.NewEvidence(r.DoubleVotes[0], s.set, bfttest.LightStart)
 	require.NoError(t, err)
 	require.NoError(t, e.Verify("demo", s.set))
 }
@@ -228,7 +228,7 @@ func TestADoubleVoteIsEvidence(t *testing.T) {
 func TestAForkNamesMoreThanAThird(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	forks := 0
-	signed := map[string]*bft.Vote{}
+	signed := map[string]*types.Vote{}
 	for forks < 300 {
 		n := 3 + rng.IntN(4)
 		powers := ""
@@ -237,7 +237,7 @@ func TestAForkNamesMoreThanAThird(t *testing.T) {
 		}
 		s := newScene(powers)
 		// A third of the possible votes, and two commits.
-		add := func(v bft.Vote, name string) {
+		add := func(v types.Vote, name string) {
 			key := fmt.Sprint(name, v.Type, v.Round, v.Value, v.ValidRound)
 			if signed[key] == nil {
 				signed[key] = s.vote(v, name)
@@ -246,18 +246,18 @@ func TestAForkNamesMoreThanAThird(t *testing.T) {
 		}
 		words := []string{"v", "w", "x", "nil"}
 		for range rng.IntN(12 * n) {
-			v := bft.Vote{Type: bft.VoteType(1 + rng.IntN(2)), Height: 5, Round: bft.Round(rng.IntN(4)), Value: valueOf(words[rng.IntN(4)]), ValidRound: bft.NoRound}
-			if v.Type == bft.Prevote {
-				v.ValidRound = bft.Round(rng.IntN(int(v.Round)+1)) - 1
+			v := types.Vote{Type: types.VoteType(1 + rng.IntN(2)), Height: 5, Round: types.Round(rng.IntN(4)), Value: valueOf(words[rng.IntN(4)]), ValidRound: types.NoRound}
+			if v.Type == types.Prevote {
+				v.ValidRound = types.Round(rng.IntN(int(v.Round)+1)) - 1
 			}
 			add(v, fmt.Sprint("n", 1+rng.IntN(n)))
 		}
 		for _, word := range words[:2] {
-			round := bft.Round(rng.IntN(4))
+			round := types.Round(rng.IntN(4))
 			for _, i := range rng.Perm(n)[:n-rng.IntN(2)] {
-				add(bft.Vote{Type: bft.Precommit, Height: 5, Round: round, Value: valueOf(word), ValidRound: bft.NoRound}, fmt.Sprint("n", i+1))
+				add(types.Vote{Type: types.Precommit, Height: 5, Round: round, Value: valueOf(word), ValidRound: types.NoRound}, fmt.Sprint("n", i+1))
 				if rng.IntN(3) > 0 {
-					add(bft.Vote{Type: bft.Prevote, Height: 5, Round: round, Value: valueOf(word), ValidRound: round - 1}, fmt.Sprint("n", i+1))
+					add(types.Vote{Type: types.Prevote, Height: 5, Round: round, Value: valueOf(word), ValidRound: round - 1}, fmt.Sprint("n", i+1))
 				}
 			}
 		}

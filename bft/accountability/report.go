@@ -5,16 +5,16 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A Report is who is to blame at one height.
 type Report struct {
-	Height bft.Height
+	Height types.Height
 	// Forked tells whether the votes have two commits for different values.
 	Forked bool
-	// DoubleVotes prove equivocation: one a validator, round and kind. [bft.NewEvidence] makes evidence of them, for the chain.
-	DoubleVotes []bft.DoubleVote
+	// DoubleVotes prove equivocation: one a validator, round and kind. [types.NewEvidence] makes evidence of them, for the chain.
+	DoubleVotes []types.DoubleVote
 	// Amnesia proves forgotten locks; only with signed valid rounds.
 	Amnesia []Forgotten
 	// Suspects have voted without a reason that is known. Those proved to be faulty are not among them.
@@ -25,14 +25,14 @@ type Report struct {
 
 // Forgotten is a lock and a prevote that ignores it. Both are signed, and together they are a proof on a chain whose prevotes have a signed
 // valid round: ValidRound of Prevote is below the round of Precommit.
-type Forgotten struct{ Precommit, Prevote bft.Vote }
+type Forgotten struct{ Precommit, Prevote types.Vote }
 
 // A Suspicion is a vote without a reason: a polka for Vote.Value in one of the rounds From to Until clears the validator.
 type Suspicion struct {
-	Vote bft.Vote
+	Vote types.Vote
 	// Lock is the precommit that a prevote goes against; nil: Vote is a precommit.
-	Lock        *bft.Vote
-	From, Until bft.Round
+	Lock        *types.Vote
+	From, Until types.Round
 }
 
 // String is the suspicion in one line, with what is missing.
@@ -46,8 +46,8 @@ func (s *Suspicion) String() string {
 }
 
 // ProvedFaulty are the validators that the report proves to be faulty, each once, in the order of addresses.
-func (r *Report) ProvedFaulty() []bft.Address {
-	var proved []bft.Address
+func (r *Report) ProvedFaulty() []types.Address {
+	var proved []types.Address
 	for i := range r.DoubleVotes {
 		proved = append(proved, r.DoubleVotes[i].First.Validator)
 	}
@@ -58,16 +58,16 @@ func (r *Report) ProvedFaulty() []bft.Address {
 }
 
 // Suspected are the validators under suspicion, each once, in the order of addresses.
-func (r *Report) Suspected() []bft.Address {
-	var suspected []bft.Address
+func (r *Report) Suspected() []types.Address {
+	var suspected []types.Address
 	for i := range r.Suspects {
 		suspected = append(suspected, r.Suspects[i].Vote.Validator)
 	}
 	return unique(suspected)
 }
 
-func unique(a []bft.Address) []bft.Address {
-	slices.SortFunc(a, func(x, y bft.Address) int { return slices.Compare(x[:], y[:]) })
+func unique(a []types.Address) []types.Address {
+	slices.SortFunc(a, func(x, y types.Address) int { return slices.Compare(x[:], y[:]) })
 	return slices.Compact(a)
 }
 

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // An AnteStep is what every transaction goes through before its messages: it may refuse it, and its writes stay when the messages
@@ -70,7 +70,7 @@ func checkSignature(ctx *Context, tx *Tx) error {
 	if known.has(ctx.tx.raw) {
 		return nil
 	}
-	if !bft.VerifySignature(tx.PubKey[:], tx.SignBytes(ctx.ChainID), tx.Signature[:]) {
+	if !types.VerifySignature(tx.PubKey[:], tx.SignBytes(ctx.ChainID), tx.Signature[:]) {
 		return failf(ErrSignature, "account %v, sequence %d, chain %q", tx.Signer(), tx.Sequence, ctx.ChainID)
 	}
 	known.add(ctx.tx.raw)

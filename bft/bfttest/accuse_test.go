@@ -11,12 +11,13 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/accountability"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A witnessed core remembers all votes that it was given: what a validator can show when it is asked. It remembers over crashes, too.
 type witnessed struct {
 	*bft.Core
-	seen *[]*bft.Vote
+	seen *[]*types.Vote
 }
 
 func (w witnessed) Step(in bft.Input) ([]bft.Output, error) {
@@ -29,9 +30,9 @@ func (w witnessed) Step(in bft.Input) ([]bft.Output, error) {
 // trial is what was seen in a height by n1, n2, ..., of power 1 each, and who of them is faulty.
 type trial struct {
 	chain *LightChain
-	set   *bft.ValidatorSet
+	set   *types.ValidatorSet
 	liars []string
-	seen  []*bft.Vote
+	seen  []*types.Vote
 }
 
 func newTrial(n int, liars ...string) *trial {
@@ -44,12 +45,12 @@ func newTrial(n int, liars ...string) *trial {
 	return tr
 }
 
-func (tr *trial) core(self bft.Address) Core { return witnessed{bft.NewCore(self), &tr.seen} }
+func (tr *trial) core(self types.Address) Core { return witnessed{bft.NewCore(self), &tr.seen} }
 
 // votes are those of the height, signed: simulated validators have no keys.
-func (tr *trial) votes() []*bft.Vote {
-	var votes []*bft.Vote
-	done := map[*bft.Vote]bool{}
+func (tr *trial) votes() []*types.Vote {
+	var votes []*types.Vote
+	done := map[*types.Vote]bool{}
 	for _, v := range tr.seen {
 		if !done[v] {
 			done[v] = true
@@ -63,7 +64,7 @@ func (tr *trial) votes() []*bft.Vote {
 }
 
 // names are those of addresses.
-func (tr *trial) names(addresses []bft.Address) (names []string) {
+func (tr *trial) names(addresses []types.Address) (names []string) {
 	for i := range tr.set.Len() {
 		if name := fmt.Sprint("n", i+1); slices.Contains(addresses, tr.chain.Address(name)) {
 			names = append(names, name)
@@ -148,7 +149,7 @@ func TestForkStories(t *testing.T) {
 			require.ErrorContains(t, err, "fork", transcript)
 			for _, v := range tr.seen {
 				if slices.Contains(tr.liars, name(v.Validator)) {
-					v.ValidRound = bft.NoRound
+					v.ValidRound = types.NoRound
 				}
 			}
 			r := tr.judge(t, true, accountability.Options{})
@@ -168,18 +169,18 @@ type halves struct {
 
 // half is a validator in a half; a liar has one in each.
 type half struct {
-	id       bft.Address
+	id       types.Address
 	side     int
 	core     Core
 	inbox    []bft.Input
 	heard    []bft.Input
 	timeouts []bft.Timeout
-	decided  bft.ValueID
+	decided  types.ValueID
 }
 
 // TestTwoHalvesDecideTwice lets liars keep two chains apart, each in itself correct, and judges by what correct validators have seen.
 func TestTwoHalvesDecideTwice(t *testing.T) {
-	forks, proved, rounds := 0, 0, bft.Round(0)
+	forks, proved, rounds := 0, 0, types.Round(0)
 	for seed := range uint64(60) {
 		// Of 5 validators n1 | n2 are correct, or of 7 n1 n3 | n2 n4: each half has more than two thirds with the liars.
 		n, correct := 5, 2
@@ -214,13 +215,13 @@ func TestTwoHalvesDecideTwice(t *testing.T) {
 
 func newHalves(tr *trial, seed uint64, n, correct int) *halves {
 	w := &halves{rng: rand.New(rand.NewPCG(seed, 9))}
-	var vs []bft.Validator
+	var vs []types.Validator
 	for i := range n {
-		v := bft.Validator{Power: 1}
+		v := types.Validator{Power: 1}
 		copy(v.Address[:], fmt.Sprint("n", i+1))
 		vs = append(vs, v)
 	}
-	set, err := bft.NewValidatorSet(vs)
+	set, err := types.NewValidatorSet(vs)
 	if err != nil {
 		panic(err)
 	}
@@ -291,12 +292,12 @@ func (w *halves) step(h *half, in bft.Input) {
 		var said bft.Input
 		switch o.Kind {
 		case bft.OutVote:
-			said.Vote = &bft.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, ValidRound: o.ValidRound, Validator: h.id}
+			said.Vote = &types.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, ValidRound: o.ValidRound, Validator: h.id}
 		case bft.OutGetValue:
 			o.Value = value(fmt.Sprintf("%sside%dround%d", name(h.id), h.side, o.Round))
 			fallthrough
 		case bft.OutPropose:
-			p := bft.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Proposer: h.id}
+			p := types.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Proposer: h.id}
 			said.Proposal = &bft.Proposed{Proposal: p, Valid: true}
 		case bft.OutTimeout:
 			h.timeouts = append(h.timeouts, o.Timeout)
@@ -327,8 +328,8 @@ func TestNobodyCorrectIsAccused(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, s.run(o.Schedule))
 		all := tr.seen
-		for h := bft.Height(1); h <= min(s.lowest()-1, 5); h++ {
-			tr.seen = slices.DeleteFunc(slices.Clone(all), func(v *bft.Vote) bool { return v.Height != h })
+		for h := types.Height(1); h <= min(s.lowest()-1, 5); h++ {
+			tr.seen = slices.DeleteFunc(slices.Clone(all), func(v *types.Vote) bool { return v.Height != h })
 			tr.judge(t, false, accountability.Options{})
 			tr.judge(t, false, accountability.Options{SignedValidRounds: true})
 		}

@@ -8,8 +8,8 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // replicas is how many instances play one chain for A1. An order of a map of two elements is the same in all of them once
@@ -395,7 +395,7 @@ func checkAnswers(s *appStage) error {
 	if len(updates) == 0 {
 		updates = s.Genesis.Validators
 	}
-	set, err := bft.NewValidatorSet(validatorsOf(updates))
+	set, err := types.NewValidatorSet(validatorsOf(updates))
 	if err != nil {
 		return fmt.Errorf("the validators of the genesis: %w", err)
 	}
@@ -436,10 +436,10 @@ func checkAnswers(s *appStage) error {
 // errVacuous is no fault of the application, but of who grades it.
 var errVacuous = errors.New("ApplicationOptions.Tx makes transactions that do not succeed, so nothing is tested")
 
-func validatorsOf(updates []abci.ValidatorUpdate) []bft.Validator {
-	out := make([]bft.Validator, len(updates))
+func validatorsOf(updates []abci.ValidatorUpdate) []types.Validator {
+	out := make([]types.Validator, len(updates))
 	for i, u := range updates {
-		out[i] = bft.Validator{Address: bft.AddressOf(u.PubKey), PubKey: bytes.Clone(u.PubKey), Power: u.Power}
+		out[i] = types.Validator{Address: types.AddressOf(u.PubKey), PubKey: bytes.Clone(u.PubKey), Power: u.Power}
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Core is the implementation under test: what [bft.Core] is. Inputs and outputs mean what
@@ -17,7 +18,7 @@ type Core interface {
 }
 
 // NewCore makes the core of a validator.
-type NewCore func(self bft.Address) Core
+type NewCore func(self types.Address) Core
 
 // Rule is one thing that an implementation must keep, as data: what the kit
 // grades, a README lists and a failure names.

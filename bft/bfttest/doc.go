@@ -3,7 +3,7 @@
 // (arXiv:1807.04938). It grades package bft, and a student's homework.
 //
 //	func TestMyCore(t *testing.T) {
-//		bfttest.Run(t, func(self bft.Address) bfttest.Core { return mycore.New(self) })
+//		bfttest.Run(t, func(self types.Address) bfttest.Core { return mycore.New(self) })
 //	}
 //
 // A broken rule fails its own subtest, says what was seen, and tells how it came to that:

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/light"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A LightChain is headers, commits and sets without blocks, with real signatures: what a light client sees. Heights are made
@@ -27,20 +27,20 @@ type LightChain struct {
 	mu      *sync.Mutex // shared with forks
 	id      string
 	sets    []lightSet // ascending
-	times   map[bft.Height]time.Duration
-	signers map[bft.Height]string
-	blocks  map[bft.Height]*light.Block
-	headers map[bft.Height]*bft.Header
-	keys    map[string]bft.PrivateKey
+	times   map[types.Height]time.Duration
+	signers map[types.Height]string
+	blocks  map[types.Height]*light.Block
+	headers map[types.Height]*types.Header
+	keys    map[string]types.PrivateKey
 
-	from    bft.Height // what is forged begins here
+	from    types.Height // what is forged begins here
 	parent  *LightChain
 	forgery Forgery
 }
 
 type lightSet struct {
-	from bft.Height
-	set  *bft.ValidatorSet
+	from types.Height
+	set  *types.ValidatorSet
 }
 
 // A Forgery is how a second chain differs from the first. The zero value of a field is the first chain's.
@@ -48,7 +48,7 @@ type Forgery struct {
 	// AppHash and Data are words that change the header's hashes of the application and of the transactions.
 	AppHash, Data string
 	// Round is that of the commits.
-	Round bft.Round
+	Round types.Round
 	// Signers sign: "n1 n2=nil n3". The others are absent.
 	Signers string
 	// Validators are those of the forged heights: "n1=1 n9=1".
@@ -63,8 +63,8 @@ var LightStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // NewLightChain makes a chain of four validators of power 1, n1 to n4.
 func NewLightChain(id string) *LightChain {
 	c := &LightChain{
-		mu: &sync.Mutex{}, id: id, times: map[bft.Height]time.Duration{}, signers: map[bft.Height]string{},
-		blocks: map[bft.Height]*light.Block{}, headers: map[bft.Height]*bft.Header{}, keys: map[string]bft.PrivateKey{},
+		mu: &sync.Mutex{}, id: id, times: map[types.Height]time.Duration{}, signers: map[types.Height]string{},
+		blocks: map[types.Height]*light.Block{}, headers: map[types.Height]*types.Header{}, keys: map[string]types.PrivateKey{},
 	}
 	return c.Validators(1, "n1=1 n2=1 n3=1 n4=1")
 }
@@ -73,7 +73,7 @@ func NewLightChain(id string) *LightChain {
 func (c *LightChain) ID() string { return c.id }
 
 // Validators are those of a height and the following ones: "n1=40 n2=30". Heights that were made are made anew. It panics at what is no set.
-func (c *LightChain) Validators(from bft.Height, spec string) *LightChain {
+func (c *LightChain) Validators(from types.Height, spec string) *LightChain {
 	for len(c.sets) > 0 && c.sets[len(c.sets)-1].from >= from {
 		c.sets = c.sets[:len(c.sets)-1]
 	}
@@ -88,8 +88,8 @@ func (c *LightChain) forget() {
 }
 
 // Set makes a set: "n1=40 n2=30".
-func (c *LightChain) Set(spec string) *bft.ValidatorSet {
-	var vs []bft.Validator
+func (c *LightChain) Set(spec string) *types.ValidatorSet {
+	var vs []types.Validator
 	for _, word := range strings.Fields(spec) {
 		name, power, _ := strings.Cut(word, "=")
 		p, err := strconv.ParseInt(power, 10, 64)
@@ -97,9 +97,9 @@ func (c *LightChain) Set(spec string) *bft.ValidatorSet {
 			panic(fmt.Sprintf("bfttest: %q: no power: %v", word, err))
 		}
 		key := c.Key(name)[32:]
-		vs = append(vs, bft.Validator{Address: bft.AddressOf(key), PubKey: key, Power: p})
+		vs = append(vs, types.Validator{Address: types.AddressOf(key), PubKey: key, Power: p})
 	}
-	set, err := bft.NewValidatorSet(vs)
+	set, err := types.NewValidatorSet(vs)
 	if err != nil {
 		panic(fmt.Sprintf("bfttest: %q: %v", spec, err))
 	}
@@ -107,24 +107,24 @@ func (c *LightChain) Set(spec string) *bft.ValidatorSet {
 }
 
 // Time says when a height is, after [LightStart].
-func (c *LightChain) Time(h bft.Height, after time.Duration) *LightChain {
+func (c *LightChain) Time(h types.Height, after time.Duration) *LightChain {
 	c.times[h] = after
 	c.forget()
 	return c
 }
 
 // Sign says who signs a height: "n1 n2=nil". The others are absent. Default: all.
-func (c *LightChain) Sign(h bft.Height, signers string) *LightChain {
+func (c *LightChain) Sign(h types.Height, signers string) *LightChain {
 	c.signers[h] = signers
 	c.forget()
 	return c
 }
 
 // Fork is a chain that has the same blocks below a height, and others from there on.
-func (c *LightChain) Fork(from bft.Height, f Forgery) *LightChain {
+func (c *LightChain) Fork(from types.Height, f Forgery) *LightChain {
 	fork := &LightChain{
 		mu: c.mu, id: c.id, times: c.times, signers: c.signers, keys: c.keys, sets: append([]lightSet(nil), c.sets...),
-		blocks: map[bft.Height]*light.Block{}, headers: map[bft.Height]*bft.Header{}, from: from, parent: c, forgery: f,
+		blocks: map[types.Height]*light.Block{}, headers: map[types.Height]*types.Header{}, from: from, parent: c, forgery: f,
 	}
 	if f.Validators != "" {
 		fork.Validators(from, f.Validators)
@@ -133,21 +133,21 @@ func (c *LightChain) Fork(from bft.Height, f Forgery) *LightChain {
 }
 
 // Key is the key of a name.
-func (c *LightChain) Key(name string) bft.PrivateKey {
+func (c *LightChain) Key(name string) types.PrivateKey {
 	key := c.keys[name]
 	if key == nil {
 		seed := sha256.Sum256([]byte(name))
-		key, _ = bft.GenerateKey(bytes.NewReader(seed[:]))
+		key, _ = types.GenerateKey(bytes.NewReader(seed[:]))
 		c.keys[name] = key
 	}
 	return key
 }
 
 // Address is the address of a name.
-func (c *LightChain) Address(name string) bft.Address { return bft.AddressOf(c.Key(name)[32:]) }
+func (c *LightChain) Address(name string) types.Address { return types.AddressOf(c.Key(name)[32:]) }
 
 // At is the set of a height.
-func (c *LightChain) At(h bft.Height) *bft.ValidatorSet {
+func (c *LightChain) At(h types.Height) *types.ValidatorSet {
 	set := c.sets[0].set
 	for _, s := range c.sets {
 		if s.from <= h {
@@ -158,13 +158,13 @@ func (c *LightChain) At(h bft.Height) *bft.ValidatorSet {
 }
 
 // Block is that of a height.
-func (c *LightChain) Block(h bft.Height) *light.Block {
+func (c *LightChain) Block(h types.Height) *light.Block {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.block(h)
 }
 
-func (c *LightChain) block(h bft.Height) *light.Block {
+func (c *LightChain) block(h types.Height) *light.Block {
 	if c.parent != nil && h < c.from {
 		return c.parent.block(h)
 	}
@@ -177,14 +177,14 @@ func (c *LightChain) block(h bft.Height) *light.Block {
 }
 
 // make makes a block with its header.
-func (c *LightChain) make(h bft.Height) *light.Block {
+func (c *LightChain) make(h types.Height) *light.Block {
 	b := &light.Block{Header: c.header(h), Validators: c.At(h), Next: c.At(h + 1)}
 	b.Commit = c.commit(b, c.signersOf(h))
 	return b
 }
 
 // header makes those before, too, for it has their hash.
-func (c *LightChain) header(h bft.Height) *bft.Header {
+func (c *LightChain) header(h types.Height) *types.Header {
 	if c.parent != nil && h < c.from {
 		return c.parent.header(h)
 	}
@@ -200,8 +200,8 @@ func (c *LightChain) header(h bft.Height) *bft.Header {
 	return c.headers[h]
 }
 
-func (c *LightChain) makeHeader(h bft.Height) *bft.Header {
-	header := &bft.Header{
+func (c *LightChain) makeHeader(h types.Height) *types.Header {
+	header := &types.Header{
 		ChainID: c.id, Height: h, Time: LightStart.Add(c.timeOf(h)), ValidatorsHash: c.At(h).Hash(), NextValidatorsHash: c.At(h + 1).Hash(),
 		DataHash: sha256.Sum256([]byte("data" + c.forgery.Data)), ConsensusHash: sha256.Sum256([]byte("parameters")),
 		AppHash: []byte(fmt.Sprint("app", h, c.forgery.AppHash)), ProposerAddress: c.At(h).Proposer().Address,
@@ -212,12 +212,12 @@ func (c *LightChain) makeHeader(h bft.Height) *bft.Header {
 	return header
 }
 
-func idOf(h *bft.Header) bft.ValueID {
+func idOf(h *types.Header) types.ValueID {
 	hash := h.Hash()
-	return h.ID(bft.PartsHeader{Total: 1, Hash: sha256.Sum256(hash[:])})
+	return h.ID(types.PartsHeader{Total: 1, Hash: sha256.Sum256(hash[:])})
 }
 
-func (c *LightChain) timeOf(h bft.Height) time.Duration {
+func (c *LightChain) timeOf(h types.Height) time.Duration {
 	if c.parent != nil && c.forgery.Pace > 0 {
 		return c.parent.timeOf(c.from-1) + time.Duration(h-c.from+1)*c.forgery.Pace
 	}
@@ -227,7 +227,7 @@ func (c *LightChain) timeOf(h bft.Height) time.Duration {
 	return time.Duration(h) * time.Minute
 }
 
-func (c *LightChain) signersOf(h bft.Height) string {
+func (c *LightChain) signersOf(h types.Height) string {
 	if c.parent != nil && c.forgery.Signers != "" {
 		return c.forgery.Signers
 	}
@@ -235,10 +235,10 @@ func (c *LightChain) signersOf(h bft.Height) string {
 }
 
 // commit is by those named; by all, if nobody is.
-func (c *LightChain) commit(b *light.Block, signers string) *bft.Commit {
+func (c *LightChain) commit(b *light.Block, signers string) *types.Commit {
 	id := idOf(b.Header)
-	votes := make([]*bft.Vote, b.Validators.Len())
-	names := map[bft.Address]string{}
+	votes := make([]*types.Vote, b.Validators.Len())
+	names := map[types.Address]string{}
 	for name := range c.keys {
 		names[c.Address(name)] = name
 	}
@@ -253,25 +253,25 @@ func (c *LightChain) commit(b *light.Block, signers string) *bft.Commit {
 		if i < 0 {
 			continue
 		}
-		v := &bft.Vote{
-			Type: bft.Precommit, Height: b.Height(), Round: c.forgery.Round, Value: id, ValidRound: bft.NoRound,
+		v := &types.Vote{
+			Type: types.Precommit, Height: b.Height(), Round: c.forgery.Round, Value: id, ValidRound: types.NoRound,
 			Time: b.Header.Time.Add(time.Second), Validator: c.Address(name),
 		}
 		if vote == "nil" {
-			v.Value = bft.NilValue
+			v.Value = types.NilValue
 		}
 		c.SignVote(v, name)
 		votes[i] = v
 	}
-	return bft.MakeCommit(b.Height(), c.forgery.Round, id, votes)
+	return types.MakeCommit(b.Height(), c.forgery.Round, id, votes)
 }
 
 // SignVote signs a vote with the key of a name, whosever it says it is, and whatever was signed before.
-func (c *LightChain) SignVote(v *bft.Vote, name string) {
+func (c *LightChain) SignVote(v *types.Vote, name string) {
 	v.Signature = sign(c.Key(name), v, c.id)
 }
 
-func sign(key bft.PrivateKey, v *bft.Vote, chainID string) []byte {
+func sign(key types.PrivateKey, v *types.Vote, chainID string) []byte {
 	signature, err := key.Sign(nil, v.AppendSignBytes(nil, chainID), crypto.Hash(0))
 	if err != nil {
 		panic(err)

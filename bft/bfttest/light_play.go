@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/light"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // lightStage is where a script of light verification is played. The chain is a [LightChain]: four validators of power 1, a block a minute. The
@@ -32,10 +32,10 @@ import (
 type lightStage struct {
 	newVerifier NewLightVerifier
 	chain       *LightChain
-	usurped     map[bft.Height]string
-	spoilt      map[bft.Height][][]string
+	usurped     map[types.Height]string
+	spoilt      map[types.Height][][]string
 	params      light.Params
-	trusted     bft.Height
+	trusted     types.Height
 	claimed     string
 	now         time.Time
 }
@@ -44,8 +44,8 @@ type lightStage struct {
 func playLight(script string, newVerifier NewLightVerifier) (told string, err error) {
 	s := &lightStage{
 		newVerifier: newVerifier, chain: NewLightChain("demo"), trusted: 1,
-		usurped: map[bft.Height]string{}, spoilt: map[bft.Height][][]string{},
-		params: light.Params{Level: bft.Fraction{Numerator: 1, Denominator: 3}, Period: 24 * time.Hour, Drift: 10 * time.Second},
+		usurped: map[types.Height]string{}, spoilt: map[types.Height][][]string{},
+		params: light.Params{Level: types.Fraction{Numerator: 1, Denominator: 3}, Period: 24 * time.Hour, Drift: 10 * time.Second},
 	}
 	for line := range strings.Lines(script) {
 		words := strings.Fields(line)
@@ -102,7 +102,7 @@ func (s *lightStage) command(do string, args []string) error {
 	return nil
 }
 
-func height(word string) bft.Height { return bft.Height(number(word)) }
+func height(word string) types.Height { return types.Height(number(word)) }
 
 func span(word string) time.Duration {
 	d, err := time.ParseDuration(word)
@@ -113,7 +113,7 @@ func span(word string) time.Duration {
 }
 
 // verify lets the implementation judge, and judges that.
-func (s *lightStage) verify(want string, h bft.Height) error {
+func (s *lightStage) verify(want string, h types.Height) error {
 	trusted := s.chain.Block(s.trusted).Trusted()
 	if s.claimed != "" {
 		trusted.Next = s.chain.Set(s.claimed)
@@ -137,7 +137,7 @@ func (s *lightStage) verify(want string, h bft.Height) error {
 }
 
 // block is that of a height, usurped and spoilt. The chain's stays as it is.
-func (s *lightStage) block(h bft.Height) *light.Block {
+func (s *lightStage) block(h types.Height) *light.Block {
 	chain := s.chain
 	if set, is := s.usurped[h]; is {
 		chain = chain.Fork(h, Forgery{Validators: set})
@@ -196,31 +196,31 @@ var spoils = map[string]func(c *LightChain, b *light.Block, args []string){
 	},
 	"twice": func(c *LightChain, b *light.Block, args []string) { *part(c, b, args[1]) = *part(c, b, args[0]) },
 	"by": func(c *LightChain, b *light.Block, args []string) {
-		signPart(c, b, args[0], args[1], func(*bft.Vote) {})
+		signPart(c, b, args[0], args[1], func(*types.Vote) {})
 	},
 	"prevote": func(c *LightChain, b *light.Block, args []string) {
-		signPart(c, b, args[0], args[0], func(v *bft.Vote) { v.Type = bft.Prevote })
+		signPart(c, b, args[0], args[0], func(v *types.Vote) { v.Type = types.Prevote })
 	},
 	"round": func(c *LightChain, b *light.Block, args []string) {
-		signPart(c, b, args[0], args[0], func(v *bft.Vote) { v.Round++ })
+		signPart(c, b, args[0], args[0], func(v *types.Vote) { v.Round++ })
 	},
 	"for-nil": func(c *LightChain, b *light.Block, args []string) {
-		signPart(c, b, args[0], args[0], func(v *bft.Vote) { v.Value = bft.NilValue })
+		signPart(c, b, args[0], args[0], func(v *types.Vote) { v.Value = types.NilValue })
 	},
 	// Flags that there are not; an absence with a signature.
 	"flag": func(c *LightChain, b *light.Block, args []string) {
-		part(c, b, args[0]).Flag = bft.CommitFlag(number(args[1]))
+		part(c, b, args[0]).Flag = types.CommitFlag(number(args[1]))
 	},
-	"absent": func(c *LightChain, b *light.Block, args []string) { part(c, b, args[0]).Flag = bft.CommitAbsent },
+	"absent": func(c *LightChain, b *light.Block, args []string) { part(c, b, args[0]).Flag = types.CommitAbsent },
 }
 
 // part is the entry of a validator in the commit.
-func part(c *LightChain, b *light.Block, name string) *bft.CommitSig {
+func part(c *LightChain, b *light.Block, name string) *types.CommitSig {
 	return &b.Commit.Signatures[b.Validators.Index(c.Address(name))]
 }
 
 // signPart lets a key sign something else in a validator's place.
-func signPart(c *LightChain, b *light.Block, name, key string, change func(*bft.Vote)) {
+func signPart(c *LightChain, b *light.Block, name, key string, change func(*types.Vote)) {
 	v := b.Commit.Vote(b.Validators.Index(c.Address(name)))
 	change(v)
 	part(c, b, name).Signature = sign(c.Key(key), v, c.id)
@@ -246,12 +246,12 @@ func signAll(c *LightChain, b *light.Block, chainID string) {
 
 func readdress(c *LightChain, b *light.Block, name string) {
 	at := b.Validators.Index(c.Address(name))
-	var vs []bft.Validator
+	var vs []types.Validator
 	for i := range b.Validators.Len() {
 		vs = append(vs, b.Validators.At(i))
 	}
 	vs[at].Address[19] ^= 1
-	set, err := bft.NewValidatorSet(vs)
+	set, err := types.NewValidatorSet(vs)
 	if err != nil {
 		panic(err)
 	}

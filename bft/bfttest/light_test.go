@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/bfttest"
 	"github.com/flagship-go/flagship/bft/light"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 func ours(chainID string, p light.Params) bfttest.LightVerifier {
@@ -46,7 +46,7 @@ func TestLightKitCatchesWhoCountsTwice(t *testing.T) {
 	for _, r := range bfttest.GradeLight(func(chainID string, p light.Params) bfttest.LightVerifier {
 		return func(trusted light.Trusted, b *light.Block, now time.Time) error {
 			err := light.Verify(p, chainID, trusted, b, now)
-			if !errors.Is(err, bft.ErrCommit) || b.Check(chainID) != nil {
+			if !errors.Is(err, types.ErrCommit) || b.Check(chainID) != nil {
 				return err
 			}
 			var power int64

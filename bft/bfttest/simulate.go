@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/sim"
 )
 
@@ -72,7 +73,7 @@ type Options struct {
 func (o Options) withDefaults(seed uint64) Options {
 	r := rand.New(rand.NewPCG(seed, 0x62667474657374))
 	if o.NewCore == nil {
-		o.NewCore = func(self bft.Address) Core { return bft.NewCore(self) }
+		o.NewCore = func(self types.Address) Core { return bft.NewCore(self) }
 	}
 	if o.Powers == nil {
 		o.Powers = make([]int64, 4+r.IntN(4))
@@ -152,7 +153,7 @@ type Report struct {
 // Stats count what a run went through: a world in which nothing happens tests nothing.
 type Stats struct {
 	Heights  int // decided by all who are correct
-	MaxRound bft.Round
+	MaxRound types.Round
 	Inputs   int // of correct cores
 	Crashes  int // of correct ones
 	Replayed int // inputs
@@ -217,8 +218,8 @@ type simulation struct {
 	loud  bool // somebody listens to events
 
 	keys  *keyring // nil: nothing is signed
-	set   *bft.ValidatorSet
-	ids   []bft.Address // of n1, n2, ...
+	set   *types.ValidatorSet
+	ids   []types.Address // of n1, n2, ...
 	hosts []*host
 	judge judge
 
@@ -232,11 +233,11 @@ func newSimulation(seed uint64, o Options, sink func(Event)) (*simulation, error
 	if o.Signed {
 		s.keys = newKeyring(len(o.Powers))
 	}
-	var vs []bft.Validator
+	var vs []types.Validator
 	for i, p := range o.Powers {
-		v := bft.Validator{Power: p}
+		v := types.Validator{Power: p}
 		if s.keys != nil {
-			v.Address = bft.AddressOf(s.keys.guards[i].PubKey())
+			v.Address = types.AddressOf(s.keys.guards[i].PubKey())
 		} else {
 			copy(v.Address[:], fmt.Sprintf("n%d", i+1))
 		}
@@ -244,7 +245,7 @@ func newSimulation(seed uint64, o Options, sink func(Event)) (*simulation, error
 		s.ids = append(s.ids, v.Address)
 	}
 	var err error
-	if s.set, err = bft.NewValidatorSet(vs); err != nil {
+	if s.set, err = types.NewValidatorSet(vs); err != nil {
 		return nil, fmt.Errorf("bfttest: Options.Powers: %w", err)
 	}
 	s.world = sim.New(sim.Options{Seed: seed, Sink: sink, MaxEvents: 20_000_000})
@@ -266,7 +267,7 @@ func newSimulation(seed uint64, o Options, sink func(Event)) (*simulation, error
 }
 
 // validators is the set of a height.
-func (s *simulation) validators(h bft.Height) *bft.ValidatorSet {
+func (s *simulation) validators(h types.Height) *types.ValidatorSet {
 	return s.judge.height(h).set
 }
 
@@ -296,7 +297,7 @@ func (s *simulation) run(schedule Schedule) error {
 // calm judges liveness: heights that begin when the faults are over are decided soon.
 func (s *simulation) calm() {
 	s.world.Recover()
-	begun := bft.Height(0)
+	begun := types.Height(0)
 	for _, h := range s.hosts {
 		if h.node != nil && h.lie == Honest {
 			begun = max(begun, h.node.height)
@@ -311,8 +312,8 @@ func (s *simulation) calm() {
 }
 
 // lowest is the least height that a correct validator is in.
-func (s *simulation) lowest() bft.Height {
-	low := bft.Height(1 << 40)
+func (s *simulation) lowest() types.Height {
+	low := types.Height(1 << 40)
 	for _, h := range s.hosts {
 		switch {
 		case h.lie != Honest:

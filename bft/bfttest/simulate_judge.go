@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A Violation is a rule that was broken, and by what.
@@ -27,39 +28,39 @@ func (v *Violation) Error() string { return fmt.Sprintf("RULE %s: %s", v.Rule, v
 type judge struct {
 	s         *simulation
 	power     []int64
-	index     map[bft.Address]int
+	index     map[types.Address]int
 	lying     int64
-	heights   map[bft.Height]*heightRecord
-	calmSince bft.Height // heights from here on began in a calm world; 0: none
+	heights   map[types.Height]*heightRecord
+	calmSince types.Height // heights from here on began in a calm world; 0: none
 }
 
 // heightRecord is what was said of a height.
 type heightRecord struct {
-	set      *bft.ValidatorSet
-	prevotes map[bft.Round][]bft.ValueID // by validator; absent is in voted
-	voted    map[voterBallot]bft.ValueID
+	set      *types.ValidatorSet
+	prevotes map[types.Round][]types.ValueID // by validator; absent is in voted
+	voted    map[voterBallot]types.ValueID
 	locks    []lock // by validator
 	decided  bool
-	value    bft.ValueID
-	round    bft.Round
+	value    types.ValueID
+	round    types.Round
 	by       int
-	limit    bft.Round // bound
+	limit    types.Round // bound
 }
 
 type voterBallot struct {
 	who   int
-	round bft.Round
-	kind  bft.VoteType
+	round types.Round
+	kind  types.VoteType
 }
 
 // lock is the last value that a validator precommitted.
 type lock struct {
-	value bft.ValueID
-	round bft.Round
+	value types.ValueID
+	round types.Round
 }
 
 func newJudge(s *simulation) judge {
-	j := judge{s: s, index: map[bft.Address]int{}, heights: map[bft.Height]*heightRecord{}}
+	j := judge{s: s, index: map[types.Address]int{}, heights: map[types.Height]*heightRecord{}}
 	for i, id := range s.ids {
 		j.index[id] = i
 		j.power = append(j.power, s.opts.Powers[i])
@@ -73,10 +74,10 @@ func newJudge(s *simulation) judge {
 func (j *judge) honest(i int) bool { return i >= len(j.s.opts.Liars) || j.s.opts.Liars[i] == Honest }
 
 // height is the record of a height, begun if there is none.
-func (j *judge) height(h bft.Height) *heightRecord {
+func (j *judge) height(h types.Height) *heightRecord {
 	r := j.heights[h]
 	if r == nil {
-		r = &heightRecord{set: j.s.set, voted: map[voterBallot]bft.ValueID{}, prevotes: map[bft.Round][]bft.ValueID{}, locks: make([]lock, len(j.power))}
+		r = &heightRecord{set: j.s.set, voted: map[voterBallot]types.ValueID{}, prevotes: map[types.Round][]types.ValueID{}, locks: make([]lock, len(j.power))}
 		if before := j.heights[h-1]; before != nil {
 			r.set = before.set.Rotate(1)
 		}
@@ -91,7 +92,7 @@ func (j *judge) height(h bft.Height) *heightRecord {
 }
 
 // vote is one of a correct validator, about to leave.
-func (j *judge) vote(who int, v *bft.Vote) {
+func (j *judge) vote(who int, v *types.Vote) {
 	r := j.height(v.Height)
 	b := voterBallot{who, v.Round, v.Type}
 	if was, voted := r.voted[b]; voted {
@@ -101,16 +102,16 @@ func (j *judge) vote(who int, v *bft.Vote) {
 		return
 	}
 	r.voted[b] = v.Value
-	if v.Type == bft.Prevote {
+	if v.Type == types.Prevote {
 		if r.prevotes[v.Round] == nil {
-			r.prevotes[v.Round] = make([]bft.ValueID, len(j.power))
+			r.prevotes[v.Round] = make([]types.ValueID, len(j.power))
 		}
 		r.prevotes[v.Round][who] = v.Value
 	}
 	if v.Value.IsNil() {
 		return
 	}
-	if v.Type == bft.Precommit {
+	if v.Type == types.Precommit {
 		if !j.polka(r, v.Round, v.Value) {
 			j.s.fail("L36", "n%d precommits %s in height %d round %d, where it has no polka", who+1, valueName(v.Value), v.Height, v.Round)
 		}
@@ -131,7 +132,7 @@ func (j *judge) vote(who int, v *bft.Vote) {
 }
 
 // polka tells whether there can be one: liars may have said anything to somebody.
-func (j *judge) polka(r *heightRecord, round bft.Round, v bft.ValueID) bool {
+func (j *judge) polka(r *heightRecord, round types.Round, v types.ValueID) bool {
 	power := j.lying
 	for i, said := range r.prevotes[round] {
 		if said == v {
@@ -141,7 +142,7 @@ func (j *judge) polka(r *heightRecord, round bft.Round, v bft.ValueID) bool {
 	return 3*power > 2*r.set.TotalPower()
 }
 
-func (j *judge) evidence(d *bft.DoubleVote) {
+func (j *judge) evidence(d *types.DoubleVote) {
 	i := j.index[d.First.Validator]
 	a, b := d.First, d.Second
 	if j.honest(i) || a.Validator != b.Validator || a.Round != b.Round || a.Type != b.Type || a.Height != b.Height || a.Value == b.Value {

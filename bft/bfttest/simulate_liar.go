@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/sim"
 )
 
@@ -44,8 +45,8 @@ type liar struct {
 	*host
 	p      *sim.Process
 	core   *bft.Core
-	height bft.Height
-	latest bft.ValueID // proposed in this height, of those we heard of
+	height types.Height
+	latest types.ValueID // proposed in this height, of those we heard of
 }
 
 func (h *host) bootLiar(p *sim.Process) sim.Handler {
@@ -55,9 +56,9 @@ func (h *host) bootLiar(p *sim.Process) sim.Handler {
 }
 
 // enter goes to a height, if it is later.
-func (l *liar) enter(h bft.Height) {
+func (l *liar) enter(h types.Height) {
 	if h > l.height {
-		l.height, l.latest = h, bft.NilValue
+		l.height, l.latest = h, types.NilValue
 		l.step(bft.Input{Start: &bft.Start{Height: h, Validators: l.s.validators(h)}})
 	}
 }
@@ -65,7 +66,7 @@ func (l *liar) enter(h bft.Height) {
 // Receive listens to what the others say, to know where they are.
 func (l *liar) Receive(_ sim.ID, message any) {
 	switch m := message.(type) {
-	case *bft.Vote:
+	case *types.Vote:
 		l.enter(m.Height)
 		l.step(bft.Input{Vote: m})
 	case *bft.Proposed:
@@ -143,11 +144,11 @@ func (l *liar) speak(o bft.Output) {
 func (l *liar) other(r *rand.Rand, o bft.Output) bft.Output {
 	switch {
 	case o.Kind != bft.OutVote:
-		o.Value, o.ValidRound = value(fmt.Sprintf("h%dr%dn%d'", o.Height, o.Round, l.index+1)), bft.NoRound
+		o.Value, o.ValidRound = value(fmt.Sprintf("h%dr%dn%d'", o.Height, o.Round, l.index+1)), types.NoRound
 	case r.IntN(2) == 0 && !l.latest.IsNil():
 		o.Value = l.latest
 	case !o.Value.IsNil():
-		o.Value = bft.NilValue
+		o.Value = types.NilValue
 	}
 	return o
 }
@@ -157,20 +158,20 @@ func (l *liar) wrong(r *rand.Rand, o bft.Output) bft.Output {
 	o.Value = value(fmt.Sprintf("bad%d", r.IntN(3)))
 	switch {
 	case o.Kind == bft.OutVote && r.IntN(3) == 0:
-		o.Round += bft.Round(r.IntN(1000))
+		o.Round += types.Round(r.IntN(1000))
 	case o.Kind == bft.OutVote:
 	case r.IntN(2) == 0:
 		o.Value = value(fmt.Sprintf("h%dr%dn%d", o.Height, o.Round, l.index+1))
-		o.ValidRound = o.Round - 1 + bft.Round(r.IntN(3))
+		o.ValidRound = o.Round - 1 + types.Round(r.IntN(3))
 	}
 	return o
 }
 
 func (l *liar) message(o bft.Output) bft.Input {
 	if o.Kind == bft.OutVote {
-		v := &bft.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, ValidRound: o.ValidRound, Validator: l.id}
+		v := &types.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, ValidRound: o.ValidRound, Validator: l.id}
 		return l.s.keys.sign(l.index, bft.Input{Vote: v})
 	}
-	p := bft.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Proposer: l.id}
+	p := types.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Proposer: l.id}
 	return l.s.keys.sign(l.index, bft.Input{Proposal: &bft.Proposed{Proposal: p, Valid: valid(o.Value)}})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/sim"
 )
 
@@ -14,12 +15,12 @@ import (
 type host struct {
 	s     *simulation
 	index int
-	id    bft.Address
+	id    types.Address
 	lie   Lie
 
 	log     []bft.Input // of the height in work, beginning with its Start
 	synced  int         // so many of them survive a crash for sure
-	decided map[bft.Height]decision
+	decided map[types.Height]decision
 	ops     int // of the log
 	crashAt int // the operation in which it crashes, once
 
@@ -29,7 +30,7 @@ type host struct {
 // decision is what a validator keeps of a height: to whom is behind it sends all of it.
 type decision struct {
 	proposal   *bft.Proposed
-	precommits []*bft.Vote
+	precommits []*types.Vote
 }
 
 // node is one life of a correct validator: the shell around a core.
@@ -37,15 +38,15 @@ type node struct {
 	*host
 	p      *sim.Process
 	core   Core
-	height bft.Height
-	round  bft.Round
-	dead   bool       // it crashed in the midst of what it does
-	stuck  bft.Height // where it was at the last gossip
+	height types.Height
+	round  types.Round
+	dead   bool         // it crashed in the midst of what it does
+	stuck  types.Height // where it was at the last gossip
 
-	votes     []*bft.Vote // heard of in this height, for gossip
+	votes     []*types.Vote // heard of in this height, for gossip
 	proposals []*bft.Proposed
-	seen      map[*bft.Vote]struct{}
-	given     *bft.Vote // to the core, last; nil: it was no vote
+	seen      map[*types.Vote]struct{}
+	given     *types.Vote // to the core, last; nil: it was no vote
 
 	replaying bool
 	pending   []bft.Output  // own messages that the log has not got (yet)
@@ -54,8 +55,8 @@ type node struct {
 
 // hello tells a peer where one is, and what one has. The peer answers with what is missing.
 type hello struct {
-	height bft.Height
-	have   map[*bft.Vote]struct{}
+	height types.Height
+	have   map[*types.Vote]struct{}
 }
 
 func (m hello) String() string {
@@ -74,7 +75,7 @@ func (h *host) boot(p *sim.Process) sim.Handler {
 	if h.lie != Honest {
 		return h.bootLiar(p)
 	}
-	n := &node{host: h, p: p, core: h.s.opts.NewCore(h.id), seen: map[*bft.Vote]struct{}{}}
+	n := &node{host: h, p: p, core: h.s.opts.NewCore(h.id), seen: map[*types.Vote]struct{}{}}
 	h.node = n
 	if p.Life() > 1 {
 		h.s.stats.Crashes++
@@ -82,7 +83,7 @@ func (h *host) boot(p *sim.Process) sim.Handler {
 	if len(h.log) > 0 {
 		n.replay()
 	} else {
-		h.decided = map[bft.Height]decision{}
+		h.decided = map[types.Height]decision{}
 		n.begin(1)
 	}
 	if len(h.s.ids) > 1 {
@@ -116,7 +117,7 @@ func (n *node) replay() {
 }
 
 // begin starts a height, with a log of its own in the place of that of the height before.
-func (n *node) begin(h bft.Height) {
+func (n *node) begin(h types.Height) {
 	if !n.operation() {
 		return
 	}
@@ -250,12 +251,12 @@ func (n *node) speak(o bft.Output) {
 	var in bft.Input
 	switch o.Kind {
 	case bft.OutVote:
-		in.Vote = &bft.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, ValidRound: o.ValidRound, Validator: n.id}
+		in.Vote = &types.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, ValidRound: o.ValidRound, Validator: n.id}
 	case bft.OutGetValue:
 		o.Value = value(fmt.Sprintf("h%dr%dn%d", o.Height, o.Round, n.index+1))
 		fallthrough
 	default:
-		p := bft.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Proposer: n.id}
+		p := types.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Proposer: n.id}
 		in.Proposal = &bft.Proposed{Proposal: p, Valid: valid(o.Value)}
 	}
 	if !n.operation() {
@@ -293,7 +294,7 @@ func payload(in bft.Input) any {
 // long enough at last.
 func (n *node) schedule(t bft.Timeout) {
 	d := n.s.voteTimeout(t.Round)
-	if t.Step == bft.StepPropose {
+	if t.Step == types.StepPropose {
 		d += 2 * n.s.opts.Pace
 	}
 	n.p.After(d, func() {
@@ -304,7 +305,7 @@ func (n *node) schedule(t bft.Timeout) {
 }
 
 // voteTimeout is how long a vote is waited for.
-func (s *simulation) voteTimeout(r bft.Round) time.Duration {
+func (s *simulation) voteTimeout(r types.Round) time.Duration {
 	return time.Duration(1+r) * s.opts.Pace
 }
 
@@ -321,7 +322,7 @@ func (n *node) decide(o bft.Output) {
 		}
 	}
 	for _, v := range n.votes {
-		if v.Type == bft.Precommit && v.Round == o.Round && v.Value == o.Value {
+		if v.Type == types.Precommit && v.Round == o.Round && v.Value == o.Value {
 			d.precommits = append(d.precommits, v)
 		}
 	}
@@ -340,7 +341,7 @@ func (n *node) Receive(from sim.ID, message any) {
 		return
 	}
 	switch m := message.(type) {
-	case *bft.Vote:
+	case *types.Vote:
 		if m.Height != n.height {
 			return
 		}

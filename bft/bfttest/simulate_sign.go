@@ -6,6 +6,8 @@ import (
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // With Options.Signed nobody's word is taken for who said it: messages carry signatures, correct validators sign with a guard that
@@ -16,19 +18,19 @@ const simChain = "simulated"
 
 // keyring is the keys of a run; nil: nothing is signed.
 type keyring struct {
-	keys   []bft.PrivateKey
-	guards []*bft.MemSigner
-	of     map[bft.Address]bft.PrivateKey
+	keys   []types.PrivateKey
+	guards []*privval.MemSigner
+	of     map[types.Address]types.PrivateKey
 }
 
 // newKeyring makes a key for each validator, and its address.
 func newKeyring(n int) *keyring {
-	k := &keyring{of: make(map[bft.Address]bft.PrivateKey)}
+	k := &keyring{of: make(map[types.Address]types.PrivateKey)}
 	for i := range n {
-		signer := bft.NewMemSigner(fmt.Sprintf("n%d", i+1))
+		signer := privval.NewMemSigner(fmt.Sprintf("n%d", i+1))
 		key := signer.PrivateKey()
 		k.keys, k.guards = append(k.keys, key), append(k.guards, signer)
-		k.of[bft.AddressOf(key[32:])] = key
+		k.of[types.AddressOf(key[32:])] = key
 	}
 	return k
 }
@@ -63,7 +65,7 @@ func (k *keyring) believes(message any) bool {
 		return true
 	}
 	switch m := message.(type) {
-	case *bft.Vote:
+	case *types.Vote:
 		key, known := k.of[m.Validator]
 		return known && m.Verify(simChain, key[32:])
 	case *bft.Proposed:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/bfttest"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 var (
@@ -37,7 +38,7 @@ func simulate(t *testing.T, seed, seeds uint64) {
 		require.NotZero(t, sum.Replayed)
 		require.NotZero(t, sum.Evidence)
 		require.NotZero(t, sum.Liars)
-		require.Greater(t, sum.MaxRound, bft.Round(2))
+		require.Greater(t, sum.MaxRound, types.Round(2))
 	}
 }
 
@@ -79,7 +80,7 @@ func TestACrashInEveryOperationOfTheLog(t *testing.T) {
 
 // forgetful is a core that begins each round without a lock: what amnesia is.
 type forgetful struct {
-	self  bft.Address
+	self  types.Address
 	start bft.Input
 	core  *bft.Core
 }
@@ -98,7 +99,7 @@ func (f *forgetful) Step(in bft.Input) ([]bft.Output, error) {
 			// Three votes that nobody has cast bring it where it was.
 			set := f.start.Start.Validators
 			for i := range set.Len() {
-				v := bft.Vote{Type: bft.Precommit, Height: o.Height, Round: o.Round, Validator: set.At(i).Address}
+				v := types.Vote{Type: types.Precommit, Height: o.Height, Round: o.Round, Validator: set.At(i).Address}
 				if v.Validator != f.self {
 					if out, _ := f.core.Step(bft.Input{Vote: &v}); len(out) > 0 {
 						return out, nil
@@ -113,7 +114,7 @@ func (f *forgetful) Step(in bft.Input) ([]bft.Output, error) {
 // A network of validators that forget forks, or breaks the lock rule, and the failure tells how, by few faults.
 func TestTheSimulatorFindsAmnesia(t *testing.T) {
 	for seed := range uint64(100) {
-		_, err := bfttest.Explore(seed, bfttest.Options{Attempts: 50, NewCore: func(self bft.Address) bfttest.Core {
+		_, err := bfttest.Explore(seed, bfttest.Options{Attempts: 50, NewCore: func(self types.Address) bfttest.Core {
 			return &forgetful{self: self, core: bft.NewCore(self)}
 		}})
 		var f *bfttest.Failure

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // stage is where a script is played: a few cores, the validators that the script
@@ -36,33 +37,33 @@ type stage struct {
 	newCore NewCore
 	log     strings.Builder
 
-	set       *bft.ValidatorSet
-	validator []bft.Address
-	choose    func(bft.Round) bft.Address
+	set       *types.ValidatorSet
+	validator []types.Address
+	choose    func(types.Round) types.Address
 	actors    []*actor
-	height    bft.Height
-	spoken    bft.Height // of what the script says; 0: the height
+	height    types.Height
+	spoken    types.Height // of what the script says; 0: the height
 	wire      []letter
 	sent      []letter
 	fresh     []string // what the last command made cores do
-	decided   map[bft.Height]verdict
+	decided   map[types.Height]verdict
 }
 
 // actor is a core and what is to come for it.
 type actor struct {
 	name     string
-	id       bft.Address
+	id       types.Address
 	core     Core
-	voted    map[ballot]bft.ValueID
+	voted    map[ballot]types.ValueID
 	timeouts []bft.Timeout
-	round    bft.Round
+	round    types.Round
 	decided  bool
 }
 
 type ballot struct {
-	height bft.Height
-	round  bft.Round
-	kind   bft.VoteType
+	height types.Height
+	round  types.Round
+	kind   types.VoteType
 }
 
 type letter struct {
@@ -72,8 +73,8 @@ type letter struct {
 
 type verdict struct {
 	who   string
-	value bft.ValueID
-	round bft.Round
+	value types.ValueID
+	round types.Round
 }
 
 // broken is how a script ends early.
@@ -134,16 +135,16 @@ func (s *stage) command(words []string) {
 	case "validators":
 		s.validators(args)
 	case "proposers":
-		s.choose = func(r bft.Round) bft.Address { return s.id(args[int(r)%len(args)]) }
+		s.choose = func(r types.Round) types.Address { return s.id(args[int(r)%len(args)]) }
 	case "cores":
 		s.actors = nil
 		for _, name := range args {
-			s.actors = append(s.actors, &actor{name: name, id: s.id(name), core: s.newCore(s.id(name)), voted: map[ballot]bft.ValueID{}})
+			s.actors = append(s.actors, &actor{name: name, id: s.id(name), core: s.newCore(s.id(name)), voted: map[ballot]types.ValueID{}})
 		}
 	case "start":
 		s.start()
 	case "height":
-		s.spoken = bft.Height(number(args[0]))
+		s.spoken = types.Height(number(args[0]))
 	case "proposal":
 		s.proposal(args)
 	case "prevote", "precommit":
@@ -151,14 +152,14 @@ func (s *stage) command(words []string) {
 	case "timeout":
 		args, to := s.recipients(args)
 		for _, a := range to {
-			s.step(a, bft.Input{Timeout: &bft.Timeout{Height: s.says(), Round: bft.Round(number(args[1])), Step: stepNamed(args[0])}})
+			s.step(a, bft.Input{Timeout: &bft.Timeout{Height: s.says(), Round: types.Round(number(args[1])), Step: stepNamed(args[0])}})
 		}
 	case "deliver", "lose":
 		s.pass(do == "lose", args)
 	case "again":
 		s.again(args)
 	case "run":
-		s.run(bft.Round(number(args[0])))
+		s.run(types.Round(number(args[0])))
 	case "status":
 		s.status()
 	default:
@@ -167,16 +168,16 @@ func (s *stage) command(words []string) {
 }
 
 func (s *stage) validators(powers []string) {
-	var vs []bft.Validator
+	var vs []types.Validator
 	s.validator, s.actors, s.height, s.spoken, s.choose = nil, nil, 0, 0, nil
-	s.wire, s.sent, s.decided = nil, nil, map[bft.Height]verdict{}
+	s.wire, s.sent, s.decided = nil, nil, map[types.Height]verdict{}
 	for i, p := range powers {
-		v := bft.Validator{Power: int64(number(p))}
+		v := types.Validator{Power: int64(number(p))}
 		copy(v.Address[:], fmt.Sprintf("n%d", i+1))
 		vs = append(vs, v)
 		s.validator = append(s.validator, v.Address)
 	}
-	set, err := bft.NewValidatorSet(vs)
+	set, err := types.NewValidatorSet(vs)
 	if err != nil {
 		failf("%v", err)
 	}
@@ -196,14 +197,14 @@ func (s *stage) start() {
 }
 
 // says is the height of what the script says.
-func (s *stage) says() bft.Height {
+func (s *stage) says() types.Height {
 	if s.spoken != 0 {
 		return s.spoken
 	}
 	return s.height
 }
 
-func (s *stage) proposer(r bft.Round) bft.Address {
+func (s *stage) proposer(r types.Round) types.Address {
 	if s.choose != nil {
 		return s.choose(r)
 	}
@@ -213,16 +214,16 @@ func (s *stage) proposer(r bft.Round) bft.Address {
 // proposal is "1 a valid 0 by n3 to n1".
 func (s *stage) proposal(args []string) {
 	args, to := s.recipients(args)
-	p := bft.Proposal{Height: s.says(), Round: bft.Round(number(args[0])), Value: value(args[1]), ValidRound: bft.NoRound}
+	p := types.Proposal{Height: s.says(), Round: types.Round(number(args[0])), Value: value(args[1]), ValidRound: types.NoRound}
 	for i := 2; i+1 < len(args); i += 2 {
 		switch args[i] {
 		case "valid":
-			p.ValidRound = bft.Round(number(args[i+1]))
+			p.ValidRound = types.Round(number(args[i+1]))
 		case "by":
 			p.Proposer = s.id(args[i+1])
 		}
 	}
-	if p.Proposer == (bft.Address{}) {
+	if p.Proposer == (types.Address{}) {
 		p.Proposer = s.proposer(p.Round)
 	}
 	in := bft.Input{Proposal: &bft.Proposed{Proposal: p, Valid: valid(p.Value)}}
@@ -232,7 +233,7 @@ func (s *stage) proposal(args []string) {
 func (s *stage) votes(kind string, args []string) {
 	args, to := s.recipients(args)
 	for _, who := range args[2:] {
-		v := bft.Vote{Type: kindNamed(kind), Height: s.says(), Round: bft.Round(number(args[0])), Value: value(args[1]), Validator: s.id(who), ValidRound: bft.NoRound}
+		v := types.Vote{Type: kindNamed(kind), Height: s.says(), Round: types.Round(number(args[0])), Value: value(args[1]), Validator: s.id(who), ValidRound: types.NoRound}
 		s.say(who, to, bft.Input{Vote: &v})
 	}
 }
@@ -268,7 +269,7 @@ func (s *stage) actor(name string) *actor {
 	return nil
 }
 
-func (s *stage) id(name string) bft.Address {
+func (s *stage) id(name string) types.Address {
 	n := number(strings.TrimPrefix(name, "n"))
 	if n < 1 || n > len(s.validator) {
 		failf("there is no validator %s", name)
@@ -276,7 +277,7 @@ func (s *stage) id(name string) bft.Address {
 	return s.validator[n-1]
 }
 
-func name(id bft.Address) string { return strings.TrimRight(string(id[:]), "\x00") }
+func name(id types.Address) string { return strings.TrimRight(string(id[:]), "\x00") }
 
 func number(word string) int {
 	n, err := strconv.Atoi(word)
@@ -286,31 +287,31 @@ func number(word string) int {
 	return n
 }
 
-func value(word string) (v bft.ValueID) {
+func value(word string) (v types.ValueID) {
 	if word != "nil" {
 		copy(v.Hash[:], word)
 	}
 	return v
 }
 
-func valueName(v bft.ValueID) string {
+func valueName(v types.ValueID) string {
 	if v.IsNil() {
 		return "nil"
 	}
 	return strings.TrimRight(string(v.Hash[:]), "\x00")
 }
 
-func valid(v bft.ValueID) bool { return !strings.HasPrefix(valueName(v), "bad") }
+func valid(v types.ValueID) bool { return !strings.HasPrefix(valueName(v), "bad") }
 
-func kindNamed(word string) bft.VoteType {
+func kindNamed(word string) types.VoteType {
 	if word == "prevote" {
-		return bft.Prevote
+		return types.Prevote
 	}
-	return bft.Precommit
+	return types.Precommit
 }
 
-func stepNamed(word string) bft.Step {
-	for s := bft.StepPropose; s <= bft.StepPrecommit; s++ {
+func stepNamed(word string) types.Step {
+	for s := types.StepPropose; s <= types.StepPrecommit; s++ {
 		if s.String() == word {
 			return s
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // step gives a core an input, and does what it says.
@@ -37,7 +38,7 @@ func (s *stage) do(a *actor, o bft.Output) {
 			failf("%s %ss both %s and %s in round %d", a.name, o.Type, valueName(was), valueName(o.Value), o.Round)
 		}
 		a.voted[b] = o.Value
-		s.post(a, bft.Input{Vote: &bft.Vote{
+		s.post(a, bft.Input{Vote: &types.Vote{
 			Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, Validator: a.id, ValidRound: o.ValidRound,
 		}})
 	case bft.OutDecide:
@@ -45,8 +46,8 @@ func (s *stage) do(a *actor, o bft.Output) {
 	}
 }
 
-func (s *stage) propose(a *actor, o bft.Output, v bft.ValueID) {
-	p := bft.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: v, Proposer: a.id}
+func (s *stage) propose(a *actor, o bft.Output, v types.ValueID) {
+	p := types.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: v, Proposer: a.id}
 	s.post(a, bft.Input{Proposal: &bft.Proposed{Proposal: p, Valid: valid(v)}})
 }
 
@@ -134,7 +135,7 @@ func (s *stage) look(do string, args []string) {
 }
 
 // inputName is "proposal", "prevote" or "precommit", and the round.
-func inputName(in *bft.Input) (string, bft.Round) {
+func inputName(in *bft.Input) (string, types.Round) {
 	if in.Proposal != nil {
 		return "proposal", in.Proposal.Round
 	}
@@ -143,7 +144,7 @@ func inputName(in *bft.Input) (string, bft.Round) {
 
 func (l *letter) String() string {
 	kind, round := inputName(&l.in)
-	var v bft.ValueID
+	var v types.ValueID
 	if l.in.Vote != nil {
 		v = l.in.Vote.Value
 	} else {
@@ -197,7 +198,7 @@ func (s *stage) again(args []string) {
 }
 
 // run delivers all, and lets time pass when nothing is left to deliver.
-func (s *stage) run(last bft.Round) {
+func (s *stage) run(last types.Round) {
 	for {
 		for len(s.wire) > 0 {
 			s.pass(false, nil)
@@ -253,10 +254,10 @@ func (s *stage) status() {
 		}
 		st := c.Status()
 		line := fmt.Sprintf("  %s  round %d, %s", a.name, st.Round, st.Step)
-		if st.LockedRound != bft.NoRound {
+		if st.LockedRound != types.NoRound {
 			line += fmt.Sprintf(", locked %s since round %d", valueName(st.LockedValue), st.LockedRound)
 		}
-		if st.ValidRound != bft.NoRound {
+		if st.ValidRound != types.NoRound {
 			line += fmt.Sprintf(", valid %s of round %d", valueName(st.ValidValue), st.ValidRound)
 		}
 		if st.Decided {

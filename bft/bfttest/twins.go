@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Twins (Bano and others, "Twins: BFT Systems Made Robust", arXiv:2004.10617): the simplest liar is two
@@ -50,8 +51,8 @@ func (r TwinsRound) apart(a, b int) bool {
 }
 
 // deaf tells whether a replica does not hear votes of that kind.
-func (r TwinsRound) deaf(kind bft.VoteType, replica int) bool {
-	return r>>(6+5*(kind-bft.Prevote)+bft.VoteType(replica))&1 == 1
+func (r TwinsRound) deaf(kind types.VoteType, replica int) bool {
+	return r>>(6+5*(kind-types.Prevote)+types.VoteType(replica))&1 == 1
 }
 
 var replicaNames = [...]string{"n1", "n1'", "n2", "n3", "n4"}
@@ -70,7 +71,7 @@ func (r TwinsRound) String() string {
 		}
 		groups[g] = append(groups[g], name)
 		for k := range deaf {
-			if r.deaf(bft.Prevote+bft.VoteType(k), i) {
+			if r.deaf(types.Prevote+types.VoteType(k), i) {
 				deaf[k] = append(deaf[k], name)
 			}
 		}
@@ -99,34 +100,34 @@ func RandomTwins(r *rand.Rand, rounds int) TwinsScenario {
 // A TwinsWorld plays scenarios, one after the other, each a height of the same cores. It is not safe for concurrent use.
 type TwinsWorld struct {
 	newCore NewCore
-	set     *bft.ValidatorSet
-	ids     [4]bft.Address
+	set     *types.ValidatorSet
+	ids     [4]types.Address
 	cores   [len(replicaNames)]Core
-	height  bft.Height
+	height  types.Height
 
 	scenario TwinsScenario
 	said     []twinsMessage
 	heard    int // so many of said were passed on, or lost
-	decided  [len(replicaNames)]bft.ValueID
+	decided  [len(replicaNames)]types.ValueID
 	log      *strings.Builder // nil: nobody listens
 	err      error
 }
 
 type twinsMessage struct {
 	from     int
-	vote     bft.Vote // if Type is not 0
+	vote     types.Vote // if Type is not 0
 	proposal bft.Proposed
 }
 
 // NewTwins makes a world.
 func NewTwins(newCore NewCore) *TwinsWorld {
 	w := &TwinsWorld{newCore: newCore}
-	var vs []bft.Validator
+	var vs []types.Validator
 	for i := range w.ids {
-		w.ids[i] = bft.Address{'n', byte('1' + i)}
-		vs = append(vs, bft.Validator{Address: w.ids[i], Power: 1})
+		w.ids[i] = types.Address{'n', byte('1' + i)}
+		vs = append(vs, types.Validator{Address: w.ids[i], Power: 1})
 	}
-	w.set, w.err = bft.NewValidatorSet(vs)
+	w.set, w.err = types.NewValidatorSet(vs)
 	w.fresh()
 	return w
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // calmRounds follow the scenario: n2, n3 and n4 propose in turn.
@@ -22,7 +23,7 @@ func (w *TwinsWorld) play(s TwinsScenario) error {
 		if w.log != nil {
 			fmt.Fprintf(w.log, "round %d: %s\n", r, s[r])
 		}
-		w.round(bft.Round(r), s[r])
+		w.round(types.Round(r), s[r])
 		if w.err != nil {
 			return w.err
 		}
@@ -31,7 +32,7 @@ func (w *TwinsWorld) play(s TwinsScenario) error {
 	return w.err
 }
 
-func (w *TwinsWorld) proposer(r bft.Round) bft.Address {
+func (w *TwinsWorld) proposer(r types.Round) types.Address {
 	if int(r) < len(w.scenario) {
 		return w.ids[w.scenario[r].proposer()]
 	}
@@ -39,13 +40,13 @@ func (w *TwinsWorld) proposer(r bft.Round) bft.Address {
 }
 
 // round is propose, prevote, precommit, each with what is heard, and then over.
-func (w *TwinsWorld) round(r bft.Round, how TwinsRound) {
+func (w *TwinsWorld) round(r types.Round, how TwinsRound) {
 	w.pass(how)
-	w.timeout(r, bft.StepPropose)
+	w.timeout(r, types.StepPropose)
 	w.pass(how)
-	w.timeout(r, bft.StepPrevote)
+	w.timeout(r, types.StepPrevote)
 	w.pass(how)
-	w.timeout(r, bft.StepPrecommit)
+	w.timeout(r, types.StepPrecommit)
 }
 
 // pass lets be heard what was said in the last phase, and what is said because of it in the same phase.
@@ -70,7 +71,7 @@ func (w *TwinsWorld) hear(to, number int) {
 	}
 }
 
-func (w *TwinsWorld) timeout(r bft.Round, step bft.Step) {
+func (w *TwinsWorld) timeout(r types.Round, step types.Step) {
 	t := bft.Timeout{Height: w.height, Round: r, Step: step}
 	for i := range w.cores {
 		w.step(i, bft.Input{Timeout: &t})
@@ -95,7 +96,7 @@ func (w *TwinsWorld) calm() {
 		}
 	}
 	for r := len(w.scenario); r < len(w.scenario)+calmRounds && w.err == nil && !w.done(); r++ {
-		w.round(bft.Round(r), 0)
+		w.round(types.Round(r), 0)
 	}
 	for i := 2; i < len(w.cores) && w.err == nil; i++ {
 		if w.decided[i].IsNil() {
@@ -140,16 +141,16 @@ func (w *TwinsWorld) do(i int, o *bft.Output) {
 	id := w.ids[validatorOf(i)]
 	switch o.Kind {
 	case bft.OutGetValue:
-		o.Value = bft.ValueID{Hash: bft.Hash{'x', byte('0' + o.Round)}}
+		o.Value = types.ValueID{Hash: types.Hash{'x', byte('0' + o.Round)}}
 		if i == 1 {
 			o.Value.Hash[2] = '\''
 		}
 		fallthrough
 	case bft.OutPropose:
-		p := bft.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Proposer: id}
+		p := types.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Proposer: id}
 		w.said = append(w.said, twinsMessage{from: i, proposal: bft.Proposed{Proposal: p, Valid: true}})
 	case bft.OutVote:
-		v := bft.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, ValidRound: o.ValidRound, Validator: id}
+		v := types.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, ValidRound: o.ValidRound, Validator: id}
 		w.said = append(w.said, twinsMessage{from: i, vote: v})
 	case bft.OutDecide:
 		w.decided[i] = o.Value

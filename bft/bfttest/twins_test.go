@@ -10,6 +10,7 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/bfttest"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 var (
@@ -56,7 +57,7 @@ func TestEveryTwinsRoundIsAnother(t *testing.T) {
 // Cores that forget their locks fork within a few scenarios, and the story is short.
 func TestTwinsFindAmnesia(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
-	w := bfttest.NewTwins(func(self bft.Address) bfttest.Core { return &forgetful{self: self, core: bft.NewCore(self)} })
+	w := bfttest.NewTwins(func(self types.Address) bfttest.Core { return &forgetful{self: self, core: bft.NewCore(self)} })
 	for range 5000 {
 		// They may also never decide again, for they forget the polka that would free others.
 		if err := w.Play(bfttest.RandomTwins(r, 3)); err != nil && strings.Contains(err.Error(), "RULE agreement: fork: ") {
@@ -69,7 +70,7 @@ func TestTwinsFindAmnesia(t *testing.T) {
 
 // One core does nothing: three others of four go on without it, and it is found out.
 func TestTwinsFindWhoDoesNothing(t *testing.T) {
-	w := bfttest.NewTwins(func(self bft.Address) bfttest.Core {
+	w := bfttest.NewTwins(func(self types.Address) bfttest.Core {
 		if self[1] == '4' {
 			return idle{}
 		}

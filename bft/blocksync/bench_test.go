@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/internal/chaintest"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,7 +33,7 @@ func BenchmarkSync(b *testing.B) {
 				f.dial(b, servers...)
 				f.run(b)
 				b.StopTimer()
-				require.Equal(b, bft.Height(299), f.state.LastHeight)
+				require.Equal(b, types.Height(299), f.state.LastHeight)
 				blocks += 299
 				for _, s := range append(servers, f.Switch) {
 					s.Close()

@@ -9,6 +9,7 @@ import (
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/blocksync"
 	"github.com/flagship-go/flagship/bft/internal/chaintest"
+	"github.com/flagship-go/flagship/bft/memory"
 	"github.com/flagship-go/flagship/bft/p2p"
 )
 
@@ -37,7 +38,7 @@ func Example() {
 	}
 	old, _ := open("old", chain.Store)
 	defer old.Close()
-	exec := chaintest.NewExecutor(bft.NewMemStore())
+	exec := chaintest.NewExecutor(memory.NewStore())
 	young, sync := open("young", exec.Store)
 	defer young.Close()
 

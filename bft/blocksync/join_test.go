@@ -11,8 +11,11 @@ import (
 	"github.com/flagship-go/flagship/bft/abci/kvstore"
 	"github.com/flagship-go/flagship/bft/blocksync"
 	"github.com/flagship-go/flagship/bft/evidence"
+	"github.com/flagship-go/flagship/bft/memory"
 	"github.com/flagship-go/flagship/bft/mempool"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/stretchr/testify/require"
 )
 
@@ -24,7 +27,7 @@ type member struct {
 	sw   *p2p.Switch
 	sync *blocksync.Sync
 	node *bft.Node
-	link *bft.HubLink
+	link *memory.HubLink
 }
 
 func newMember(t *testing.T, m *p2p.Memory, name string) *member {
@@ -32,7 +35,7 @@ func newMember(t *testing.T, m *p2p.Memory, name string) *member {
 	require.NoError(t, err)
 	sw, err := p2p.New(p2p.Options{Key: ed25519.NewKeyFromSeed(fmt.Appendf(nil, "%-32s", name)), Network: "join", Listener: listener, Dial: m.Dial})
 	require.NoError(t, err)
-	app, store := kvstore.New(), bft.NewMemStore()
+	app, store := kvstore.New(), memory.NewStore()
 	pool, err := mempool.New(app, mempool.Options{Switch: sw})
 	require.NoError(t, err)
 	proofs, err := evidence.New(evidence.Options{Store: store, Switch: sw})
@@ -52,10 +55,10 @@ func newMember(t *testing.T, m *p2p.Memory, name string) *member {
 }
 
 // start begins to take part.
-func (n *member) start(t *testing.T, hub *bft.Hub, g *bft.Genesis) {
+func (n *member) start(t *testing.T, hub *memory.Hub, g *types.Genesis) {
 	n.link = hub.Join(n.name)
 	var err error
-	n.node, err = bft.NewNode(bft.Options{Genesis: g, App: n.exec.App, Signer: bft.NewMemSigner(n.name), Store: n.exec.Store, Network: n.link,
+	n.node, err = bft.NewNode(bft.Options{Genesis: g, App: n.exec.App, Signer: privval.NewMemSigner(n.name), Store: n.exec.Store, Network: n.link,
 		Mempool: n.pool, Evidence: n.exec.Evidence, CreateEmptyBlocks: true, Timeouts: bft.Timeouts{Commit: 10 * time.Millisecond}})
 	require.NoError(t, err)
 	n.link.Attach(n.node.Deliver)
@@ -66,11 +69,11 @@ func (n *member) start(t *testing.T, hub *bft.Hub, g *bft.Genesis) {
 func TestAJoinerSyncsAndThenTakesPart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m p2p.Memory
-		g := &bft.Genesis{ChainID: "join", Time: time.Now()}
+		g := &types.Genesis{ChainID: "join", Time: time.Now()}
 		for i := range 4 {
-			g.Validators = append(g.Validators, bft.Validator{PubKey: bft.NewMemSigner(fmt.Sprint("node", i)).PubKey(), Power: 10})
+			g.Validators = append(g.Validators, types.Validator{PubKey: privval.NewMemSigner(fmt.Sprint("node", i)).PubKey(), Power: 10})
 		}
-		hub := bft.NewHub()
+		hub := memory.NewHub()
 		var members []*member
 		for i := range 3 {
 			n := newMember(t, &m, fmt.Sprint("node", i))
@@ -98,15 +101,15 @@ func TestAJoinerSyncsAndThenTakesPart(t *testing.T) {
 		require.NoError(t, err)
 		state, err = late.sync.Run(t.Context(), late.exec, state)
 		require.NoError(t, err)
-		require.GreaterOrEqual(t, state.LastHeight, bft.Height(55), "RULE B1: caught up")
+		require.GreaterOrEqual(t, state.LastHeight, types.Height(55), "RULE B1: caught up")
 		late.start(t, hub, g)
 		_, err = late.pool.CheckTx(t.Context(), []byte("late=x"))
 		require.NoError(t, err)
 		require.NoError(t, late.node.Wait(t.Context(), state.LastHeight+20))
 
 		txs, signed := 0, 0
-		self := bft.AddressOf(bft.NewMemSigner(late.name).PubKey())
-		for h := bft.Height(1); h <= late.exec.Store.Height(); h++ {
+		self := types.AddressOf(privval.NewMemSigner(late.name).PubKey())
+		for h := types.Height(1); h <= late.exec.Store.Height(); h++ {
 			b, id, err := late.exec.Store.Block(h)
 			require.NoError(t, err)
 			if _, want, err := members[0].exec.Store.Block(h); err == nil {
@@ -114,7 +117,7 @@ func TestAJoinerSyncsAndThenTakesPart(t *testing.T) {
 			}
 			txs += len(b.Txs)
 			for _, s := range b.LastCommit.Signatures {
-				if s.Flag == bft.CommitBlock && s.Validator == self {
+				if s.Flag == types.CommitBlock && s.Validator == self {
 					signed++
 				}
 			}

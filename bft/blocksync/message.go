@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // What nodes say to each other: a kind, and then heights as varints.
@@ -30,13 +30,13 @@ var ErrMessage = errors.New("blocksync: garbled message")
 
 type message struct {
 	kind      kind
-	height    bft.Height // of a status: the base
-	top       bft.Height
+	height    types.Height // of a status: the base
+	top       types.Height
 	block     []byte
 	blockSize int
 }
 
-func encodeHeights(k kind, heights ...bft.Height) []byte {
+func encodeHeights(k kind, heights ...types.Height) []byte {
 	b := []byte{byte(k)}
 	for _, h := range heights {
 		b = binary.AppendUvarint(b, uint64(h))
@@ -50,14 +50,14 @@ func decodeMessage(b []byte) (m message, err error) {
 	}
 	m.kind = kind(b[0])
 	rest := b[1:]
-	take := func() (h bft.Height) {
+	take := func() (h types.Height) {
 		v, n := binary.Uvarint(rest)
 		if n <= 0 || v > 1<<62 {
 			err = fmt.Errorf("%w: a height is cut off or too large", ErrMessage)
 			return 0
 		}
 		rest = rest[n:]
-		return bft.Height(v)
+		return types.Height(v)
 	}
 	switch m.kind {
 	case kindHowFar:

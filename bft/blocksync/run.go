@@ -8,6 +8,7 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // ErrRunning is a second Run beside the first.
@@ -16,7 +17,7 @@ var ErrRunning = errors.New("blocksync: it runs already")
 // Run fetches and executes blocks after a state until the node has caught up, and returns the state after the last one:
 // then the node may be started, with the same store and application. state is what exec.Handshake returned; nobody else uses
 // exec meanwhile. An error is ctx's, or an application's or a disk's, as of [bft.Executor.Apply]; what was applied stays.
-func (s *Sync) Run(ctx context.Context, exec *bft.Executor, state *bft.State) (*bft.State, error) {
+func (s *Sync) Run(ctx context.Context, exec *bft.Executor, state *types.State) (*types.State, error) {
 	if err := s.begin(state); err != nil {
 		return state, err
 	}
@@ -42,14 +43,14 @@ func (s *Sync) Run(ctx context.Context, exec *bft.Executor, state *bft.State) (*
 	}
 }
 
-func (s *Sync) begin(state *bft.State) error {
+func (s *Sync) begin(state *types.State) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.plan != nil {
 		return ErrRunning
 	}
 	now := s.opts.Now()
-	s.plan = &schedule{next: state.Height(), blocks: make(map[bft.Height]*slot), limits: limits{window: max(s.opts.Window, 2), perPeer: s.opts.PerPeer,
+	s.plan = &schedule{next: state.Height(), blocks: make(map[types.Height]*slot), limits: limits{window: max(s.opts.Window, 2), perPeer: s.opts.PerPeer,
 		maxBuffer: s.opts.MaxBuffer, timeout: s.opts.Timeout, minPeers: s.opts.MinPeers, grace: now.Add(s.opts.Grace)}}
 	for _, p := range s.links {
 		s.plan.join(string(p.ID()), now)
@@ -68,7 +69,7 @@ func (s *Sync) end() {
 }
 
 // step verifies and executes the next block, if it and its witness are here. It is nil without an error if nothing was executed.
-func (s *Sync) step(exec *bft.Executor, state *bft.State) (*bft.State, error) {
+func (s *Sync) step(exec *bft.Executor, state *types.State) (*types.State, error) {
 	for {
 		s.mu.Lock()
 		first, second := s.plan.pair()

@@ -5,20 +5,20 @@ import (
 	"slices"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A schedule decides whom to ask for which block. It has no clock, no link and no goroutine: it is told what was heard and what
 // time it is, and its orders are taken with take. The same inputs give the same orders.
 type schedule struct {
 	limits
-	next   bft.Height           // the first block that is not applied
-	blocks map[bft.Height]*slot // asked for, or here
-	held   int                  // bytes of the blocks that are here
-	seen   int                  // the largest block yet
-	peers  []*source            // in the order in which they came
-	behind int                  // blocks applied since the peers were asked how far they are
-	count  int                  // requests
+	next   types.Height           // the first block that is not applied
+	blocks map[types.Height]*slot // asked for, or here
+	held   int                    // bytes of the blocks that are here
+	seen   int                    // the largest block yet
+	peers  []*source              // in the order in which they came
+	behind int                    // blocks applied since the peers were asked how far they are
+	count  int                    // requests
 	orders []order
 }
 
@@ -34,25 +34,25 @@ type limits struct {
 type slot struct {
 	from  string // who has sent it, or was asked
 	nr    int    // of the request
-	block *bft.Block
+	block *types.Block
 	size  int
 }
 
 // A source is a peer.
 type source struct {
 	id        string
-	base, top bft.Height // what it has, by its word and by what it did; top 0: nothing
-	question  time.Time  // when it was asked how far it is; zero: it has answered
-	asked     int        // requests without an answer
-	since     time.Time  // of the oldest of them, or of the answer to the one before
-	slow      bool       // it has let something time out: it is asked for nothing until it answers
-	strikes   int        // how often
+	base, top types.Height // what it has, by its word and by what it did; top 0: nothing
+	question  time.Time    // when it was asked how far it is; zero: it has answered
+	asked     int          // requests without an answer
+	since     time.Time    // of the oldest of them, or of the answer to the one before
+	slow      bool         // it has let something time out: it is asked for nothing until it answers
+	strikes   int          // how often
 }
 
 // An order is something for the shell to do: ask a peer for a block, or at height 0 how far it is.
 type order struct {
 	peer   string
-	height bft.Height
+	height types.Height
 }
 
 const (
@@ -121,7 +121,7 @@ func (s *schedule) release(p *source) {
 }
 
 // status is a peer's word on what it has.
-func (s *schedule) status(id string, base, top bft.Height, now time.Time) {
+func (s *schedule) status(id string, base, top types.Height, now time.Time) {
 	if p := s.peer(id); p != nil {
 		p.base, p.top, p.question = base, top, time.Time{}
 		s.heard(p, now)
@@ -129,13 +129,13 @@ func (s *schedule) status(id string, base, top bft.Height, now time.Time) {
 }
 
 // wants tells whether a peer was asked for a block that is not here yet.
-func (s *schedule) wants(id string, h bft.Height) bool {
+func (s *schedule) wants(id string, h types.Height) bool {
 	b := s.blocks[h]
 	return b != nil && b.from == id && b.block == nil
 }
 
 // received takes a block that was asked for. One that comes late is not taken: somebody else is asked for it now.
-func (s *schedule) received(id string, b *bft.Block, size int, now time.Time) {
+func (s *schedule) received(id string, b *types.Block, size int, now time.Time) {
 	p := s.peer(id)
 	if p == nil {
 		return
@@ -152,7 +152,7 @@ func (s *schedule) received(id string, b *bft.Block, size int, now time.Time) {
 
 // missing is a peer's word that it does not have a block, though it had said so. Until it says anew what it has, it is
 // not asked for that one nor for later ones.
-func (s *schedule) missing(id string, h bft.Height, now time.Time) {
+func (s *schedule) missing(id string, h types.Height, now time.Time) {
 	if p := s.peer(id); p != nil && s.wants(id, h) {
 		s.answered(p, s.blocks[h], now)
 		delete(s.blocks, h)
@@ -234,7 +234,7 @@ func (s *schedule) deadline(now time.Time) (at time.Time, ok bool) {
 }
 
 // top is how far those are who answer.
-func (s *schedule) top() (top bft.Height) {
+func (s *schedule) top() (top types.Height) {
 	for _, p := range s.peers {
 		if !p.slow {
 			top = max(top, p.top)
@@ -249,7 +249,7 @@ func (s *schedule) fill(now time.Time) {
 	if top <= s.next { // a block alone proves nothing
 		return
 	}
-	for h := s.next; h <= min(top, s.next+bft.Height(s.window)-1); h++ {
+	for h := s.next; h <= min(top, s.next+types.Height(s.window)-1); h++ {
 		if s.blocks[h] != nil {
 			continue
 		}
@@ -272,7 +272,7 @@ func (s *schedule) fill(now time.Time) {
 
 // room tells whether another block may come. The two that are needed next always may: without them nothing goes on. Until
 // the first is here nobody knows how large they are.
-func (s *schedule) room(h bft.Height) bool {
+func (s *schedule) room(h types.Height) bool {
 	if h <= s.next+1 {
 		return true
 	}
@@ -284,7 +284,7 @@ func (s *schedule) room(h bft.Height) bool {
 }
 
 // choose is who is to be asked for a block; nil: nobody can be.
-func (s *schedule) choose(h bft.Height) *source {
+func (s *schedule) choose(h types.Height) *source {
 	var able []*source
 	for _, p := range s.peers {
 		if !p.slow && p.base <= h && h <= p.top && p.asked < s.perPeer {

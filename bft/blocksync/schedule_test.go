@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,14 +17,14 @@ var syncs = flag.Uint64("syncs", 100, "how many `seeds` TestASyncEndsAmongLiars 
 var begin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newSchedule(change ...func(*schedule)) *schedule {
-	s := &schedule{next: 1, blocks: map[bft.Height]*slot{}, limits: limits{window: 8, perPeer: 3, maxBuffer: 1 << 20, timeout: 10 * time.Second, minPeers: 1, grace: begin.Add(5 * time.Second)}}
+	s := &schedule{next: 1, blocks: map[types.Height]*slot{}, limits: limits{window: 8, perPeer: 3, maxBuffer: 1 << 20, timeout: 10 * time.Second, minPeers: 1, grace: begin.Add(5 * time.Second)}}
 	for _, f := range change {
 		f(s)
 	}
 	return s
 }
 
-func block(h bft.Height) *bft.Block { return &bft.Block{Header: bft.Header{Height: h}} }
+func block(h types.Height) *types.Block { return &types.Block{Header: types.Header{Height: h}} }
 
 func TestTheLowestAreAskedForOfWhoHasTheFewestRequests(t *testing.T) {
 	s := newSchedule(func(s *schedule) { s.seen = 1 })
@@ -42,7 +42,7 @@ func TestTheLowestAreAskedForOfWhoHasTheFewestRequests(t *testing.T) {
 	s.received("a", block(2), 10, begin)
 	require.Equal(t, []order{{"a", 8}}, s.take(), "RULE B1: up to the window")
 	first, second := s.pair()
-	require.Equal(t, []bft.Height{1, 2}, []bft.Height{first.block.Height, second.block.Height})
+	require.Equal(t, []types.Height{1, 2}, []types.Height{first.block.Height, second.block.Height})
 	s.applied(begin)
 	s.received("a", block(3), 10, begin)
 	require.Equal(t, []order{{"a", 9}}, s.take(), "RULE B1: which moves on")
@@ -81,7 +81,7 @@ func TestWhoKeepsTheOldestRequestBackIsNotInTime(t *testing.T) {
 	for i := range 20 {
 		now := begin.Add(time.Duration(i) * time.Second)
 		s.status("a", 1, 100, now)
-		s.received("a", block(bft.Height(i+2)), 1, now)
+		s.received("a", block(types.Height(i+2)), 1, now)
 		s.tick(now)
 	}
 	require.True(t, s.peer("a").strikes > 0, "RULE B1: chatter is no answer")
@@ -95,7 +95,7 @@ func TestAPeerThatHasALittleLessThanItSaysIsAskedForThat(t *testing.T) {
 	s.missing("a", 3, begin)
 	require.Empty(t, s.take(), "RULE B1: not again")
 	s.missing("a", 9, begin) // it was not asked
-	require.Equal(t, bft.Height(2), s.peer("a").top)
+	require.Equal(t, types.Height(2), s.peer("a").top)
 }
 
 func TestMemoryIsBoundedByWhatBlocksAreSeenToTake(t *testing.T) {
@@ -125,9 +125,9 @@ func TestCaughtUpIsWhenThePeersHaveNoMore(t *testing.T) {
 	s.join("b", begin)
 	s.status("b", 1, 7, begin)
 	s.take()
-	for h := bft.Height(1); h < 7; h++ {
+	for h := types.Height(1); h < 7; h++ {
 		require.False(t, s.caughtUp(begin), "RULE B1: there is more")
-		for _, k := range []bft.Height{h, h + 1} {
+		for _, k := range []types.Height{h, h + 1} {
 			s.received("b", block(k), 1, begin)
 		}
 		s.applied(begin)
@@ -152,9 +152,9 @@ type world struct {
 	now    time.Time
 	queue  []delivery
 	actors map[string]*actor
-	true   map[*bft.Block]bool // made by somebody honest, or the same
-	proves map[*bft.Block]bool // its commit proves the block before
-	top    bft.Height
+	true   map[*types.Block]bool // made by somebody honest, or the same
+	proves map[*types.Block]bool // its commit proves the block before
+	top    types.Height
 	joined int
 	banned []string
 }
@@ -164,7 +164,7 @@ type actor struct {
 	silent  float64 // how often it does not answer
 	late    time.Duration
 	false   float64 // how often a block is false
-	claims  bft.Height
+	claims  types.Height
 	refuses float64
 }
 
@@ -267,7 +267,7 @@ func (w *world) check() {
 	require.LessOrEqual(w.t, len(w.s.blocks), w.s.window, "RULE B1: seed %d: the window", w.seed)
 	held, asked := 0, map[string]int{}
 	for h, b := range w.s.blocks {
-		require.True(w.t, h >= w.s.next && h < w.s.next+bft.Height(w.s.window), "RULE B1: seed %d: height %d in the window at %d", w.seed, h, w.s.next)
+		require.True(w.t, h >= w.s.next && h < w.s.next+types.Height(w.s.window), "RULE B1: seed %d: height %d in the window at %d", w.seed, h, w.s.next)
 		if b.block != nil {
 			held += b.size
 		} else {
@@ -286,7 +286,7 @@ func (w *world) check() {
 // catches up, in bounded time, and nobody honest is banned.
 func TestASyncEndsAmongLiars(t *testing.T) {
 	for seed := range *syncs {
-		w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 3)), now: begin, actors: map[string]*actor{}, true: map[*bft.Block]bool{}, proves: map[*bft.Block]bool{}, top: 100}
+		w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 3)), now: begin, actors: map[string]*actor{}, true: map[*types.Block]bool{}, proves: map[*types.Block]bool{}, top: 100}
 		w.s = newSchedule(func(s *schedule) { s.maxBuffer = 6000 })
 		for range 1 + w.r.IntN(8) {
 			w.join()
@@ -319,7 +319,7 @@ func TestASyncEndsAmongLiars(t *testing.T) {
 			w.advance()
 			require.Less(t, w.now.Sub(begin), 10*time.Minute, "RULE B1: seed %d: it takes too long: at %d of %d", seed, w.s.next, w.top)
 		}
-		require.GreaterOrEqual(t, w.s.next, bft.Height(100), "RULE B1: seed %d: not caught up", seed)
+		require.GreaterOrEqual(t, w.s.next, types.Height(100), "RULE B1: seed %d: not caught up", seed)
 		for _, id := range w.banned {
 			require.False(t, honest[id], "RULE B1: seed %d: %s was honest, and is banned", seed, id)
 		}

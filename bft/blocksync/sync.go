@@ -10,6 +10,7 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Channel is the number of the block sync channel.
@@ -48,7 +49,7 @@ type Options struct {
 // An Event is something that happened in a sync.
 type Event struct {
 	Kind   EventKind
-	Height bft.Height
+	Height types.Height
 	Peer   p2p.ID
 	Err    error
 }
@@ -81,8 +82,8 @@ type peer struct {
 	*p2p.Peer
 	howFar bool // is to be asked
 	status bool // is due
-	wants  []bft.Height
-	owes   []bft.Height
+	wants  []types.Height
+	owes   []types.Height
 }
 
 // maxOwed is how many blocks a peer may ask for at a time. It has no reason to ask for as many.
@@ -98,13 +99,13 @@ func New(o Options) (*Sync, error) {
 			return nil, fmt.Errorf("%w: a limit of block sync is negative, %d", bft.ErrOptions, *v)
 		}
 	}
-	if o.PerPeer > maxOwed || o.MaxBlockBytes > bft.MaxBlockBytes || o.Timeout < 0 || o.Grace < 0 || o.BanTime < 0 {
-		return nil, fmt.Errorf("%w: block sync's PerPeer is at most %d, MaxBlockBytes at most %d, and no duration is negative", bft.ErrOptions, maxOwed, bft.MaxBlockBytes)
+	if o.PerPeer > maxOwed || o.MaxBlockBytes > types.MaxBlockBytes || o.Timeout < 0 || o.Grace < 0 || o.BanTime < 0 {
+		return nil, fmt.Errorf("%w: block sync's PerPeer is at most %d, MaxBlockBytes at most %d, and no duration is negative", bft.ErrOptions, maxOwed, types.MaxBlockBytes)
 	}
 	orDefault(&o.Window, 64)
 	orDefault(&o.PerPeer, 16)
 	orDefault(&o.MaxBuffer, 64<<20)
-	orDefault(&o.MaxBlockBytes, bft.MaxBlockBytes)
+	orDefault(&o.MaxBlockBytes, types.MaxBlockBytes)
 	orDefault(&o.Timeout, 10*time.Second)
 	orDefault(&o.MinPeers, 1)
 	orDefault(&o.Grace, 5*time.Second)
@@ -181,7 +182,7 @@ func (s *Sync) nextMessage(q *p2p.Peer) []byte {
 		return msg
 	}
 	due := p.status
-	var owed bft.Height
+	var owed types.Height
 	p.status = false
 	if !due && len(p.owes) > 0 {
 		owed, p.owes = p.owes[0], p.owes[1:]
@@ -212,10 +213,10 @@ func (s *Sync) question(p *peer) []byte {
 }
 
 // serve is the answer to a request for a block.
-func (s *Sync) serve(q *p2p.Peer, h bft.Height) []byte {
+func (s *Sync) serve(q *p2p.Peer, h types.Height) []byte {
 	b, _, err := s.opts.Store.Block(h)
 	if err != nil {
-		if !errors.Is(err, bft.ErrNotFound) {
+		if !errors.Is(err, types.ErrNotFound) {
 			s.opts.Logger.Error("blocksync: cannot serve a block", "peer", q.ID(), "height", h, "err", err)
 		}
 		return encodeHeights(kindNone, h)
@@ -258,21 +259,21 @@ func (h handler) Receive(p *p2p.Peer, msg []byte) {
 
 // heard takes a message. An error is the peer's fault.
 func (s *Sync) heard(p *p2p.Peer, m message) error {
-	var block *bft.Block
+	var block *types.Block
 	if m.kind == kindBlock {
 		s.mu.Lock()
 		wanted := s.plan != nil && s.plan.wants(string(p.ID()), m.height)
 		s.mu.Unlock()
 		if wanted { // else it is not worth decoding
 			var err error
-			if block, err = bft.DecodeBlock(m.block); err != nil {
+			if block, err = types.DecodeBlock(m.block); err != nil {
 				return fmt.Errorf("%w %d: %w", ErrBlock, m.height, err)
 			}
 			if block.Height != m.height {
 				return fmt.Errorf("%w %d: it is %d", ErrBlock, m.height, block.Height)
 			}
 		} else {
-			block = &bft.Block{} // late: it was heard from
+			block = &types.Block{} // late: it was heard from
 		}
 	}
 	s.mu.Lock()
@@ -311,7 +312,7 @@ func (s *Sync) heard(p *p2p.Peer, m message) error {
 }
 
 // ban ends the link with a peer that has lied, and forgets what it has sent.
-func (s *Sync) ban(id p2p.ID, h bft.Height, err error) {
+func (s *Sync) ban(id p2p.ID, h types.Height, err error) {
 	s.mu.Lock()
 	if s.plan != nil {
 		s.plan.drop(string(id), s.opts.Now())

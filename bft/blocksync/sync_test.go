@@ -13,7 +13,9 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/internal/chaintest"
+	"github.com/flagship-go/flagship/bft/memory"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/stretchr/testify/require"
 )
 
@@ -43,13 +45,13 @@ type follower struct {
 	*Sync
 	*p2p.Switch
 	exec   *bft.Executor
-	state  *bft.State
+	state  *types.State
 	mu     sync.Mutex
 	events []Event
 }
 
 func newFollower(t testing.TB, m *p2p.Memory, c *chaintest.Chain, change func(*Options)) *follower {
-	f := &follower{Switch: newSwitch(t, m, 99), exec: chaintest.NewExecutor(bft.NewMemStore())}
+	f := &follower{Switch: newSwitch(t, m, 99), exec: chaintest.NewExecutor(memory.NewStore())}
 	o := Options{Switch: f.Switch, Store: f.exec.Store, OnEvent: func(e Event) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -93,9 +95,9 @@ func (f *follower) of(kind EventKind) []Event {
 }
 
 // same checks that the follower has the chain's blocks.
-func (f *follower) same(t testing.TB, c *chaintest.Chain, to bft.Height) {
+func (f *follower) same(t testing.TB, c *chaintest.Chain, to types.Height) {
 	require.Equal(t, to, f.state.LastHeight, "RULE B1: caught up")
-	for h := bft.Height(1); h <= to; h++ {
+	for h := types.Height(1); h <= to; h++ {
 		_, want, err := c.Store.Block(h)
 		require.NoError(t, err)
 		_, got, err := f.exec.Store.Block(h)
@@ -105,7 +107,7 @@ func (f *follower) same(t testing.TB, c *chaintest.Chain, to bft.Height) {
 		require.NoError(t, err)
 		set, err := c.Store.Validators(h)
 		require.NoError(t, err)
-		require.NoError(t, bft.VerifyCommit(chaintest.ID, set, got, h, seen), "RULE B1: what is given to others is right")
+		require.NoError(t, types.VerifyCommit(chaintest.ID, set, got, h, seen), "RULE B1: what is given to others is right")
 	}
 }
 
@@ -127,7 +129,7 @@ func TestANodeThatIsBehindCatchesUpByAllPeers(t *testing.T) {
 		require.Len(t, by, 3, "RULE B1: of all peers")
 		require.Empty(t, f.of(EventBanned))
 		require.Len(t, f.of(EventCaughtUp), 1)
-		require.Equal(t, bft.Height(300), f.of(EventCaughtUp)[0].Height)
+		require.Equal(t, types.Height(300), f.of(EventCaughtUp)[0].Height)
 	})
 }
 
@@ -191,16 +193,16 @@ func TestThePeersMayGoOnMeanwhile(t *testing.T) {
 // A liar is a store that gives out what it likes.
 type liar struct {
 	bft.Store
-	block func(h bft.Height) (*bft.Block, error)
-	top   bft.Height
+	block func(h types.Height) (*types.Block, error)
+	top   types.Height
 }
 
-func (l *liar) Block(h bft.Height) (*bft.Block, bft.ValueID, error) {
+func (l *liar) Block(h types.Height) (*types.Block, types.ValueID, error) {
 	b, err := l.block(h)
-	return b, bft.ValueID{}, err
+	return b, types.ValueID{}, err
 }
 
-func (l *liar) Height() bft.Height {
+func (l *liar) Height() types.Height {
 	if l.top > 0 {
 		return l.top
 	}
@@ -208,19 +210,19 @@ func (l *liar) Height() bft.Height {
 }
 
 func TestLiarsAreBannedAndNobodyElse(t *testing.T) {
-	for name, lie := range map[string]func(c *chaintest.Chain, b *bft.Block){
-		"other transactions":  func(_ *chaintest.Chain, b *bft.Block) { b.Txs = [][]byte{[]byte("all=mine")}; b.Fill() },
-		"another header":      func(_ *chaintest.Chain, b *bft.Block) { b.AppHash = []byte("another") },
-		"a commit of nobody":  func(_ *chaintest.Chain, b *bft.Block) { b.LastCommit = &bft.Commit{}; b.Fill() },
-		"a wrong signature":   func(_ *chaintest.Chain, b *bft.Block) { b.LastCommit.Signatures[3].Signature[7]++; b.Fill() },
-		"another height":      func(_ *chaintest.Chain, b *bft.Block) { b.Height++ },
-		"what does not parse": func(_ *chaintest.Chain, b *bft.Block) { b.ChainID = string(make([]byte, 1000)) },
+	for name, lie := range map[string]func(c *chaintest.Chain, b *types.Block){
+		"other transactions":  func(_ *chaintest.Chain, b *types.Block) { b.Txs = [][]byte{[]byte("all=mine")}; b.Fill() },
+		"another header":      func(_ *chaintest.Chain, b *types.Block) { b.AppHash = []byte("another") },
+		"a commit of nobody":  func(_ *chaintest.Chain, b *types.Block) { b.LastCommit = &types.Commit{}; b.Fill() },
+		"a wrong signature":   func(_ *chaintest.Chain, b *types.Block) { b.LastCommit.Signatures[3].Signature[7]++; b.Fill() },
+		"another height":      func(_ *chaintest.Chain, b *types.Block) { b.Height++ },
+		"what does not parse": func(_ *chaintest.Chain, b *types.Block) { b.ChainID = string(make([]byte, 1000)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var m p2p.Memory
 				c := chaintest.New(t, 4).Begin().Grow(40)
-				liar := &liar{Store: c.Store, block: func(h bft.Height) (*bft.Block, error) {
+				liar := &liar{Store: c.Store, block: func(h types.Height) (*types.Block, error) {
 					b, _, err := c.Store.Block(h)
 					if err == nil && h > 1 {
 						b = recode(t, b)
@@ -238,7 +240,7 @@ func TestLiarsAreBannedAndNobodyElse(t *testing.T) {
 					f.run(t)
 				}()
 				synctest.Wait() // it has believed nothing
-				require.LessOrEqual(t, f.exec.Store.Height(), bft.Height(1), "RULE B1: caught up, by true blocks")
+				require.LessOrEqual(t, f.exec.Store.Height(), types.Height(1), "RULE B1: caught up, by true blocks")
 				f.dial(t, good...)
 				<-done
 				f.same(t, c, 39)
@@ -259,11 +261,11 @@ func TestTheBlameIsThatOfWhoHasLied(t *testing.T) {
 		var m p2p.Memory
 		c := chaintest.New(t, 4).Begin().Grow(2)
 		f := newFollower(t, &m, c, nil)
-		steal := func(b *bft.Block) { b.Txs = [][]byte{[]byte("steal=all")} }
-		forget := func(b *bft.Block) { b.LastCommit = &bft.Commit{} }
-		same := func(*bft.Block) {}
+		steal := func(b *types.Block) { b.Txs = [][]byte{[]byte("steal=all")} }
+		forget := func(b *types.Block) { b.LastCommit = &types.Commit{} }
+		same := func(*types.Block) {}
 		for _, x := range []struct {
-			first, second func(*bft.Block)
+			first, second func(*types.Block)
 			liar          p2p.ID
 		}{{steal, same, "a"}, {same, forget, "b"}} {
 			f.events = nil
@@ -282,9 +284,9 @@ func TestTheBlameIsThatOfWhoHasLied(t *testing.T) {
 }
 
 func TestAPeersWordOnItsHeightCostsNoMoreThanATimeout(t *testing.T) {
-	for name, block := range map[string]func(bft.Height) (*bft.Block, error){
-		"has nothing": func(h bft.Height) (*bft.Block, error) { return nil, fmt.Errorf("%w: %d", bft.ErrNotFound, h) },
-		"says nothing": func(bft.Height) (*bft.Block, error) {
+	for name, block := range map[string]func(types.Height) (*types.Block, error){
+		"has nothing": func(h types.Height) (*types.Block, error) { return nil, fmt.Errorf("%w: %d", types.ErrNotFound, h) },
+		"says nothing": func(types.Height) (*types.Block, error) {
 			time.Sleep(time.Hour)
 			return nil, errors.New("asleep")
 		},
@@ -337,7 +339,7 @@ func TestRunEndsWithItsContextAndKeepsWhatItHas(t *testing.T) {
 		f.dial(t, newServer(t, &m, 1, c.Store))
 		state, err := f.Run(ctx, f.exec, f.state)
 		require.ErrorIs(t, err, context.Canceled)
-		require.Equal(t, bft.Height(30), state.LastHeight)
+		require.Equal(t, types.Height(30), state.LastHeight)
 		f.opts.OnEvent = func(Event) {}
 		f.state = state
 		f.run(t)
@@ -384,9 +386,9 @@ func (deaf) Receive(*p2p.Peer, []byte)   {}
 
 func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 	var m p2p.Memory
-	sw, store := newSwitch(t, &m, 1), bft.NewMemStore()
+	sw, store := newSwitch(t, &m, 1), memory.NewStore()
 	for _, o := range []Options{{Store: store}, {Switch: sw}, {Switch: sw, Store: store, Window: -1}, {Switch: sw, Store: store, PerPeer: 9999},
-		{Switch: sw, Store: store, Timeout: -1}, {Switch: sw, Store: store, MaxBlockBytes: bft.MaxBlockBytes + 1}} {
+		{Switch: sw, Store: store, Timeout: -1}, {Switch: sw, Store: store, MaxBlockBytes: types.MaxBlockBytes + 1}} {
 		_, err := New(o)
 		require.ErrorIs(t, err, bft.ErrOptions)
 	}

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // ErrBlock is a block that is not the one that was decided, or has a commit that proves nothing: whoever has sent it
@@ -25,13 +25,13 @@ type lie struct {
 //
 // All signatures are verified, not just enough of them: this commit is stored as the one that was seen, and given to others. A
 // liar who adds a wrong one to a good commit would have us say what nobody correct says.
-func judge(s *bft.State, first, second *bft.Block) (id bft.ValueID, wrong *lie) {
+func judge(s *types.State, first, second *types.Block) (id types.ValueID, wrong *lie) {
 	id = first.ID()
 	commit := second.LastCommit
 	if commit == nil {
 		return id, &lie{true, fmt.Errorf("%w %d: it has no commit", ErrBlock, second.Height)}
 	}
-	if err := bft.VerifyCommit(s.ChainID, s.Validators, commit.Value, first.Height, commit); err != nil {
+	if err := types.VerifyCommit(s.ChainID, s.Validators, commit.Value, first.Height, commit); err != nil {
 		return id, &lie{true, fmt.Errorf("%w %d: %w", ErrBlock, second.Height, err)}
 	}
 	if commit.Value != id {

@@ -4,20 +4,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/internal/chaintest"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/stretchr/testify/require"
 )
 
 // recode is a copy of a block, as it would come from a peer.
-func recode(t *testing.T, b *bft.Block) *bft.Block {
-	again, err := bft.DecodeBlock(b.Encode(nil))
+func recode(t *testing.T, b *types.Block) *types.Block {
+	again, err := types.DecodeBlock(b.Encode(nil))
 	require.NoError(t, err)
 	return again
 }
 
 // forge is a copy of a stored block with something changed, and its own hashes right.
-func forge(t *testing.T, c *chaintest.Chain, h bft.Height, change func(*bft.Block)) *bft.Block {
+func forge(t *testing.T, c *chaintest.Chain, h types.Height, change func(*types.Block)) *types.Block {
 	b, _, err := c.Store.Block(h)
 	require.NoError(t, err)
 	b = recode(t, b)
@@ -30,29 +30,29 @@ func TestOneOfTwoHasLiedAndItIsKnownWhich(t *testing.T) {
 	c := chaintest.New(t, 4).Begin().Grow(4)
 	state := c.State // after block 4
 	c.Grow(6)
-	same := func(*bft.Block) {}
+	same := func(*types.Block) {}
 	for _, x := range []struct {
 		name          string
-		first, second func(*bft.Block)
+		first, second func(*types.Block)
 		lied          string
 		says          string
 	}{
 		{"nobody", same, same, "", ""},
-		{"other transactions", func(b *bft.Block) { b.Txs = [][]byte{[]byte("steal=all")} }, same, "first", "was decided"},
-		{"another header", func(b *bft.Block) { b.AppHash = []byte("another") }, same, "first", "was decided"},
-		{"a commit with two of four", same, func(b *bft.Block) {
-			b.LastCommit.Signatures[0], b.LastCommit.Signatures[1] = bft.CommitSig{Flag: bft.CommitAbsent}, bft.CommitSig{Flag: bft.CommitAbsent}
+		{"other transactions", func(b *types.Block) { b.Txs = [][]byte{[]byte("steal=all")} }, same, "first", "was decided"},
+		{"another header", func(b *types.Block) { b.AppHash = []byte("another") }, same, "first", "was decided"},
+		{"a commit with two of four", same, func(b *types.Block) {
+			b.LastCommit.Signatures[0], b.LastCommit.Signatures[1] = types.CommitSig{Flag: types.CommitAbsent}, types.CommitSig{Flag: types.CommitAbsent}
 		}, "second", "not enough power"},
-		{"a commit with three of four", same, func(b *bft.Block) { b.LastCommit.Signatures[0] = bft.CommitSig{Flag: bft.CommitAbsent} }, "", ""},
-		{"a wrong signature among enough", same, func(b *bft.Block) { b.LastCommit.Signatures[3].Signature = make([]byte, bft.SignatureSize) }, "second", "signature 3"},
-		{"a commit for a made up block", func(b *bft.Block) { b.Txs = nil }, func(b *bft.Block) { b.LastCommit.Value = chaintest.Value(7) }, "second", "is wrong"},
-		{"a commit of another height", same, func(b *bft.Block) { b.LastCommit.Height-- }, "second", "should be of height 5"},
-		{"a commit by strangers", same, func(b *bft.Block) {
+		{"a commit with three of four", same, func(b *types.Block) { b.LastCommit.Signatures[0] = types.CommitSig{Flag: types.CommitAbsent} }, "", ""},
+		{"a wrong signature among enough", same, func(b *types.Block) { b.LastCommit.Signatures[3].Signature = make([]byte, types.SignatureSize) }, "second", "signature 3"},
+		{"a commit for a made up block", func(b *types.Block) { b.Txs = nil }, func(b *types.Block) { b.LastCommit.Value = chaintest.Value(7) }, "second", "is wrong"},
+		{"a commit of another height", same, func(b *types.Block) { b.LastCommit.Height-- }, "second", "should be of height 5"},
+		{"a commit by strangers", same, func(b *types.Block) {
 			for i := range b.LastCommit.Signatures {
-				b.LastCommit.Signatures[i].Validator = bft.Address{1}
+				b.LastCommit.Signatures[i].Validator = types.Address{1}
 			}
 		}, "second", "should be of"},
-		{"no commit", same, func(b *bft.Block) { b.LastCommit = &bft.Commit{} }, "second", ""},
+		{"no commit", same, func(b *types.Block) { b.LastCommit = &types.Commit{} }, "second", ""},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			first, second := forge(t, c, 5, x.first), forge(t, c, 6, x.second)
@@ -79,7 +79,7 @@ func TestOneOfTwoHasLiedAndItIsKnownWhich(t *testing.T) {
 	_, wrong := judge(state, inside, forge(t, c, 6, same))
 	require.NotNil(t, wrong, "RULE B1: the parts are decided, too")
 	require.False(t, wrong.second)
-	_, wrong = judge(state, forge(t, c, 5, same), &bft.Block{Header: bft.Header{Height: 6}})
+	_, wrong = judge(state, forge(t, c, 5, same), &types.Block{Header: types.Header{Height: 6}})
 	require.True(t, wrong.second)
 }
 
@@ -89,11 +89,11 @@ func TestTheSetOfTheHeightJudges(t *testing.T) {
 	b := c.Add()
 	id := b.ID()
 	outsiders := chaintest.New(t, 4)
-	var votes []*bft.Vote
+	var votes []*types.Vote
 	for _, name := range []string{"w", "x", "y", "z"} {
-		votes = append(votes, outsiders.Vote(name, bft.Precommit, 5, 0, id, time.Now()))
+		votes = append(votes, outsiders.Vote(name, types.Precommit, 5, 0, id, time.Now()))
 	}
-	second := &bft.Block{Header: bft.Header{Height: 6}, LastCommit: bft.MakeCommit(5, 0, id, votes)}
+	second := &types.Block{Header: types.Header{Height: 6}, LastCommit: types.MakeCommit(5, 0, id, votes)}
 	_, wrong := judge(state, b, second)
 	require.NotNil(t, wrong, "RULE B1: four signatures of nobody prove nothing")
 	require.True(t, wrong.second)

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 )
 
@@ -118,9 +118,9 @@ func (p *Pool) decode(name string, b []byte) error {
 		return bad(len(b)-4, "the checksum is another one")
 	}
 	r := reader{b: b[head : len(b)-4]}
-	p.saved = bft.Height(r.uint64())
+	p.saved = types.Height(r.uint64())
 	for range r.uint32() {
-		f := fault{height: bft.Height(r.uint64()), round: bft.Round(r.uint32()), kind: bft.VoteType(r.bytes(1)[0])}
+		f := fault{height: types.Height(r.uint64()), round: types.Round(r.uint32()), kind: types.VoteType(r.bytes(1)[0])}
 		copy(f.validator[:], r.bytes(len(f.validator)))
 		p.committed[f] = time.Unix(0, int64(r.uint64())).UTC()
 	}
@@ -161,7 +161,7 @@ func (r *reader) uint64() uint64 { return binary.BigEndian.Uint64(r.bytes(8)) }
 
 func (r *reader) evidence() *proof {
 	encoded := r.bytes(int(r.uint32() % (maxFile + 1)))
-	e, err := bft.DecodeEvidence(encoded)
+	e, err := types.DecodeEvidence(encoded)
 	if err != nil {
 		r.bad, r.b = true, nil
 		return nil

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/types"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -57,19 +57,19 @@ func (h handler) Receive(p *p2p.Peer, msg []byte) {
 	for len(msg) > 0 {
 		number, kind, n := protowire.ConsumeTag(msg)
 		if n < 0 || number != field || kind != protowire.BytesType {
-			h.blame(p, fmt.Errorf("%w: a garbled message", bft.ErrEvidence))
+			h.blame(p, fmt.Errorf("%w: a garbled message", types.ErrEvidence))
 			return
 		}
 		encoded, m := protowire.ConsumeBytes(msg[n:])
 		if m < 0 || len(encoded) > maxEvidence {
-			h.blame(p, fmt.Errorf("%w: a message that is cut off, or evidence of more than %d bytes", bft.ErrEvidence, maxEvidence))
+			h.blame(p, fmt.Errorf("%w: a message that is cut off, or evidence of more than %d bytes", types.ErrEvidence, maxEvidence))
 			return
 		}
 		msg = msg[n+m:]
-		e, err := bft.DecodeEvidence(bytes.Clone(encoded))
+		e, err := types.DecodeEvidence(bytes.Clone(encoded))
 		if err == nil {
 			err = h.receive(e, string(p.ID()))
-			if errors.Is(err, ErrExpired) || errors.Is(err, ErrDuplicate) || errors.Is(err, ErrFuture) || !errors.Is(err, bft.ErrEvidence) {
+			if errors.Is(err, ErrExpired) || errors.Is(err, ErrDuplicate) || errors.Is(err, ErrFuture) || !errors.Is(err, types.ErrEvidence) {
 				continue
 			}
 		}

@@ -9,9 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/internal/chaintest"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -19,7 +20,7 @@ import (
 func errorsAs(err error, target any) bool { return err != nil && errors.As(err, target) }
 
 func base64Key(name string) string {
-	return base64.StdEncoding.EncodeToString(bft.NewMemSigner(name).PubKey())
+	return base64.StdEncoding.EncodeToString(privval.NewMemSigner(name).PubKey())
 }
 
 // newSwitch makes a switch on a network in memory, which is not started.
@@ -85,7 +86,7 @@ func TestEvidenceOfAHeightToComeIsKeptForIt(t *testing.T) {
 		p1, p2 := newPool(t, ahead, Options{Switch: s1}), newPool(t, behind, Options{Switch: s2})
 		require.NoError(t, s1.Start())
 		require.NoError(t, s2.Start())
-		for r := range bft.Round(maxEarly + 4) {
+		for r := range types.Round(maxEarly + 4) {
 			p1.Report(ahead.DoubleVote("2", 5, r))
 		}
 		link(t, s1, s2)
@@ -100,7 +101,7 @@ func TestEvidenceOfAHeightToComeIsKeptForIt(t *testing.T) {
 }
 
 func TestWhoPassesOnWhatWasMadeUpIsDisconnected(t *testing.T) {
-	wrap := func(e *bft.DuplicateVoteEvidence) []byte {
+	wrap := func(e *types.DuplicateVoteEvidence) []byte {
 		return protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), e.Encode(nil))
 	}
 	for _, x := range []struct {

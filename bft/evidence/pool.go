@@ -12,6 +12,7 @@ import (
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/internal/relay"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 )
 
@@ -38,30 +39,30 @@ type Pool struct {
 	lock io.Closer // of Dir
 
 	mu        sync.Mutex
-	state     *bft.State // after the last block; nil: none
+	state     *types.State // after the last block; nil: none
 	list      relay.List[*proof]
 	pending   map[fault]*item
-	reported  map[fault]*bft.DuplicateVoteEvidence // of a height that is not decided yet, and not complete
+	reported  map[fault]*types.DuplicateVoteEvidence // of a height that is not decided yet, and not complete
 	early     []early
 	committed map[fault]time.Time // when: to know when it is too old
-	saved     bft.Height          // what the file knows of
+	saved     types.Height        // what the file knows of
 	changed   bool                // the file has to be written
 	closed    bool
 }
 
 // A fault is what is committed once.
 type fault struct {
-	height    bft.Height
-	round     bft.Round
-	kind      bft.VoteType
-	validator bft.Address
+	height    types.Height
+	round     types.Round
+	kind      types.VoteType
+	validator types.Address
 }
 
-func faultOf(v *bft.Vote) fault { return fault{v.Height, v.Round, v.Type, v.Validator} }
+func faultOf(v *types.Vote) fault { return fault{v.Height, v.Round, v.Type, v.Validator} }
 
 // A proof is evidence with its encoding.
 type proof struct {
-	*bft.DuplicateVoteEvidence
+	*types.DuplicateVoteEvidence
 	encoded []byte
 }
 
@@ -69,7 +70,7 @@ type item = relay.Item[*proof]
 
 // early is evidence of a height that is to come, and who has sent it. Nothing in it is verified.
 type early struct {
-	evidence *bft.DuplicateVoteEvidence
+	evidence *types.DuplicateVoteEvidence
 	from     string
 }
 
@@ -93,7 +94,7 @@ func New(o Options) (*Pool, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Pool{opts: o, pending: make(map[fault]*item), reported: make(map[fault]*bft.DuplicateVoteEvidence), committed: make(map[fault]time.Time)}
+	p := &Pool{opts: o, pending: make(map[fault]*item), reported: make(map[fault]*types.DuplicateVoteEvidence), committed: make(map[fault]time.Time)}
 	var err error
 	if p.state, err = o.Store.State(); err != nil {
 		return nil, fmt.Errorf("evidence: reading the state: %w", err)
@@ -128,7 +129,7 @@ func (p *Pool) Close() error {
 }
 
 // Report implements [bft.EvidencePool]. A double vote of a height that is decided becomes evidence at once.
-func (p *Pool) Report(d bft.DoubleVote) {
+func (p *Pool) Report(d types.DoubleVote) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := faultOf(&d.First)
@@ -140,7 +141,7 @@ func (p *Pool) Report(d bft.DoubleVote) {
 		p.opts.Logger.Warn("evidence: too many double votes wait for their height's block; one is dropped", "validator", f.validator, "height", f.height)
 		return
 	}
-	p.reported[f] = &bft.DuplicateVoteEvidence{DoubleVote: d}
+	p.reported[f] = &types.DuplicateVoteEvidence{DoubleVote: d}
 	p.changed = true
 	p.complete()
 	p.save()
@@ -156,9 +157,9 @@ func (p *Pool) complete() {
 		delete(p.reported, f)
 		p.changed = true
 		block, set, err := p.decided(f.height)
-		var made *bft.DuplicateVoteEvidence
+		var made *types.DuplicateVoteEvidence
 		if err == nil {
-			made, err = bft.NewEvidence(d.DoubleVote, set, block.Time)
+			made, err = types.NewEvidence(d.DoubleVote, set, block.Time)
 		}
 		if err == nil {
 			err = p.add(made, "")
@@ -170,9 +171,9 @@ func (p *Pool) complete() {
 }
 
 // Add takes evidence from somebody. The errors are those of Check, and ErrFull.
-func (p *Pool) Add(e *bft.DuplicateVoteEvidence) error { return p.receive(e, "") }
+func (p *Pool) Add(e *types.DuplicateVoteEvidence) error { return p.receive(e, "") }
 
-func (p *Pool) receive(e *bft.DuplicateVoteEvidence, from string) error {
+func (p *Pool) receive(e *types.DuplicateVoteEvidence, from string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	err := p.add(e, from)
@@ -185,7 +186,7 @@ func (p *Pool) receive(e *bft.DuplicateVoteEvidence, from string) error {
 }
 
 // keepEarly puts aside what a peer knows before we do: it is sent once.
-func (p *Pool) keepEarly(e *bft.DuplicateVoteEvidence, from string) {
+func (p *Pool) keepEarly(e *types.DuplicateVoteEvidence, from string) {
 	n := 0
 	for _, other := range p.early {
 		if other.from == from {
@@ -198,7 +199,7 @@ func (p *Pool) keepEarly(e *bft.DuplicateVoteEvidence, from string) {
 }
 
 // add judges evidence, and makes it pending.
-func (p *Pool) add(e *bft.DuplicateVoteEvidence, from string) error {
+func (p *Pool) add(e *types.DuplicateVoteEvidence, from string) error {
 	f := faultOf(&e.First)
 	if it := p.pending[f]; it != nil {
 		p.list.Heard(it, from)
@@ -224,10 +225,10 @@ func (p *Pool) insert(e *proof, from string) {
 }
 
 // Pending implements [bft.EvidencePool]: the oldest first.
-func (p *Pool) Pending(maxBytes int64) []*bft.DuplicateVoteEvidence {
+func (p *Pool) Pending(maxBytes int64) []*types.DuplicateVoteEvidence {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var out []*bft.DuplicateVoteEvidence
+	var out []*types.DuplicateVoteEvidence
 	for it := range p.list.All() {
 		if maxBytes -= int64(len(it.Value.encoded)); maxBytes < 0 {
 			break
@@ -237,9 +238,9 @@ func (p *Pool) Pending(maxBytes int64) []*bft.DuplicateVoteEvidence {
 	return out
 }
 
-// Check implements [bft.EvidencePool]. An error is a [bft.ErrEvidence], and ErrExpired, ErrDuplicate or ErrFuture
+// Check implements [bft.EvidencePool]. An error is a [types.ErrEvidence], and ErrExpired, ErrDuplicate or ErrFuture
 // where it is that; or what the store says.
-func (p *Pool) Check(s *bft.State, evidence []*bft.DuplicateVoteEvidence) error {
+func (p *Pool) Check(s *types.State, evidence []*types.DuplicateVoteEvidence) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	seen := make(map[fault]bool, len(evidence))
@@ -257,7 +258,7 @@ func (p *Pool) Check(s *bft.State, evidence []*bft.DuplicateVoteEvidence) error 
 }
 
 // Update implements [bft.EvidencePool].
-func (p *Pool) Update(s *bft.State, evidence []*bft.DuplicateVoteEvidence) {
+func (p *Pool) Update(s *types.State, evidence []*types.DuplicateVoteEvidence) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state = s
@@ -275,7 +276,7 @@ func (p *Pool) Update(s *bft.State, evidence []*bft.DuplicateVoteEvidence) {
 }
 
 // commit notes that a fault is in a block.
-func (p *Pool) commit(e *bft.DuplicateVoteEvidence) {
+func (p *Pool) commit(e *types.DuplicateVoteEvidence) {
 	f := faultOf(&e.First)
 	p.committed[f] = e.Time
 	p.drop(f)

@@ -7,17 +7,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/internal/chaintest"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/stretchr/testify/require"
 )
 
 // newChain makes a chain of four validators with evidence that is too old after 10 blocks and 20 seconds: blocks are a second
 // apart.
-func newChain(t testing.TB, height bft.Height) *chaintest.Chain {
+func newChain(t testing.TB, height types.Height) *chaintest.Chain {
 	c := chaintest.New(t, 4)
-	c.Genesis.Params = bft.DefaultParams()
+	c.Genesis.Params = types.DefaultParams()
 	c.Genesis.Params.Evidence.MaxAgeNumBlocks, c.Genesis.Params.Evidence.MaxAgeDuration = 10, 20*time.Second
 	return c.Begin().Grow(height)
 }
@@ -40,7 +41,7 @@ func TestADoubleVoteIsCompletedWhenItsHeightIsDecided(t *testing.T) {
 	p.Report(c.DoubleVote("2", 4, 0))
 	require.Zero(t, pending(p), "RULE E1: the height is not decided")
 	c.Grow(4)
-	require.Equal(t, []*bft.DuplicateVoteEvidence{c.Evidence("2", 4, 0)}, p.Pending(1<<20), "RULE E1: complete, with the time and powers of its height")
+	require.Equal(t, []*types.DuplicateVoteEvidence{c.Evidence("2", 4, 0)}, p.Pending(1<<20), "RULE E1: complete, with the time and powers of its height")
 	p.Report(c.DoubleVote("1", 2, 5))
 	require.Equal(t, 2, pending(p), "RULE E1: of a height that is decided, at once")
 	require.NoError(t, p.Check(c.State, p.Pending(1<<20)), "RULE E1: what we propose others accept")
@@ -67,63 +68,63 @@ func TestEvidenceIsRefused(t *testing.T) {
 	c := newChain(t, 30)
 	p := newPool(t, c, Options{})
 	committed := c.Evidence("3", 28, 0)
-	c.AddBlock(nil, []*bft.DuplicateVoteEvidence{committed})
-	good := func() *bft.DuplicateVoteEvidence { return c.Evidence("2", 25, 1) }
-	change := func(f func(e *bft.DuplicateVoteEvidence)) []*bft.DuplicateVoteEvidence {
+	c.AddBlock(nil, []*types.DuplicateVoteEvidence{committed})
+	good := func() *types.DuplicateVoteEvidence { return c.Evidence("2", 25, 1) }
+	change := func(f func(e *types.DuplicateVoteEvidence)) []*types.DuplicateVoteEvidence {
 		e := good()
 		f(e)
-		return []*bft.DuplicateVoteEvidence{e}
+		return []*types.DuplicateVoteEvidence{e}
 	}
-	resign := func(v *bft.Vote, chain string) {
+	resign := func(v *types.Vote, chain string) {
 		v.Signature = nil
-		require.NoError(t, bft.NewMemSigner("2").SignVote(chain, v))
+		require.NoError(t, privval.NewMemSigner("2").SignVote(chain, v))
 	}
-	require.NoError(t, p.Check(c.State, []*bft.DuplicateVoteEvidence{good(), c.Evidence("1", 25, 1)}))
+	require.NoError(t, p.Check(c.State, []*types.DuplicateVoteEvidence{good(), c.Evidence("1", 25, 1)}))
 	for _, x := range []struct {
 		name     string
-		evidence []*bft.DuplicateVoteEvidence
+		evidence []*types.DuplicateVoteEvidence
 		is       error
 		says     string
 	}{
-		{"expired", []*bft.DuplicateVoteEvidence{c.Evidence("2", 10, 0)}, ErrExpired, "height 10 round 0"},
-		{"committed", []*bft.DuplicateVoteEvidence{committed}, ErrDuplicate, "was committed"},
-		{"twice in the block", []*bft.DuplicateVoteEvidence{good(), good()}, ErrDuplicate, "in the block twice"},
-		{"the same fault with other votes", func() []*bft.DuplicateVoteEvidence {
+		{"expired", []*types.DuplicateVoteEvidence{c.Evidence("2", 10, 0)}, ErrExpired, "height 10 round 0"},
+		{"committed", []*types.DuplicateVoteEvidence{committed}, ErrDuplicate, "was committed"},
+		{"twice in the block", []*types.DuplicateVoteEvidence{good(), good()}, ErrDuplicate, "in the block twice"},
+		{"the same fault with other votes", func() []*types.DuplicateVoteEvidence {
 			e := good()
-			e.Second = *c.Vote("2", bft.Prevote, 25, 1, chaintest.Value(3), e.Second.Time)
-			return []*bft.DuplicateVoteEvidence{good(), e}
+			e.Second = *c.Vote("2", types.Prevote, 25, 1, chaintest.Value(3), e.Second.Time)
+			return []*types.DuplicateVoteEvidence{good(), e}
 		}(), ErrDuplicate, "in the block twice"},
-		{"from the future", change(func(e *bft.DuplicateVoteEvidence) { e.First.Height, e.Second.Height = 32, 32 }), ErrFuture, "not decided"},
-		{"forged", change(func(e *bft.DuplicateVoteEvidence) { e.Second.Signature = e.First.Signature }), bft.ErrEvidence, "a signature is wrong"},
-		{"forged first", change(func(e *bft.DuplicateVoteEvidence) { e.First.Signature = e.Second.Signature }), bft.ErrEvidence, "a signature is wrong"},
-		{"another chain", change(func(e *bft.DuplicateVoteEvidence) { resign(&e.First, "another"); resign(&e.Second, "another") }), bft.ErrEvidence, "a signature is wrong"},
-		{"wrong power", change(func(e *bft.DuplicateVoteEvidence) { e.ValidatorPower++ }), bft.ErrEvidence, "its power was 10, and not 11"},
-		{"wrong total", change(func(e *bft.DuplicateVoteEvidence) { e.TotalVotingPower++ }), bft.ErrEvidence, "the total power was 40, and not 41"},
-		{"wrong number", change(func(e *bft.DuplicateVoteEvidence) { e.ValidatorIndex++ }), bft.ErrEvidence, "it is number"},
-		{"wrong time", change(func(e *bft.DuplicateVoteEvidence) { e.Time = e.Time.Add(1) }), bft.ErrEvidence, "its time is"},
-		{"not a validator", func() []*bft.DuplicateVoteEvidence {
+		{"from the future", change(func(e *types.DuplicateVoteEvidence) { e.First.Height, e.Second.Height = 32, 32 }), ErrFuture, "not decided"},
+		{"forged", change(func(e *types.DuplicateVoteEvidence) { e.Second.Signature = e.First.Signature }), types.ErrEvidence, "a signature is wrong"},
+		{"forged first", change(func(e *types.DuplicateVoteEvidence) { e.First.Signature = e.Second.Signature }), types.ErrEvidence, "a signature is wrong"},
+		{"another chain", change(func(e *types.DuplicateVoteEvidence) { resign(&e.First, "another"); resign(&e.Second, "another") }), types.ErrEvidence, "a signature is wrong"},
+		{"wrong power", change(func(e *types.DuplicateVoteEvidence) { e.ValidatorPower++ }), types.ErrEvidence, "its power was 10, and not 11"},
+		{"wrong total", change(func(e *types.DuplicateVoteEvidence) { e.TotalVotingPower++ }), types.ErrEvidence, "the total power was 40, and not 41"},
+		{"wrong number", change(func(e *types.DuplicateVoteEvidence) { e.ValidatorIndex++ }), types.ErrEvidence, "it is number"},
+		{"wrong time", change(func(e *types.DuplicateVoteEvidence) { e.Time = e.Time.Add(1) }), types.ErrEvidence, "its time is"},
+		{"not a validator", func() []*types.DuplicateVoteEvidence {
 			d := c.DoubleVote("stranger", 25, 1)
 			e := good()
 			e.DoubleVote = d
-			return []*bft.DuplicateVoteEvidence{e}
-		}(), bft.ErrEvidence, "it was no validator"},
-		{"two validators", change(func(e *bft.DuplicateVoteEvidence) {
-			e.Second = *c.Vote("1", bft.Prevote, 25, 1, chaintest.Value(2), e.First.Time)
-		}), bft.ErrEvidence, "somebody else's"},
-		{"the same vote", change(func(e *bft.DuplicateVoteEvidence) { e.Second = e.First }), bft.ErrEvidence, "one value, or in the wrong order"},
-		{"the same value at another time", change(func(e *bft.DuplicateVoteEvidence) {
-			e.Second = *c.Vote("2", bft.Prevote, 25, 1, e.First.Value, e.First.Time.Add(1))
-		}), bft.ErrEvidence, "one value, or in the wrong order"},
-		{"in the wrong order", change(func(e *bft.DuplicateVoteEvidence) { e.First, e.Second = e.Second, e.First }), bft.ErrEvidence, "one value, or in the wrong order"},
-		{"two rounds", change(func(e *bft.DuplicateVoteEvidence) { e.Second.Round++; resign(&e.Second, chaintest.ID) }), bft.ErrEvidence, "one height, round and kind"},
-		{"two kinds", change(func(e *bft.DuplicateVoteEvidence) { e.Second.Type = bft.Precommit; resign(&e.Second, chaintest.ID) }), bft.ErrEvidence, "one height, round and kind"},
-		{"two heights", change(func(e *bft.DuplicateVoteEvidence) { e.Second.Height--; resign(&e.Second, chaintest.ID) }), bft.ErrEvidence, "one height, round and kind"},
-		{"no height", change(func(e *bft.DuplicateVoteEvidence) { e.First.Height, e.Second.Height, e.Time = 0, 0, c.State.LastTime }), bft.ErrEvidence, "height 0"},
+			return []*types.DuplicateVoteEvidence{e}
+		}(), types.ErrEvidence, "it was no validator"},
+		{"two validators", change(func(e *types.DuplicateVoteEvidence) {
+			e.Second = *c.Vote("1", types.Prevote, 25, 1, chaintest.Value(2), e.First.Time)
+		}), types.ErrEvidence, "somebody else's"},
+		{"the same vote", change(func(e *types.DuplicateVoteEvidence) { e.Second = e.First }), types.ErrEvidence, "one value, or in the wrong order"},
+		{"the same value at another time", change(func(e *types.DuplicateVoteEvidence) {
+			e.Second = *c.Vote("2", types.Prevote, 25, 1, e.First.Value, e.First.Time.Add(1))
+		}), types.ErrEvidence, "one value, or in the wrong order"},
+		{"in the wrong order", change(func(e *types.DuplicateVoteEvidence) { e.First, e.Second = e.Second, e.First }), types.ErrEvidence, "one value, or in the wrong order"},
+		{"two rounds", change(func(e *types.DuplicateVoteEvidence) { e.Second.Round++; resign(&e.Second, chaintest.ID) }), types.ErrEvidence, "one height, round and kind"},
+		{"two kinds", change(func(e *types.DuplicateVoteEvidence) { e.Second.Type = types.Precommit; resign(&e.Second, chaintest.ID) }), types.ErrEvidence, "one height, round and kind"},
+		{"two heights", change(func(e *types.DuplicateVoteEvidence) { e.Second.Height--; resign(&e.Second, chaintest.ID) }), types.ErrEvidence, "one height, round and kind"},
+		{"no height", change(func(e *types.DuplicateVoteEvidence) { e.First.Height, e.Second.Height, e.Time = 0, 0, c.State.LastTime }), types.ErrEvidence, "height 0"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			err := p.Check(c.State, x.evidence)
 			require.ErrorIs(t, err, x.is, "RULE E1: %s", x.name)
-			require.ErrorIs(t, err, bft.ErrEvidence)
+			require.ErrorIs(t, err, types.ErrEvidence)
 			require.ErrorContains(t, err, x.says, "RULE E1: %s", x.name)
 			if len(x.evidence) == 1 {
 				require.ErrorIs(t, p.Add(x.evidence[0]), x.is, "RULE E1: %s", x.name)
@@ -148,7 +149,7 @@ func TestEvidenceExpiresByBothAges(t *testing.T) {
 
 	slow := newChain(t, 5)
 	slow.State.LastTime = slow.State.LastTime.Add(time.Hour)
-	require.NoError(t, newPool(t, slow, Options{}).Check(slow.State, []*bft.DuplicateVoteEvidence{slow.Evidence("2", 2, 0)}),
+	require.NoError(t, newPool(t, slow, Options{}).Check(slow.State, []*types.DuplicateVoteEvidence{slow.Evidence("2", 2, 0)}),
 		"RULE E1: old by the clock, and young by blocks")
 }
 
@@ -158,16 +159,16 @@ func TestWhatIsCommittedIsForgottenOnlyWhenItHasExpired(t *testing.T) {
 	p.Report(c.DoubleVote("2", 5, 0))
 	c.AddBlock(nil, p.Pending(1<<20))
 	c.Grow(25)
-	require.ErrorIs(t, p.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 5, 0)}), ErrDuplicate, "RULE E1: committed once, and kept until then")
+	require.ErrorIs(t, p.Check(c.State, []*types.DuplicateVoteEvidence{c.Evidence("2", 5, 0)}), ErrDuplicate, "RULE E1: committed once, and kept until then")
 	c.Grow(26)
-	require.ErrorIs(t, p.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 5, 0)}), ErrExpired, "RULE E1: committed once, and kept until then")
+	require.ErrorIs(t, p.Check(c.State, []*types.DuplicateVoteEvidence{c.Evidence("2", 5, 0)}), ErrExpired, "RULE E1: committed once, and kept until then")
 	require.Empty(t, p.committed, "and then costs no memory")
 }
 
 func TestPendingIsBounded(t *testing.T) {
 	c := newChain(t, 5)
 	p := newPool(t, c, Options{MaxPending: 3})
-	for r := range bft.Round(5) {
+	for r := range types.Round(5) {
 		p.Report(c.DoubleVote("1", 5, r))
 		p.Report(c.DoubleVote("1", 6, r))
 	}
@@ -188,8 +189,8 @@ func TestAPrunedStoreSaysSo(t *testing.T) {
 	p := newPool(t, c, Options{})
 	e := c.Evidence("1", 2, 0)
 	require.NoError(t, c.Store.Prune(5))
-	err := p.Check(c.State, []*bft.DuplicateVoteEvidence{e})
-	require.ErrorIs(t, err, bft.ErrNotFound)
+	err := p.Check(c.State, []*types.DuplicateVoteEvidence{e})
+	require.ErrorIs(t, err, types.ErrNotFound)
 	require.ErrorContains(t, err, "keep as many blocks as evidence may be old")
 }
 
@@ -219,7 +220,7 @@ func TestACrashLosesNothing(t *testing.T) {
 				func() { p.Report(c.DoubleVote("2", 3, 0)) },
 				func() { p.Report(c.DoubleVote("1", 4, 0)) },
 				func() { c.Grow(4) },
-				func() { c.AddBlock(nil, []*bft.DuplicateVoteEvidence{c.Evidence("2", 3, 0)}) },
+				func() { c.AddBlock(nil, []*types.DuplicateVoteEvidence{c.Evidence("2", 3, 0)}) },
 			} {
 				do()
 				if disk.Ops() < cut {
@@ -232,9 +233,9 @@ func TestACrashLosesNothing(t *testing.T) {
 			q, err := New(Options{Store: c.Store, Dir: "data", FS: disk.CrashClone(rand.New(rand.NewPCG(seed, 1)))})
 			require.NoError(t, err, "RULE E1: cut %d: a crash is no damage", cut)
 			if c.State.LastHeight == 5 {
-				require.ErrorIs(t, q.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 3, 0)}), ErrDuplicate, "RULE E1: cut %d: committed", cut)
+				require.ErrorIs(t, q.Check(c.State, []*types.DuplicateVoteEvidence{c.Evidence("2", 3, 0)}), ErrDuplicate, "RULE E1: cut %d: committed", cut)
 				if safe >= 2 {
-					require.Equal(t, []*bft.DuplicateVoteEvidence{c.Evidence("1", 4, 0)}, q.Pending(1<<20), "RULE E1: cut %d: reported, and not lost", cut)
+					require.Equal(t, []*types.DuplicateVoteEvidence{c.Evidence("1", 4, 0)}, q.Pending(1<<20), "RULE E1: cut %d: reported, and not lost", cut)
 				}
 			}
 			require.NoError(t, q.Close())
@@ -250,10 +251,10 @@ func TestACrashLosesNothing(t *testing.T) {
 func TestAPoolWithoutItsFileReadsTheStore(t *testing.T) {
 	c := newChain(t, 3)
 	newPool(t, c, Options{})
-	c.AddBlock(nil, []*bft.DuplicateVoteEvidence{c.Evidence("2", 3, 0)})
+	c.AddBlock(nil, []*types.DuplicateVoteEvidence{c.Evidence("2", 3, 0)})
 	c.Grow(12)
 	p := newPool(t, c, Options{})
-	require.ErrorIs(t, p.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 3, 0)}), ErrDuplicate, "RULE E1: committed once, and kept until then")
+	require.ErrorIs(t, p.Check(c.State, []*types.DuplicateVoteEvidence{c.Evidence("2", 3, 0)}), ErrDuplicate, "RULE E1: committed once, and kept until then")
 }
 
 func TestAFileThatIsBehindIsCompletedFromTheStore(t *testing.T) {
@@ -269,7 +270,7 @@ func TestAFileThatIsBehindIsCompletedFromTheStore(t *testing.T) {
 	c.Grow(9)
 	q := newPool(t, c, Options{Dir: "data", FS: before})
 	require.Zero(t, pending(q), "RULE E1: the file says pending, and a block committed")
-	require.ErrorIs(t, q.Check(c.State, []*bft.DuplicateVoteEvidence{c.Evidence("2", 3, 0)}), ErrDuplicate, "RULE E1: committed once, and kept until then")
+	require.ErrorIs(t, q.Check(c.State, []*types.DuplicateVoteEvidence{c.Evidence("2", 3, 0)}), ErrDuplicate, "RULE E1: committed once, and kept until then")
 	require.NoError(t, p.Close())
 }
 

@@ -6,17 +6,17 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
-// Why evidence is refused. The first three are also a [bft.ErrEvidence], which alone means that it proves nothing.
+// Why evidence is refused. The first three are also a [types.ErrEvidence], which alone means that it proves nothing.
 var (
 	// ErrExpired: it is older than the parameters allow.
-	ErrExpired = fmt.Errorf("%w: too old", bft.ErrEvidence)
+	ErrExpired = fmt.Errorf("%w: too old", types.ErrEvidence)
 	// ErrDuplicate: the fault is pending, in the block twice, or was committed.
-	ErrDuplicate = fmt.Errorf("%w: not the first of its fault", bft.ErrEvidence)
+	ErrDuplicate = fmt.Errorf("%w: not the first of its fault", types.ErrEvidence)
 	// ErrFuture: its height is not decided yet.
-	ErrFuture = fmt.Errorf("%w: from the future", bft.ErrEvidence)
+	ErrFuture = fmt.Errorf("%w: from the future", types.ErrEvidence)
 	// ErrFull: Options.MaxPending faults wait for a block.
 	ErrFull = errors.New("evidence: full")
 )
@@ -31,13 +31,13 @@ func (f fault) String() string {
 //	blocks   ----|------- MaxAgeNumBlocks -------| LastHeight
 //	time     --------|----- MaxAgeDuration ------| LastTime
 //	         exp.|         not expired           |
-func expired(s *bft.State, h bft.Height, t time.Time) bool {
+func expired(s *types.State, h types.Height, t time.Time) bool {
 	p := s.Params.Evidence
 	return int64(s.LastHeight-h) > p.MaxAgeNumBlocks && s.LastTime.Sub(t) > p.MaxAgeDuration
 }
 
 // verify judges evidence for the block after a state (E1). What costs least comes first.
-func (p *Pool) verify(s *bft.State, e *bft.DuplicateVoteEvidence) error {
+func (p *Pool) verify(s *types.State, e *types.DuplicateVoteEvidence) error {
 	f := faultOf(&e.First)
 	if s == nil || f.height > s.LastHeight {
 		return fmt.Errorf("%w: %s, and that height is not decided", ErrFuture, f)
@@ -52,20 +52,20 @@ func (p *Pool) verify(s *bft.State, e *bft.DuplicateVoteEvidence) error {
 		return nil // it was verified, by what does not change
 	}
 	if f.height < 1 {
-		return fmt.Errorf("%w: %s", bft.ErrEvidence, f)
+		return fmt.Errorf("%w: %s", types.ErrEvidence, f)
 	}
 	block, set, err := p.decided(f.height)
 	if err != nil {
 		return err
 	}
 	if !e.Time.Equal(block.Time) {
-		return fmt.Errorf("%w: %s: its time is %v, and the block's is %v", bft.ErrEvidence, f, e.Time, block.Time)
+		return fmt.Errorf("%w: %s: its time is %v, and the block's is %v", types.ErrEvidence, f, e.Time, block.Time)
 	}
 	return e.Verify(s.ChainID, set)
 }
 
 // decided is a decided block, and the set that has decided it.
-func (p *Pool) decided(h bft.Height) (*bft.Block, *bft.ValidatorSet, error) {
+func (p *Pool) decided(h types.Height) (*types.Block, *types.ValidatorSet, error) {
 	block, _, err := p.opts.Store.Block(h)
 	if err != nil {
 		return nil, nil, fmt.Errorf("evidence: block %d is needed to judge evidence: keep as many blocks as evidence may be old: %w", h, err)

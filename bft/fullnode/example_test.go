@@ -8,10 +8,11 @@ import (
 	"os"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/abci/kvstore"
 	"github.com/flagship-go/flagship/bft/fullnode"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A chain of one validator: its keys are made with its home.
@@ -21,11 +22,11 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(home)
-	signer, err := bft.OpenFileSigner(nil, fullnode.SignerDir(home))
+	signer, err := privval.OpenFileSigner(nil, fullnode.SignerDir(home))
 	if err != nil {
 		log.Fatal(err)
 	}
-	genesis := &bft.Genesis{ChainID: "example", Time: time.Now(), Validators: []bft.Validator{{PubKey: signer.PubKey(), Power: 1}}}
+	genesis := &types.Genesis{ChainID: "example", Time: time.Now(), Validators: []types.Validator{{PubKey: signer.PubKey(), Power: 1}}}
 	signer.Close()
 
 	n, err := fullnode.Open(fullnode.Options{Home: home, Genesis: genesis, App: kvstore.New()})

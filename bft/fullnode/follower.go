@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A follower takes what was committed to the index and to the subscribers, beside consensus.
@@ -18,7 +19,7 @@ type follower struct {
 	hub   hub
 
 	mu        sync.Mutex
-	committed bft.Height
+	committed types.Height
 	changed   chan struct{} // closed and made anew when committed grows
 	stop      chan struct{}
 	done      chan struct{}
@@ -37,13 +38,13 @@ type watched struct {
 }
 
 // Update implements [bft.EvidencePool].
-func (w watched) Update(s *bft.State, evidence []*bft.DuplicateVoteEvidence) {
+func (w watched) Update(s *types.State, evidence []*types.DuplicateVoteEvidence) {
 	w.EvidencePool.Update(s, evidence)
 	w.follower.tell(s.LastHeight)
 }
 
 // tell says up to where the application has committed.
-func (f *follower) tell(h bft.Height) {
+func (f *follower) tell(h types.Height) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if h > f.committed {
@@ -54,20 +55,20 @@ func (f *follower) tell(h bft.Height) {
 }
 
 // at is up to where the application has committed, and what is closed when that changes.
-func (f *follower) at() (bft.Height, <-chan struct{}) {
+func (f *follower) at() (types.Height, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.committed, f.changed
 }
 
 // last is up to where the application has committed.
-func (f *follower) last() bft.Height {
+func (f *follower) last() types.Height {
 	h, _ := f.at()
 	return h
 }
 
 // catchUp indexes what was committed before, and is not in the index. Nobody subscribes yet.
-func (f *follower) catchUp(last bft.Height) error {
+func (f *follower) catchUp(last types.Height) error {
 	f.tell(last)
 	from := max(f.index.next(), f.store.Base())
 	for h := from; h > 0 && h <= last; h++ {
@@ -83,7 +84,7 @@ func (f *follower) catchUp(last bft.Height) error {
 }
 
 // run follows from a height on, until Close.
-func (f *follower) run(next bft.Height) {
+func (f *follower) run(next types.Height) {
 	defer close(f.done)
 	defer f.hub.close()
 	for {
@@ -103,7 +104,7 @@ func (f *follower) run(next bft.Height) {
 }
 
 // follow takes one height further (F2).
-func (f *follower) follow(h bft.Height) error {
+func (f *follower) follow(h types.Height) error {
 	b, id, err := f.store.Block(h)
 	if err != nil {
 		return fmt.Errorf("fullnode: following the chain: %w", err)

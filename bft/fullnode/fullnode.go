@@ -17,7 +17,9 @@ import (
 	"github.com/flagship-go/flagship/bft/gossip"
 	"github.com/flagship-go/flagship/bft/mempool"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/privval"
 	"github.com/flagship-go/flagship/bft/store"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 )
 
@@ -25,7 +27,7 @@ import (
 type FullNode struct {
 	opts     Options
 	store    *recent
-	signer   *bft.FileSigner // nil: no vote
+	signer   *privval.FileSigner // nil: no vote
 	mempool  *mempool.Pool
 	sw       *p2p.Switch
 	gossip   *gossip.Gossip
@@ -78,7 +80,7 @@ func (n *FullNode) openHome() error {
 	if n.opts.Follower {
 		return nil
 	}
-	if n.signer, err = bft.OpenFileSigner(nil, SignerDir(n.opts.Home)); err != nil {
+	if n.signer, err = privval.OpenFileSigner(nil, SignerDir(n.opts.Home)); err != nil {
 		return err
 	}
 	n.owned(n.signer)
@@ -97,7 +99,7 @@ func (n *FullNode) openChain() error {
 	if err != nil {
 		return fmt.Errorf("fullnode: reading the state: %w", err)
 	}
-	var last bft.Height
+	var last types.Height
 	if state != nil {
 		last = state.LastHeight
 	}
@@ -185,7 +187,7 @@ func (r running) Close() error {
 }
 
 // run fetches blocks, and then takes part, until ctx ends or something fails: the error says what.
-func (n *FullNode) run(ctx context.Context, exec *bft.Executor, state *bft.State) error {
+func (n *FullNode) run(ctx context.Context, exec *bft.Executor, state *types.State) error {
 	if !n.alone(state) {
 		if _, err := n.sync.Run(ctx, exec, state); err != nil { // B1
 			return err
@@ -213,8 +215,8 @@ func (n *FullNode) run(ctx context.Context, exec *bft.Executor, state *bft.State
 }
 
 // alone tells whether no block can have been made without this node.
-func (n *FullNode) alone(s *bft.State) bool {
-	return n.signer != nil && s.Validators.Len() == 1 && s.Validators.Index(bft.AddressOf(n.signer.PubKey())) == 0
+func (n *FullNode) alone(s *types.State) bool {
+	return n.signer != nil && s.Validators.Len() == 1 && s.Validators.Index(types.AddressOf(n.signer.PubKey())) == 0
 }
 
 // fail says that the node does not run any more. The first reason counts.
@@ -263,7 +265,7 @@ func (n *FullNode) BroadcastTx(ctx context.Context, tx []byte) (*abci.CheckTxRes
 }
 
 // WaitTx returns when the transaction with a hash is in a committed block, or was before. bft.ErrStopped: it will not be, here.
-func (n *FullNode) WaitTx(ctx context.Context, hash bft.Hash) (*TxResult, error) {
+func (n *FullNode) WaitTx(ctx context.Context, hash types.Hash) (*TxResult, error) {
 	p, err := n.follower.index.wait(ctx, n.ended, hash)
 	if err != nil {
 		return nil, fmt.Errorf("fullnode: waiting for transaction %X: %w", hash[:], err)
@@ -271,16 +273,16 @@ func (n *FullNode) WaitTx(ctx context.Context, hash bft.Hash) (*TxResult, error)
 	return n.at(hash, p)
 }
 
-// Tx is the transaction with a hash. bft.ErrNotFound: it is in no block that is stored.
-func (n *FullNode) Tx(hash bft.Hash) (*TxResult, error) {
+// Tx is the transaction with a hash. types.ErrNotFound: it is in no block that is stored.
+func (n *FullNode) Tx(hash types.Hash) (*TxResult, error) {
 	p, ok := n.follower.index.find(hash)
 	if !ok {
-		return nil, fmt.Errorf("fullnode: transaction %X: %w", hash[:], bft.ErrNotFound)
+		return nil, fmt.Errorf("fullnode: transaction %X: %w", hash[:], types.ErrNotFound)
 	}
 	return n.at(hash, p)
 }
 
-func (n *FullNode) at(hash bft.Hash, p place) (*TxResult, error) {
+func (n *FullNode) at(hash types.Hash, p place) (*TxResult, error) {
 	b, _, err := n.store.Block(p.height)
 	if err != nil {
 		return nil, err
@@ -304,10 +306,10 @@ func (n *FullNode) Subscribe(room int) *Subscription { return n.follower.hub.sub
 type Status struct {
 	bft.NodeStatus
 	Network    p2p.Status
-	Earliest   bft.Height // the lowest block that is stored; 0: none
-	Committed  bft.Height // by the application
-	CatchingUp bool       // it fetches blocks, and does not take part yet
-	Err        error      // why it has stopped; nil: it runs
+	Earliest   types.Height // the lowest block that is stored; 0: none
+	Committed  types.Height // by the application
+	CatchingUp bool         // it fetches blocks, and does not take part yet
+	Err        error        // why it has stopped; nil: it runs
 }
 
 // Status is where the node is. The error is the store's.
@@ -326,7 +328,7 @@ func (n *FullNode) Status() (Status, error) {
 		Validators: state.Validators}
 	s.Height = state.Height()
 	if n.signer != nil {
-		s.Self = bft.AddressOf(n.signer.PubKey())
+		s.Self = types.AddressOf(n.signer.PubKey())
 	}
 	return s, nil
 }
@@ -347,7 +349,7 @@ func (n *FullNode) Metrics() Metrics {
 }
 
 // Wait returns when the application has committed a height. bft.ErrStopped: it will not, here.
-func (n *FullNode) Wait(ctx context.Context, h bft.Height) error {
+func (n *FullNode) Wait(ctx context.Context, h types.Height) error {
 	for {
 		at, changed := n.follower.at()
 		if at >= h {
@@ -367,7 +369,7 @@ func (n *FullNode) Wait(ctx context.Context, h bft.Height) error {
 func (n *FullNode) Address() string { return n.sw.Address() }
 
 // Genesis is where the chain began. It is not to be changed.
-func (n *FullNode) Genesis() *bft.Genesis { return n.opts.Genesis }
+func (n *FullNode) Genesis() *types.Genesis { return n.opts.Genesis }
 
 // Blocks are the stored blocks, validators and results. They are shared, and not to be changed.
 func (n *FullNode) Blocks() bft.Store { return n.store }
@@ -387,7 +389,7 @@ func (n *FullNode) PubKey() []byte {
 }
 
 // Committed is the last height that the application has committed.
-func (n *FullNode) Committed() bft.Height { return n.follower.last() }
+func (n *FullNode) Committed() types.Height { return n.follower.last() }
 
 // P2PAddr is "host:port" where peers are listened to; "": nowhere.
 func (n *FullNode) P2PAddr() string {

@@ -15,24 +15,26 @@ import (
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/abci/kvstore"
 	"github.com/flagship-go/flagship/bft/fullnode"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 )
 
 // A net is homes of validators over loopback TCP.
 type net struct {
 	t       *testing.T
-	genesis *bft.Genesis
+	genesis *types.Genesis
 	homes   []string
 	nodes   []*fullnode.FullNode
 }
 
 func newNet(t *testing.T, validators int) *net {
-	w := &net{t: t, genesis: &bft.Genesis{ChainID: "full", Time: time.Now().Add(-time.Minute)}}
+	w := &net{t: t, genesis: &types.Genesis{ChainID: "full", Time: time.Now().Add(-time.Minute)}}
 	for i := range validators {
 		home := filepath.Join(t.TempDir(), fmt.Sprint("node", i))
-		signer, err := bft.OpenFileSigner(nil, fullnode.SignerDir(home))
+		signer, err := privval.OpenFileSigner(nil, fullnode.SignerDir(home))
 		require.NoError(t, err)
-		w.genesis.Validators = append(w.genesis.Validators, bft.Validator{PubKey: signer.PubKey(), Power: 10})
+		w.genesis.Validators = append(w.genesis.Validators, types.Validator{PubKey: signer.PubKey(), Power: 10})
 		require.NoError(t, signer.Close())
 		w.homes = append(w.homes, home)
 	}
@@ -154,8 +156,8 @@ func TestTheIndexKnowsAllStoredBlocksAfterARestart(t *testing.T) { // F2
 			require.Equal(t, r, found, "RULE F2: with the index %s", how)
 		}
 	}
-	_, err := n.Tx(bft.Hash{1})
-	require.ErrorIs(t, err, bft.ErrNotFound)
+	_, err := n.Tx(types.Hash{1})
+	require.ErrorIs(t, err, types.ErrNotFound)
 }
 
 func TestSubscribersAreToldEachHeightOnceInOrderAndAfterItsCommit(t *testing.T) { // F2
@@ -166,7 +168,7 @@ func TestSubscribersAreToldEachHeightOnceInOrderAndAfterItsCommit(t *testing.T) 
 		w.commit(n, fmt.Sprintf("k%d=%d", i, i))
 	}
 	seen := 0
-	for next := bft.Height(1); seen < 5; next++ {
+	for next := types.Height(1); seen < 5; next++ {
 		c := <-s.C()
 		require.Equal(t, next, c.Block.Height, "RULE F2: each height is told once, in order")
 		require.Len(t, c.Results.TxResults, len(c.Block.Txs))
@@ -207,11 +209,11 @@ func TestWhoWaitsForATransactionEndsWithTheNode(t *testing.T) { // F4
 	n := w.start(0)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := n.WaitTx(ctx, bft.Hash{1})
+	_, err := n.WaitTx(ctx, types.Hash{1})
 	require.ErrorIs(t, err, context.Canceled)
 	done := make(chan error)
 	go func() {
-		_, err := n.WaitTx(context.Background(), bft.Hash{1})
+		_, err := n.WaitTx(context.Background(), types.Hash{1})
 		done <- err
 	}()
 	w.stop(0)

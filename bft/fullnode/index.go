@@ -11,13 +11,14 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/wal"
 )
 
 // A TxResult is a transaction that is in a block.
 type TxResult struct {
-	Hash   bft.Hash // SHA-256 of Tx
-	Height bft.Height
+	Hash   types.Hash // SHA-256 of Tx
+	Height types.Height
 	Index  uint32 // its place in the block
 	Tx     []byte
 	Result abci.ExecTxResult
@@ -33,67 +34,67 @@ type index struct {
 	log *wal.Log
 
 	mu      sync.Mutex
-	places  map[bft.Hash]place
+	places  map[types.Hash]place
 	heights []indexed // in order, without gaps
-	waiting map[bft.Hash][]chan place
+	waiting map[types.Hash][]chan place
 }
 
 type place struct {
-	height bft.Height
+	height types.Height
 	index  uint32
 }
 
 type indexed struct {
-	height bft.Height
-	hashes []bft.Hash
+	height types.Height
+	hashes []types.Hash
 	seq    uint64
 }
 
 const indexSegment = 4 << 20
 
 // openIndex reads the file of the heights from base to last, and forgets others.
-func openIndex(dir string, base, last bft.Height, logger *slog.Logger) (*index, error) {
+func openIndex(dir string, base, last types.Height, logger *slog.Logger) (*index, error) {
 	log, _, err := wal.Open(dir, &wal.Options{SegmentSize: indexSegment, Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("fullnode: opening the index of transactions: %w", err)
 	}
-	x := &index{log: log, places: map[bft.Hash]place{}, waiting: map[bft.Hash][]chan place{}}
+	x := &index{log: log, places: map[types.Hash]place{}, waiting: map[types.Hash][]chan place{}}
 	if err := x.load(base, last); err != nil {
 		return nil, errors.Join(fmt.Errorf("fullnode: the index of transactions (remove %s, and it is made again): %w", dir, err), log.Close())
 	}
 	return x, nil
 }
 
-func (x *index) load(base, last bft.Height) error {
+func (x *index) load(base, last types.Height) error {
 	for r, err := range x.log.Records(x.log.FirstSeq()) {
 		if err != nil {
 			return err
 		}
 		h, n := binary.Uvarint(r.Data)
-		if n <= 0 || (len(r.Data)-n)%len(bft.Hash{}) != 0 {
+		if n <= 0 || (len(r.Data)-n)%len(types.Hash{}) != 0 {
 			return fmt.Errorf("record %d has %d bytes, and is no height with hashes", r.Seq, len(r.Data))
 		}
-		at := bft.Height(h)
+		at := types.Height(h)
 		if at < base {
 			continue
 		}
 		if at > last || len(x.heights) > 0 && at != x.next() { // the store has lost it, or was exchanged
 			return x.log.TruncateBack(r.Seq - 1)
 		}
-		hashes := make([]bft.Hash, 0, len(r.Data)/len(bft.Hash{}))
-		for rest := r.Data[n:]; len(rest) > 0; rest = rest[len(bft.Hash{}):] {
-			hashes = append(hashes, bft.Hash(rest[:len(bft.Hash{})]))
+		hashes := make([]types.Hash, 0, len(r.Data)/len(types.Hash{}))
+		for rest := r.Data[n:]; len(rest) > 0; rest = rest[len(types.Hash{}):] {
+			hashes = append(hashes, types.Hash(rest[:len(types.Hash{})]))
 		}
 		x.place(indexed{at, hashes, r.Seq})
 	}
 	if len(x.heights) > 0 && x.heights[0].height > base { // it lacks a beginning
-		x.heights, x.places = nil, map[bft.Hash]place{}
+		x.heights, x.places = nil, map[types.Hash]place{}
 	}
 	return nil
 }
 
 // next is the height to be added; 0: any.
-func (x *index) next() bft.Height {
+func (x *index) next() types.Height {
 	if len(x.heights) == 0 {
 		return 0
 	}
@@ -110,9 +111,9 @@ func (x *index) place(h indexed) {
 }
 
 // add indexes a committed block, and tells who waits for its transactions. Below base nothing is stored any more.
-func (x *index) add(b *bft.Block, base bft.Height) error {
+func (x *index) add(b *types.Block, base types.Height) error {
 	record := binary.AppendUvarint(nil, uint64(b.Height))
-	hashes := make([]bft.Hash, len(b.Txs))
+	hashes := make([]types.Hash, len(b.Txs))
 	for i, tx := range b.Txs {
 		hashes[i] = sha256.Sum256(tx)
 		record = append(record, hashes[i][:]...)
@@ -133,7 +134,7 @@ func (x *index) add(b *bft.Block, base bft.Height) error {
 	return x.prune(base)
 }
 
-func (x *index) prune(base bft.Height) error {
+func (x *index) prune(base types.Height) error {
 	var drop int
 	for ; x.heights[drop].height < base; drop++ {
 		for _, hash := range x.heights[drop].hashes {
@@ -152,7 +153,7 @@ func (x *index) prune(base bft.Height) error {
 	return nil
 }
 
-func (x *index) find(hash bft.Hash) (place, bool) {
+func (x *index) find(hash types.Hash) (place, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	p, ok := x.places[hash]
@@ -160,7 +161,7 @@ func (x *index) find(hash bft.Hash) (place, bool) {
 }
 
 // wait returns when a transaction is in a block.
-func (x *index) wait(ctx context.Context, done <-chan struct{}, hash bft.Hash) (place, error) {
+func (x *index) wait(ctx context.Context, done <-chan struct{}, hash types.Hash) (place, error) {
 	x.mu.Lock()
 	if p, ok := x.places[hash]; ok {
 		x.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/mempool"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Options are what a node is made of. Home and App are required.
@@ -18,7 +19,7 @@ type Options struct {
 	// Home is the node's folder. Keys are made in it if there are none; see GenesisFile for the genesis.
 	Home string
 	// Genesis is where the chain begins. Default: read from the file in Home.
-	Genesis *bft.Genesis
+	Genesis *types.Genesis
 	// App is the application. The node does not close it.
 	App abci.Application
 	// Follower has no vote, whatever key is in Home.
@@ -37,7 +38,7 @@ type Options struct {
 	CreateEmptyBlocks   bool
 	EmptyBlocksInterval time.Duration
 	// HaltHeight is the last height to be committed. 0: none.
-	HaltHeight bft.Height
+	HaltHeight types.Height
 	// Mempool bounds it. Its Switch and Logger are the node's.
 	Mempool mempool.Options
 	// OnEvent is told what consensus does. It must not wait, nor call the node.
@@ -56,7 +57,7 @@ func GenesisFile(home string) string { return filepath.Join(home, "config", "gen
 // NodeKeyFile is where the key of a home's links is: p2p.OpenKey opens and makes it.
 func NodeKeyFile(home string) string { return filepath.Join(home, "config", "node_key.json") }
 
-// SignerDir is where the validator's key and its guard are: bft.OpenFileSigner opens and makes them.
+// SignerDir is where the validator's key and its guard are: privval.OpenFileSigner opens and makes them.
 func SignerDir(home string) string { return filepath.Join(home, "config") }
 
 func (o Options) withDefaults() (Options, error) {
@@ -73,7 +74,7 @@ func (o Options) withDefaults() (Options, error) {
 	if err != nil {
 		return o, fmt.Errorf("fullnode: reading the genesis: %w", err)
 	}
-	o.Genesis = &bft.Genesis{}
+	o.Genesis = &types.Genesis{}
 	if err := json.Unmarshal(text, o.Genesis); err != nil {
 		return o, fmt.Errorf("fullnode: %s: %w", GenesisFile(o.Home), err)
 	}

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // recent is a store that has the last few blocks in memory: whoever follows the chain asks for each block once, right after it
@@ -17,15 +18,15 @@ type recent struct {
 const recentHeights = 8
 
 type recentHeight struct {
-	block   *bft.Block
-	id      bft.ValueID
-	results *bft.Results
+	block   *types.Block
+	id      types.ValueID
+	results *types.Results
 }
 
-func (r *recent) at(h bft.Height) *recentHeight { return &r.last[h%recentHeights] }
+func (r *recent) at(h types.Height) *recentHeight { return &r.last[h%recentHeights] }
 
 // SaveBlock implements [bft.Store].
-func (r *recent) SaveBlock(b *bft.Block, id bft.ValueID, seen *bft.Commit) error {
+func (r *recent) SaveBlock(b *types.Block, id types.ValueID, seen *types.Commit) error {
 	err := r.Store.SaveBlock(b, id, seen)
 	if err == nil {
 		r.mu.Lock()
@@ -36,7 +37,7 @@ func (r *recent) SaveBlock(b *bft.Block, id bft.ValueID, seen *bft.Commit) error
 }
 
 // SaveState implements [bft.Store].
-func (r *recent) SaveState(s *bft.State, results *bft.Results) error {
+func (r *recent) SaveState(s *types.State, results *types.Results) error {
 	err := r.Store.SaveState(s, results)
 	if err == nil && results != nil {
 		r.mu.Lock()
@@ -49,7 +50,7 @@ func (r *recent) SaveState(s *bft.State, results *bft.Results) error {
 }
 
 // Block implements [bft.Store]. Blocks are shared, and not to be changed.
-func (r *recent) Block(h bft.Height) (*bft.Block, bft.ValueID, error) {
+func (r *recent) Block(h types.Height) (*types.Block, types.ValueID, error) {
 	r.mu.Lock()
 	at := *r.at(max(h, 0))
 	r.mu.Unlock()
@@ -60,7 +61,7 @@ func (r *recent) Block(h bft.Height) (*bft.Block, bft.ValueID, error) {
 }
 
 // Results implements [bft.Store]. They are shared, and not to be changed.
-func (r *recent) Results(h bft.Height) (*bft.Results, error) {
+func (r *recent) Results(h types.Height) (*types.Results, error) {
 	r.mu.Lock()
 	at := *r.at(max(h, 0))
 	r.mu.Unlock()

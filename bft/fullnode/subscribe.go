@@ -7,12 +7,13 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A Committed is a block that the application has committed. It is shared, and not to be changed.
 type Committed struct {
-	Block   *bft.Block
-	ID      bft.ValueID
+	Block   *types.Block
+	ID      types.ValueID
 	Results *abci.FinalizeBlockResponse
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Channel is the number of the consensus channel.
@@ -39,7 +40,7 @@ type Gossip struct {
 	wakes []*p2p.Peer
 
 	attached chan struct{} // closed by Attach
-	deliver  func(ctx context.Context, from string, m bft.Message) error
+	deliver  func(ctx context.Context, from string, m types.Message) error
 }
 
 type link struct {
@@ -65,29 +66,29 @@ func New(o Options) (*Gossip, error) {
 	id.Write([]byte(o.Switch.ID()))
 	g.state.self, g.state.turn = string(o.Switch.ID()), int(id.Sum32()>>1)
 	return g, o.Switch.Channel(p2p.ChannelOptions{
-		ID: Channel, Priority: 10, Inbox: o.Inbox, MaxMessage: bft.MaxMessageBytes + 1, Next: g.next,
+		ID: Channel, Priority: 10, Inbox: o.Inbox, MaxMessage: types.MaxMessageBytes + 1, Next: g.next,
 	}, handler{g})
 }
 
 // Attach gives the node what is heard: deliver is [bft.Node.Deliver]. Until then peers wait.
-func (g *Gossip) Attach(deliver func(ctx context.Context, from string, m bft.Message) error) {
+func (g *Gossip) Attach(deliver func(ctx context.Context, from string, m types.Message) error) {
 	g.deliver = deliver
 	close(g.attached)
 }
 
 // Publish implements [bft.Network].
-func (g *Gossip) Publish(m bft.Message) {
+func (g *Gossip) Publish(m types.Message) {
 	g.mu.Lock()
 	g.state.publish(m)
 	g.unlock()
 }
 
 // Enter implements [bft.Network].
-func (g *Gossip) Enter(h bft.Height, r bft.Round, _ bft.Step) {
+func (g *Gossip) Enter(h types.Height, r types.Round, _ types.Step) {
 	g.mu.Lock()
 	known := g.state.cur != nil && g.state.cur.height >= h
 	g.mu.Unlock()
-	var set *bft.ValidatorSet
+	var set *types.ValidatorSet
 	if !known {
 		var err error
 		if set, err = g.opts.Store.Validators(h); err != nil {
@@ -100,7 +101,7 @@ func (g *Gossip) Enter(h bft.Height, r bft.Round, _ bft.Step) {
 }
 
 // Want implements [bft.Network].
-func (g *Gossip) Want(h bft.Height, r bft.Round, v bft.ValueID) {
+func (g *Gossip) Want(h types.Height, r types.Round, v types.ValueID) {
 	g.mu.Lock()
 	g.state.wanted(h, r, v)
 	g.unlock()
@@ -138,7 +139,7 @@ func (g *Gossip) next(p *p2p.Peer) []byte {
 		g.mu.Unlock()
 		h, err := loadHeight(g.opts.Store, load)
 		g.mu.Lock()
-		if err != nil && !errors.Is(err, bft.ErrNotFound) {
+		if err != nil && !errors.Is(err, types.ErrNotFound) {
 			g.opts.Logger.Error("gossip: cannot serve a peer that is behind", "peer", p.ID(), "height", load, "err", err)
 		}
 		g.state.loaded(l.peer, load, h)
@@ -146,7 +147,7 @@ func (g *Gossip) next(p *p2p.Peer) []byte {
 }
 
 // loadHeight makes of a stored block what its peers would have heard: the precommits that decided it, and its parts.
-func loadHeight(store bft.Store, at bft.Height) (*height, error) {
+func loadHeight(store bft.Store, at types.Height) (*height, error) {
 	block, id, err := store.Block(at)
 	if err != nil {
 		return nil, fmt.Errorf("gossip: block %d: %w", at, err)
@@ -159,7 +160,7 @@ func loadHeight(store bft.Store, at bft.Height) (*height, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gossip: the validators of height %d: %w", at, err)
 	}
-	header, parts := bft.MakeParts(block.Encode(nil))
+	header, parts := types.MakeParts(block.Encode(nil))
 	if header != id.Parts {
 		return nil, fmt.Errorf("gossip: block %d is stored with parts %v, and has %v", at, id.Parts.Hash, header.Hash)
 	}
@@ -171,7 +172,7 @@ func loadHeight(store bft.Store, at bft.Height) (*height, error) {
 		}
 	}
 	for _, part := range parts {
-		h.add(&bft.BlockPart{Height: at, Round: commit.Round, Part: part})
+		h.add(&types.BlockPart{Height: at, Round: commit.Round, Part: part})
 	}
 	return h, nil
 }

@@ -5,21 +5,21 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A height is what this node has to give of one height: each message encoded once, for all peers.
 type height struct {
-	height bft.Height
-	set    *bft.ValidatorSet // nil: not known, and nothing has a number
-	groups []*group          // in the order in which they are of use
+	height types.Height
+	set    *types.ValidatorSet // nil: not known, and nothing has a number
+	groups []*group            // in the order in which they are of use
 	byKey  map[key]*group
 	// odd are parts other than the one that has their number: of a liar's second proposal. They are sent to who asks.
 	odd []*item
 	// incoming were heard and given to the node, which may not have taken them up yet.
 	incoming map[key]set
 	// source is who has sent the first part of a round: the others are expected from there.
-	source map[bft.Round]*peer
+	source map[types.Round]*peer
 	stored bool
 }
 
@@ -31,38 +31,38 @@ type group struct {
 }
 
 type item struct {
-	message bft.Message
+	message types.Message
 	encoded []byte // with its form; shared by all peers
-	origin  bft.Address
+	origin  types.Address
 }
 
-func newHeight(h bft.Height, vals *bft.ValidatorSet) *height {
-	return &height{height: h, set: vals, byKey: map[key]*group{}, incoming: map[key]set{}, source: map[bft.Round]*peer{}}
+func newHeight(h types.Height, vals *types.ValidatorSet) *height {
+	return &height{height: h, set: vals, byKey: map[key]*group{}, incoming: map[key]set{}, source: map[types.Round]*peer{}}
 }
 
-func encode(m bft.Message) []byte { return bft.AppendMessage([]byte{byte(formSaid)}, m) }
+func encode(m types.Message) []byte { return types.AppendMessage([]byte{byte(formSaid)}, m) }
 
 // locate is a message's key, number and origin.
-func (h *height) locate(m bft.Message) (k key, i int, origin bft.Address, ok bool) {
+func (h *height) locate(m types.Message) (k key, i int, origin types.Address, ok bool) {
 	if h.set == nil {
 		return k, 0, origin, false
 	}
 	switch m := m.(type) {
-	case *bft.Vote:
+	case *types.Vote:
 		i = h.set.Index(m.Validator)
 		return key{m.Round, kind(m.Type), tagOf(m.Value)}, i, m.Validator, i >= 0
-	case *bft.Proposal:
+	case *types.Proposal:
 		i = h.set.Index(m.Proposer)
 		return key{m.Round, kindProposal, tagOf(m.Value)}, i, m.Proposer, i >= 0
-	case *bft.BlockPart:
+	case *types.BlockPart:
 		k = key{round: m.Round, kind: kindPart}
-		return k, int(m.Part.Index), h.proposer(m.Round), m.Part.Index < bft.MaxParts
+		return k, int(m.Part.Index), h.proposer(m.Round), m.Part.Index < types.MaxParts
 	}
 	return k, 0, origin, false
 }
 
 // proposer is who has proposed in a round, as far as it was heard.
-func (h *height) proposer(r bft.Round) (a bft.Address) {
+func (h *height) proposer(r types.Round) (a types.Address) {
 	for _, g := range h.groups {
 		if g.kind == kindProposal && g.round == r {
 			for i := range g.have.all() {
@@ -74,7 +74,7 @@ func (h *height) proposer(r bft.Round) (a bft.Address) {
 }
 
 // add takes a message, and tells whether it is new.
-func (h *height) add(m bft.Message) (k key, i int, added bool) {
+func (h *height) add(m types.Message) (k key, i int, added bool) {
 	k, i, origin, ok := h.locate(m)
 	if !ok {
 		return k, i, false
@@ -88,7 +88,7 @@ func (h *height) add(m bft.Message) (k key, i int, added bool) {
 		h.groups = slices.Insert(h.groups, at, g)
 	}
 	if g.have.has(i) {
-		if k.kind == kindPart && !bytes.Equal(g.items[i].encoded, it.encoded) && len(h.odd) < bft.MaxParts {
+		if k.kind == kindPart && !bytes.Equal(g.items[i].encoded, it.encoded) && len(h.odd) < types.MaxParts {
 			h.odd = append(h.odd, it)
 		}
 		return k, i, false
@@ -109,8 +109,8 @@ func before(a, b key) int {
 }
 
 // forget drops a validator's votes for rounds beyond the current one but for the two highest, as the core does (K3).
-func (h *height) forget(i int, current bft.Round) {
-	var rounds []bft.Round // the highest first, as the groups are
+func (h *height) forget(i int, current types.Round) {
+	var rounds []types.Round // the highest first, as the groups are
 	for _, g := range h.groups {
 		if g.round > current && (g.kind == kindPrevote || g.kind == kindPrecommit) && g.have.has(i) && !slices.Contains(rounds, g.round) {
 			rounds = append(rounds, g.round)
@@ -167,10 +167,10 @@ func (h *height) quorum(s set) bool {
 }
 
 // ofValue are the proposals for a value, and its parts, wherever they are.
-func (h *height) ofValue(v bft.ValueID) (found []groupBits, odd []*item) {
-	parts := bft.NewPartSet(v.Parts)
+func (h *height) ofValue(v types.ValueID) (found []groupBits, odd []*item) {
+	parts := types.NewPartSet(v.Parts)
 	mine := func(it *item) bool {
-		m, ok := it.message.(*bft.BlockPart)
+		m, ok := it.message.(*types.BlockPart)
 		if !ok {
 			return false
 		}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // ErrMessage is a message that nobody correct sends. It ends the link.
@@ -15,7 +15,7 @@ var ErrMessage = errors.New("gossip: bad message")
 
 // What peers say to each other: a byte for what it is, and then
 //
-//	said    a bft.Message, as package bft encodes it
+//	said    a types.Message, as package bft encodes it
 //	status  height, round, groups     where I am, and what I have of this height
 //	has     height, groups            what I have beside what you know
 //	want    height, groups            send me these, of which you said that you have them
@@ -39,15 +39,15 @@ type kind uint8
 
 const (
 	kindProposal  kind = 0
-	kindPrevote        = kind(bft.Prevote)
-	kindPrecommit      = kind(bft.Precommit)
+	kindPrevote        = kind(types.Prevote)
+	kindPrecommit      = kind(types.Precommit)
 	kindPart      kind = 3
 )
 
 // A tag stands for a value: 16 bytes of a hash, so that nobody finds two values with one.
 type tag [16]byte
 
-func tagOf(v bft.ValueID) (t tag) {
+func tagOf(v types.ValueID) (t tag) {
 	if v.IsNil() {
 		return t
 	}
@@ -61,7 +61,7 @@ func tagOf(v bft.ValueID) (t tag) {
 // A key is what the messages of a group have in common; within it, each has a number: its
 // validator's in the set, or its part's. So two votes of a liar have different keys.
 type key struct {
-	round bft.Round
+	round types.Round
 	kind  kind
 	tag   tag // of a part: none
 }
@@ -81,10 +81,10 @@ const (
 // A report is a decoded status, has, want or value.
 type report struct {
 	form   form
-	height bft.Height
-	round  bft.Round
+	height types.Height
+	round  types.Round
 	groups []groupBits
-	value  bft.ValueID
+	value  types.ValueID
 }
 
 func (r *report) encode() []byte {
@@ -148,13 +148,13 @@ func decodeReport(b []byte) (*report, error) {
 		}
 		return r, nil
 	}
-	r.height = bft.Height(c.uint(math.MaxInt64))
+	r.height = types.Height(c.uint(math.MaxInt64))
 	if r.form == formStatus || r.form == formValue {
-		r.round = bft.Round(c.uint(math.MaxInt32))
+		r.round = types.Round(c.uint(math.MaxInt32))
 	}
 	if r.form == formValue {
 		copy(r.value.Hash[:], c.bytes(32))
-		r.value.Parts.Total = uint32(c.uint(bft.MaxParts))
+		r.value.Parts.Total = uint32(c.uint(types.MaxParts))
 		copy(r.value.Parts.Hash[:], c.bytes(32))
 		c.failed = c.failed || len(c.b) > 0 || r.value.Parts.Total == 0
 	}
@@ -168,7 +168,7 @@ func decodeReport(b []byte) (*report, error) {
 }
 
 func (c *cursor) group() (g groupBits) {
-	g.round = bft.Round(c.uint(math.MaxInt32))
+	g.round = types.Round(c.uint(math.MaxInt32))
 	g.kind = kind(c.bytes(1)[0])
 	if g.kind > kindPart {
 		c.failed = true
@@ -184,13 +184,13 @@ func (c *cursor) group() (g groupBits) {
 	return g
 }
 
-func heightOf(m bft.Message) (bft.Height, bft.Round) {
+func heightOf(m types.Message) (types.Height, types.Round) {
 	switch m := m.(type) {
-	case *bft.Vote:
+	case *types.Vote:
 		return m.Height, m.Round
-	case *bft.Proposal:
+	case *types.Proposal:
 		return m.Height, m.Round
-	case *bft.BlockPart:
+	case *types.BlockPart:
 		return m.Height, m.Round
 	}
 	return 0, 0

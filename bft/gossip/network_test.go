@@ -14,17 +14,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/memory"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/privval"
 	"github.com/flagship-go/flagship/bft/store"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A network is validators, each with its switch, gossip and node.
 type network struct {
 	t       testing.TB
-	genesis *bft.Genesis
-	memory  *p2p.Memory // nil: TCP
+	genesis *types.Genesis
+	cables  *p2p.Memory // nil: TCP
 	members []*member
-	halt    bft.Height
+	halt    types.Height
 	options func(i int, o *bft.Options) // changes a node's
 }
 
@@ -47,21 +50,21 @@ type member struct {
 func seedOf(i int) string { return fmt.Sprint("validator ", i) }
 
 // newNetwork makes n validators that listen, and starts none.
-func newNetwork(t testing.TB, n int, memory *p2p.Memory) *network {
-	w := &network{t: t, memory: memory, genesis: &bft.Genesis{ChainID: "ring", Time: time.Now().Add(-time.Minute)}}
+func newNetwork(t testing.TB, n int, cables *p2p.Memory) *network {
+	w := &network{t: t, cables: cables, genesis: &types.Genesis{ChainID: "ring", Time: time.Now().Add(-time.Minute)}}
 	for i := range n {
 		seed := make([]byte, ed25519.SeedSize)
 		seed[0] = byte(i + 1)
-		m := &member{i: i, key: ed25519.NewKeyFromSeed(seed), store: bft.NewMemStore(), signer: bft.NewMemSigner(seedOf(i))}
+		m := &member{i: i, key: ed25519.NewKeyFromSeed(seed), store: memory.NewStore(), signer: privval.NewMemSigner(seedOf(i))}
 		var err error
-		if memory != nil {
-			m.listen, err = memory.Listen(fmt.Sprintf("node%d:1", i))
+		if cables != nil {
+			m.listen, err = cables.Listen(fmt.Sprintf("node%d:1", i))
 		} else {
 			m.listen, err = net.Listen("tcp", "127.0.0.1:0")
 		}
 		require.NoError(t, err)
 		w.members = append(w.members, m)
-		w.genesis.Validators = append(w.genesis.Validators, bft.Validator{PubKey: bft.NewMemSigner(seedOf(i)).PubKey(), Power: 10})
+		w.genesis.Validators = append(w.genesis.Validators, types.Validator{PubKey: privval.NewMemSigner(seedOf(i)).PubKey(), Power: 10})
 	}
 	return w
 }
@@ -70,7 +73,7 @@ func newNetwork(t testing.TB, n int, memory *p2p.Memory) *network {
 func (w *network) onDisk() {
 	for i, m := range w.members {
 		dir := w.t.TempDir()
-		signer, err := bft.OpenFileSigner(nil, filepath.Join(dir, "signer"))
+		signer, err := privval.OpenFileSigner(nil, filepath.Join(dir, "signer"))
 		require.NoError(w.t, err)
 		chain, err := store.Open(filepath.Join(dir, "chain"), nil)
 		require.NoError(w.t, err)
@@ -106,8 +109,8 @@ func (w *network) start(which ...int) {
 			defer m.mu.Unlock()
 			m.events = append(m.events, e)
 		}}
-		if w.memory != nil {
-			o.Dial = w.memory.Dial
+		if w.cables != nil {
+			o.Dial = w.cables.Dial
 		}
 		for _, j := range m.links {
 			other := w.members[j]
@@ -136,7 +139,7 @@ func (w *network) start(which ...int) {
 }
 
 // wait waits for a height. The bound is for a network that stands still, not for a slow machine.
-func (w *network) wait(h bft.Height, which ...int) {
+func (w *network) wait(h types.Height, which ...int) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -147,9 +150,9 @@ func (w *network) wait(h bft.Height, which ...int) {
 }
 
 // agree checks that all have the same blocks.
-func (w *network) agree(h bft.Height) {
+func (w *network) agree(h types.Height) {
 	w.t.Helper()
-	for at := bft.Height(1); at <= h; at++ {
+	for at := types.Height(1); at <= h; at++ {
 		_, want, err := w.members[0].store.Block(at)
 		require.NoError(w.t, err)
 		for _, m := range w.members[1:] {
@@ -184,8 +187,8 @@ func (w *network) story() string {
 }
 
 // testRing is seven validators with two links each, of which the last one comes late.
-func testRing(t *testing.T, memory *p2p.Memory) {
-	w := newNetwork(t, 7, memory)
+func testRing(t *testing.T, cables *p2p.Memory) {
+	w := newNetwork(t, 7, cables)
 	w.halt = 100
 	w.ring()
 	w.start(0, 1, 2, 3, 4, 5)
@@ -245,7 +248,7 @@ func TestMeshSendsEachVoteOnceToEach(t *testing.T) {
 
 // fullBlocks is a mempool that never runs out.
 type fullBlocks struct {
-	*bft.MemMempool
+	*memory.Mempool
 	txs [][]byte
 }
 
@@ -265,7 +268,7 @@ func BenchmarkMesh(b *testing.B) {
 				w.onDisk()
 			}
 			w.options = func(_ int, o *bft.Options) {
-				full := fullBlocks{MemMempool: bft.NewMemMempool()}
+				full := fullBlocks{Mempool: memory.NewMempool()}
 				for i := range txs {
 					full.txs = append(full.txs, fmt.Appendf(nil, "%0250d", i))
 				}

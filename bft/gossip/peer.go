@@ -3,33 +3,33 @@ package gossip
 import (
 	"slices"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A peer is what is known of another node, and what is due to it.
 type peer struct {
 	id     string
-	height bft.Height // 0: it has not said
-	round  bft.Round
+	height types.Height // 0: it has not said
+	round  types.Round
 	views  []*view
 
 	// score tells, for each validator, how often the peer had that one's messages from elsewhere when ours came:
 	// from enough on, they are announced and not sent.
-	score map[bft.Address]int
+	score map[types.Address]int
 
 	status  bool // is due
 	graft   bool
-	asks    *report     // for a value
-	asked   bool        // the value that is wanted now
-	answers int         // to its own such questions, at its height
-	wants   []groupBits // to be asked for, of our height
-	odd     []*item     // owed
-	nothing bft.Height  // of which the store has nothing for it
+	asks    *report      // for a value
+	asked   bool         // the value that is wanted now
+	answers int          // to its own such questions, at its height
+	wants   []groupBits  // to be asked for, of our height
+	odd     []*item      // owed
+	nothing types.Height // of which the store has nothing for it
 }
 
 // A view is what a peer has of a height.
 type view struct {
-	height bft.Height
+	height types.Height
 	keys   map[key]*viewGroup
 }
 
@@ -52,18 +52,18 @@ const (
 	maxAnswers = 8
 )
 
-func newPeer(id string) *peer { return &peer{id: id, score: map[bft.Address]int{}, status: true} }
+func newPeer(id string) *peer { return &peer{id: id, score: map[types.Address]int{}, status: true} }
 
-func (p *peer) lazy(origin bft.Address) bool { return p.score[origin] >= lazyFrom }
+func (p *peer) lazy(origin types.Address) bool { return p.score[origin] >= lazyFrom }
 
-func (p *peer) learn(origin bft.Address, by int) {
-	if origin != (bft.Address{}) {
+func (p *peer) learn(origin types.Address, by int) {
+	if origin != (types.Address{}) {
 		p.score[origin] = max(0, min(p.score[origin]+by, maxScore))
 	}
 }
 
 // view is the one of a height; nil: there is none.
-func (p *peer) view(h bft.Height) *view {
+func (p *peer) view(h types.Height) *view {
 	for _, v := range p.views {
 		if v.height == h {
 			return v
@@ -73,7 +73,7 @@ func (p *peer) view(h bft.Height) *view {
 }
 
 // look is view, and makes it.
-func (p *peer) look(h bft.Height) *view {
+func (p *peer) look(h types.Height) *view {
 	v := p.view(h)
 	if v == nil {
 		v = &view{height: h, keys: map[key]*viewGroup{}}
@@ -83,7 +83,7 @@ func (p *peer) look(h bft.Height) *view {
 }
 
 // sweep drops the views of heights that matter neither to the peer nor to us.
-func (p *peer) sweep(own bft.Height) {
+func (p *peer) sweep(own types.Height) {
 	p.views = slices.DeleteFunc(p.views, func(v *view) bool {
 		return v.height != p.height && v.height != p.height-1 && v.height != own && v.height != own-1
 	})
@@ -143,7 +143,7 @@ func (p *peer) choose(h *height, turn int, only func(key) bool) *item {
 }
 
 // gave marks a message as sent.
-func (p *peer) gave(vg *viewGroup, k key, i int, h bft.Height) {
+func (p *peer) gave(vg *viewGroup, k key, i int, h types.Height) {
 	vg.owed.remove(i)
 	vg.told.add(i)
 	vg.sent.add(i)

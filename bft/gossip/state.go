@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A state is the whole of the gossip as a value: events go in, and next says what to send to a peer
@@ -21,7 +21,7 @@ type state struct {
 	cur   *height // nil: before the first Enter
 	prev  *height
 	old   []*height // from the store, for peers far behind; the latest last
-	round bft.Round
+	round types.Round
 	want  *report // the value that the node lacks
 	peers []*peer
 	dirty []*peer
@@ -69,7 +69,7 @@ func (s *state) removePeer(p *peer) {
 }
 
 // enter is Network.Enter; set is that of the height, and nil where it is entered already.
-func (s *state) enter(h bft.Height, r bft.Round, set *bft.ValidatorSet) {
+func (s *state) enter(h types.Height, r types.Round, set *types.ValidatorSet) {
 	switch {
 	case s.cur == nil || h > s.cur.height:
 		s.prev = nil
@@ -100,7 +100,7 @@ func (s *state) enter(h bft.Height, r bft.Round, set *bft.ValidatorSet) {
 }
 
 // forget drops the scores of who is no validator any more.
-func (p *peer) forget(set *bft.ValidatorSet) {
+func (p *peer) forget(set *types.ValidatorSet) {
 	if set == nil || len(p.score) <= set.Len() {
 		return
 	}
@@ -112,7 +112,7 @@ func (p *peer) forget(set *bft.ValidatorSet) {
 }
 
 // at is what is here of a height; nil: nothing.
-func (s *state) at(h bft.Height) *height {
+func (s *state) at(h types.Height) *height {
 	for _, have := range []*height{s.cur, s.prev} {
 		if have != nil && have.height == h {
 			return have
@@ -127,7 +127,7 @@ func (s *state) at(h bft.Height) *height {
 }
 
 // publish is Network.Publish.
-func (s *state) publish(m bft.Message) {
+func (s *state) publish(m types.Message) {
 	at, r := heightOf(m)
 	h := s.at(at)
 	if h == nil || h.stored {
@@ -148,7 +148,7 @@ func (s *state) publish(m bft.Message) {
 }
 
 // wanted is Network.Want.
-func (s *state) wanted(h bft.Height, r bft.Round, v bft.ValueID) {
+func (s *state) wanted(h types.Height, r types.Round, v types.ValueID) {
 	if s.cur == nil || h != s.cur.height {
 		return
 	}
@@ -179,12 +179,12 @@ func (s *state) ask(p *peer) {
 }
 
 // heard takes what a peer has sent: a message to be given to the node, or nil. ErrMessage: the peer is at fault.
-func (s *state) heard(p *peer, msg []byte) (bft.Message, error) {
+func (s *state) heard(p *peer, msg []byte) (types.Message, error) {
 	if len(msg) == 0 {
 		return nil, fmt.Errorf("%w: an empty one", ErrMessage)
 	}
 	if form(msg[0]) == formSaid {
-		m, err := bft.DecodeMessage(msg[1:])
+		m, err := types.DecodeMessage(msg[1:])
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrMessage, err)
 		}
@@ -217,7 +217,7 @@ func (s *state) heard(p *peer, msg []byte) (bft.Message, error) {
 }
 
 // said notes that a peer has a message, and tells whether it is for the node.
-func (s *state) said(p *peer, m bft.Message, msg []byte) bool {
+func (s *state) said(p *peer, m types.Message, msg []byte) bool {
 	at, _ := heightOf(m)
 	h := s.at(at)
 	if h == nil || h.stored {
@@ -356,7 +356,7 @@ func (s *state) heardValue(p *peer, r *report) {
 
 // next is the message for a peer that is of the most use to it now; nil: there is none. If load is not 0, that height
 // is to be loaded from the store first.
-func (s *state) next(p *peer) (msg []byte, load bft.Height) {
+func (s *state) next(p *peer) (msg []byte, load types.Height) {
 	if s.cur == nil {
 		return nil, 0
 	}
@@ -455,7 +455,7 @@ func (s *state) tell(p *peer) []byte {
 }
 
 // loaded takes a height from the store; nil: it is not there for p.
-func (s *state) loaded(p *peer, at bft.Height, h *height) {
+func (s *state) loaded(p *peer, at types.Height, h *height) {
 	if h == nil {
 		p.nothing = at
 		return

@@ -10,52 +10,53 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
-func testSet(t testing.TB, n int) *bft.ValidatorSet {
-	var all []bft.Validator
+func testSet(t testing.TB, n int) *types.ValidatorSet {
+	var all []types.Validator
 	for i := range n {
-		key := bft.NewMemSigner(seedOf(i)).PubKey()
-		all = append(all, bft.Validator{Address: bft.AddressOf(key), PubKey: key, Power: 10})
+		key := privval.NewMemSigner(seedOf(i)).PubKey()
+		all = append(all, types.Validator{Address: types.AddressOf(key), PubKey: key, Power: 10})
 	}
-	set, err := bft.NewValidatorSet(all)
+	set, err := types.NewValidatorSet(all)
 	require.NoError(t, err)
 	return set
 }
 
 var testTime = time.Unix(1_700_000_000, 0).UTC()
 
-func valueOf(i int) bft.ValueID {
-	return bft.ValueID{Hash: bft.Hash{1, byte(i)}, Parts: bft.PartsHeader{Total: 1, Hash: bft.Hash{2, byte(i)}}}
+func valueOf(i int) types.ValueID {
+	return types.ValueID{Hash: types.Hash{1, byte(i)}, Parts: types.PartsHeader{Total: 1, Hash: types.Hash{2, byte(i)}}}
 }
 
-func testVote(set *bft.ValidatorSet, i int, kind bft.VoteType, h bft.Height, r bft.Round, v bft.ValueID) *bft.Vote {
-	return &bft.Vote{
-		Type: kind, Height: h, Round: r, Value: v, Time: testTime, Validator: set.At(i).Address, ValidRound: bft.NoRound,
+func testVote(set *types.ValidatorSet, i int, kind types.VoteType, h types.Height, r types.Round, v types.ValueID) *types.Vote {
+	return &types.Vote{
+		Type: kind, Height: h, Round: r, Value: v, Time: testTime, Validator: set.At(i).Address, ValidRound: types.NoRound,
 		Signature: bytes.Repeat([]byte{byte(i + 1)}, 64),
 	}
 }
 
-func testProposal(set *bft.ValidatorSet, i int, h bft.Height, r bft.Round, v bft.ValueID) *bft.Proposal {
-	return &bft.Proposal{
-		Height: h, Round: r, ValidRound: bft.NoRound, Value: v, Time: testTime, Proposer: set.At(i).Address, Signature: bytes.Repeat([]byte{byte(i + 1)}, 64),
+func testProposal(set *types.ValidatorSet, i int, h types.Height, r types.Round, v types.ValueID) *types.Proposal {
+	return &types.Proposal{
+		Height: h, Round: r, ValidRound: types.NoRound, Value: v, Time: testTime, Proposer: set.At(i).Address, Signature: bytes.Repeat([]byte{byte(i + 1)}, 64),
 	}
 }
 
 // testBlock is the id of something with parts, and the parts.
-func testBlock(h bft.Height, r bft.Round, bytes int) (v bft.ValueID, parts []*bft.BlockPart) {
-	header, pieces := bft.MakeParts(append(make([]byte, bytes-1), byte(r)))
+func testBlock(h types.Height, r types.Round, bytes int) (v types.ValueID, parts []*types.BlockPart) {
+	header, pieces := types.MakeParts(append(make([]byte, bytes-1), byte(r)))
 	for _, p := range pieces {
-		parts = append(parts, &bft.BlockPart{Height: h, Round: r, Part: p})
+		parts = append(parts, &types.BlockPart{Height: h, Round: r, Part: p})
 	}
-	return bft.ValueID{Hash: bft.Hash{9, byte(r)}, Parts: header}, parts
+	return types.ValueID{Hash: types.Hash{9, byte(r)}, Parts: header}, parts
 }
 
 // A world is states whose peers and nodes are played: a node takes whatever it hears.
 type world struct {
 	t      *testing.T
-	set    *bft.ValidatorSet
+	set    *types.ValidatorSet
 	rng    *rand.Rand // nil: all in turn
 	states []*state
 	at     map[[2]int]*peer // what the first thinks of the second
@@ -87,7 +88,7 @@ func (w *world) cut(i, j int) {
 	}
 }
 
-func (w *world) enter(h bft.Height) {
+func (w *world) enter(h types.Height) {
 	for _, s := range w.states {
 		s.enter(h, 0, w.set)
 	}
@@ -147,7 +148,7 @@ func (w *world) receive(i, j int) bool {
 	w.queue[[2]int{i, j}] = q[1:]
 	s := w.states[j]
 	if form(q[0][0]) == formSaid {
-		m, err := bft.DecodeMessage(q[0][1:])
+		m, err := types.DecodeMessage(q[0][1:])
 		require.NoError(w.t, err)
 		h, _ := heightOf(m)
 		if at := s.at(h); at != nil {
@@ -165,7 +166,7 @@ func (w *world) receive(i, j int) bool {
 }
 
 // complete checks that all have the same number of messages of a height.
-func (w *world) complete(h bft.Height, want int, what string, args ...any) {
+func (w *world) complete(h types.Height, want int, what string, args ...any) {
 	w.t.Helper()
 	for i, s := range w.states {
 		have := 0
@@ -179,14 +180,14 @@ func (w *world) complete(h bft.Height, want int, what string, args ...any) {
 }
 
 // round has a proposal, parts and all votes of a height said by their makers.
-func (w *world) round(h bft.Height, proposer int) (messages int) {
-	v, parts := testBlock(h, 0, 3*bft.PartSize)
+func (w *world) round(h types.Height, proposer int) (messages int) {
+	v, parts := testBlock(h, 0, 3*types.PartSize)
 	w.states[proposer].publish(testProposal(w.set, proposer, h, 0, v))
 	for _, p := range parts {
 		w.states[proposer].publish(p)
 	}
 	w.run()
-	for _, kind := range []bft.VoteType{bft.Prevote, bft.Precommit} {
+	for _, kind := range []types.VoteType{types.Prevote, types.Precommit} {
 		for i := range w.states {
 			w.states[i].publish(testVote(w.set, i, kind, h, 0, v))
 		}
@@ -203,7 +204,7 @@ func TestAmongAllConnectedEachMessageIsSentOnceToEach(t *testing.T) {
 			w.connect(i, j)
 		}
 	}
-	for h := bft.Height(1); h <= 30; h++ {
+	for h := types.Height(1); h <= 30; h++ {
 		w.enter(h)
 		w.run()
 		w.said, w.again, w.other = 0, 0, 0
@@ -222,7 +223,7 @@ func TestOnARingEachMessageIsPassedOn(t *testing.T) {
 	for i := range n {
 		w.connect(i, (i+1)%n)
 	}
-	for h := bft.Height(1); h <= 20; h++ {
+	for h := types.Height(1); h <= 20; h++ {
 		w.enter(h)
 		w.run()
 		w.said, w.again = 0, 0
@@ -250,7 +251,7 @@ func TestWhateverTheGraphAllHearAll(t *testing.T) {
 				w.connect(i, j)
 			}
 		}
-		for h := bft.Height(1); h <= 6; h++ {
+		for h := types.Height(1); h <= 6; h++ {
 			w.enter(h)
 			if rng.IntN(2) == 0 {
 				w.run()
@@ -268,7 +269,7 @@ func TestWhoLosesAPeerHearsAllFromTheOthers(t *testing.T) {
 			w.connect(i, j)
 		}
 	}
-	h := bft.Height(1)
+	h := types.Height(1)
 	for ; h <= 12; h++ {
 		w.enter(h)
 		w.run()
@@ -278,7 +279,7 @@ func TestWhoLosesAPeerHearsAllFromTheOthers(t *testing.T) {
 	w.run()
 	require.True(t, w.at[[2]int{1, 2}].lazy(w.set.At(0).Address), "node 1 does not send to 2 what is 0's")
 	// 2 has heard the first of three parts from 0, which goes on with the others, but not to 2.
-	v, parts := testBlock(h, 0, 3*bft.PartSize)
+	v, parts := testBlock(h, 0, 3*types.PartSize)
 	w.states[0].publish(testProposal(w.set, 0, h, 0, v))
 	w.run()
 	w.states[0].publish(parts[0])
@@ -295,7 +296,7 @@ func TestWhoLosesAPeerHearsAllFromTheOthers(t *testing.T) {
 }
 
 // pair is a state in height 5 with one peer there.
-func pair(t *testing.T, n int) (*state, *peer, *bft.ValidatorSet) {
+func pair(t *testing.T, n int) (*state, *peer, *types.ValidatorSet) {
 	s, set := &state{}, testSet(t, n)
 	s.enter(5, 0, set)
 	p := s.addPeer("p")
@@ -324,7 +325,7 @@ func says(t *testing.T, s *state, p *peer) (all []string) {
 		case msg == nil:
 			return all
 		case form(msg[0]) == formSaid:
-			m, err := bft.DecodeMessage(msg[1:])
+			m, err := types.DecodeMessage(msg[1:])
 			require.NoError(t, err)
 			all = append(all, inWords(m))
 		default:
@@ -345,20 +346,20 @@ func says(t *testing.T, s *state, p *peer) (all []string) {
 	}
 }
 
-func inWords(m bft.Message) string {
+func inWords(m types.Message) string {
 	h, r := heightOf(m)
 	switch m := m.(type) {
-	case *bft.Vote:
+	case *types.Vote:
 		return fmt.Sprintf("%v %d/%d %v by %d", m.Type, h, r, m.Value, m.Signature[0]-1)
-	case *bft.Proposal:
+	case *types.Proposal:
 		return fmt.Sprintf("proposal %d/%d %v", h, r, m.Value)
-	case *bft.BlockPart:
+	case *types.BlockPart:
 		return fmt.Sprintf("part %d/%d %d", h, r, m.Part.Index)
 	}
 	return "?"
 }
 
-func say(t *testing.T, s *state, p *peer, m bft.Message) bft.Message {
+func say(t *testing.T, s *state, p *peer, m types.Message) types.Message {
 	t.Helper()
 	got, err := s.heard(p, encode(m))
 	require.NoError(t, err)
@@ -368,16 +369,16 @@ func say(t *testing.T, s *state, p *peer, m bft.Message) bft.Message {
 func TestWhatAPeerHasIsNotSentToIt(t *testing.T) {
 	s, p, set := pair(t, 4)
 	v := valueOf(1)
-	vote := testVote(set, 1, bft.Prevote, 5, 0, v)
+	vote := testVote(set, 1, types.Prevote, 5, 0, v)
 	require.NotNil(t, say(t, s, p, vote), "it is for the node")
 	s.publish(vote)
 	require.Empty(t, says(t, s, p), "RULE P2: it has sent it")
 	require.Nil(t, say(t, s, p, vote), "RULE P2: the node is not given again what it has")
 
-	s.publish(testVote(set, 2, bft.Prevote, 5, 0, v))
+	s.publish(testVote(set, 2, types.Prevote, 5, 0, v))
 	hear(t, s, p, &report{form: formHas, height: 5, groups: []groupBits{{key{0, kindPrevote, tagOf(v)}, set2(2)}}})
 	require.Equal(t, []string{"has 5 0.1:1"}, says(t, s, p), "RULE P2: it has said that it has 2's, and need not have sent 1's again")
-	s.publish(testVote(set, 3, bft.Prevote, 5, 0, v))
+	s.publish(testVote(set, 3, types.Prevote, 5, 0, v))
 	require.Equal(t, []string{"prevote 5/0 01010000 by 3"}, says(t, s, p), "RULE P2: it has said that it has 2's")
 	require.Empty(t, says(t, s, p), "RULE P2: once")
 }
@@ -391,25 +392,25 @@ func set2(members ...int) (s set) {
 
 func TestBothVotesOfALiarArePassedOn(t *testing.T) {
 	s, p, set := pair(t, 4)
-	say(t, s, p, testVote(set, 1, bft.Prevote, 5, 0, valueOf(1)))
-	s.publish(testVote(set, 1, bft.Prevote, 5, 0, valueOf(1)))
-	s.publish(testVote(set, 1, bft.Prevote, 5, 0, valueOf(2)))
-	s.publish(testVote(set, 1, bft.Prevote, 5, 0, bft.NilValue))
+	say(t, s, p, testVote(set, 1, types.Prevote, 5, 0, valueOf(1)))
+	s.publish(testVote(set, 1, types.Prevote, 5, 0, valueOf(1)))
+	s.publish(testVote(set, 1, types.Prevote, 5, 0, valueOf(2)))
+	s.publish(testVote(set, 1, types.Prevote, 5, 0, types.NilValue))
 	require.ElementsMatch(t, []string{"prevote 5/0 01020000 by 1", "prevote 5/0 nil by 1"}, says(t, s, p), "RULE K2: those that the peer has not heard")
 }
 
 func TestVotesForRoundsToComeAreBounded(t *testing.T) {
 	s, p, set := pair(t, 4)
-	for r := range bft.Round(1000) {
-		s.publish(testVote(set, 1, bft.Prevote, 5, r, valueOf(1)))
+	for r := range types.Round(1000) {
+		s.publish(testVote(set, 1, types.Prevote, 5, r, valueOf(1)))
 	}
 	require.Equal(t, []string{"prevote 5/999 01010000 by 1", "prevote 5/998 01010000 by 1", "prevote 5/0 01010000 by 1"}, says(t, s, p), "RULE K3: the two highest, and the current")
 }
 
 func TestWhatAPeerMayHaveForgottenIsSentAgainWhenItComesToTheRound(t *testing.T) {
 	s, p, set := pair(t, 4)
-	s.publish(testVote(set, 1, bft.Prevote, 5, 3, valueOf(1)))
-	s.publish(testVote(set, 2, bft.Prevote, 5, 3, valueOf(1)))
+	s.publish(testVote(set, 1, types.Prevote, 5, 3, valueOf(1)))
+	s.publish(testVote(set, 2, types.Prevote, 5, 3, valueOf(1)))
 	require.Len(t, says(t, s, p), 2)
 	hear(t, s, p, &report{form: formStatus, height: 5, round: 3, groups: []groupBits{{key{3, kindPrevote, tagOf(valueOf(1))}, set2(1)}}})
 	require.Equal(t, []string{"prevote 5/3 01010000 by 2"}, says(t, s, p), "RULE K3: what it does not name")
@@ -419,14 +420,14 @@ func TestWhatAPeerMayHaveForgottenIsSentAgainWhenItComesToTheRound(t *testing.T)
 
 func TestSmallAndLateBeforeLargeAndEarly(t *testing.T) {
 	s, p, set := pair(t, 4)
-	v, parts := testBlock(5, 0, 2*bft.PartSize)
+	v, parts := testBlock(5, 0, 2*types.PartSize)
 	for _, part := range parts {
 		s.publish(part)
 	}
 	s.publish(testProposal(set, 0, 5, 0, v))
-	s.publish(testVote(set, 1, bft.Precommit, 5, 0, v))
-	s.publish(testVote(set, 1, bft.Prevote, 5, 0, v))
-	s.publish(testVote(set, 1, bft.Prevote, 5, 1, v))
+	s.publish(testVote(set, 1, types.Precommit, 5, 0, v))
+	s.publish(testVote(set, 1, types.Prevote, 5, 0, v))
+	s.publish(testVote(set, 1, types.Prevote, 5, 1, v))
 	require.Equal(t, []string{"prevote 5/1 09000000 by 1", "proposal 5/0 09000000", "prevote 5/0 09000000 by 1", "precommit 5/0 09000000 by 1",
 		"part 5/0 0", "part 5/0 1"}, says(t, s, p), "RULE P2: the order of use")
 }
@@ -454,8 +455,8 @@ func TestAValueIsAskedOfThoseWhoClaimToHaveIt(t *testing.T) {
 
 func TestWhoAsksForAValueIsSentAllOfItAgain(t *testing.T) {
 	s, p, set := pair(t, 4)
-	v, parts := testBlock(5, 0, 2*bft.PartSize)
-	other, odd := testBlock(5, 1, 2*bft.PartSize)
+	v, parts := testBlock(5, 0, 2*types.PartSize)
+	other, odd := testBlock(5, 1, 2*types.PartSize)
 	s.publish(testProposal(set, 0, 5, 0, v))
 	s.publish(testProposal(set, 0, 5, 0, other))
 	for i := range parts {
@@ -481,8 +482,8 @@ func TestWhatIsAnnouncedAndLackingIsAskedFor(t *testing.T) {
 	s, p, set := pair(t, 4)
 	v := valueOf(1)
 	k := key{0, kindPrevote, tagOf(v)}
-	say(t, s, p, testVote(set, 0, bft.Prevote, 5, 0, v)) // and the node has not looked at it yet
-	s.publish(testVote(set, 1, bft.Prevote, 5, 0, v))
+	say(t, s, p, testVote(set, 0, types.Prevote, 5, 0, v)) // and the node has not looked at it yet
+	s.publish(testVote(set, 1, types.Prevote, 5, 0, v))
 	says(t, s, p)
 	hear(t, s, p, &report{form: formHas, height: 5, groups: []groupBits{{k, set2(0, 1, 3)}}})
 	require.Equal(t, []string{"want 5 0.1:3"}, says(t, s, p), "RULE P2: what is neither here nor on its way to the node")
@@ -493,7 +494,7 @@ func TestWhatIsAnnouncedAndLackingIsAskedFor(t *testing.T) {
 func TestAPeerThatHasItFromElsewhereIsToldAndNotSent(t *testing.T) {
 	s, p, set := pair(t, 4)
 	v := valueOf(1)
-	for i, kind := range []bft.VoteType{bft.Prevote, bft.Precommit} {
+	for i, kind := range []types.VoteType{types.Prevote, types.Precommit} {
 		vote := testVote(set, 1, kind, 5, 0, v)
 		s.publish(vote)
 		require.Equal(t, []string{inWords(vote)}, says(t, s, p), "RULE P2: once is not enough")
@@ -503,18 +504,18 @@ func TestAPeerThatHasItFromElsewhereIsToldAndNotSent(t *testing.T) {
 			hear(t, s, p, &report{form: formHas, height: 5, groups: []groupBits{{key{0, kindPrecommit, tagOf(v)}, set2(1)}}})
 		}
 	}
-	s.publish(testVote(set, 1, bft.Prevote, 5, 1, v))
-	s.publish(testVote(set, 2, bft.Prevote, 5, 1, v))
+	s.publish(testVote(set, 1, types.Prevote, 5, 1, v))
+	s.publish(testVote(set, 2, types.Prevote, 5, 1, v))
 	require.Equal(t, []string{"prevote 5/1 01010000 by 2", "has 5 1.1:1"}, says(t, s, p), "RULE P2: twice is enough")
 	hear(t, s, p, &report{form: formGraft, height: 5})
-	s.publish(testVote(set, 1, bft.Precommit, 5, 1, v))
+	s.publish(testVote(set, 1, types.Precommit, 5, 1, v))
 	require.Contains(t, says(t, s, p), "precommit 5/1 01010000 by 1", "RULE P2: until it has lost somebody")
 }
 
 func TestWhoComesInSecondIsTold(t *testing.T) {
 	s, p, set := pair(t, 4)
 	q := s.addPeer("q")
-	vote := testVote(set, 1, bft.Prevote, 5, 0, valueOf(1))
+	vote := testVote(set, 1, types.Prevote, 5, 0, valueOf(1))
 	say(t, s, q, vote)
 	say(t, s, p, vote) // the node has not looked at it yet
 	s.publish(vote)
@@ -526,11 +527,11 @@ func TestWhoComesInSecondIsTold(t *testing.T) {
 func TestALatePrecommitReachesThoseWhoAreAhead(t *testing.T) {
 	s, p, set := pair(t, 4)
 	hear(t, s, p, &report{form: formStatus, height: 6})
-	s.publish(testVote(set, 1, bft.Prevote, 5, 0, valueOf(1)))
-	s.publish(testVote(set, 1, bft.Precommit, 5, 0, valueOf(1)))
+	s.publish(testVote(set, 1, types.Prevote, 5, 0, valueOf(1)))
+	s.publish(testVote(set, 1, types.Precommit, 5, 0, valueOf(1)))
 	require.Contains(t, says(t, s, p), "precommit 5/0 01010000 by 1", "RULE P2: for the commit in the next block")
 	s.enter(6, 0, set)
-	s.publish(testVote(set, 2, bft.Precommit, 5, 0, valueOf(1)))
+	s.publish(testVote(set, 2, types.Precommit, 5, 0, valueOf(1)))
 	require.Contains(t, says(t, s, p), "precommit 5/0 01010000 by 2")
 }
 
@@ -540,9 +541,9 @@ func TestAPeerThatIsBehindIsServedFromTheStoreOnce(t *testing.T) {
 	require.Equal(t, []string{"status 9/0", "load 5"}, says(t, s, p))
 	h := newHeight(5, set)
 	h.stored = true
-	v, parts := testBlock(5, 0, 2*bft.PartSize)
+	v, parts := testBlock(5, 0, 2*types.PartSize)
 	for i := range 3 {
-		h.add(testVote(set, i, bft.Precommit, 5, 0, v))
+		h.add(testVote(set, i, types.Precommit, 5, 0, v))
 	}
 	for _, part := range parts {
 		h.add(part)
@@ -562,12 +563,12 @@ func TestAPeerThatIsBehindIsServedFromTheStoreOnce(t *testing.T) {
 func TestWhatWasOwedAndIsGoneIsNotSent(t *testing.T) {
 	s, p, set := pair(t, 4)
 	v := valueOf(1)
-	s.publish(testVote(set, 3, bft.Precommit, 5, 0, v))
+	s.publish(testVote(set, 3, types.Precommit, 5, 0, v))
 	hear(t, s, p, &report{form: formWant, height: 5, groups: []groupBits{{key{0, kindPrecommit, tagOf(v)}, set2(3)}}})
 	s.enter(9, 0, set)
 	h := newHeight(5, set)
 	h.stored = true
-	h.add(testVote(set, 0, bft.Precommit, 5, 0, v)) // the commit that was stored has not 3's
+	h.add(testVote(set, 0, types.Precommit, 5, 0, v)) // the commit that was stored has not 3's
 	require.Equal(t, []string{"status 9/0", "load 5"}, says(t, s, p))
 	s.loaded(p, 5, h)
 	require.Equal(t, []string{"precommit 5/0 01010000 by 0"}, says(t, s, p), "RULE P2: what is here")
@@ -579,7 +580,7 @@ func TestWhoSaysWhatNobodyCorrectSaysIsAtFault(t *testing.T) {
 	for what, msg := range map[string][]byte{
 		"nothing":             {},
 		"no form":             {99, 5},
-		"half a message":      encode(testVote(set, 1, bft.Prevote, 5, 0, valueOf(1)))[:40],
+		"half a message":      encode(testVote(set, 1, types.Prevote, 5, 0, valueOf(1)))[:40],
 		"half a report":       good[:len(good)-1],
 		"more than a report":  append(bytes.Clone(good), 1),
 		"an empty group":      {byte(formHas), 5, 1, byte(kindPart), 0},
@@ -597,7 +598,7 @@ func TestWhoSaysWhatNobodyCorrectSaysIsAtFault(t *testing.T) {
 
 func TestWhatIsKeptOfAPeersWordsIsBounded(t *testing.T) {
 	s, p, _ := pair(t, 4)
-	for r := range bft.Round(20) {
+	for r := range types.Round(20) {
 		msg := &report{form: formHas, height: 5}
 		for i := range maxGroups {
 			msg.groups = append(msg.groups, groupBits{key{r, kindPrevote, tag{byte(i)}}, set2(maxBits - 1)})
@@ -611,7 +612,7 @@ func TestWhatIsKeptOfAPeersWordsIsBounded(t *testing.T) {
 
 func FuzzHeard(f *testing.F) {
 	set := testSet(f, 4)
-	f.Add(encode(testVote(set, 1, bft.Prevote, 5, 0, valueOf(1))))
+	f.Add(encode(testVote(set, 1, types.Prevote, 5, 0, valueOf(1))))
 	for _, form := range []form{formStatus, formHas, formWant, formValue, formGraft} {
 		f.Add((&report{form: form, height: 5, round: 2, value: valueOf(1), groups: []groupBits{{key{1, kindPrevote, tag{1}}, set2(3)}, {key{round: 1, kind: kindPart}, set2(0, 70)}}}).encode())
 	}
@@ -619,7 +620,7 @@ func FuzzHeard(f *testing.F) {
 		s := &state{}
 		s.enter(5, 0, set)
 		p, q := s.addPeer("p"), s.addPeer("q")
-		s.publish(testVote(set, 0, bft.Prevote, 5, 0, valueOf(1)))
+		s.publish(testVote(set, 0, types.Prevote, 5, 0, valueOf(1)))
 		m, err := s.heard(p, msg)
 		if err != nil {
 			require.ErrorIs(t, err, ErrMessage)

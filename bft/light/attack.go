@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A Kind is how validators made a second chain.
@@ -39,12 +39,12 @@ type Attack struct {
 	Trusted     *Block // of the same height, or for a lunatic a lower one with a time not earlier
 	Kind        Kind
 	// Byzantine are those whom the attack proves to be faulty, with their power at the height after Common. None where it is amnesia.
-	Byzantine []bft.Validator
+	Byzantine []types.Validator
 	// DoubleVotes are their votes, where two signatures of one round are all it takes.
-	DoubleVotes []*bft.DuplicateVoteEvidence
+	DoubleVotes []*types.DuplicateVoteEvidence
 	// Suspects have signed both blocks, in two rounds: who of them forgot a lock, and who has seen a polka, is what package accountability
 	// finds out from the votes in between.
-	Suspects []bft.Validator
+	Suspects []types.Validator
 }
 
 // ErrAttack is that the chain was attacked. The remedy is with people: to find out which side is right, and begin with a root of it.
@@ -84,7 +84,7 @@ func (a *Attack) String() string {
 // NewAttack says what the attack is and who is faulty. All blocks must be verified: Conflicting by Common, and Trusted somehow.
 func NewAttack(chainID string, common, conflicting, trusted *Block) *Attack {
 	a := &Attack{Common: common, Conflicting: conflicting, Trusted: trusted}
-	var twice []bft.DoubleVote
+	var twice []types.DoubleVote
 	if conflicting.Height() == trusted.Height() {
 		twice = signedBoth(chainID, conflicting, trusted)
 	}
@@ -108,7 +108,7 @@ func NewAttack(chainID string, common, conflicting, trusted *Block) *Attack {
 	}
 	if sameRound {
 		for _, d := range twice {
-			if e, err := bft.NewEvidence(d, trusted.Validators, trusted.Header.Time); err == nil {
+			if e, err := types.NewEvidence(d, trusted.Validators, trusted.Header.Time); err == nil {
 				a.DoubleVotes = append(a.DoubleVotes, e)
 			}
 		}
@@ -117,22 +117,22 @@ func NewAttack(chainID string, common, conflicting, trusted *Block) *Attack {
 }
 
 // sameExecution tells whether two headers of one height agree in what follows from the blocks before.
-func sameExecution(a, b *bft.Header) bool {
+func sameExecution(a, b *types.Header) bool {
 	return a.ValidatorsHash == b.ValidatorsHash && a.NextValidatorsHash == b.NextValidatorsHash && a.ConsensusHash == b.ConsensusHash &&
 		bytes.Equal(a.AppHash, b.AppHash) && a.LastResultsHash == b.LastResultsHash
 }
 
 // signersOf are members of a set whose signature for the block is right. Each one is looked at: what
 // was verified before stopped when there was enough, and the rest may be forged to accuse somebody.
-func signersOf(chainID string, set *bft.ValidatorSet, b *Block) []bft.Validator {
-	var signers []bft.Validator
+func signersOf(chainID string, set *types.ValidatorSet, b *Block) []types.Validator {
+	var signers []types.Validator
 	if set == nil {
 		set = b.Validators // sequential: b is the next height
 	}
 	for i := range b.Commit.Signatures {
 		s := &b.Commit.Signatures[i]
 		at := set.Index(s.Validator)
-		if s.Flag == bft.CommitBlock && at >= 0 && b.Commit.Vote(i).Verify(chainID, set.At(at).PubKey) {
+		if s.Flag == types.CommitBlock && at >= 0 && b.Commit.Vote(i).Verify(chainID, set.At(at).PubKey) {
 			signers = append(signers, set.At(at))
 		}
 	}
@@ -140,8 +140,8 @@ func signersOf(chainID string, set *bft.ValidatorSet, b *Block) []bft.Validator 
 }
 
 // signedBoth are the pairs of precommits, one for each block, that one validator has signed for different values.
-func signedBoth(chainID string, a, b *Block) []bft.DoubleVote {
-	var pairs []bft.DoubleVote
+func signedBoth(chainID string, a, b *Block) []types.DoubleVote {
+	var pairs []types.DoubleVote
 	for i := range a.Commit.Signatures {
 		v := a.Commit.Vote(i)
 		if v == nil {
@@ -157,7 +157,7 @@ func signedBoth(chainID string, a, b *Block) []bft.DoubleVote {
 		}
 		key := a.Validators.At(at).PubKey
 		if v.Verify(chainID, key) && w.Verify(chainID, key) {
-			pairs = append(pairs, bft.DoubleVote{First: *v, Second: *w})
+			pairs = append(pairs, types.DoubleVote{First: *v, Second: *w})
 		}
 	}
 	return pairs
@@ -181,7 +181,7 @@ func (a *Attack) Verify(p Params, chainID string, now time.Time) error {
 		return fmt.Errorf("%w: report of an attack: height %d does not conflict with height %d", ErrInvalid, a.Conflicting.Height(), a.Trusted.Height())
 	}
 	b := NewAttack(chainID, a.Common, a.Conflicting, a.Trusted)
-	sameVotes := slices.EqualFunc(a.DoubleVotes, b.DoubleVotes, func(x, y *bft.DuplicateVoteEvidence) bool { return x.Hash() == y.Hash() })
+	sameVotes := slices.EqualFunc(a.DoubleVotes, b.DoubleVotes, func(x, y *types.DuplicateVoteEvidence) bool { return x.Hash() == y.Hash() })
 	if b.Kind != a.Kind || !sameVotes || !slices.EqualFunc(a.Byzantine, b.Byzantine, sameValidator) || !slices.EqualFunc(a.Suspects, b.Suspects, sameValidator) {
 		return fmt.Errorf("%w: report of an attack: it is %v by %d validators, and not %v by %d",
 			ErrInvalid, b.Kind, len(b.Byzantine), a.Kind, len(a.Byzantine))
@@ -189,4 +189,4 @@ func (a *Attack) Verify(p Params, chainID string, now time.Time) error {
 	return nil
 }
 
-func sameValidator(a, b bft.Validator) bool { return a.Address == b.Address && a.Power == b.Power }
+func sameValidator(a, b types.Validator) bool { return a.Address == b.Address && a.Power == b.Power }

@@ -9,13 +9,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/bfttest"
 	"github.com/flagship-go/flagship/bft/light"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // names are those of validators.
-func names(c *bfttest.LightChain, vs []bft.Validator) string {
+func names(c *bfttest.LightChain, vs []types.Validator) string {
 	var text []string
 	for i := 1; i <= 40; i++ {
 		for _, v := range vs {
@@ -28,7 +28,7 @@ func names(c *bfttest.LightChain, vs []bft.Validator) string {
 }
 
 // attacked runs a client whose primary has a fork, and is the report.
-func attacked(t *testing.T, w *world, h bft.Height) *light.AttackError {
+func attacked(t *testing.T, w *world, h types.Height) *light.AttackError {
 	c := w.client(t)
 	_, err := c.VerifyAtHeight(context.Background(), h)
 	require.ErrorIs(t, err, light.ErrAttack, "RULE C2: an attack is seen, and ends the client")
@@ -53,7 +53,7 @@ func attacked(t *testing.T, w *world, h bft.Height) *light.AttackError {
 			func(a *light.Attack) { a.Common = nil },
 			func(a *light.Attack) { a.Byzantine = append(a.Byzantine, w.chain.At(1).At(0), w.chain.At(200).At(0)) },
 			func(a *light.Attack) { a.Suspects = append(a.Suspects, w.chain.At(1).At(0)) },
-			func(a *light.Attack) { a.DoubleVotes = append(a.DoubleVotes, &bft.DuplicateVoteEvidence{}) },
+			func(a *light.Attack) { a.DoubleVotes = append(a.DoubleVotes, &types.DuplicateVoteEvidence{}) },
 		} {
 			changed := *a
 			change(&changed)
@@ -70,12 +70,12 @@ func TestALunaticAttackIsReported(t *testing.T) {
 	e := attacked(t, w, 109)
 	a := e.AgainstPrimary
 	require.Equal(t, light.Lunatic, a.Kind, "RULE C2-kind: the kind is right")
-	require.Less(t, a.Common.Height(), bft.Height(105), "RULE C2-common: the common height is that of both")
+	require.Less(t, a.Common.Height(), types.Height(105), "RULE C2-common: the common height is that of both")
 	require.Equal(t, w.chain.Block(a.Common.Height()).Header.Hash(), a.Common.Header.Hash(), "RULE C2-common: the common height is that of both")
-	require.Equal(t, bft.Height(109), a.Conflicting.Height())
+	require.Equal(t, types.Height(109), a.Conflicting.Height())
 	require.Equal(t, w.chain.Block(109).Header.Hash(), a.Trusted.Header.Hash())
 	for _, v := range a.Byzantine {
-		require.Contains(t, "n12 n13 n14", names(w.chain, []bft.Validator{v}), "RULE C2-proved: by two signatures")
+		require.Contains(t, "n12 n13 n14", names(w.chain, []types.Validator{v}), "RULE C2-proved: by two signatures")
 	}
 	var power int64
 	for _, v := range a.Byzantine {

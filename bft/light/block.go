@@ -5,17 +5,17 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A Block is a header and what it takes to verify it: CometBFT's light block, with the next set beside. It is not
 // changed once it is made.
 type Block struct {
-	Header     *bft.Header
-	Commit     *bft.Commit       // for the header
-	Validators *bft.ValidatorSet // of the header's height
+	Header     *types.Header
+	Commit     *types.Commit       // for the header
+	Validators *types.ValidatorSet // of the header's height
 	// Next is the set of the height after, by which later headers are verified. nil: sequential verification only.
-	Next *bft.ValidatorSet
+	Next *types.ValidatorSet
 }
 
 // What is wrong with a block, whatever is trusted.
@@ -27,7 +27,7 @@ var (
 )
 
 // Height is the header's.
-func (b *Block) Height() bft.Height { return b.Header.Height }
+func (b *Block) Height() types.Height { return b.Header.Height }
 
 // Check tells whether header, commit and sets belong to each other and to the chain. It looks at no signature.
 func (b *Block) Check(chainID string) error {
@@ -55,7 +55,7 @@ func (b *Block) Check(chainID string) error {
 	return b.checkSet(b.Next, b.Header.NextValidatorsHash, "next validators")
 }
 
-func (b *Block) checkSet(set *bft.ValidatorSet, hash bft.Hash, what string) error {
+func (b *Block) checkSet(set *types.ValidatorSet, hash types.Hash, what string) error {
 	if err := checkSet(set, hash); err != nil {
 		return fmt.Errorf("%w %d: %s: %w", ErrInvalid, b.Height(), what, err)
 	}
@@ -64,12 +64,12 @@ func (b *Block) checkSet(set *bft.ValidatorSet, hash bft.Hash, what string) erro
 
 // checkSet tells whether a set is the one of a hash. The hash covers keys and powers; addresses must be the keys', for by them validators
 // of two sets are found to be the same.
-func checkSet(set *bft.ValidatorSet, hash bft.Hash) error {
+func checkSet(set *types.ValidatorSet, hash types.Hash) error {
 	if got := set.Hash(); got != hash {
 		return fmt.Errorf("their hash is %v, and the header says %v", got, hash)
 	}
 	for i := range set.Len() {
-		if v := set.At(i); bft.AddressOf(v.PubKey) != v.Address {
+		if v := set.At(i); types.AddressOf(v.PubKey) != v.Address {
 			return fmt.Errorf("the address %v is not that of its key", v.Address)
 		}
 	}
@@ -115,11 +115,11 @@ func DecodeBlock(data []byte) (*Block, error) {
 	}
 	b := &Block{}
 	var errs [4]error
-	b.Header, errs[0] = bft.DecodeHeader(pieces[0])
-	b.Commit, errs[1] = bft.DecodeCommit(pieces[1])
-	b.Validators, errs[2] = bft.DecodeValidatorSet(pieces[2])
+	b.Header, errs[0] = types.DecodeHeader(pieces[0])
+	b.Commit, errs[1] = types.DecodeCommit(pieces[1])
+	b.Validators, errs[2] = types.DecodeValidatorSet(pieces[2])
 	if n == 4 {
-		b.Next, errs[3] = bft.DecodeValidatorSet(pieces[3])
+		b.Next, errs[3] = types.DecodeValidatorSet(pieces[3])
 	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("%w of a block: %w", ErrEncoding, err)

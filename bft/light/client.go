@@ -9,13 +9,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A Root is the header that is trusted at first, because of where its hash is from.
 type Root struct {
-	Height bft.Height
-	Hash   bft.Hash
+	Height types.Height
+	Hash   types.Hash
 }
 
 // Options say whom a client asks and what it trusts. ChainID, Primary and Params.Period have no default; Root may be left out if
@@ -110,7 +110,7 @@ func (c *Client) begin(ctx context.Context) error {
 		}
 		return err
 	}
-	if root.Height < 1 || root.Hash == (bft.Hash{}) {
+	if root.Height < 1 || root.Hash == (types.Hash{}) {
 		return fmt.Errorf("%w: Options.Root is needed, for the store is empty: a height and its hash, from a source you trust", ErrRoot)
 	}
 	b, err := c.fetch(ctx, c.primary, root.Height)
@@ -155,7 +155,7 @@ func (c *Client) Update(ctx context.Context) (*Block, error) {
 
 // VerifyAtHeight trusts the header of a height, and is its block: one that is trusted already, or forwards from the next lower one, or backwards from
 // the next higher one where there is no lower one that can be trusted by. Errors: as [Client.Update]; [ErrNotFound]: no provider has it.
-func (c *Client) VerifyAtHeight(ctx context.Context, h bft.Height) (*Block, error) {
+func (c *Client) VerifyAtHeight(ctx context.Context, h types.Height) (*Block, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if h < 1 {
@@ -251,7 +251,7 @@ func (c *Client) Latest() (*Block, error) {
 }
 
 // Trusted is a block that is trusted, or [ErrNotFound]. It asks nobody.
-func (c *Client) Trusted(h bft.Height) (*Block, error) { return c.opts.Store.Block(h) }
+func (c *Client) Trusted(h types.Height) (*Block, error) { return c.opts.Store.Block(h) }
 
 // Providers are whom the client asks now.
 func (c *Client) Providers() (primary Provider, witnesses []Provider) {

@@ -12,22 +12,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/bfttest"
 	"github.com/flagship-go/flagship/bft/light"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A peer is a provider of a chain up to a height, that can be made to fail.
 type peer struct {
 	name  string
 	chain *bfttest.LightChain
-	top   bft.Height
+	top   types.Height
 
 	mu      sync.Mutex
 	fails   error // of all that is asked
 	hangs   bool
 	spoils  func(*light.Block) // a copy of what it gives
-	asked   []bft.Height
+	asked   []types.Height
 	reports []*light.Attack
 }
 
@@ -38,7 +38,7 @@ func (p *peer) Report(_ context.Context, a *light.Attack) error {
 	return nil
 }
 
-func (p *peer) Block(ctx context.Context, h bft.Height) (*light.Block, error) {
+func (p *peer) Block(ctx context.Context, h types.Height) (*light.Block, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked = append(p.asked, h)
@@ -80,7 +80,7 @@ func newWorld() *world {
 	c := bfttest.NewLightChain("demo")
 	for h := 10; h <= 200; h += 10 {
 		i := h / 10
-		c.Validators(bft.Height(h), fmt.Sprintf("n%d=1 n%d=1 n%d=1 n%d=1", 1+i, 2+i, 3+i, 4+i))
+		c.Validators(types.Height(h), fmt.Sprintf("n%d=1 n%d=1 n%d=1 n%d=1", 1+i, 2+i, 3+i, 4+i))
 	}
 	w := &world{chain: c, now: bfttest.LightStart.Add(200*time.Minute + time.Second)}
 	new := func(name string) *peer { return &peer{name: name, chain: c, top: 200} }
@@ -113,7 +113,7 @@ func TestTheNewestHeaderIsTrustedInFewSteps(t *testing.T) {
 	asked := len(w.primary.asked)
 	b, err = c.Update(context.Background())
 	require.NoError(t, err)
-	require.Equal(t, bft.Height(200), b.Height())
+	require.Equal(t, types.Height(200), b.Height())
 	require.Len(t, w.primary.asked, asked+1)
 }
 
@@ -123,8 +123,8 @@ func TestSequentialVerificationNeedsNoTrustInOldSets(t *testing.T) {
 	c := w.client(t)
 	b, err := c.VerifyAtHeight(context.Background(), 35)
 	require.NoError(t, err)
-	require.Equal(t, bft.Height(35), b.Height())
-	for h := bft.Height(1); h <= 35; h++ {
+	require.Equal(t, types.Height(35), b.Height())
+	for h := types.Height(1); h <= 35; h++ {
 		_, err := c.Trusted(h)
 		require.NoError(t, err, "height %d", h)
 	}
@@ -136,7 +136,7 @@ func TestAnyHeightCanBeVerified(t *testing.T) {
 	w := newWorld()
 	w.opts.Root = light.Root{Height: 60, Hash: w.chain.Block(60).Header.Hash()}
 	c := w.client(t)
-	for _, h := range []bft.Height{130, 131, 90, 60, 41, 1, 200} {
+	for _, h := range []types.Height{130, 131, 90, 60, 41, 1, 200} {
 		b, err := c.VerifyAtHeight(context.Background(), h)
 		require.NoError(t, err, "height %d", h)
 		require.Equal(t, w.chain.Block(h).Header.Hash(), b.Header.Hash())
@@ -144,7 +144,7 @@ func TestAnyHeightCanBeVerified(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, b.Header.Hash(), trusted.Header.Hash())
 	}
-	for _, h := range []bft.Height{201, 0, -3} {
+	for _, h := range []types.Height{201, 0, -3} {
 		_, err := c.VerifyAtHeight(context.Background(), h)
 		require.ErrorIs(t, err, light.ErrNotFound)
 	}
@@ -216,7 +216,7 @@ func TestABadPrimaryIsReplaced(t *testing.T) {
 		require.NoError(t, err, what)
 		primary, witnesses := c.Providers()
 		if what == "the wrong height" { // its newest is old, which it may be
-			require.Equal(t, bft.Height(50), b.Height())
+			require.Equal(t, types.Height(50), b.Height())
 			b, err = c.VerifyAtHeight(context.Background(), 200)
 			require.NoError(t, err)
 			primary, witnesses = c.Providers()
@@ -245,7 +245,7 @@ func TestABadWitnessIsReplaced(t *testing.T) {
 		test.spoil(w)
 		b, err := c.Update(context.Background())
 		require.NoError(t, err, what)
-		require.Equal(t, bft.Height(200), b.Height())
+		require.Equal(t, types.Height(200), b.Height())
 		primary, witnesses := c.Providers()
 		require.Equal(t, "primary", primary.String(), what)
 		require.Equal(t, "[witness 2 spare]", fmt.Sprint(witnesses), "RULE witness: %s", what)
@@ -270,7 +270,7 @@ func TestWithoutAWitnessThatAgreesNothingIsTrusted(t *testing.T) {
 	require.ErrorIs(t, err, light.ErrNoWitness, "RULE witness: nobody has confirmed")
 	latest, err := c.Latest()
 	require.NoError(t, err)
-	require.Equal(t, bft.Height(1), latest.Height())
+	require.Equal(t, types.Height(1), latest.Height())
 	w.w1.top = 200
 	_, err = c.Update(context.Background())
 	require.NoError(t, err)
@@ -330,14 +330,14 @@ func TestTheRootIsChecked(t *testing.T) {
 	w.client(t)
 	w.opts.Root = light.Root{} // the store has it
 	w.client(t)
-	w.opts.Root = light.Root{Height: 1, Hash: bft.Hash{1}}
+	w.opts.Root = light.Root{Height: 1, Hash: types.Hash{1}}
 	_, err = light.NewClient(context.Background(), w.opts)
 	require.ErrorIs(t, err, light.ErrRoot)
 	w = newWorld()
 	w.chain.Sign(1, "n1 n2")
 	w.opts.Root.Hash = w.chain.Block(1).Header.Hash()
 	_, err = light.NewClient(context.Background(), w.opts)
-	require.ErrorIs(t, err, bft.ErrNotEnoughPower, "RULE root: its commit is verified")
+	require.ErrorIs(t, err, types.ErrNotEnoughPower, "RULE root: its commit is verified")
 	for _, o := range []light.Options{{ChainID: "demo"}, {Primary: w.primary}, {ChainID: "demo", Primary: w.primary}} {
 		_, err = light.NewClient(context.Background(), o)
 		require.ErrorIs(t, err, light.ErrParams)
@@ -348,15 +348,15 @@ func TestOldBlocksAreDropped(t *testing.T) {
 	w := newWorld()
 	w.opts.Retain, w.opts.Store = 5, light.NewMemStore()
 	c := w.client(t)
-	for h := bft.Height(2); h <= 20; h++ {
+	for h := types.Height(2); h <= 20; h++ {
 		_, err := c.VerifyAtHeight(context.Background(), h)
 		require.NoError(t, err)
 	}
-	require.Equal(t, []bft.Height{16, 17, 18, 19, 20}, w.opts.Store.Heights(), "RULE prune: the newest stay")
+	require.Equal(t, []types.Height{16, 17, 18, 19, 20}, w.opts.Store.Heights(), "RULE prune: the newest stay")
 	b, err := c.VerifyAtHeight(context.Background(), 3)
 	require.NoError(t, err)
-	require.Equal(t, bft.Height(3), b.Height())
-	require.Equal(t, []bft.Height{16, 17, 18, 19, 20}, w.opts.Store.Heights())
+	require.Equal(t, types.Height(3), b.Height())
+	require.Equal(t, []types.Height{16, 17, 18, 19, 20}, w.opts.Store.Heights())
 	require.NoError(t, c.Prune(0))
-	require.Equal(t, []bft.Height{20}, w.opts.Store.Heights(), "RULE prune: one stays")
+	require.Equal(t, []types.Height{20}, w.opts.Store.Heights(), "RULE prune: one stays")
 }

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 )
 
@@ -84,14 +84,14 @@ func (s *FileStore) open() error {
 	for _, name := range names {
 		digits, is := strings.CutSuffix(name, suffix)
 		h, err := strconv.ParseInt(digits, 10, 64)
-		if is && err == nil && h > 0 && fileName(bft.Height(h)) == name {
-			s.add(bft.Height(h))
+		if is && err == nil && h > 0 && fileName(types.Height(h)) == name {
+			s.add(types.Height(h))
 		}
 	}
 	return nil
 }
 
-func fileName(h bft.Height) string { return fmt.Sprintf("%020d%s", h, suffix) }
+func fileName(h types.Height) string { return fmt.Sprintf("%020d%s", h, suffix) }
 
 // Save implements [Store]: the block is durable, or it is not there.
 func (s *FileStore) Save(b *Block) error {
@@ -110,7 +110,7 @@ func (s *FileStore) Save(b *Block) error {
 }
 
 // Block implements [Store]. Errors: also a *CorruptError or a *VersionError.
-func (s *FileStore) Block(h bft.Height) (*Block, error) {
+func (s *FileStore) Block(h types.Height) (*Block, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed {
@@ -154,14 +154,14 @@ func (s *FileStore) read(name string) ([]byte, error) {
 }
 
 // Heights implements [Store].
-func (s *FileStore) Heights() []bft.Height {
+func (s *FileStore) Heights() []types.Height {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return slices.Clone(s.heights)
 }
 
 // Remove implements [Store].
-func (s *FileStore) Remove(heights ...bft.Height) error {
+func (s *FileStore) Remove(heights ...types.Height) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

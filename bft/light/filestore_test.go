@@ -10,15 +10,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/bfttest"
 	"github.com/flagship-go/flagship/bft/light"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 )
 
 func TestABlockIsWhatWasEncoded(t *testing.T) {
 	c := bfttest.NewLightChain("demo").Validators(3, "n3=1 n4=2")
-	for h := bft.Height(1); h < 5; h++ {
+	for h := types.Height(1); h < 5; h++ {
 		b := *c.Block(h)
 		for range 2 {
 			data := b.Encode(nil)
@@ -64,17 +64,17 @@ func stores(t *testing.T) map[string]light.Store {
 func TestStoresKeepWhatIsSaved(t *testing.T) {
 	c := bfttest.NewLightChain("demo")
 	for name, s := range stores(t) {
-		for _, h := range []bft.Height{5, 2, 9, 5} {
+		for _, h := range []types.Height{5, 2, 9, 5} {
 			require.NoError(t, s.Save(c.Block(h)), name)
 		}
-		require.Equal(t, []bft.Height{2, 5, 9}, s.Heights(), name)
+		require.Equal(t, []types.Height{2, 5, 9}, s.Heights(), name)
 		b, err := s.Block(5)
 		require.NoError(t, err, name)
 		require.Equal(t, c.Block(5).Encode(nil), b.Encode(nil), name)
 		_, err = s.Block(3)
 		require.ErrorIs(t, err, light.ErrNotFound, name)
 		require.NoError(t, s.Remove(2, 3), name)
-		require.Equal(t, []bft.Height{5, 9}, s.Heights(), name)
+		require.Equal(t, []types.Height{5, 9}, s.Heights(), name)
 		_, err = s.Block(2)
 		require.ErrorIs(t, err, light.ErrNotFound, name)
 	}
@@ -94,7 +94,7 @@ func TestAFileStoreIsThereAfterReopening(t *testing.T) {
 	require.Error(t, err)
 	s, err = light.OpenFileStore(fsys, "dir")
 	require.NoError(t, err)
-	require.Equal(t, []bft.Height{3, 7}, s.Heights())
+	require.Equal(t, []types.Height{3, 7}, s.Heights())
 	b, err := s.Block(3)
 	require.NoError(t, err)
 	require.Equal(t, c.Block(3).Encode(nil), b.Encode(nil))
@@ -148,13 +148,13 @@ func TestDamageIsReportedWithItsFile(t *testing.T) {
 // After a power cut at any operation, each block is whole or not there, and what Save has answered for is.
 func TestWhatIsSavedSurvivesAPowerCutAtEveryOperation(t *testing.T) {
 	c := bfttest.NewLightChain("demo")
-	work := func(fsys vfs.FS) (saved []bft.Height, err error) {
+	work := func(fsys vfs.FS) (saved []types.Height, err error) {
 		s, err := light.OpenFileStore(fsys, "dir")
 		if err != nil {
 			return nil, err
 		}
 		defer s.Close()
-		for h := bft.Height(1); h <= 3; h++ {
+		for h := types.Height(1); h <= 3; h++ {
 			if err := s.Save(c.Block(h)); err != nil {
 				return saved, err
 			}

@@ -6,13 +6,14 @@ import (
 	"fmt"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A Provider has a chain's blocks: a node that is asked. Nothing that it says is believed. It is safe for concurrent use.
 type Provider interface {
 	// Block is that of a height; 0: the newest. The block is not changed afterwards. [ErrNotFound]: it has none of this height, or not
 	// yet. Any other error: it does not answer.
-	Block(ctx context.Context, h bft.Height) (*Block, error)
+	Block(ctx context.Context, h types.Height) (*Block, error)
 	// Report tells it of an attack, so that who is faulty gets punished.
 	Report(ctx context.Context, a *Attack) error
 	// String names it, for people.
@@ -42,18 +43,18 @@ func (p *StoreProvider) Report(_ context.Context, a *Attack) error {
 }
 
 // Block implements [Provider].
-func (p *StoreProvider) Block(_ context.Context, h bft.Height) (*Block, error) {
+func (p *StoreProvider) Block(_ context.Context, h types.Height) (*Block, error) {
 	if h == 0 {
 		h = p.Store.Height()
 	}
 	b, err := p.block(h)
-	if errors.Is(err, bft.ErrNotFound) {
+	if errors.Is(err, types.ErrNotFound) {
 		return nil, fmt.Errorf("%w: %d, at %s: %w", ErrNotFound, h, p.Name, err)
 	}
 	return b, err
 }
 
-func (p *StoreProvider) block(h bft.Height) (*Block, error) {
+func (p *StoreProvider) block(h types.Height) (*Block, error) {
 	block, _, err := p.Store.Block(h)
 	if err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func (p *StoreProvider) block(h bft.Height) (*Block, error) {
 		return nil, err
 	}
 	b.Next, err = p.Store.Validators(h + 1)
-	if errors.Is(err, bft.ErrNotFound) { // the state after h is not saved yet
+	if errors.Is(err, types.ErrNotFound) { // the state after h is not saved yet
 		return b, nil
 	}
 	return b, err

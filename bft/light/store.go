@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A Store keeps the blocks that a client trusts. It is safe for concurrent use.
@@ -13,17 +13,17 @@ type Store interface {
 	// Save adds a block. One that is there is replaced.
 	Save(*Block) error
 	// Block is that of a height, or [ErrNotFound].
-	Block(bft.Height) (*Block, error)
+	Block(types.Height) (*Block, error)
 	// Heights are those of all blocks, ascending. The caller's to keep.
-	Heights() []bft.Height
+	Heights() []types.Height
 	// Remove drops blocks. Those that are not there are no error.
-	Remove(...bft.Height) error
+	Remove(...types.Height) error
 }
 
 // A MemStore keeps blocks in memory. The zero MemStore is empty.
 type MemStore struct {
 	mu     sync.RWMutex
-	blocks map[bft.Height]*Block
+	blocks map[types.Height]*Block
 	heightList
 }
 
@@ -35,7 +35,7 @@ func (s *MemStore) Save(b *Block) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.blocks == nil {
-		s.blocks = map[bft.Height]*Block{}
+		s.blocks = map[types.Height]*Block{}
 	}
 	s.blocks[b.Height()] = b
 	s.add(b.Height())
@@ -43,7 +43,7 @@ func (s *MemStore) Save(b *Block) error {
 }
 
 // Block implements [Store].
-func (s *MemStore) Block(h bft.Height) (*Block, error) {
+func (s *MemStore) Block(h types.Height) (*Block, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if b := s.blocks[h]; b != nil {
@@ -53,14 +53,14 @@ func (s *MemStore) Block(h bft.Height) (*Block, error) {
 }
 
 // Heights implements [Store].
-func (s *MemStore) Heights() []bft.Height {
+func (s *MemStore) Heights() []types.Height {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return slices.Clone(s.heights)
 }
 
 // Remove implements [Store].
-func (s *MemStore) Remove(heights ...bft.Height) error {
+func (s *MemStore) Remove(heights ...types.Height) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range heights {
@@ -71,20 +71,20 @@ func (s *MemStore) Remove(heights ...bft.Height) error {
 }
 
 // heightList is a set of heights, ascending.
-type heightList struct{ heights []bft.Height }
+type heightList struct{ heights []types.Height }
 
-func (l *heightList) add(h bft.Height) {
+func (l *heightList) add(h types.Height) {
 	if i, found := slices.BinarySearch(l.heights, h); !found {
 		l.heights = slices.Insert(l.heights, i, h)
 	}
 }
 
-func (l *heightList) has(h bft.Height) bool {
+func (l *heightList) has(h types.Height) bool {
 	_, found := slices.BinarySearch(l.heights, h)
 	return found
 }
 
-func (l *heightList) drop(h bft.Height) {
+func (l *heightList) drop(h types.Height) {
 	if i, found := slices.BinarySearch(l.heights, h); found {
 		l.heights = slices.Delete(l.heights, i, i+1)
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A trace is the steps from a trusted block to another one, both included: each is trusted because of the one before.
@@ -39,7 +39,7 @@ func blameFor(p Provider, err error) error {
 }
 
 // fetch asks a provider for a height, for as long as that may take, and looks whether it has got that.
-func (c *Client) fetch(ctx context.Context, p Provider, h bft.Height) (*Block, error) {
+func (c *Client) fetch(ctx context.Context, p Provider, h types.Height) (*Block, error) {
 	asking, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
 	b, err := p.Block(asking, h)
@@ -109,7 +109,7 @@ func (c *Client) followEach(ctx context.Context, from *Block, p Provider, target
 // back verifies an earlier height by the hashes of the blocks before.
 //
 //	11 <-- 12 <-- 13 (trusted): each has the hash of the one before
-func (c *Client) back(ctx context.Context, from *Block, p Provider, h bft.Height) (*Block, error) {
+func (c *Client) back(ctx context.Context, from *Block, p Provider, h types.Height) (*Block, error) {
 	at := from
 	for at.Height() > h {
 		b, err := c.fetch(ctx, p, at.Height()-1)

@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Params say how far to trust. They hold no state, and may be shared.
 type Params struct {
 	// Level is how much of a trusted set's power must have signed a later header: more than that, from 1/3 to below 1. A higher level
 	// takes more steps and stands more liars. Default: 1/3.
-	Level bft.Fraction
+	Level types.Fraction
 	// Period is how long a header is trusted after its time. It must be shorter than the time for which validators who lied can still be
 	// punished (the unbonding time): two thirds of that is usual. There is no default.
 	Period time.Duration
@@ -22,11 +22,11 @@ type Params struct {
 
 // Trusted is what a trusted header leaves to verify the next one by: all that IBC keeps of one.
 type Trusted struct {
-	Height             bft.Height
+	Height             types.Height
 	Time               time.Time
-	NextValidatorsHash bft.Hash
+	NextValidatorsHash types.Hash
 	// Next is the set with that hash; nil: sequential verification only.
-	Next *bft.ValidatorSet
+	Next *types.ValidatorSet
 }
 
 // Trusted is what the block is trusted by, once it is.
@@ -52,8 +52,8 @@ var (
 
 // withDefaults checks p.
 func (p Params) withDefaults() (Params, error) {
-	if p.Level == (bft.Fraction{}) {
-		p.Level = bft.Fraction{Numerator: 1, Denominator: 3}
+	if p.Level == (types.Fraction{}) {
+		p.Level = types.Fraction{Numerator: 1, Denominator: 3}
 	}
 	if p.Drift == 0 {
 		p.Drift = 10 * time.Second
@@ -72,7 +72,7 @@ func (p Params) withDefaults() (Params, error) {
 
 // Verify tells whether b may be trusted, because of a header that is (C1): sequentially if it is the next one, or else skipping. It is a pure
 // function: the clock is passed. Errors: [ErrParams], [ErrExpired], [ErrInvalid], [ErrFuture], [ErrNotLater],
-// [ErrNotEnoughTrust], and those of commits, [bft.ErrCommit] and [bft.ErrNotEnoughPower].
+// [ErrNotEnoughTrust], and those of commits, [types.ErrCommit] and [types.ErrNotEnoughPower].
 func Verify(p Params, chainID string, trusted Trusted, b *Block, now time.Time) error {
 	p, err := p.withDefaults()
 	if err != nil {
@@ -101,7 +101,7 @@ func Verify(p Params, chainID string, trusted Trusted, b *Block, now time.Time) 
 // VerifyCommit tells whether more than two thirds of the block's own validators have signed it. Who trusts a block for other reasons, by its hash,
 // begins with [Block.Check] and this.
 func VerifyCommit(chainID string, b *Block) error {
-	if err := bft.VerifyCommitLight(chainID, b.Validators, b.Commit.Value, b.Height(), b.Commit); err != nil {
+	if err := types.VerifyCommitLight(chainID, b.Validators, b.Commit.Value, b.Height(), b.Commit); err != nil {
 		return fmt.Errorf("light: height %d by its own validators: %w", b.Height(), err)
 	}
 	return nil
@@ -148,8 +148,8 @@ func (p *Params) checkTrust(chainID string, trusted *Trusted, b *Block) error {
 	if err := checkSet(trusted.Next, trusted.NextValidatorsHash); err != nil {
 		return fmt.Errorf("%w: those said to be next after trusted height %d: %w", ErrInvalid, trusted.Height, err)
 	}
-	err := bft.VerifyCommitTrusting(chainID, trusted.Next, b.Commit, p.Level)
-	if errors.Is(err, bft.ErrNotEnoughPower) {
+	err := types.VerifyCommitTrusting(chainID, trusted.Next, b.Commit, p.Level)
+	if errors.Is(err, types.ErrNotEnoughPower) {
 		return fmt.Errorf("%w: height %d by those of height %d: %w", ErrNotEnoughTrust, b.Height(), trusted.Height+1, err)
 	}
 	if err != nil {
@@ -159,7 +159,7 @@ func (p *Params) checkTrust(chainID string, trusted *Trusted, b *Block) error {
 }
 
 // VerifyBackwards tells whether older is the header before a trusted one: the trusted one has its hash. That does not expire.
-func VerifyBackwards(trusted, older *bft.Header) error {
+func VerifyBackwards(trusted, older *types.Header) error {
 	hash := older.Hash()
 	switch {
 	case older.ChainID != trusted.ChainID:

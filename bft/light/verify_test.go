@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/bfttest"
 	"github.com/flagship-go/flagship/bft/light"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 func TestRulesOfVerification(t *testing.T) {
@@ -37,7 +37,7 @@ func TestBackwardsByOneHash(t *testing.T) {
 	c := bfttest.NewLightChain("demo")
 	fork := c.Fork(3, bfttest.Forgery{AppHash: "lie"})
 	require.NoError(t, light.VerifyBackwards(c.Block(5).Header, c.Block(4).Header))
-	for what, older := range map[string]*bft.Header{
+	for what, older := range map[string]*types.Header{
 		"another hash": fork.Block(4).Header, "not the one before": c.Block(3).Header, "later": c.Block(6).Header, "itself": c.Block(5).Header,
 		"another chain": bfttest.NewLightChain("other").Block(4).Header,
 	} {
@@ -62,7 +62,7 @@ func BenchmarkVerify(b *testing.B) {
 		trusted := c.Block(1).Trusted()
 		for _, test := range []struct {
 			name string
-			h    bft.Height
+			h    types.Height
 		}{{"next", 2}, {"skipping", 9}} {
 			block := c.Block(test.h)
 			b.Run(fmt.Sprintf("step=%s/validators=%d", test.name, n), func(b *testing.B) {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Providers change places. Who lies is gone for good; who is silent waits at the end of the spares, and comes back when its turn is.
@@ -89,7 +89,7 @@ type answer struct {
 }
 
 // ask asks witnesses at once, and waits for all: the slowest has Options.Timeout.
-func (c *Client) ask(ctx context.Context, witnesses []Provider, h bft.Height) []answer {
+func (c *Client) ask(ctx context.Context, witnesses []Provider, h types.Height) []answer {
 	answers := make([]answer, len(witnesses))
 	var all sync.WaitGroup
 	for i, w := range witnesses {

@@ -15,6 +15,7 @@ import (
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/internal/relay"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Why a transaction is not taken. What the application says against it is in the response, and no error.
@@ -141,7 +142,7 @@ func orDefault[T comparable](v, d T) T {
 }
 
 // maxTxBytes is the longest transaction that Options may allow: longer ones fit into no block.
-const maxTxBytes = bft.MaxBlockBytes
+const maxTxBytes = types.MaxBlockBytes
 
 // A candidate is a transaction on its way in.
 type candidate struct {

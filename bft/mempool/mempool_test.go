@@ -15,6 +15,7 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/stretchr/testify/require"
 )
 
@@ -382,7 +383,7 @@ func TestAnApplicationThatHangsIsNotWaitedFor(t *testing.T) {
 }
 
 func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
-	for _, o := range []Options{{MaxTxs: -1}, {MaxBytes: -1}, {MaxTxBytes: -1}, {CacheSize: -1}, {MaxTxBytes: bft.MaxBlockBytes + 1}} {
+	for _, o := range []Options{{MaxTxs: -1}, {MaxBytes: -1}, {MaxTxBytes: -1}, {CacheSize: -1}, {MaxTxBytes: types.MaxBlockBytes + 1}} {
 		_, err := New(&judge{}, o)
 		require.ErrorIs(t, err, bft.ErrOptions, "%+v", o)
 	}

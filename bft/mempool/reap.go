@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Reap implements [bft.Mempool]: the transactions for a block, in order (M3), up to the first that does not fit any
@@ -51,7 +51,7 @@ func (p *Pool) Unlock() { p.updating.unlock() }
 
 // Update implements [bft.Mempool]. What was committed leaves the pool, and is remembered if it went well, or with
 // KeepInvalid. The error is the application's, of a recheck.
-func (p *Pool) Update(ctx context.Context, _ bft.Height, txs [][]byte, codes []uint32) error {
+func (p *Pool) Update(ctx context.Context, _ types.Height, txs [][]byte, codes []uint32) error {
 	defer p.updating.unlock()
 	if len(codes) != len(txs) {
 		return fmt.Errorf("mempool: %d codes for %d transactions", len(codes), len(txs))

@@ -7,7 +7,10 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/memory"
+	"github.com/flagship-go/flagship/bft/privval"
 	"github.com/flagship-go/flagship/bft/store"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/stretchr/testify/require"
 )
 
@@ -22,15 +25,15 @@ func BenchmarkEmptyBlock(b *testing.B) {
 }
 
 func benchmarkEmptyBlock(b *testing.B, n int, disk bool) {
-	hub := bft.NewHub()
-	g := &bft.Genesis{ChainID: "bench", Time: time.Now()}
+	hub := memory.NewHub()
+	g := &types.Genesis{ChainID: "bench", Time: time.Now()}
 	options := make([]bft.Options, n)
 	for i := range options {
 		o := &options[i]
-		*o = bft.Options{Genesis: g, CreateEmptyBlocks: true, Signer: bft.NewMemSigner(fmt.Sprint(i))}
+		*o = bft.Options{Genesis: g, CreateEmptyBlocks: true, Signer: privval.NewMemSigner(fmt.Sprint(i))}
 		if disk {
 			dir := b.TempDir()
-			signer, err := bft.OpenFileSigner(nil, filepath.Join(dir, "signer"))
+			signer, err := privval.OpenFileSigner(nil, filepath.Join(dir, "signer"))
 			require.NoError(b, err)
 			defer signer.Close()
 			s, err := store.Open(filepath.Join(dir, "chain"), nil)
@@ -38,7 +41,7 @@ func benchmarkEmptyBlock(b *testing.B, n int, disk bool) {
 			defer s.Close()
 			o.Signer, o.Store, o.WALDir = signer, s, filepath.Join(dir, "wal")
 		}
-		g.Validators = append(g.Validators, bft.Validator{PubKey: o.Signer.PubKey(), Power: 10})
+		g.Validators = append(g.Validators, types.Validator{PubKey: o.Signer.PubKey(), Power: 10})
 	}
 	var first *bft.Node
 	for i := range options {
@@ -51,7 +54,7 @@ func benchmarkEmptyBlock(b *testing.B, n int, disk bool) {
 		defer link.Close()
 		first = node
 	}
-	h := bft.Height(10)
+	h := types.Height(10)
 	require.NoError(b, first.Wait(b.Context(), h))
 	for b.Loop() {
 		h++

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/privval"
 	"github.com/flagship-go/flagship/bft/store"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A validator with everything on disk: it goes on where it was.
@@ -18,9 +20,9 @@ func Example() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	var genesis *bft.Genesis
+	var genesis *types.Genesis
 	for range 2 {
-		signer, err := bft.OpenFileSigner(nil, filepath.Join(dir, "signer"))
+		signer, err := privval.OpenFileSigner(nil, filepath.Join(dir, "signer"))
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -31,7 +33,7 @@ func Example() {
 			return
 		}
 		if genesis == nil {
-			genesis = &bft.Genesis{ChainID: "example", Time: time.Now(), Validators: []bft.Validator{{PubKey: signer.PubKey(), Power: 1}}}
+			genesis = &types.Genesis{ChainID: "example", Time: time.Now(), Validators: []types.Validator{{PubKey: signer.PubKey(), Power: 1}}}
 		}
 		node, err := bft.NewNode(bft.Options{Genesis: genesis, Signer: signer, Store: chain, WALDir: filepath.Join(dir, "wal"),
 			CreateEmptyBlocks: true, HaltHeight: chain.Height() + 5})

@@ -14,7 +14,10 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/memory"
+	"github.com/flagship-go/flagship/bft/privval"
 	"github.com/flagship-go/flagship/bft/store"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/stretchr/testify/require"
 )
@@ -53,8 +56,8 @@ func (a *tallyApp) Commit(context.Context, *abci.CommitRequest) (*abci.CommitRes
 }
 
 // A node with everything on one disk, alone: so that it decides what it alone has seen, and forgets at its own cost.
-func runNode(fs *vfs.Mem, app *tallyApp, heights bft.Height) (err error) {
-	signer, err := bft.OpenFileSigner(fs, "signer")
+func runNode(fs *vfs.Mem, app *tallyApp, heights types.Height) (err error) {
+	signer, err := privval.OpenFileSigner(fs, "signer")
 	if err != nil {
 		return err
 	}
@@ -64,7 +67,7 @@ func runNode(fs *vfs.Mem, app *tallyApp, heights bft.Height) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	g := &bft.Genesis{ChainID: "alone", Time: time.Unix(1_700_000_000, 0), Validators: []bft.Validator{{PubKey: signer.PubKey(), Power: 1}}}
+	g := &types.Genesis{ChainID: "alone", Time: time.Unix(1_700_000_000, 0), Validators: []types.Validator{{PubKey: signer.PubKey(), Power: 1}}}
 	node, err := bft.NewNode(bft.Options{Genesis: g, App: app, Signer: signer, Store: s, FS: fs, WALDir: "wal", CreateEmptyBlocks: true,
 		HaltHeight: heights})
 	if err != nil {
@@ -80,7 +83,7 @@ func runNode(fs *vfs.Mem, app *tallyApp, heights bft.Height) (err error) {
 func TestANodeOnThisStoreGoesOnAfterACrashAtEveryOperation(t *testing.T) {
 	const heights = 4
 	key := vfs.NewMem() // a key that is there already
-	signer, err := bft.OpenFileSigner(key, "signer")
+	signer, err := privval.OpenFileSigner(key, "signer")
 	require.NoError(t, err)
 	require.NoError(t, signer.Close())
 	var ops int64
@@ -128,7 +131,7 @@ func TestANodeOnThisStoreGoesOnAfterACrashAtEveryOperation(t *testing.T) {
 // One of four dies at each operation of its disk (store, log and guard), and comes back. The others watch for two votes of one round.
 func TestOneOfFourDiesAtEveryOperationAndComesBack(t *testing.T) {
 	key := vfs.NewMem()
-	signer, err := bft.OpenFileSigner(key, "signer")
+	signer, err := privval.OpenFileSigner(key, "signer")
 	require.NoError(t, err)
 	require.NoError(t, signer.Close())
 	var ops int64
@@ -150,15 +153,15 @@ func TestOneOfFourDiesAtEveryOperationAndComesBack(t *testing.T) {
 // oneOfFour is the story for one operation; 0: nobody dies, and the victim's operations are counted.
 func oneOfFour(t *testing.T, key *vfs.Mem, cut int64, clone func(*vfs.Mem) *vfs.Mem) (ops int64) {
 	const heights = 2
-	hub, fs, app := bft.NewHub(), key.KillClone(), &tallyApp{commits: make(map[int64]int)}
-	g := &bft.Genesis{ChainID: "four", Time: time.Now()}
-	signer, err := bft.OpenFileSigner(fs, "signer")
+	hub, fs, app := memory.NewHub(), key.KillClone(), &tallyApp{commits: make(map[int64]int)}
+	g := &types.Genesis{ChainID: "four", Time: time.Now()}
+	signer, err := privval.OpenFileSigner(fs, "signer")
 	require.NoError(t, err)
-	g.Validators = append(g.Validators, bft.Validator{PubKey: signer.PubKey(), Power: 1})
+	g.Validators = append(g.Validators, types.Validator{PubKey: signer.PubKey(), Power: 1})
 	require.NoError(t, signer.Close())
 	hub.Join("victim")
 	for i := range 3 {
-		g.Validators = append(g.Validators, bft.Validator{PubKey: bft.NewMemSigner(fmt.Sprint(i)).PubKey(), Power: 1})
+		g.Validators = append(g.Validators, types.Validator{PubKey: privval.NewMemSigner(fmt.Sprint(i)).PubKey(), Power: 1})
 	}
 	var mu sync.Mutex
 	var caught error
@@ -180,12 +183,12 @@ func oneOfFour(t *testing.T, key *vfs.Mem, cut int64, clone func(*vfs.Mem) *vfs.
 		return node, func() { _ = node.Close(); _ = link.Close() }, nil
 	}
 	for i := range 3 {
-		_, stop, err := start(fmt.Sprint(i), bft.Options{App: &tallyApp{commits: make(map[int64]int)}, Signer: bft.NewMemSigner(fmt.Sprint(i))})
+		_, stop, err := start(fmt.Sprint(i), bft.Options{App: &tallyApp{commits: make(map[int64]int)}, Signer: privval.NewMemSigner(fmt.Sprint(i))})
 		require.NoError(t, err)
 		defer stop()
 	}
-	live := func(fs *vfs.Mem, until bft.Height) error { // the victim, until a height, or its death
-		signer, err := bft.OpenFileSigner(fs, "signer")
+	live := func(fs *vfs.Mem, until types.Height) error { // the victim, until a height, or its death
+		signer, err := privval.OpenFileSigner(fs, "signer")
 		if err != nil {
 			return err
 		}
@@ -215,7 +218,7 @@ func oneOfFour(t *testing.T, key *vfs.Mem, cut int64, clone func(*vfs.Mem) *vfs.
 		require.ErrorIsf(t, err, vfs.ErrPowerCut, "operation %d", cut)
 	}
 	app.mu.Lock()
-	at := bft.Height(app.at)
+	at := types.Height(app.at)
 	app.mu.Unlock()
 	if err := live(clone(fs), at+heights); err != nil {
 		t.Errorf("RULE T1: after a crash at operation %d the node does not go on: %v", cut, err)

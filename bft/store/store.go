@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/flagship-go/flagship/internal/wal"
 )
@@ -18,9 +19,9 @@ type Store struct {
 	log *wal.Log
 
 	mu      sync.RWMutex
-	genesis bft.Height // the height before the first; -1: nothing is stored yet
-	base    bft.Height
-	state   *bft.State // the last
+	genesis types.Height // the height before the first; -1: nothing is stored yet
+	base    types.Height
+	state   *types.State // the last
 }
 
 var _ bft.Store = (*Store)(nil)
@@ -80,7 +81,7 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
-	s.genesis = height - bft.Height(first/kinds)
+	s.genesis = height - types.Height(first/kinds)
 	s.base = s.genesis + 1
 	for s.base <= s.heightOf(last) && s.seq(kindState, s.base-1) < first {
 		s.base++
@@ -96,17 +97,17 @@ func (s *Store) load() error {
 }
 
 // seq is the number of a record, and heightOf the height of one (see the package comment).
-func (s *Store) seq(kind int, h bft.Height) uint64 { return uint64(h-s.genesis)*kinds + uint64(kind) }
-func (s *Store) heightOf(seq uint64) bft.Height    { return s.genesis + bft.Height(seq/kinds) }
+func (s *Store) seq(kind int, h types.Height) uint64 { return uint64(h-s.genesis)*kinds + uint64(kind) }
+func (s *Store) heightOf(seq uint64) types.Height    { return s.genesis + types.Height(seq/kinds) }
 
 // record reads a record of any kind.
-func (s *Store) record(seq uint64) (kind int, h bft.Height, payload []byte, err error) {
+func (s *Store) record(seq uint64) (kind int, h types.Height, payload []byte, err error) {
 	if seq < s.log.FirstSeq() || seq > s.log.LastSeq() {
-		return 0, 0, nil, bft.ErrNotFound
+		return 0, 0, nil, types.ErrNotFound
 	}
 	for r, err := range s.log.Records(seq) {
 		if errors.Is(err, wal.ErrTruncated) {
-			return 0, 0, nil, bft.ErrNotFound
+			return 0, 0, nil, types.ErrNotFound
 		}
 		if err != nil {
 			return 0, 0, nil, err
@@ -121,9 +122,9 @@ func (s *Store) record(seq uint64) (kind int, h bft.Height, payload []byte, err 
 		if n <= 0 {
 			return 0, 0, nil, s.corrupt(seq, "it has no height")
 		}
-		return int(r.Data[1]), bft.Height(height), append([]byte(nil), r.Data[2+n:]...), nil
+		return int(r.Data[1]), types.Height(height), append([]byte(nil), r.Data[2+n:]...), nil
 	}
-	return 0, 0, nil, bft.ErrNotFound
+	return 0, 0, nil, types.ErrNotFound
 }
 
 func (s *Store) corrupt(seq uint64, why string) error {
@@ -131,12 +132,12 @@ func (s *Store) corrupt(seq uint64, why string) error {
 }
 
 // read reads the record of a kind and a height.
-func (s *Store) read(kind int, h bft.Height, what string) ([]byte, error) {
+func (s *Store) read(kind int, h types.Height, what string) ([]byte, error) {
 	s.mu.RLock()
 	genesis, base := s.genesis, s.base
 	s.mu.RUnlock()
 	if genesis < 0 || h < base-1 || h < genesis || kind == kindBlock && h < base {
-		return nil, fmt.Errorf("%w: %s %d; the first one is %d", bft.ErrNotFound, what, h, base)
+		return nil, fmt.Errorf("%w: %s %d; the first one is %d", types.ErrNotFound, what, h, base)
 	}
 	seq := s.seq(kind, h)
 	_, height, payload, err := s.record(seq)
@@ -149,7 +150,7 @@ func (s *Store) read(kind int, h bft.Height, what string) ([]byte, error) {
 	return payload, nil
 }
 
-func head(kind int, h bft.Height) []byte {
+func head(kind int, h types.Height) []byte {
 	return binary.AppendUvarint([]byte{format, byte(kind)}, uint64(h))
 }
 
@@ -167,7 +168,7 @@ func cutPiece(data []byte) (piece, rest []byte, ok bool) {
 }
 
 // SaveBlock implements [bft.Store].
-func (s *Store) SaveBlock(b *bft.Block, id bft.ValueID, seen *bft.Commit) error {
+func (s *Store) SaveBlock(b *types.Block, id types.ValueID, seen *types.Commit) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.genesis < 0 || s.log.LastSeq()+1 != s.seq(kindBlock, b.Height) {
@@ -186,7 +187,7 @@ func (s *Store) SaveBlock(b *bft.Block, id bft.ValueID, seen *bft.Commit) error 
 }
 
 // SaveState implements [bft.Store].
-func (s *Store) SaveState(state *bft.State, results *bft.Results) error {
+func (s *Store) SaveState(state *types.State, results *types.Results) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := state.Height() - 1
@@ -212,18 +213,18 @@ func (s *Store) SaveState(state *bft.State, results *bft.Results) error {
 }
 
 // State implements [bft.Store].
-func (s *Store) State() (*bft.State, error) {
+func (s *Store) State() (*types.State, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.state, nil
 }
 
-func (s *Store) readState(h bft.Height) (*bft.State, error) {
+func (s *Store) readState(h types.Height) (*types.State, error) {
 	data, err := s.read(kindState, h, "the state after")
 	if err != nil {
 		return nil, err
 	}
-	state, err := bft.DecodeState(data)
+	state, err := types.DecodeState(data)
 	if err != nil {
 		return nil, s.corrupt(s.seq(kindState, h), err.Error())
 	}
@@ -231,7 +232,7 @@ func (s *Store) readState(h bft.Height) (*bft.State, error) {
 }
 
 // Base implements [bft.Store].
-func (s *Store) Base() bft.Height {
+func (s *Store) Base() types.Height {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.height() == 0 {
@@ -241,13 +242,13 @@ func (s *Store) Base() bft.Height {
 }
 
 // Height implements [bft.Store].
-func (s *Store) Height() bft.Height {
+func (s *Store) Height() types.Height {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.height()
 }
 
-func (s *Store) height() bft.Height {
+func (s *Store) height() types.Height {
 	if last := s.log.LastSeq(); s.genesis >= 0 && last >= kinds {
 		return s.heightOf(last)
 	}
@@ -255,12 +256,12 @@ func (s *Store) height() bft.Height {
 }
 
 // Block implements [bft.Store].
-func (s *Store) Block(h bft.Height) (*bft.Block, bft.ValueID, error) {
+func (s *Store) Block(h types.Height) (*types.Block, types.ValueID, error) {
 	id, _, encoded, err := s.readBlock(h)
 	if err != nil {
 		return nil, id, err
 	}
-	b, err := bft.DecodeBlock(encoded)
+	b, err := types.DecodeBlock(encoded)
 	if err != nil {
 		return nil, id, s.corrupt(s.seq(kindBlock, h), err.Error())
 	}
@@ -268,19 +269,19 @@ func (s *Store) Block(h bft.Height) (*bft.Block, bft.ValueID, error) {
 }
 
 // SeenCommit implements [bft.Store].
-func (s *Store) SeenCommit(h bft.Height) (*bft.Commit, error) {
+func (s *Store) SeenCommit(h types.Height) (*types.Commit, error) {
 	_, seen, _, err := s.readBlock(h)
 	if err != nil {
 		return nil, err
 	}
-	c, err := bft.DecodeCommit(seen)
+	c, err := types.DecodeCommit(seen)
 	if err != nil {
 		return nil, s.corrupt(s.seq(kindBlock, h), err.Error())
 	}
 	return c, nil
 }
 
-func (s *Store) readBlock(h bft.Height) (id bft.ValueID, seen, block []byte, err error) {
+func (s *Store) readBlock(h types.Height) (id types.ValueID, seen, block []byte, err error) {
 	data, err := s.read(kindBlock, h, "block")
 	if err != nil {
 		return id, nil, nil, err
@@ -298,10 +299,10 @@ func (s *Store) readBlock(h bft.Height) (id bft.ValueID, seen, block []byte, err
 }
 
 // Validators implements [bft.Store]. They are in the states after the three heights before.
-func (s *Store) Validators(h bft.Height) (*bft.ValidatorSet, error) {
+func (s *Store) Validators(h types.Height) (*types.ValidatorSet, error) {
 	last, _ := s.State()
 	if last == nil || h > last.Height()+1 {
-		return nil, fmt.Errorf("%w: validators of height %d", bft.ErrNotFound, h)
+		return nil, fmt.Errorf("%w: validators of height %d", types.ErrNotFound, h)
 	}
 	at := min(h, last.Height()-1)
 	state := last
@@ -311,7 +312,7 @@ func (s *Store) Validators(h bft.Height) (*bft.ValidatorSet, error) {
 			return nil, err
 		}
 	}
-	var set *bft.ValidatorSet
+	var set *types.ValidatorSet
 	switch h - at {
 	case 0:
 		set = state.LastValidators
@@ -321,18 +322,18 @@ func (s *Store) Validators(h bft.Height) (*bft.ValidatorSet, error) {
 		set = state.NextValidators
 	}
 	if set == nil {
-		return nil, fmt.Errorf("%w: validators of height %d", bft.ErrNotFound, h)
+		return nil, fmt.Errorf("%w: validators of height %d", types.ErrNotFound, h)
 	}
 	return set, nil
 }
 
 // Results implements [bft.Store].
-func (s *Store) Results(h bft.Height) (*bft.Results, error) {
+func (s *Store) Results(h types.Height) (*types.Results, error) {
 	data, err := s.read(kindResults, h, "results of block")
 	if err != nil {
 		return nil, err
 	}
-	r, err := bft.DecodeResults(data)
+	r, err := types.DecodeResults(data)
 	if err != nil {
 		return nil, s.corrupt(s.seq(kindResults, h), err.Error())
 	}
@@ -340,7 +341,7 @@ func (s *Store) Results(h bft.Height) (*bft.Results, error) {
 }
 
 // Prune implements [bft.Store]. The last block stays.
-func (s *Store) Prune(retain bft.Height) error {
+func (s *Store) Prune(retain types.Height) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	retain = min(retain, s.height())

@@ -9,47 +9,49 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/privval"
 	"github.com/flagship-go/flagship/bft/store"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/stretchr/testify/require"
 )
 
 // grown is a chain of blocks and states, made without a node.
 type grown struct {
-	first   *bft.State
-	blocks  []*bft.Block
-	ids     []bft.ValueID
-	commits []*bft.Commit
-	states  []*bft.State
-	results []*bft.Results
+	first   *types.State
+	blocks  []*types.Block
+	ids     []types.ValueID
+	commits []*types.Commit
+	states  []*types.State
+	results []*types.Results
 }
 
 // grow makes a chain of n blocks of 4 validators, from an initial height.
-func grow(t testing.TB, n int, initial bft.Height) *grown {
+func grow(t testing.TB, n int, initial types.Height) *grown {
 	t.Helper()
-	g := &bft.Genesis{ChainID: "stored", Time: time.Unix(1_700_000_000, 0), InitialHeight: initial}
-	signers := make(map[bft.Address]bft.Signer)
+	g := &types.Genesis{ChainID: "stored", Time: time.Unix(1_700_000_000, 0), InitialHeight: initial}
+	signers := make(map[types.Address]bft.Signer)
 	for i := range 4 {
-		signer := bft.NewMemSigner(fmt.Sprint(i))
-		signers[bft.AddressOf(signer.PubKey())] = signer
-		g.Validators = append(g.Validators, bft.Validator{PubKey: signer.PubKey(), Power: int64(1 + i)})
+		signer := privval.NewMemSigner(fmt.Sprint(i))
+		signers[types.AddressOf(signer.PubKey())] = signer
+		g.Validators = append(g.Validators, types.Validator{PubKey: signer.PubKey(), Power: int64(1 + i)})
 	}
 	s, err := g.State()
 	require.NoError(t, err)
 	c := &grown{first: s}
-	last := &bft.Commit{}
+	last := &types.Commit{}
 	for i := range n {
 		b := s.MakeBlock([][]byte{fmt.Appendf(nil, "tx %d", i)}, last, nil, s.Validators.Proposer().Address)
 		require.NoError(t, s.Validate(b))
 		id := b.ID()
-		votes := make([]*bft.Vote, s.Validators.Len())
+		votes := make([]*types.Vote, s.Validators.Len())
 		for j := range votes {
 			a := s.Validators.At(j).Address
-			votes[j] = &bft.Vote{Type: bft.Precommit, Height: b.Height, Value: id, Validator: a, ValidRound: bft.NoRound, Time: b.Time.Add(time.Second)}
+			votes[j] = &types.Vote{Type: types.Precommit, Height: b.Height, Value: id, Validator: a, ValidRound: types.NoRound, Time: b.Time.Add(time.Second)}
 			require.NoError(t, signers[a].SignVote(s.ChainID, votes[j]))
 		}
-		last = bft.MakeCommit(b.Height, 0, id, votes)
-		r := &bft.Results{Height: b.Height, Response: &abci.FinalizeBlockResponse{TxResults: []abci.ExecTxResult{{Data: fmt.Appendf(nil, "did %d", i)}}, AppHash: fmt.Appendf(nil, "hash %d", i)}}
+		last = types.MakeCommit(b.Height, 0, id, votes)
+		r := &types.Results{Height: b.Height, Response: &abci.FinalizeBlockResponse{TxResults: []abci.ExecTxResult{{Data: fmt.Appendf(nil, "did %d", i)}}, AppHash: fmt.Appendf(nil, "hash %d", i)}}
 		s, err = s.Next(&b.Header, id, r.Response)
 		require.NoError(t, err)
 		c.blocks, c.ids, c.commits = append(c.blocks, b), append(c.ids, id), append(c.commits, last)
@@ -113,14 +115,14 @@ func (c *grown) check(s bft.Store) error {
 		if err != nil {
 			return err
 		}
-		if bft.ResultsHash(r.Response.TxResults) != c.states[i].LastResultsHash {
+		if types.ResultsHash(r.Response.TxResults) != c.states[i].LastResultsHash {
 			return fmt.Errorf("the results of %d are not what was saved", h)
 		}
 		before := c.first
 		if i > 0 {
 			before = c.states[i-1]
 		}
-		for at, want := range map[bft.Height]*bft.ValidatorSet{h: before.Validators, h + 1: before.NextValidators} {
+		for at, want := range map[types.Height]*types.ValidatorSet{h: before.Validators, h + 1: before.NextValidators} {
 			set, err := s.Validators(at)
 			if err != nil {
 				return err
@@ -134,7 +136,7 @@ func (c *grown) check(s bft.Store) error {
 }
 
 func TestWhatWasSavedIsThereAfterReopening(t *testing.T) {
-	for _, initial := range []bft.Height{1, 1000} {
+	for _, initial := range []types.Height{1, 1000} {
 		c, fs := grow(t, 20, initial), vfs.NewMem()
 		s, err := store.Open("chain", &store.Options{FS: fs})
 		require.NoError(t, err)
@@ -151,9 +153,9 @@ func TestWhatWasSavedIsThereAfterReopening(t *testing.T) {
 		require.Equal(t, initial+19, s.Height())
 		require.NoError(t, c.check(s))
 		_, _, err = s.Block(initial + 20)
-		require.ErrorIs(t, err, bft.ErrNotFound)
+		require.ErrorIs(t, err, types.ErrNotFound)
 		_, err = s.Validators(initial + 22)
-		require.ErrorIs(t, err, bft.ErrNotFound)
+		require.ErrorIs(t, err, types.ErrNotFound)
 		_, err = store.Open("chain", &store.Options{FS: fs})
 		require.ErrorIs(t, err, vfs.ErrLocked)
 		require.NoError(t, s.Close())
@@ -194,9 +196,9 @@ func TestPrunedBlocksAreGoneAndTheRestIsWhole(t *testing.T) {
 	require.NoError(t, s.Prune(41))
 	after, _ := fs.List("chain")
 	require.Less(t, len(after), len(before))
-	require.Equal(t, bft.Height(41), s.Base())
+	require.Equal(t, types.Height(41), s.Base())
 	_, _, err = s.Block(40)
-	require.ErrorIs(t, err, bft.ErrNotFound)
+	require.ErrorIs(t, err, types.ErrNotFound)
 	if err := c.check(s); err != nil {
 		t.Fatalf("RULE T4: %v", err)
 	}
@@ -207,13 +209,13 @@ func TestPrunedBlocksAreGoneAndTheRestIsWhole(t *testing.T) {
 
 	s, err = store.Open("chain", o)
 	require.NoError(t, err)
-	require.Greater(t, s.Base(), bft.Height(1))
-	require.LessOrEqual(t, s.Base(), bft.Height(41))
+	require.Greater(t, s.Base(), types.Height(1))
+	require.LessOrEqual(t, s.Base(), types.Height(41))
 	if err := c.check(s); err != nil {
 		t.Fatalf("RULE T4: %v", err)
 	}
 	require.NoError(t, s.Prune(1000))
-	require.Equal(t, bft.Height(60), s.Base(), "the last block stays")
+	require.Equal(t, types.Height(60), s.Base(), "the last block stays")
 	require.NoError(t, s.Close())
 }
 
@@ -259,7 +261,7 @@ func TestWhatSaveAnsweredSurvivesAPowerCutAtEveryOperation(t *testing.T) {
 			}
 			_, err = c.save(s)
 			require.NoError(t, err)
-			require.Equal(t, bft.Height(5), s.Height())
+			require.Equal(t, types.Height(5), s.Height())
 			require.NoError(t, c.check(s))
 			require.NoError(t, s.Close())
 		}

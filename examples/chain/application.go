@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"path/filepath"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/abci/kvstore"
 	"github.com/flagship-go/flagship/bft/app"
 	"github.com/flagship-go/flagship/bft/app/bank"
 	"github.com/flagship-go/flagship/bft/app/staking"
 	"github.com/flagship-go/flagship/bft/app/store"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // What the genesis of a bank gives to whom.
@@ -43,7 +43,7 @@ func (nothing) Close() error { return nil }
 
 // bankGenesis gives alice and bob gold and stake, and each validator's operator, validator0 and so on, a stake in its validator. Their
 // keys are made in dir.
-func bankGenesis(g *bft.Genesis, dir string) error {
+func bankGenesis(g *types.Genesis, dir string) error {
 	var balances bank.Genesis
 	var stakes staking.Genesis
 	account := func(name string, coins ...app.Coin) (app.Address, error) {

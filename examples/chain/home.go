@@ -16,9 +16,10 @@ import (
 
 	"crypto/ed25519"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/fullnode"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A home is a folder of package fullnode with three files more:
@@ -67,7 +68,7 @@ func nodeHome(dir string, i int) string { return filepath.Join(dir, fmt.Sprint("
 
 // makeNet makes the homes of a net, with one genesis. A home is one by its genesis file, which comes last.
 func makeNet(o testnetOptions) error {
-	g := &bft.Genesis{ChainID: o.chainID, Time: time.Now()}
+	g := &types.Genesis{ChainID: o.chainID, Time: time.Now()}
 	var peers []string
 	for i := range o.validators {
 		home := nodeHome(o.dir, i)
@@ -78,7 +79,7 @@ func makeNet(o testnetOptions) error {
 		if err != nil {
 			return err
 		}
-		g.Validators = append(g.Validators, bft.Validator{Address: bft.AddressOf(pub), PubKey: pub, Power: 10})
+		g.Validators = append(g.Validators, types.Validator{Address: types.AddressOf(pub), PubKey: pub, Power: 10})
 		peers = append(peers, fmt.Sprintf("%s@%s", id, net.JoinHostPort("127.0.0.1", fmt.Sprint(o.firstPort+2*i))))
 	}
 	if o.app == "bank" {
@@ -100,7 +101,7 @@ func makeNet(o testnetOptions) error {
 
 // makeKeys makes a home's keys, or finds them.
 func makeKeys(home string) (pub []byte, id p2p.ID, err error) {
-	signer, err := bft.OpenFileSigner(nil, fullnode.SignerDir(home))
+	signer, err := privval.OpenFileSigner(nil, fullnode.SignerDir(home))
 	if err != nil {
 		return nil, "", err
 	}
@@ -112,7 +113,7 @@ func makeKeys(home string) (pub []byte, id p2p.ID, err error) {
 	return signer.PubKey(), p2p.IDOf(key.Public().(ed25519.PublicKey)), nil
 }
 
-func finishHome(home, app string, peers []string, g *bft.Genesis) error {
+func finishHome(home, app string, peers []string, g *types.Genesis) error {
 	text, err := json.MarshalIndent(g, "", "  ")
 	if err != nil {
 		return err
@@ -180,7 +181,7 @@ func initHome(_ context.Context, args []string, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	g := &bft.Genesis{ChainID: *chainID, Time: time.Now(), Validators: []bft.Validator{{Address: bft.AddressOf(pub), PubKey: pub, Power: 10}}}
+	g := &types.Genesis{ChainID: *chainID, Time: time.Now(), Validators: []types.Validator{{Address: types.AddressOf(pub), PubKey: pub, Power: 10}}}
 	if *genesis != "" {
 		text, err := os.ReadFile(*genesis)
 		if err != nil {

@@ -13,10 +13,11 @@ import (
 	"github.com/flagship-go/flagship/bft/app"
 	"github.com/flagship-go/flagship/bft/app/staking"
 	"github.com/flagship-go/flagship/bft/store"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // ask is a query of one node's application, as of a height.
-func (n *bftNode) ask(a *bftActs, h bft.Height, path string, data []byte, answer any) error {
+func (n *bftNode) ask(a *bftActs, h types.Height, path string, data []byte, answer any) error {
 	r, err := n.Query(a.ctx, &abci.QueryRequest{Path: path, Data: data, Height: int64(h)})
 	if err != nil {
 		return err
@@ -28,7 +29,7 @@ func (n *bftNode) ask(a *bftActs, h bft.Height, path string, data []byte, answer
 }
 
 // balance is what an account has.
-func (n *bftNode) balance(a *bftActs, h bft.Height, of app.Address) (uint64, error) {
+func (n *bftNode) balance(a *bftActs, h types.Height, of app.Address) (uint64, error) {
 	var coins []app.Coin
 	if err := n.ask(a, h, "/bank/balances", of[:], &coins); err != nil {
 		return 0, err
@@ -47,7 +48,7 @@ type bftBooks struct {
 
 func (b bftBooks) sum() uint64 { return b.accounts + b.delegated + b.unbonding }
 
-func (a *bftActs) books(h bft.Height) (b bftBooks, err error) {
+func (a *bftActs) books(h types.Height) (b bftBooks, err error) {
 	n := a.node(0)
 	var supply app.Coin
 	if err := n.ask(a, h, "/bank/supply", []byte(bftDenom), &supply); err != nil {
@@ -69,7 +70,7 @@ func (a *bftActs) books(h bft.Height) (b bftBooks, err error) {
 }
 
 // liarAt is what staking knows of the liar.
-func (a *bftActs) liarAt(h bft.Height) (v staking.ValidatorGenesis, err error) {
+func (a *bftActs) liarAt(h types.Height) (v staking.ValidatorGenesis, err error) {
 	var all staking.Genesis
 	if err := a.node(0).ask(a, h, "/staking/validators", nil, &all); err != nil {
 		return v, err
@@ -112,10 +113,10 @@ func (a *bftActs) punished() error {
 	a.Claim(was == bftTrust && left == was-bftSlash(was) && ownLeft == own-bftSlash(own) && after.Jailed && !before.Jailed && after.Power == 0,
 		"block %d slashes v3: a twentieth of all that is staked on it is burned, rounded up: %d of its own %d, and %d of the %d of %q, who had trusted it. Its power goes from %d to %d, for good",
 		a.slashed, own-ownLeft, own, was-left, was, trusted.word, before.Power, after.Power)
-	powers := map[bft.Height]string{}
+	powers := map[types.Height]string{}
 	var there [3]bool
 	for i := range there {
-		h := a.slashed + bft.Height(i)
+		h := a.slashed + types.Height(i)
 		set, err := a.node(0).Blocks().Validators(h)
 		if err != nil {
 			return err
@@ -157,7 +158,7 @@ func (a *bftActs) auditBooks() error {
 	var picture strings.Builder
 	fmt.Fprintf(&picture, "%8s %14s = %14s + %12s + %9s   %s", "height", "supply", "accounts", "delegated", "unbonding", "burned")
 	bad := ""
-	for h := bft.Height(1); h <= a.last; h++ {
+	for h := types.Height(1); h <= a.last; h++ {
 		b, err := a.books(h)
 		if err != nil {
 			return err
@@ -207,7 +208,7 @@ func (a *bftActs) auditBlocks() (err error) {
 	defer func() { err = errors.Join(err, liar.Close()) }()
 	stores := []bft.Store{a.node(0).Blocks(), a.node(1).Blocks(), liar, a.node(bftKilled).Blocks()}
 	bad, compared := "", 0
-	for h := bft.Height(1); h <= a.last; h++ {
+	for h := types.Height(1); h <= a.last; h++ {
 		_, id, err := stores[0].Block(h)
 		if err != nil {
 			return err
@@ -222,9 +223,9 @@ func (a *bftActs) auditBlocks() (err error) {
 			}
 			commit, same, err := commitOf(s, h, id, results.Response.AppHash)
 			if err == nil {
-				var set *bft.ValidatorSet
+				var set *types.ValidatorSet
 				if set, err = stores[0].Validators(h); err == nil {
-					err = bft.VerifyCommit(bftChainID, set, id, h, commit)
+					err = types.VerifyCommit(bftChainID, set, id, h, commit)
 				}
 			}
 			if (err != nil || !same) && bad == "" {
@@ -238,7 +239,7 @@ func (a *bftActs) auditBlocks() (err error) {
 }
 
 // commitOf is the commit that one validator has seen, and whether it has the same block and app hash.
-func commitOf(s bft.Store, h bft.Height, id bft.ValueID, appHash []byte) (*bft.Commit, bool, error) {
+func commitOf(s bft.Store, h types.Height, id types.ValueID, appHash []byte) (*types.Commit, bool, error) {
 	_, other, err := s.Block(h)
 	if err != nil {
 		return nil, false, err

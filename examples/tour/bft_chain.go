@@ -19,7 +19,9 @@ import (
 	"github.com/flagship-go/flagship/bft/app/staking"
 	appstore "github.com/flagship-go/flagship/bft/app/store"
 	"github.com/flagship-go/flagship/bft/fullnode"
+	"github.com/flagship-go/flagship/bft/privval"
 	"github.com/flagship-go/flagship/bft/store"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 const (
@@ -54,7 +56,7 @@ type bftNode struct {
 func newBFTChain(dir string, l *bftLedger, w *bftWatch) (*bftChain, error) {
 	c := &bftChain{dir: dir, ledger: l, watch: w}
 	for i := range c.keys {
-		signer, err := bft.OpenFileSigner(nil, fullnode.SignerDir(c.home(i)))
+		signer, err := privval.OpenFileSigner(nil, fullnode.SignerDir(c.home(i)))
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +73,7 @@ func newBFTChain(dir string, l *bftLedger, w *bftWatch) (*bftChain, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(&bft.Genesis{ChainID: bftChainID, Time: time.Now().Add(-time.Minute).UTC(), AppState: state})
+	text, err := json.Marshal(&types.Genesis{ChainID: bftChainID, Time: time.Now().Add(-time.Minute).UTC(), AppState: state})
 	if err != nil {
 		return nil, fmt.Errorf("writing the genesis: %w", err)
 	}
@@ -109,10 +111,10 @@ func (c *bftChain) genesis() ([]byte, error) {
 	return state, nil
 }
 
-func (c *bftChain) home(i int) string         { return filepath.Join(c.dir, fmt.Sprintf("v%d", i+1)) }
-func (c *bftChain) backup() string            { return filepath.Join(c.dir, "backup") }
-func (c *bftChain) address(i int) bft.Address { return bft.AddressOf(c.keys[i]) }
-func (c *bftChain) number(a bft.Address) (int, bool) {
+func (c *bftChain) home(i int) string           { return filepath.Join(c.dir, fmt.Sprintf("v%d", i+1)) }
+func (c *bftChain) backup() string              { return filepath.Join(c.dir, "backup") }
+func (c *bftChain) address(i int) types.Address { return types.AddressOf(c.keys[i]) }
+func (c *bftChain) number(a types.Address) (int, bool) {
 	for i := range c.keys {
 		if c.address(i) == a {
 			return i, true
@@ -192,7 +194,7 @@ func (c *bftChain) Close() error {
 }
 
 // onDisk is the last block in the home of a validator that does not run.
-func (c *bftChain) onDisk(i int) (bft.Height, error) {
+func (c *bftChain) onDisk(i int) (types.Height, error) {
 	s, err := store.Open(filepath.Join(c.home(i), "data", "blocks"), nil)
 	if err != nil {
 		return 0, err
@@ -225,7 +227,7 @@ func bftVictim(home string, in io.Reader, out io.Writer) error {
 		_, _ = lines.ReadString('\n') // the other process is gone
 		cancel()
 	}()
-	for h := bft.Height(1); ; h++ {
+	for h := types.Height(1); ; h++ {
 		err := n.Wait(ctx, h)
 		if err == nil {
 			_, err = fmt.Fprintln(out, h)

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // bftChapter is about agreement although some lie: four validators keep a bank, whatever happens to one of them.
@@ -49,11 +49,11 @@ type bftActs struct {
 	watch   *bftWatch
 	chain   *bftChain
 	sent    int
-	refused int        // transfers that failed: what must not be
-	last    bft.Height // that all have who run
+	refused int          // transfers that failed: what must not be
+	last    types.Height // that all have who run
 
-	killed  bft.Height // the last block of which the killed one has told
-	slashed bft.Height // the block with the evidence
+	killed  types.Height // the last block of which the killed one has told
+	slashed types.Height // the block with the evidence
 }
 
 func playBFT(ctx context.Context, s *Stage, size bftSize) (err error) {
@@ -118,7 +118,7 @@ func (a *bftActs) begin() error {
 	}
 	a.Event("v4", fmt.Sprintf("is killed (SIGKILL), with block %d committed", a.killed), nil)
 	fullest := 0
-	for h := bft.Height(1); h <= a.last; h++ {
+	for h := types.Height(1); h <= a.last; h++ {
 		b, _, err := a.node(0).Blocks().Block(h)
 		if err != nil {
 			return err
@@ -132,7 +132,7 @@ func (a *bftActs) begin() error {
 // goOn sends transfers while one of four is down, at least until it was its turn to propose.
 func (a *bftActs) goOn() error {
 	from := a.last + 1 // v4 may have signed the block after the last one it told of
-	missed := bft.Height(0)
+	missed := types.Height(0)
 	for n := 0; n < a.waves || missed == 0; n++ {
 		if n > 10*a.waves {
 			return fmt.Errorf("v4 was never to propose in heights %d to %d", from, a.last)
@@ -183,7 +183,7 @@ func (a *bftActs) comeBack() error {
 	if err := a.waitFor(bftKilled, before); err != nil {
 		return err
 	}
-	round := bft.Height(0) // one that can be drawn
+	round := types.Height(0) // one that can be drawn
 	var signers [bftValidators]int
 	for n := 0; n < a.waves || round == 0 || signers[bftKilled] == 0; n++ {
 		if n > 10*a.waves {
@@ -237,7 +237,7 @@ func (a *bftActs) three() error {
 func (a *bftActs) node(i int) *bftNode { return a.chain.nodes[i] }
 
 // waitFor waits until a validator has committed a height.
-func (a *bftActs) waitFor(i int, h bft.Height) error {
+func (a *bftActs) waitFor(i int, h types.Height) error {
 	ctx, cancel := context.WithTimeout(a.ctx, bftPatience)
 	defer cancel()
 	if err := a.node(i).Wait(ctx, h); err != nil {
@@ -247,14 +247,14 @@ func (a *bftActs) waitFor(i int, h bft.Height) error {
 }
 
 // signers is how many of some heights' commits have each one's precommit for the block.
-func (a *bftActs) signers(from, to bft.Height) (n [bftValidators]int, err error) {
+func (a *bftActs) signers(from, to types.Height) (n [bftValidators]int, err error) {
 	for h := from; h <= to; h++ {
 		commit, err := a.node(0).Blocks().SeenCommit(h)
 		if err != nil {
 			return n, err
 		}
 		for _, s := range commit.Signatures {
-			if i, ok := a.chain.number(s.Validator); ok && s.Flag == bft.CommitBlock {
+			if i, ok := a.chain.number(s.Validator); ok && s.Flag == types.CommitBlock {
 				n[i]++
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A height as a message diagram, drawn from what the validators say of themselves. Each row is a message: o is who signs it,
@@ -31,10 +32,10 @@ type bftRow struct {
 
 // bftSaid is what a message is known by.
 type bftSaid struct {
-	who   bft.Address
-	round bft.Round
-	kind  bft.VoteType // 0: a proposal
-	value bft.ValueID
+	who   types.Address
+	round types.Round
+	kind  types.VoteType // 0: a proposal
+	value types.ValueID
 }
 
 const (
@@ -43,7 +44,7 @@ const (
 )
 
 // diagram draws a height.
-func (w *bftWatch) diagram(h bft.Height, c *bftChain) string {
+func (w *bftWatch) diagram(h types.Height, c *bftChain) string {
 	events := w.at(h)
 	rows := bftRows(events, c)
 	if len(rows) == 0 {
@@ -178,7 +179,7 @@ func bftMarks(events [bftValidators][]bft.Event, c *bftChain) (rows []*bftRow) {
 			switch e.Kind {
 			case bft.EventTimeout:
 				m.sign, m.text = 't', fmt.Sprintf("timeout %v%s", e.Step, inRound(e.Round))
-				m.line = map[bft.Step]uint8{bft.StepPropose: 57, bft.StepPrevote: 61, bft.StepPrecommit: 65}[e.Step]
+				m.line = map[types.Step]uint8{types.StepPropose: 57, types.StepPrevote: 61, types.StepPrecommit: 65}[e.Step]
 			case bft.EventEvidence:
 				from, _ := c.number(e.Who)
 				m.sign, m.text = '!', fmt.Sprintf("evidence against v%d (K2)", from+1)
@@ -211,7 +212,7 @@ func (s bftSaid) text() string {
 }
 
 // inRound names all rounds but the first.
-func inRound(r bft.Round) string {
+func inRound(r types.Round) string {
 	if r == 0 {
 		return ""
 	}

@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"regexp"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/app"
 	"github.com/flagship-go/flagship/bft/app/bank"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Lines of a file as transfers:
@@ -128,7 +128,7 @@ func (a *bftActs) send() error {
 	live := a.chain.running()
 	type underway struct {
 		bftTransfer
-		hash bft.Hash
+		hash types.Hash
 		node *bftNode
 	}
 	var all []underway

@@ -8,10 +8,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/fullnode"
 	"github.com/flagship-go/flagship/bft/gossip"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // How validators come to lie in practice: somebody restores a backup of one on a second machine, while the first
@@ -22,19 +23,19 @@ import (
 
 // A bftTwin votes nil at each height, with the key of a validator, and sees nothing of proposals.
 type bftTwin struct {
-	signer *bft.FileSigner
+	signer *privval.FileSigner
 	sw     *p2p.Switch
 	gossip *gossip.Gossip
 	blocks *fullnode.Subscription // of the validator that it is the twin of: it says which height it is
 	done   chan struct{}
-	last   *bft.Vote // what it has signed last
+	last   *types.Vote // what it has signed last
 	err    error
 }
 
 // startTwin opens the copy of a signer, and links it to peers.
 func startTwin(backup string, of *bftNode, peers []string) (t *bftTwin, err error) {
 	t = &bftTwin{done: make(chan struct{})}
-	if t.signer, err = bft.OpenFileSigner(nil, backup); err != nil {
+	if t.signer, err = privval.OpenFileSigner(nil, backup); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -52,7 +53,7 @@ func startTwin(backup string, of *bftNode, peers []string) (t *bftTwin, err erro
 	if t.gossip, err = gossip.New(gossip.Options{Switch: t.sw, Store: of.Blocks()}); err != nil {
 		return nil, errors.Join(err, t.sw.Close())
 	}
-	t.gossip.Attach(func(context.Context, string, bft.Message) error { return nil })
+	t.gossip.Attach(func(context.Context, string, types.Message) error { return nil })
 	if err := t.sw.Start(); err != nil {
 		return nil, errors.Join(err, t.sw.Close())
 	}
@@ -66,12 +67,12 @@ func (t *bftTwin) run() {
 	defer close(t.done)
 	for c := range t.blocks.C() {
 		h := c.Block.Height + 1
-		v := &bft.Vote{Type: bft.Prevote, Height: h, Time: time.Now().UTC().Round(0), Validator: bft.AddressOf(t.signer.PubKey()), ValidRound: bft.NoRound}
+		v := &types.Vote{Type: types.Prevote, Height: h, Time: time.Now().UTC().Round(0), Validator: types.AddressOf(t.signer.PubKey()), ValidRound: types.NoRound}
 		if t.err = t.signer.SignVote(bftChainID, v); t.err != nil {
 			return
 		}
 		t.last = v
-		t.gossip.Enter(h, 0, bft.StepNew)
+		t.gossip.Enter(h, 0, types.StepNew)
 		t.gossip.Publish(v)
 	}
 }
@@ -82,8 +83,8 @@ func (t *bftTwin) stop() (refused bool, err error) {
 	<-t.done
 	if t.last != nil {
 		v := *t.last
-		v.Value = bft.ValueID{Hash: sha256.Sum256(nil), Parts: bft.PartsHeader{Total: 1}}
-		refused = errors.Is(t.signer.SignVote(bftChainID, &v), bft.ErrDoubleSign)
+		v.Value = types.ValueID{Hash: sha256.Sum256(nil), Parts: types.PartsHeader{Total: 1}}
+		refused = errors.Is(t.signer.SignVote(bftChainID, &v), types.ErrDoubleSign)
 	}
 	return refused, errors.Join(t.err, t.sw.Close(), t.signer.Close())
 }
@@ -114,7 +115,7 @@ func (a *bftActs) lie() error {
 }
 
 // untilProved sends transfers until a block has evidence, and two heights more.
-func (a *bftActs) untilProved() (proof *bft.DuplicateVoteEvidence, err error) {
+func (a *bftActs) untilProved() (proof *types.DuplicateVoteEvidence, err error) {
 	from := a.last + 1
 	for n := 0; a.slashed == 0 || a.last < a.slashed+2; n++ {
 		if n > 10*a.waves {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // bftFile has as many lines, each with a transfer.
@@ -73,24 +74,24 @@ func TestDiagramShowsWhoHasCountedWhat(t *testing.T) {
 	for i := range c.keys {
 		c.keys[i] = []byte{byte(i)}
 	}
-	v := bft.ValueID{Hash: bft.Hash{0xab, 0xcd}}
+	v := types.ValueID{Hash: types.Hash{0xab, 0xcd}}
 	begin := time.Unix(1, 0)
 	hear := func(i int, ms int, e bft.Event) {
 		e.Height, e.Time = 7, begin.Add(time.Duration(ms)*time.Millisecond)
 		w.hear(i)(e)
 	}
-	vote := func(from int, kind bft.VoteType, value bft.ValueID) bft.Event {
+	vote := func(from int, kind types.VoteType, value types.ValueID) bft.Event {
 		return bft.Event{Kind: bft.EventVote, Type: kind, Value: value, Who: c.address(from)}
 	}
 	hear(0, 0, bft.Event{Kind: bft.EventHeight})
 	hear(0, 1, bft.Event{Kind: bft.EventSigned, Value: v, Line: 19})
 	hear(1, 2, bft.Event{Kind: bft.EventProposal, Value: v, Who: c.address(0)})
-	hear(1, 3, bft.Event{Kind: bft.EventSigned, Type: bft.Prevote, Value: v, Line: 24})
-	hear(0, 4, vote(1, bft.Prevote, v))
-	hear(2, 5, vote(1, bft.Prevote, v))
-	hear(1, 6, vote(2, bft.Prevote, bft.NilValue))
+	hear(1, 3, bft.Event{Kind: bft.EventSigned, Type: types.Prevote, Value: v, Line: 24})
+	hear(0, 4, vote(1, types.Prevote, v))
+	hear(2, 5, vote(1, types.Prevote, v))
+	hear(1, 6, vote(2, types.Prevote, types.NilValue))
 	hear(1, 7, bft.Event{Kind: bft.EventEvidence, Who: c.address(2)})
-	hear(2, 8, bft.Event{Kind: bft.EventTimeout, Step: bft.StepPrecommit, Round: 1})
+	hear(2, 8, bft.Event{Kind: bft.EventTimeout, Step: types.StepPrecommit, Round: 1})
 	hear(0, 9, bft.Event{Kind: bft.EventDecided, Value: v, Line: 51})
 	hear(1, 12, bft.Event{Kind: bft.EventDecided, Value: v, Line: 51})
 	require.Equal(t, strings.Join([]string{

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A bftWatch keeps all that the validators of this process say of themselves: diagrams and claims are made of it.
@@ -25,7 +26,7 @@ func (w *bftWatch) hear(i int) func(bft.Event) {
 }
 
 // at are the events of a height.
-func (w *bftWatch) at(h bft.Height) (all [bftValidators][]bft.Event) {
+func (w *bftWatch) at(h types.Height) (all [bftValidators][]bft.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i, events := range w.events {
@@ -39,7 +40,7 @@ func (w *bftWatch) at(h bft.Height) (all [bftValidators][]bft.Event) {
 }
 
 // decided is the round in which a validator has decided a height, and whether it has, by its votes.
-func (w *bftWatch) decided(i int, h bft.Height) (bft.Round, bool) {
+func (w *bftWatch) decided(i int, h types.Height) (types.Round, bool) {
 	for _, e := range w.at(h)[i] {
 		if e.Kind == bft.EventDecided {
 			return e.Round, true
@@ -49,7 +50,7 @@ func (w *bftWatch) decided(i int, h bft.Height) (bft.Round, bool) {
 }
 
 // firstHeight is the first height that a validator took part in; 0: none.
-func (w *bftWatch) firstHeight(i int) bft.Height {
+func (w *bftWatch) firstHeight(i int) types.Height {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, e := range w.events[i] {
@@ -62,7 +63,7 @@ func (w *bftWatch) firstHeight(i int) bft.Height {
 
 // fullRound is a height with transfers, decided in its first round by the votes of all four; of some, the one whose votes
 // were counted most. 0: there is none.
-func (w *bftWatch) fullRound(from, to bft.Height, c *bftChain) (best bft.Height) {
+func (w *bftWatch) fullRound(from, to types.Height, c *bftChain) (best types.Height) {
 	most := 0
 	for h := from; h <= to; h++ {
 		b, _, err := c.nodes[0].Blocks().Block(h)
@@ -95,12 +96,12 @@ func (w *bftWatch) judge(blocks bft.Store) (locks, decisions int, bad []string, 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	type tally struct {
-		kind   bft.VoteType
-		height bft.Height
-		round  bft.Round
-		value  bft.ValueID
+		kind   types.VoteType
+		height types.Height
+		round  types.Round
+		value  types.ValueID
 	}
-	sets := map[bft.Height]*bft.ValidatorSet{}
+	sets := map[types.Height]*types.ValidatorSet{}
 	for i, events := range w.events {
 		powers := map[tally]int64{}
 		for _, e := range events {
@@ -114,18 +115,18 @@ func (w *bftWatch) judge(blocks bft.Store) (locks, decisions int, bad []string, 
 				}
 				sets[e.Height] = set
 			}
-			kind := bft.Prevote
+			kind := types.Prevote
 			switch {
 			case e.Kind == bft.EventVote:
 				if at := set.Index(e.Who); at >= 0 {
 					powers[tally{e.Type, e.Height, e.Round, e.Value}] += set.At(at).Power
 				}
 				continue
-			case e.Kind == bft.EventSigned && e.Type == bft.Precommit && !e.Value.IsNil():
+			case e.Kind == bft.EventSigned && e.Type == types.Precommit && !e.Value.IsNil():
 				locks++
 			case e.Kind == bft.EventDecided:
 				decisions++
-				kind = bft.Precommit
+				kind = types.Precommit
 			default:
 				continue
 			}

@@ -14,7 +14,7 @@
 //	D1  The delegated pool has the sum of the delegations, which is that of the validators' tokens; the unbonding pool has
 //	    the sum of what is unbonding. At every height, to the last unit.
 //	D2  Power is tokens / power reduction. The reduction is at least 16, so the powers of all the 2^64-1 units that there
-//	    can be stay within bft.MaxTotalPower.
+//	    can be stay within types.MaxTotalPower.
 //	D3  The validators are the MaxValidators with the most power, equal ones by address. What changes is told to consensus in
 //	    EndBlock, each change once. A set never becomes empty: then the last one stays, for nobody could decide a block any more.
 //	D4  Who undelegates has the coins after the unbonding time, by the blocks' clock. Until then they are liable.

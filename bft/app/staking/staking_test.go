@@ -10,11 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/app"
 	"github.com/flagship-go/flagship/bft/app/apptest"
 	"github.com/flagship-go/flagship/bft/app/staking"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 func stake(n uint64) app.Coin { return app.Coin{Denom: "stake", Amount: n} }
@@ -88,7 +88,7 @@ func TestAllPowersTogetherAreWithinWhatConsensusBears(t *testing.T) {
 	require.NoError(t, p.Validate())
 	p.UnbondingTime = 1 << 62
 	require.ErrorIs(t, p.Validate(), app.ErrInvalidParams)
-	require.LessOrEqual(t, uint64(1<<64-1)/16, uint64(bft.MaxTotalPower), "RULE D2: power is out of bounds")
+	require.LessOrEqual(t, uint64(1<<64-1)/16, uint64(types.MaxTotalPower), "RULE D2: power is out of bounds")
 }
 
 // D4.

@@ -4,14 +4,14 @@ import (
 	"context"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // height is the one that is asked for, by default the last committed one.
-func (s *Server) height(p *params) (bft.Height, error) {
+func (s *Server) height(p *params) (types.Height, error) {
 	last := s.last()
-	h := bft.Height(p.number("height", int64(last)))
+	h := types.Height(p.number("height", int64(last)))
 	base := s.opts.Node.Blocks().Base()
 	switch {
 	case p.err != nil:
@@ -25,13 +25,13 @@ func (s *Server) height(p *params) (bft.Height, error) {
 }
 
 // last is what the application has committed: a reader who is told of a height may ask the application for it.
-func (s *Server) last() bft.Height { return s.opts.Node.Committed() }
+func (s *Server) last() types.Height { return s.opts.Node.Committed() }
 
 // at reads the block that is asked for.
-func (s *Server) at(p *params) (*bft.Block, bft.ValueID, error) {
+func (s *Server) at(p *params) (*types.Block, types.ValueID, error) {
 	h, err := s.height(p)
 	if err != nil {
-		return nil, bft.ValueID{}, err
+		return nil, types.ValueID{}, err
 	}
 	return s.opts.Node.Blocks().Block(h)
 }
@@ -60,7 +60,7 @@ func (s *Server) header(_ context.Context, p *params) (any, error) {
 // blockchain has the headers of up to 20 blocks, the highest first.
 func (s *Server) blockchain(_ context.Context, p *params) (any, error) {
 	last, base := s.last(), s.opts.Node.Blocks().Base()
-	high, low := bft.Height(p.number("maxHeight", 0)), bft.Height(p.number("minHeight", 0))
+	high, low := types.Height(p.number("maxHeight", 0)), types.Height(p.number("minHeight", 0))
 	if p.err != nil {
 		return nil, p.err
 	}
@@ -94,7 +94,7 @@ func (s *Server) commit(_ context.Context, p *params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found *bft.Commit
+	var found *types.Commit
 	canonical := b.Height < s.last()
 	if canonical {
 		next, _, err := s.opts.Node.Blocks().Block(b.Height + 1)

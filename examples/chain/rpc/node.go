@@ -6,10 +6,10 @@ import (
 	"net"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/fullnode"
 	"github.com/flagship-go/flagship/bft/p2p"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // health is an empty answer, or why the node has stopped.
@@ -162,7 +162,7 @@ func (s *Server) netInfo(context.Context, *params) (any, error) {
 
 func (s *Server) genesis(context.Context, *params) (any, error) {
 	return struct {
-		Genesis *bft.Genesis `json:"genesis"`
+		Genesis *types.Genesis `json:"genesis"`
 	}{s.opts.Node.Genesis()}, nil
 }
 

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // params are what a call is given, read by type. The first one that is wrong is kept in err (Q2), and the call's own
@@ -154,7 +154,7 @@ func (p *params) bytes(name string, asHex bool) []byte {
 }
 
 // hash is one of 32 bytes.
-func (p *params) hash(name string) (h bft.Hash) {
+func (p *params) hash(name string) (h types.Hash) {
 	b := p.bytes(name, false)
 	if copy(h[:], b) != len(h) || len(b) != len(h) {
 		p.fail("%s has %d bytes, and a hash has %d", name, len(b), len(h))

@@ -21,11 +21,12 @@ import (
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/abci/kvstore"
 	"github.com/flagship-go/flagship/bft/fullnode"
 	"github.com/flagship-go/flagship/bft/merkle"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/examples/chain/rpc"
 )
 
@@ -56,9 +57,9 @@ type world struct {
 
 func newWorld(t *testing.T, o rpc.Options) *world {
 	home := t.TempDir()
-	signer, err := bft.OpenFileSigner(nil, fullnode.SignerDir(home))
+	signer, err := privval.OpenFileSigner(nil, fullnode.SignerDir(home))
 	require.NoError(t, err)
-	genesis := &bft.Genesis{ChainID: "rpc", Time: time.Now().Add(-time.Minute), Validators: []bft.Validator{{PubKey: signer.PubKey(), Power: 10}}}
+	genesis := &types.Genesis{ChainID: "rpc", Time: time.Now().Add(-time.Minute), Validators: []types.Validator{{PubKey: signer.PubKey(), Power: 10}}}
 	require.NoError(t, signer.Close())
 	n, err := fullnode.Open(fullnode.Options{Home: home, Genesis: genesis, App: panicky{kvstore.New()}, Moniker: "one"})
 	require.NoError(t, err)

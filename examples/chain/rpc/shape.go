@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/merkle"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Hex is bytes that are shown in upper-case hexadecimal.
@@ -126,29 +126,29 @@ type (
 // blockVersion is CometBFT's version of the block format.
 const blockVersion = 11
 
-func hexOf(h bft.Hash) Hex {
-	if h == (bft.Hash{}) {
+func hexOf(h types.Hash) Hex {
+	if h == (types.Hash{}) {
 		return nil
 	}
 	return h[:]
 }
 
-func blockID(v bft.ValueID) BlockID {
+func blockID(v types.ValueID) BlockID {
 	return BlockID{hexOf(v.Hash), Parts{v.Parts.Total, hexOf(v.Parts.Hash)}}
 }
 
-func header(h *bft.Header) Header {
+func header(h *types.Header) Header {
 	return Header{Version: Version{blockVersion, h.AppVersion}, ChainID: h.ChainID, Height: int64(h.Height), Time: h.Time, LastBlockID: blockID(h.LastBlockID),
 		LastCommitHash: hexOf(h.LastCommitHash), DataHash: hexOf(h.DataHash), ValidatorsHash: hexOf(h.ValidatorsHash),
 		NextValidatorsHash: hexOf(h.NextValidatorsHash), ConsensusHash: hexOf(h.ConsensusHash), AppHash: h.AppHash,
 		LastResultsHash: hexOf(h.LastResultsHash), EvidenceHash: hexOf(h.EvidenceHash), ProposerAddress: h.ProposerAddress[:]}
 }
 
-func commit(c *bft.Commit) Commit {
+func commit(c *types.Commit) Commit {
 	out := Commit{Height: int64(c.Height), Round: int32(c.Round), BlockID: blockID(c.Value), Signatures: []CommitSig{}}
 	for _, s := range c.Signatures {
 		sig := CommitSig{Flag: int(s.Flag), Time: s.Time, Signature: s.Signature}
-		if s.Flag != bft.CommitAbsent {
+		if s.Flag != types.CommitAbsent {
 			sig.Validator = s.Validator[:]
 		}
 		out.Signatures = append(out.Signatures, sig)
@@ -156,7 +156,7 @@ func commit(c *bft.Commit) Commit {
 	return out
 }
 
-func block(b *bft.Block) *Block {
+func block(b *types.Block) *Block {
 	out := &Block{Header: header(&b.Header), Data: Data{b.Txs}, Evidence: EvidenceList{[]typed{}}, LastCommit: commit(b.LastCommit)}
 	if out.Data.Txs == nil {
 		out.Data.Txs = [][]byte{}
@@ -168,7 +168,7 @@ func block(b *bft.Block) *Block {
 	return out
 }
 
-func voteOf(v *bft.Vote, index int32) vote {
+func voteOf(v *types.Vote, index int32) vote {
 	return vote{int(v.Type), int64(v.Height), int32(v.Round), blockID(v.Value), v.Time, v.Validator[:], index, v.Signature}
 }
 

@@ -9,10 +9,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/fullnode"
 	"github.com/flagship-go/flagship/bft/merkle"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // broadcast is the answer of broadcast_tx_sync and _async.
@@ -131,7 +131,7 @@ func (s *Server) tx(_ context.Context, p *params) (any, error) {
 		return nil, p.err
 	}
 	r, err := s.opts.Node.Tx(hash)
-	if errors.Is(err, bft.ErrNotFound) {
+	if errors.Is(err, types.ErrNotFound) {
 		return nil, failure(-32603, "Internal error", "tx (%X) not found", hash[:])
 	}
 	if err != nil {
@@ -186,11 +186,11 @@ func (s *Server) search(q query) ([]*fullnode.TxResult, error) {
 	var found []*fullnode.TxResult
 	if text, ok := q.equal("tx.hash"); ok {
 		var h Hex
-		if h.UnmarshalText([]byte(text)) != nil || len(h) != len(bft.Hash{}) {
+		if h.UnmarshalText([]byte(text)) != nil || len(h) != len(types.Hash{}) {
 			return nil, invalidParams("query: tx.hash is %.100q, and no hash", text)
 		}
-		r, err := s.opts.Node.Tx(bft.Hash(h))
-		if errors.Is(err, bft.ErrNotFound) {
+		r, err := s.opts.Node.Tx(types.Hash(h))
+		if errors.Is(err, types.ErrNotFound) {
 			return nil, nil
 		}
 		if err != nil {
@@ -198,7 +198,7 @@ func (s *Server) search(q query) ([]*fullnode.TxResult, error) {
 		}
 		found = append(found, r)
 	} else if text, ok := q.equal("tx.height"); ok {
-		var h bft.Height
+		var h types.Height
 		if _, err := fmt.Sscan(text, &h); err != nil {
 			return nil, invalidParams("query: tx.height is %.100q, and no number", text)
 		}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // What both verify: validators with keys, and commits that they have signed.
@@ -17,31 +17,31 @@ const chainID = "versus"
 var someTime = time.Date(2026, 11, 27, 10, 20, 30, 123456789, time.UTC)
 
 // keyOf is the key of validator i, the same in each run.
-func keyOf(i int) bft.PrivateKey {
+func keyOf(i int) types.PrivateKey {
 	seed := sha256.Sum256(fmt.Appendf(nil, "validator %d", i))
 	return ed25519.NewKeyFromSeed(seed[:])
 }
 
-func validatorOf(key bft.PrivateKey, power int64) bft.Validator {
-	public := key[bft.KeySize:]
-	return bft.Validator{Address: bft.AddressOf(public), PubKey: public, Power: power}
+func validatorOf(key types.PrivateKey, power int64) types.Validator {
+	public := key[types.KeySize:]
+	return types.Validator{Address: types.AddressOf(public), PubKey: public, Power: power}
 }
 
 // validators are a set of n, and their keys in its order.
-func validators(n int, power func(i int) int64) (*bft.ValidatorSet, []bft.PrivateKey) {
-	byAddress := map[bft.Address]bft.PrivateKey{}
-	var vs []bft.Validator
+func validators(n int, power func(i int) int64) (*types.ValidatorSet, []types.PrivateKey) {
+	byAddress := map[types.Address]types.PrivateKey{}
+	var vs []types.Validator
 	for i := range n {
 		key := keyOf(i)
 		v := validatorOf(key, power(i))
 		byAddress[v.Address] = key
 		vs = append(vs, v)
 	}
-	set, err := bft.NewValidatorSet(vs)
+	set, err := types.NewValidatorSet(vs)
 	if err != nil {
 		panic(err) // of a set that this program has made up
 	}
-	keys := make([]bft.PrivateKey, n)
+	keys := make([]types.PrivateKey, n)
 	for i := range keys {
 		keys[i] = byAddress[set.At(i).Address]
 	}
@@ -51,23 +51,23 @@ func validators(n int, power func(i int) int64) (*bft.ValidatorSet, []bft.Privat
 func equal(int) int64 { return 10 }
 
 // vote is validator i's, signed.
-func vote(set *bft.ValidatorSet, keys []bft.PrivateKey, i int, kind bft.VoteType, h bft.Height, r bft.Round, id bft.ValueID) *bft.Vote {
-	v := &bft.Vote{Type: kind, Height: h, Round: r, Value: id, Time: someTime.Add(time.Duration(i) * time.Millisecond),
-		Validator: set.At(i).Address, ValidRound: bft.NoRound}
+func vote(set *types.ValidatorSet, keys []types.PrivateKey, i int, kind types.VoteType, h types.Height, r types.Round, id types.ValueID) *types.Vote {
+	v := &types.Vote{Type: kind, Height: h, Round: r, Value: id, Time: someTime.Add(time.Duration(i) * time.Millisecond),
+		Validator: set.At(i).Address, ValidRound: types.NoRound}
 	v.Signature = ed25519.Sign(keys[i], v.AppendSignBytes(nil, chainID))
 	return v
 }
 
 // commit is one that all have signed.
-func commit(set *bft.ValidatorSet, keys []bft.PrivateKey, h bft.Height, id bft.ValueID) *bft.Commit {
-	votes := make([]*bft.Vote, set.Len())
+func commit(set *types.ValidatorSet, keys []types.PrivateKey, h types.Height, id types.ValueID) *types.Commit {
+	votes := make([]*types.Vote, set.Len())
 	for i := range votes {
-		votes[i] = vote(set, keys, i, bft.Precommit, h, 0, id)
+		votes[i] = vote(set, keys, i, types.Precommit, h, 0, id)
 	}
-	return bft.MakeCommit(h, 0, id, votes)
+	return types.MakeCommit(h, 0, id, votes)
 }
 
 // someID is a block's id, of nothing in particular.
-func someID(name string) bft.ValueID {
-	return bft.ValueID{Hash: sha256.Sum256([]byte(name)), Parts: bft.PartsHeader{Total: 1, Hash: sha256.Sum256([]byte(name + " parts"))}}
+func someID(name string) types.ValueID {
+	return types.ValueID{Hash: sha256.Sum256([]byte(name)), Parts: types.PartsHeader{Total: 1, Hash: sha256.Sum256([]byte(name + " parts"))}}
 }

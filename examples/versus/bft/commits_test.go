@@ -12,7 +12,8 @@ import (
 	cmt "github.com/cometbft/cometbft/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Commits that one has made, judged by the other.
@@ -43,17 +44,17 @@ func TestCommitsMadeByCometBFTAreVerifiedByOurs(t *testing.T) { // COMMIT
 			require.True(t, added)
 		}
 		c := ourCommit(gathered.MakeExtendedCommit(cmt.ABCIParams{}).ToCommit())
-		require.NoError(t, bft.VerifyCommit(chainID, set, id, height, c))
-		require.NoError(t, bft.VerifyCommitLight(chainID, set, id, height, c))
-		require.NoError(t, bft.VerifyCommitTrusting(chainID, set, c, bft.Fraction{Numerator: 1, Denominator: 3}))
+		require.NoError(t, types.VerifyCommit(chainID, set, id, height, c))
+		require.NoError(t, types.VerifyCommitLight(chainID, set, id, height, c))
+		require.NoError(t, types.VerifyCommitTrusting(chainID, set, c, types.Fraction{Numerator: 1, Denominator: 3}))
 	})
 }
 
 func TestVotesOfOurSignersAreVerifiedByCometBFT(t *testing.T) { // S1
 	worlds(t, 100, func(t *testing.T, w *world) {
-		signer := bft.NewMemSigner("one")
+		signer := privval.NewMemSigner("one")
 		v := w.vote()
-		v.Validator = bft.AddressOf(signer.PubKey())
+		v.Validator = types.AddressOf(signer.PubKey())
 		require.NoError(t, signer.SignVote(chainID, v))
 		require.NoError(t, theirVote(v, 0).Verify(chainID, cmted.PubKey(signer.PubKey())))
 		require.ErrorIs(t, theirVote(v, 0).Verify("another chain", cmted.PubKey(signer.PubKey())), cmt.ErrVoteInvalidSignature)
@@ -90,13 +91,13 @@ func TestVerdictsOnCommitsAreTheSame(t *testing.T) { // COMMIT, K1, S3
 			right++
 		}
 		whole := cmt.VerifyCommit(chain, theirs, theirID(id), int64(judged), commit)
-		same(bft.VerifyCommit(chain, set, id, judged, c), whole, whole)
-		same(bft.VerifyCommitLight(chain, set, id, judged, c), cmt.VerifyCommitLight(chain, theirs, theirID(id), int64(judged), commit), whole)
+		same(types.VerifyCommit(chain, set, id, judged, c), whole, whole)
+		same(types.VerifyCommitLight(chain, set, id, judged, c), cmt.VerifyCommitLight(chain, theirs, theirID(id), int64(judged), commit), whole)
 
 		trusted, _ := validators(1+w.IntN(12), w.powers(12)) // some of the same keys
 		level := [][2]uint64{{1, 3}, {1, 2}, {2, 3}}[w.IntN(3)]
 		theirTrusted, theirLevel := theirSet(trusted), cmtmath.Fraction{Numerator: level[0], Denominator: level[1]}
-		same(bft.VerifyCommitTrusting(chain, trusted, c, bft.Fraction{Numerator: level[0], Denominator: level[1]}),
+		same(types.VerifyCommitTrusting(chain, trusted, c, types.Fraction{Numerator: level[0], Denominator: level[1]}),
 			cmt.VerifyCommitLightTrusting(chain, theirTrusted, commit, theirLevel),
 			cmt.VerifyCommitLightTrustingAllSignatures(chain, theirTrusted, commit, theirLevel))
 	})
@@ -105,26 +106,26 @@ func TestVerdictsOnCommitsAreTheSame(t *testing.T) { // COMMIT, K1, S3
 }
 
 // commitBy is signed by most, for nil by some.
-func (w *world) commitBy(set *bft.ValidatorSet, keys []bft.PrivateKey, id bft.ValueID, height bft.Height) *bft.Commit {
+func (w *world) commitBy(set *types.ValidatorSet, keys []types.PrivateKey, id types.ValueID, height types.Height) *types.Commit {
 	round := w.round()
 	missing := 2 + w.IntN(20)
-	votes := make([]*bft.Vote, set.Len())
+	votes := make([]*types.Vote, set.Len())
 	for i := range votes {
 		if w.sometimes(missing) {
 			continue
 		}
 		value := id
 		if w.sometimes(missing) {
-			value = bft.NilValue
+			value = types.NilValue
 		}
-		votes[i] = sign(&bft.Vote{Type: bft.Precommit, Height: height, Round: round, Value: value, Time: w.time(), Validator: set.At(i).Address,
-			ValidRound: bft.NoRound}, chainID, keys[i])
+		votes[i] = sign(&types.Vote{Type: types.Precommit, Height: height, Round: round, Value: value, Time: w.time(), Validator: set.At(i).Address,
+			ValidRound: types.NoRound}, chainID, keys[i])
 	}
-	return bft.MakeCommit(height, round, id, votes)
+	return types.MakeCommit(height, round, id, votes)
 }
 
 // spoil changes something about a commit, or nothing, and says what. The chain is the one to be verified for.
-func (w *world) spoil(c *bft.Commit) (chain, what string) {
+func (w *world) spoil(c *types.Commit) (chain, what string) {
 	chain = chainID
 	s := &c.Signatures[w.IntN(len(c.Signatures))]
 	other := &c.Signatures[w.IntN(len(c.Signatures))]
@@ -142,7 +143,7 @@ func (w *world) spoil(c *bft.Commit) (chain, what string) {
 	case 3:
 		what, s.Time = "a time", s.Time.Add(time.Nanosecond)
 	case 4:
-		what, s.Flag = "a flag", bft.CommitFlag(1+w.IntN(3))
+		what, s.Flag = "a flag", types.CommitFlag(1+w.IntN(3))
 	case 5:
 		what, chain = "the chain", "another chain"
 	case 6:
@@ -162,7 +163,7 @@ func (w *world) spoil(c *bft.Commit) (chain, what string) {
 func TestVerdictsOnEvidenceAreTheSame(t *testing.T) { // E1
 	worlds(t, 300, func(t *testing.T, w *world) {
 		set, keys := validators(4, equal)
-		i, kind, h, r := w.IntN(4), bft.VoteType(1+w.IntN(2)), w.height(), w.round()
+		i, kind, h, r := w.IntN(4), types.VoteType(1+w.IntN(2)), w.height(), w.round()
 		first, second := vote(set, keys, i, kind, h, r, w.id()), vote(set, keys, i, kind, h, r, w.idOrNil())
 		switch w.IntN(6) {
 		case 0:
@@ -172,9 +173,9 @@ func TestVerdictsOnEvidenceAreTheSame(t *testing.T) { // E1
 			second.Value = first.Value
 			sign(second, chainID, keys[i])
 		case 2:
-			second.Signature = w.bytes(bft.SignatureSize)
+			second.Signature = w.bytes(types.SignatureSize)
 		}
-		e, err := bft.NewEvidence(bft.DoubleVote{First: *first, Second: *second}, set, someTime)
+		e, err := types.NewEvidence(types.DoubleVote{First: *first, Second: *second}, set, someTime)
 		require.NoError(t, err)
 		theirs := theirEvidence(e)
 		their := theirs.ValidateBasic()
@@ -183,7 +184,7 @@ func TestVerdictsOnEvidenceAreTheSame(t *testing.T) { // E1
 		switch { // CometBFT's evidence.VerifyDuplicateVote, without its store
 		case their != nil:
 		case a.Height != b.Height || a.Round != b.Round || a.Type != b.Type || a.BlockID.Equals(b.BlockID) || !bytes.Equal(a.ValidatorAddress, b.ValidatorAddress):
-			their = bft.ErrEvidence
+			their = types.ErrEvidence
 		default:
 			if their = a.Verify(chainID, key); their == nil {
 				their = b.Verify(chainID, key)

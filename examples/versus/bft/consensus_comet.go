@@ -19,8 +19,8 @@ import (
 	"github.com/cometbft/cometbft/proxy"
 	cmt "github.com/cometbft/cometbft/types"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci/kvstore"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // theirCluster is four of CometBFT's nodes: file signer, log with syncs, goleveldb, index of transactions, as its "node" command has them.
@@ -79,7 +79,7 @@ func startComet(tune func(*cmtconfig.Config)) func(ctx context.Context, dir stri
 func (c *theirCluster) start(ctx context.Context, dir string, tune func(*cmtconfig.Config)) error {
 	configs := make([]*cmtconfig.Config, nodes)
 	genesis := &cmt.GenesisDoc{ChainID: chainID, GenesisTime: time.Now(), ConsensusParams: cmt.DefaultConsensusParams(), InitialHeight: 1}
-	genesis.ConsensusParams.Block.MaxBytes = bft.DefaultParams().Block.MaxBytes
+	genesis.ConsensusParams.Block.MaxBytes = types.DefaultParams().Block.MaxBytes
 	var peers []string
 	for i := range configs {
 		config, peer, err := theirHome(filepath.Join(dir, fmt.Sprint("node", i)))

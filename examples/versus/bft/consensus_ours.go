@@ -7,10 +7,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci/kvstore"
 	"github.com/flagship-go/flagship/bft/fullnode"
 	"github.com/flagship-go/flagship/bft/mempool"
+	"github.com/flagship-go/flagship/bft/privval"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // ourCluster is four full nodes as they come: keys, guard, log, store and index in files, links and gossip.
@@ -22,14 +23,14 @@ type ourCluster struct {
 
 func startOurs(_ context.Context, dir string) (cluster, error) {
 	c := &ourCluster{blocks: make(chan int, 1<<16), done: make(chan struct{})}
-	genesis := &bft.Genesis{ChainID: chainID, Time: time.Now()}
+	genesis := &types.Genesis{ChainID: chainID, Time: time.Now()}
 	home := func(i int) string { return filepath.Join(dir, fmt.Sprint("node", i)) }
 	for i := range nodes {
-		signer, err := bft.OpenFileSigner(nil, fullnode.SignerDir(home(i)))
+		signer, err := privval.OpenFileSigner(nil, fullnode.SignerDir(home(i)))
 		if err != nil {
 			return nil, err
 		}
-		genesis.Validators = append(genesis.Validators, bft.Validator{PubKey: signer.PubKey(), Power: 10})
+		genesis.Validators = append(genesis.Validators, types.Validator{PubKey: signer.PubKey(), Power: 10})
 		if err := signer.Close(); err != nil {
 			return nil, err
 		}

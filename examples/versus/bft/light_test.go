@@ -9,8 +9,8 @@ import (
 	cmt "github.com/cometbft/cometbft/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/light"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Light clients of both on one random chain: each pair of heights, with something spoilt or nothing.
@@ -18,23 +18,23 @@ import (
 // A lightChain is headers with their commits and sets, that change.
 type lightChain struct {
 	blocks []*light.Block // height 1 is the first
-	keys   map[bft.Address]bft.PrivateKey
+	keys   map[types.Address]types.PrivateKey
 }
 
 func (w *world) lightChain(t *testing.T, heights int) *lightChain {
 	t.Helper()
-	c := &lightChain{keys: map[bft.Address]bft.PrivateKey{}}
+	c := &lightChain{keys: map[types.Address]types.PrivateKey{}}
 	for i := range 100 {
 		key := keyOf(i)
-		c.keys[bft.AddressOf(key[bft.KeySize:])] = key
+		c.keys[types.AddressOf(key[types.KeySize:])] = key
 	}
 	n := 1 + w.IntN(8)
 	set, _ := validators(n, equal)
-	at, last := someTime, bft.ValueID{}
-	for h := range bft.Height(heights) {
+	at, last := someTime, types.ValueID{}
+	for h := range types.Height(heights) {
 		next := set
 		if w.sometimes(2) {
-			changes := []bft.Validator{validatorOf(keyOf(w.IntN(20)), 1+w.Int64N(20))}
+			changes := []types.Validator{validatorOf(keyOf(w.IntN(20)), 1+w.Int64N(20))}
 			if w.sometimes(2) && set.Len() > 1 {
 				changes[0] = set.At(w.IntN(set.Len()))
 				changes[0].Power = 0
@@ -43,18 +43,18 @@ func (w *world) lightChain(t *testing.T, heights int) *lightChain {
 			next, err = set.Update(changes)
 			require.NoError(t, err)
 		}
-		header := &bft.Header{ChainID: chainID, Height: h + 1, Time: at, LastBlockID: last, LastCommitHash: w.hash(), DataHash: w.hash(),
+		header := &types.Header{ChainID: chainID, Height: h + 1, Time: at, LastBlockID: last, LastCommitHash: w.hash(), DataHash: w.hash(),
 			ValidatorsHash: set.Hash(), NextValidatorsHash: next.Hash(), ConsensusHash: w.hash(), AppHash: w.bytes(32),
 			LastResultsHash: w.hash(), EvidenceHash: w.hash(), ProposerAddress: set.Proposer().Address}
-		last = header.ID(bft.PartsHeader{Total: 1, Hash: w.hash()})
+		last = header.ID(types.PartsHeader{Total: 1, Hash: w.hash()})
 		c.blocks = append(c.blocks, &light.Block{Header: header, Commit: c.commit(w, set, last, header.Height), Validators: set, Next: next})
 		set, at = next.Rotate(1), at.Add(time.Duration(1+w.IntN(60))*time.Second)
 	}
 	return c
 }
 
-func (c *lightChain) commit(w *world, set *bft.ValidatorSet, id bft.ValueID, height bft.Height) *bft.Commit {
-	keys := make([]bft.PrivateKey, set.Len())
+func (c *lightChain) commit(w *world, set *types.ValidatorSet, id types.ValueID, height types.Height) *types.Commit {
+	keys := make([]types.PrivateKey, set.Len())
 	for i := range keys {
 		keys[i] = c.keys[set.At(i).Address]
 	}
@@ -76,7 +76,7 @@ func TestLightClientsHaveTheSameVerdict(t *testing.T) { // C1
 			period := time.Duration(1+w.IntN(30)) * time.Minute
 			now := someTime.Add(time.Duration(w.IntN(30*60)) * time.Second)
 			drift := time.Duration(1+w.IntN(60)) * time.Second
-			our := light.Verify(light.Params{Level: bft.Fraction{Numerator: level[0], Denominator: level[1]}, Period: period, Drift: drift},
+			our := light.Verify(light.Params{Level: types.Fraction{Numerator: level[0], Denominator: level[1]}, Period: period, Drift: drift},
 				chainID, trusted.Trusted(), b, now)
 			their := cmtlight.Verify(theirSigned(trusted), theirSet(trusted.Next), theirSigned(b), theirSet(b.Validators), period, now, drift,
 				cmtmath.Fraction{Numerator: level[0], Denominator: level[1]})
@@ -103,7 +103,7 @@ func TestLightClientsHaveTheSameVerdict(t *testing.T) { // C1
 func (c *lightChain) spoil(w *world, b *light.Block) (spoilt *light.Block, what string) {
 	header, set := *b.Header, b.Validators
 	commit := *b.Commit
-	commit.Signatures = append([]bft.CommitSig{}, b.Commit.Signatures...)
+	commit.Signatures = append([]types.CommitSig{}, b.Commit.Signatures...)
 	next := b.Next
 	switch w.IntN(8) {
 	case 0:
@@ -114,13 +114,13 @@ func (c *lightChain) spoil(w *world, b *light.Block) (spoilt *light.Block, what 
 		what, header.ChainID = "chain", "another"
 	case 3: // signed by the right ones, for another header
 		what, header.AppHash, header.Time = "a fork", w.bytes(32), header.Time.Add(time.Second)
-		commit = *c.commit(w, set, header.ID(bft.PartsHeader{Total: 1, Hash: w.hash()}), header.Height)
+		commit = *c.commit(w, set, header.ID(types.PartsHeader{Total: 1, Hash: w.hash()}), header.Height)
 	case 4: // a set of somebody's own
 		what = "another set"
 		set, _ = validators(1+w.IntN(4), equal)
 		next = set
 		header.ValidatorsHash, header.NextValidatorsHash = set.Hash(), set.Hash()
-		commit = *c.commit(w, set, header.ID(bft.PartsHeader{Total: 1, Hash: w.hash()}), header.Height)
+		commit = *c.commit(w, set, header.ID(types.PartsHeader{Total: 1, Hash: w.hash()}), header.Height)
 	}
 	return &light.Block{Header: &header, Commit: &commit, Validators: set, Next: next}, what
 }

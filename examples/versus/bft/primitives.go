@@ -8,8 +8,8 @@ import (
 	"github.com/cometbft/cometbft/crypto/merkle"
 	cmt "github.com/cometbft/cometbft/types"
 
-	"github.com/flagship-go/flagship/bft"
 	ourmerkle "github.com/flagship-go/flagship/bft/merkle"
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/versus"
 )
 
@@ -54,7 +54,7 @@ func signBytesTable() table {
 		Name: "signbytes", Title: "The canonical bytes of a precommit", Ours: ours, Reference: comet, Cells: []versus.Cell{"vote=precommit"},
 		Contenders: pair(func(versus.Cell) (operation, operation, error) {
 			set, keys := validators(4, equal)
-			v := vote(set, keys, 1, bft.Precommit, 1_000_000, 2, someID("a block"))
+			v := vote(set, keys, 1, types.Precommit, 1_000_000, 2, someID("a block"))
 			theirs := theirVote(v, 1).ToProto()
 			if our, their := v.AppendSignBytes(nil, chainID), cmt.VoteSignBytes(chainID, theirs); !bytes.Equal(our, their) {
 				return nil, nil, differ("sign bytes", our, their)
@@ -125,7 +125,7 @@ func commitTable() table {
 			id := someID("a block")
 			c := commit(set, keys, 1_000, id)
 			theirs, commit, theirBlockID := theirSet(set), theirCommit(c), theirID(id)
-			our := func() error { return bft.VerifyCommitLight(chainID, set, id, 1_000, c) }
+			our := func() error { return types.VerifyCommitLight(chainID, set, id, 1_000, c) }
 			their := func() error { return cmt.VerifyCommitLight(chainID, theirs, theirBlockID, 1_000, commit) }
 			if err := our(); err != nil {
 				return nil, nil, err

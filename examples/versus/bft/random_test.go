@@ -9,7 +9,7 @@ import (
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A world makes random values, the same from the same seed.
@@ -39,12 +39,12 @@ func (w *world) bytes(n int) []byte {
 // sometimes is true once in n times.
 func (w *world) sometimes(n int) bool { return w.IntN(n) == 0 }
 
-func (w *world) hash() (h bft.Hash) {
+func (w *world) hash() (h types.Hash) {
 	copy(h[:], w.bytes(len(h)))
 	return h
 }
 
-func (w *world) address() (a bft.Address) {
+func (w *world) address() (a types.Address) {
 	copy(a[:], w.bytes(len(a)))
 	return a
 }
@@ -52,9 +52,9 @@ func (w *world) address() (a bft.Address) {
 // number is of any size up to bits.
 func (w *world) number(bits int) int64 { return int64(w.Uint64() >> (64 - w.IntN(bits) - 1)) }
 
-func (w *world) height() bft.Height { return bft.Height(w.number(62)) + 1 }
+func (w *world) height() types.Height { return types.Height(w.number(62)) + 1 }
 
-func (w *world) round() bft.Round { return bft.Round(w.number(30)) }
+func (w *world) round() types.Round { return types.Round(w.number(30)) }
 
 // time is within what protobuf allows, whole seconds among them.
 func (w *world) time() time.Time {
@@ -65,33 +65,33 @@ func (w *world) time() time.Time {
 	return at.UTC()
 }
 
-func (w *world) id() bft.ValueID {
-	return bft.ValueID{Hash: w.hash(), Parts: bft.PartsHeader{Total: 1 + uint32(w.IntN(bft.MaxParts)), Hash: w.hash()}}
+func (w *world) id() types.ValueID {
+	return types.ValueID{Hash: w.hash(), Parts: types.PartsHeader{Total: 1 + uint32(w.IntN(types.MaxParts)), Hash: w.hash()}}
 }
 
 // idOrNil is nil now and then.
-func (w *world) idOrNil() bft.ValueID {
+func (w *world) idOrNil() types.ValueID {
 	if w.sometimes(4) {
-		return bft.NilValue
+		return types.NilValue
 	}
 	return w.id()
 }
 
 func (w *world) chainID() string {
-	return fmt.Sprintf("%x", w.bytes(1+w.IntN(bft.MaxChainIDLen/2)))
+	return fmt.Sprintf("%x", w.bytes(1+w.IntN(types.MaxChainIDLen/2)))
 }
 
-func (w *world) vote() *bft.Vote {
-	return &bft.Vote{Type: bft.VoteType(1 + w.IntN(2)), Height: w.height(), Round: w.round(), Value: w.idOrNil(), Time: w.time(),
-		Validator: w.address(), ValidRound: bft.NoRound, Signature: w.bytes(bft.SignatureSize)}
+func (w *world) vote() *types.Vote {
+	return &types.Vote{Type: types.VoteType(1 + w.IntN(2)), Height: w.height(), Round: w.round(), Value: w.idOrNil(), Time: w.time(),
+		Validator: w.address(), ValidRound: types.NoRound, Signature: w.bytes(types.SignatureSize)}
 }
 
-func (w *world) commitOf(height bft.Height) *bft.Commit {
-	c := &bft.Commit{Height: height, Round: w.round(), Value: w.id()}
+func (w *world) commitOf(height types.Height) *types.Commit {
+	c := &types.Commit{Height: height, Round: w.round(), Value: w.id()}
 	for range 1 + w.IntN(20) {
-		s := bft.CommitSig{Flag: bft.CommitAbsent}
+		s := types.CommitSig{Flag: types.CommitAbsent}
 		if !w.sometimes(4) {
-			s = bft.CommitSig{Flag: bft.CommitFlag(2 + w.IntN(2)), Validator: w.address(), Time: w.time(), Signature: w.bytes(bft.SignatureSize)}
+			s = types.CommitSig{Flag: types.CommitFlag(2 + w.IntN(2)), Validator: w.address(), Time: w.time(), Signature: w.bytes(types.SignatureSize)}
 		}
 		c.Signatures = append(c.Signatures, s)
 	}
@@ -100,24 +100,24 @@ func (w *world) commitOf(height bft.Height) *bft.Commit {
 
 // powers are small, usual, or as large as n of them can be.
 func (w *world) powers(n int) func(int) int64 {
-	most := []int64{1, 10, 1_000_000, bft.MaxTotalPower / int64(n)}[w.IntN(4)]
+	most := []int64{1, 10, 1_000_000, types.MaxTotalPower / int64(n)}[w.IntN(4)]
 	return func(int) int64 { return 1 + w.Int64N(most) }
 }
 
-func (w *world) evidence(t *testing.T) *bft.DuplicateVoteEvidence {
+func (w *world) evidence(t *testing.T) *types.DuplicateVoteEvidence {
 	t.Helper()
 	set, keys := validators(4, w.powers(4))
-	i, kind, h, r := w.IntN(4), bft.VoteType(1+w.IntN(2)), w.height(), w.round()
-	double := bft.DoubleVote{First: *vote(set, keys, i, kind, h, r, w.id()), Second: *vote(set, keys, i, kind, h, r, w.idOrNil())}
-	e, err := bft.NewEvidence(double, set, w.time())
+	i, kind, h, r := w.IntN(4), types.VoteType(1+w.IntN(2)), w.height(), w.round()
+	double := types.DoubleVote{First: *vote(set, keys, i, kind, h, r, w.id()), Second: *vote(set, keys, i, kind, h, r, w.idOrNil())}
+	e, err := types.NewEvidence(double, set, w.time())
 	require.NoError(t, err)
 	return e
 }
 
 // block is one that agrees with itself.
-func (w *world) block(t *testing.T) *bft.Block {
+func (w *world) block(t *testing.T) *types.Block {
 	t.Helper()
-	b := &bft.Block{Header: bft.Header{
+	b := &types.Block{Header: types.Header{
 		AppVersion: uint64(w.number(64)), ChainID: w.chainID(), Height: 2 + w.height(), Time: w.time(), LastBlockID: w.id(),
 		ValidatorsHash: w.hash(), NextValidatorsHash: w.hash(), ConsensusHash: w.hash(), LastResultsHash: w.hash(), ProposerAddress: w.address(),
 	}}
@@ -136,7 +136,7 @@ func (w *world) block(t *testing.T) *bft.Block {
 }
 
 // sign is v with the signature of a key.
-func sign(v *bft.Vote, chain string, key bft.PrivateKey) *bft.Vote {
+func sign(v *types.Vote, chain string, key types.PrivateKey) *types.Vote {
 	v.Signature = ed25519.Sign(key, v.AppendSignBytes(nil, chain))
 	return v
 }

@@ -6,11 +6,11 @@ import (
 	cmt "github.com/cometbft/cometbft/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // sameSet looks at everything: members, their order, powers, priorities.
-func sameSet(t *testing.T, our *bft.ValidatorSet, their *cmt.ValidatorSet) {
+func sameSet(t *testing.T, our *types.ValidatorSet, their *cmt.ValidatorSet) {
 	t.Helper()
 	require.Equal(t, their.Size(), our.Len())
 	require.Equal(t, their.TotalVotingPower(), our.TotalPower())
@@ -70,14 +70,14 @@ func TestRotationIsTheSameOverAMillionStepsWithChanges(t *testing.T) { // V1
 	require.Greater(t, changed, refused)
 }
 
-func ourHash(s *bft.ValidatorSet) []byte {
+func ourHash(s *types.ValidatorSet) []byte {
 	h := s.Hash()
 	return h[:]
 }
 
 // changes are of a few validators, those who are there or others.
-func (w *world) changes(s *bft.ValidatorSet) []bft.Validator {
-	var changes []bft.Validator
+func (w *world) changes(s *types.ValidatorSet) []types.Validator {
+	var changes []types.Validator
 	power := w.powers(s.Len() + 1)
 	for range 1 + w.IntN(3) {
 		v := validatorOf(keyOf(w.IntN(100)), 0)

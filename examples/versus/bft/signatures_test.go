@@ -8,7 +8,7 @@ import (
 	cmted "github.com/cometbft/cometbft/crypto/ed25519"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // smallOrder has the encodings of the eight points of small order: the canonical ones, and those with a y that is not reduced or
@@ -36,15 +36,15 @@ func sameVerdict(t *testing.T, key, message, signature []byte) bool {
 	goodSignature, err := cmted.PrivKey(good).Sign(message)
 	require.NoError(t, err)
 
-	our := bft.VerifySignature(key, message, signature)
-	batch := bft.NewBatch(2)
-	batch.Add(good[bft.KeySize:], message, goodSignature)
+	our := types.VerifySignature(key, message, signature)
+	batch := types.NewBatch(2)
+	batch.Add(good[types.KeySize:], message, goodSignature)
 	batch.Add(key, message, signature)
 	require.Equal(t, our, batch.Verify() < 0, "ours, in a batch")
 
 	require.Equal(t, cmted.PubKey(key).VerifySignature(message, signature), our, "CometBFT's")
 	theirs := cmted.NewBatchVerifier()
-	require.NoError(t, theirs.Add(cmted.PubKey(good[bft.KeySize:]), message, goodSignature))
+	require.NoError(t, theirs.Add(cmted.PubKey(good[types.KeySize:]), message, goodSignature))
 	if err := theirs.Add(cmted.PubKey(key), message, signature); err != nil {
 		require.False(t, our, "CometBFT does not take it: %v", err)
 		return our
@@ -73,7 +73,7 @@ func TestSignaturesHaveTheSameVerdict(t *testing.T) { // S3
 		message := w.bytes(w.IntN(300))
 		signature, err := cmted.PrivKey(key).Sign(message)
 		require.NoError(t, err)
-		public := append([]byte{}, key[bft.KeySize:]...)
+		public := append([]byte{}, key[types.KeySize:]...)
 		switch w.IntN(8) {
 		case 0:
 			signature[w.IntN(64)] ^= 1 << w.IntN(8)

@@ -8,9 +8,9 @@ import (
 	cmt "github.com/cometbft/cometbft/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
 	ourmerkle "github.com/flagship-go/flagship/bft/merkle"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // Hashes, what is signed, and encodings of random values.
@@ -20,7 +20,7 @@ func TestSignBytesAreTheSame(t *testing.T) { // S1
 		v, chain := w.vote(), w.chainID()
 		require.Equal(t, cmt.VoteSignBytes(chain, theirVote(v, 0).ToProto()), v.AppendSignBytes(nil, chain))
 
-		p := &bft.Proposal{Height: w.height(), Round: w.round(), ValidRound: bft.NoRound, Value: w.id(), Time: w.time()}
+		p := &types.Proposal{Height: w.height(), Round: w.round(), ValidRound: types.NoRound, Value: w.id(), Time: w.time()}
 		if w.sometimes(2) {
 			p.ValidRound = w.round()
 		}
@@ -31,7 +31,7 @@ func TestSignBytesAreTheSame(t *testing.T) { // S1
 }
 
 func TestHashesAreTheSame(t *testing.T) { // ENC
-	equal := func(t *testing.T, their []byte, our bft.Hash, what string) {
+	equal := func(t *testing.T, their []byte, our types.Hash, what string) {
 		t.Helper()
 		require.Equal(t, their, our[:], what)
 	}
@@ -40,8 +40,8 @@ func TestHashesAreTheSame(t *testing.T) { // ENC
 		theirs := theirBlock(b)
 		equal(t, theirs.Header.Hash(), b.Hash(), "header")
 		equal(t, theirs.LastCommit.Hash(), b.LastCommit.Hash(), "commit")
-		equal(t, theirs.Data.Txs.Hash(), bft.DataHash(b.Txs), "transactions")
-		equal(t, theirs.Evidence.Evidence.Hash(), bft.EvidenceHash(b.Evidence), "evidence")
+		equal(t, theirs.Data.Txs.Hash(), types.DataHash(b.Txs), "transactions")
+		equal(t, theirs.Evidence.Evidence.Hash(), types.EvidenceHash(b.Evidence), "evidence")
 		for i, e := range b.Evidence {
 			equal(t, theirs.Evidence.Evidence[i].Hash(), e.Hash(), "one evidence")
 		}
@@ -50,11 +50,11 @@ func TestHashesAreTheSame(t *testing.T) { // ENC
 		equal(t, theirSet(set).Hash(), set.Hash(), "validators")
 
 		results, theirResults := w.results()
-		equal(t, cmt.NewResults(theirResults).Hash(), bft.ResultsHash(results), "results")
+		equal(t, cmt.NewResults(theirResults).Hash(), types.ResultsHash(results), "results")
 
 		params := cmt.DefaultConsensusParams()
 		params.Block = cmt.BlockParams{MaxBytes: w.number(40) - 1, MaxGas: w.number(63) - 1}
-		equal(t, params.Hash(), bft.ConsensusHash(abci.BlockParams{MaxBytes: params.Block.MaxBytes, MaxGas: params.Block.MaxGas}), "parameters")
+		equal(t, params.Hash(), types.ConsensusHash(abci.BlockParams{MaxBytes: params.Block.MaxBytes, MaxGas: params.Block.MaxGas}), "parameters")
 	})
 }
 
@@ -85,9 +85,9 @@ func TestBlocksOfEachAreDecodedByTheOther(t *testing.T) { // ENC, PART
 		require.NoError(t, read.Unmarshal(our))
 		decoded, err := cmt.BlockFromProto(&read) // it checks the block by itself, too
 		require.NoError(t, err)
-		require.Equal(t, b.Hash(), bft.Hash(decoded.Hash()))
+		require.Equal(t, b.Hash(), types.Hash(decoded.Hash()))
 
-		back, err := bft.DecodeBlock(their)
+		back, err := types.DecodeBlock(their)
 		require.NoError(t, err)
 		require.NoError(t, back.Check())
 		require.Equal(t, b.Hash(), back.Hash())
@@ -100,15 +100,15 @@ func TestBlocksOfEachAreDecodedByTheOther(t *testing.T) { // ENC, PART
 // sameParts has each gather the parts that the other has cut, with their proofs.
 func sameParts(t *testing.T, encoded []byte) {
 	t.Helper()
-	header, parts := bft.MakeParts(encoded)
+	header, parts := types.MakeParts(encoded)
 	theirs := cmt.NewPartSetFromData(encoded, cmt.BlockPartSizeBytes)
 	require.Equal(t, theirs.Header(), cmt.PartSetHeader{Total: header.Total, Hash: header.Hash[:]})
 
-	gathered := bft.NewPartSet(header)
+	gathered := types.NewPartSet(header)
 	received := cmt.NewPartSetFromHeader(theirs.Header())
 	for i := range parts {
 		part := theirs.GetPart(i)
-		our := bft.Part{Index: part.Index, Bytes: part.Bytes}
+		our := types.Part{Index: part.Index, Bytes: part.Bytes}
 		for _, aunt := range part.Proof.Aunts {
 			our.Proof = append(our.Proof, [32]byte(aunt))
 		}
