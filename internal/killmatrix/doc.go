@@ -88,8 +88,8 @@
 //     and each command started is killed with its children.
 //
 // With hundreds of bugs a whole run takes its time. With -sample 4 -seed TEXT one in
-// four is tried, others with each seed; of the rest it is only made sure that they
-// fit the code.
+// four is tried, others with each seed; of the rest it is only made sure that the
+// planted code compiles.
 //
 // A bug in a file that build constraints leave out is shown as elsewhere and not
 // counted: the matrix is run again with what the file needs, such as
@@ -99,6 +99,6 @@
 // tells whether a bug would be noticed for its rule without knowing where to
 // look, and by default it is given a minute.
 //
-// Reading order: bug.go, plant.go, execute.go, verdict.go, matrix.go, report.go,
+// Reading order: bug.go, plant.go, execute.go, compile.go, verdict.go, matrix.go, report.go,
 // main.go.
 package main

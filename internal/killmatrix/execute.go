@@ -39,12 +39,12 @@ func findModule(ctx context.Context, dir string) (root string, err error) {
 // packageDirs resolves package patterns, relative to dir, to folders named as
 // the go command names them: only under that name does an overlay take effect.
 func packageDirs(ctx context.Context, dir string, patterns ...string) ([]string, error) {
-	return goList(ctx, dir, "{{.Dir}}", patterns...)
+	return goList(ctx, dir, []string{"-find"}, "{{.Dir}}", patterns...)
 }
 
 // markElsewhere finds the bugs in files that the build constraints leave out.
 func markElsewhere(ctx context.Context, root, dir string, bugs []*Bug) error {
-	ignored, err := goList(ctx, root, `{{join .IgnoredGoFiles "\n"}}`, dir)
+	ignored, err := goList(ctx, root, []string{"-find"}, `{{join .IgnoredGoFiles "\n"}}`, dir)
 	if err != nil {
 		return err
 	}
@@ -55,8 +55,8 @@ func markElsewhere(ctx context.Context, root, dir string, bugs []*Bug) error {
 }
 
 // goList returns the lines that the template makes of the packages.
-func goList(ctx context.Context, dir, template string, patterns ...string) ([]string, error) {
-	args := append([]string{"list", "-find", "-f", template, "--"}, patterns...)
+func goList(ctx context.Context, dir string, flags []string, template string, patterns ...string) ([]string, error) {
+	args := slices.Concat([]string{"list"}, flags, []string{"-f", template, "--"}, patterns)
 	out, err := command(ctx, dir, "go", args...).Output()
 	if err != nil {
 		var exit *exec.ExitError

@@ -42,7 +42,7 @@ func cli(ctx context.Context, dir string, args []string, stdout, stderr io.Write
 		parallel = flags.Int("p", max(1, runtime.NumCPU()/2), "bugs tried at the same `time`")
 		verbose  = flags.Bool("v", false, "print what the killers print")
 		list     = flags.Bool("list", false, "list the bugs, run nothing")
-		sample   = flags.Int("sample", 1, "try one bug in `n` only, and look whether the others still fit the code")
+		sample   = flags.Int("sample", 1, "try one bug in `n` only, and look whether the others still compile")
 		seed     = flags.String("seed", "", "which ones: another `text` chooses others")
 		limit    = flags.Duration("limit", 0, "test time for each killer (default 5s, with -whole 1m0s)")
 	)
@@ -93,7 +93,7 @@ func cli(ctx context.Context, dir string, args []string, stdout, stderr io.Write
 		return fail(1, err)
 	}
 	for _, r := range results {
-		if r.Verdict != killed && r.Verdict != elsewhere && r.Verdict != fits {
+		if r.Verdict != killed && r.Verdict != elsewhere && r.Verdict != compiles {
 			return 1
 		}
 	}

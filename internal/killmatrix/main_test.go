@@ -172,8 +172,12 @@ func TestMatrixTellsEveryDeathApart(t *testing.T) {
 	requireEmpty(t, tmp)
 }
 
-func TestSampleTriesSomeAndFitsTheOthers(t *testing.T) {
-	bugs := []string{bugText("stale", "never-falls", "TestNeverFalls", "", "d > 7", "true")}
+func TestSampleTriesSomeAndCompilesTheOthers(t *testing.T) {
+	bugs := []string{
+		bugText("stale", "never-falls", "TestNeverFalls", "", "d > 7", "true"),
+		bugText("syntax", "never-falls", "TestNeverFalls", "", "if d > 0 {", "if d > {"),
+		bugText("unused", "never-falls", "TestNeverFalls", "", "if d > 0 {", "if unused := d; true {"),
+	}
 	for i := range 12 {
 		bugs = append(bugs, bugText(fmt.Sprintf("bug%d", i), "never-falls", "TestNeverFalls", "", "if d > 0 {", "if true {"))
 	}
@@ -181,8 +185,14 @@ func TestSampleTriesSomeAndFitsTheOthers(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	require.Equal(t, 1, cli(t.Context(), root, []string{"-sample=4", "-seed=a", "./counter"}, &stdout, &stderr), stdout.String())
 	require.Regexp(t, `(?m)^stale +never-falls .* stale `, stdout.String())
-	require.Regexp(t, `([1-7]) of \d killed; \d+ more fit the code, and were not tried\n$`, stdout.String())
+	require.Regexp(t, `([1-7]) of \d killed; \d+ more compile, and were not tried\n$`, stdout.String())
 	first := stdout.String()
+	stdout.Reset()
+	require.Equal(t, 1, cli(t.Context(), root, []string{"-sample=1000000", "./counter"}, &stdout, &stderr), stdout.String())
+	require.Regexp(t, `(?m)^stale +never-falls .* stale `, stdout.String())
+	require.Regexp(t, `(?m)^syntax +never-falls .* no build `, stdout.String())
+	require.Regexp(t, `(?m)^unused +never-falls .* no build `, stdout.String())
+	require.Contains(t, stdout.String(), "declared and not used: unused")
 
 	stdout.Reset()
 	require.Equal(t, 0, cli(t.Context(), root, []string{"-sample=4", "-seed=b", "-run=bug", "./counter"}, &stdout, &stderr), stdout.String())

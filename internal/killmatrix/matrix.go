@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -31,14 +33,18 @@ type matrix struct {
 	limit    time.Duration // of test time, for each killer
 	parallel int
 
-	dirs map[string]string // a killer's folder as written, to the folder on disk
-	sick map[Killer]Result // killers that cannot judge: why, in Detail and Output
+	compiler *compiler         // of the bugs that are passed over
+	dirs     map[string]string // a killer's folder as written, to the folder on disk
+	sick     map[Killer]Result // killers that cannot judge: why, in Detail and Output
 }
 
 // run plants each bug and passes the rows on in the order of the bugs. An error
 // means that the matrix itself could not go on.
 func (m *matrix) run(ctx context.Context, row func(Result)) error {
 	if err := m.baseline(ctx); err != nil {
+		return err
+	}
+	if err := m.prepareCompiler(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -141,6 +147,20 @@ func (m *matrix) baseline(ctx context.Context) error {
 	return nil
 }
 
+// prepareCompiler makes the compiler of the packages whose bugs are passed over.
+func (m *matrix) prepareCompiler(ctx context.Context) (err error) {
+	dirs := map[string]bool{}
+	for _, b := range m.bugs {
+		if b.PassedOver && !b.Elsewhere {
+			dirs[b.Dir] = true
+		}
+	}
+	if len(dirs) > 0 {
+		m.compiler, err = newCompiler(ctx, m.root, slices.Sorted(maps.Keys(dirs))...)
+	}
+	return err
+}
+
 // try plants bug i in a folder of its own and lets its killers judge it. The
 // first that does not kill decides.
 func (m *matrix) try(ctx context.Context, i int) (Result, error) {
@@ -151,9 +171,11 @@ func (m *matrix) try(ctx context.Context, i int) (Result, error) {
 		return r, nil
 	}
 	if b.PassedOver {
-		r.Verdict = fits
-		if _, err := b.planted(); err != nil {
+		r.Verdict = compiles
+		if text, err := b.planted(); err != nil {
 			r.Verdict, r.Detail = stale, err.Error()
+		} else if r.Output = m.compiler.complaint(b.Dir, b.File, text); r.Output != "" {
+			r.Verdict, r.Detail = unbuilt, fmt.Sprintf("%s: the planted code does not compile", b.Path)
 		}
 		return r, nil
 	}

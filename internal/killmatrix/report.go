@@ -11,13 +11,13 @@ import (
 // A table prints the matrix as it grows. The widths of the columns are known
 // before the first row, since the bugs are.
 type table struct {
-	w                  io.Writer
-	bug, rule, source  int
-	verbose            bool
-	failures           []Result
-	killed, total      int
-	elsewhere, fitting int
-	sourceMax, lineMax int
+	w                    io.Writer
+	bug, rule, source    int
+	verbose              bool
+	failures             []Result
+	killed, total        int
+	elsewhere, compiling int
+	sourceMax, lineMax   int
 }
 
 func newTable(w io.Writer, bugs []*Bug, verbose bool) *table {
@@ -38,8 +38,8 @@ func (t *table) print(bug, rule, source, verdict, seconds, line string) {
 }
 
 func (t *table) row(r Result) {
-	if r.Verdict == fits {
-		t.fitting++
+	if r.Verdict == compiles {
+		t.compiling++
 		return
 	}
 	// The id is a column of its own when it is the declared one.
@@ -75,8 +75,8 @@ func (t *table) end() {
 	if t.elsewhere > 0 {
 		fmt.Fprintf(t.w, "; %d more in files that this build leaves out", t.elsewhere)
 	}
-	if t.fitting > 0 {
-		fmt.Fprintf(t.w, "; %d more fit the code, and were not tried", t.fitting)
+	if t.compiling > 0 {
+		fmt.Fprintf(t.w, "; %d more compile, and were not tried", t.compiling)
 	}
 	fmt.Fprintln(t.w)
 }
@@ -88,7 +88,7 @@ func writeJSON(w io.Writer, results []Result) error {
 		switch r.Verdict {
 		case killed:
 			n++
-		case elsewhere, fits:
+		case elsewhere, compiles:
 			total--
 		}
 	}

@@ -11,7 +11,7 @@ import (
 type Verdict string
 
 // Only killed is a success. What lies elsewhere, in a file that this build does
-// not have, proves nothing either way, nor does what only fits the code; they need a
+// not have, proves nothing either way, nor does what is only compiled; they need a
 // run with other settings.
 const (
 	killed    Verdict = "killed"
@@ -24,7 +24,7 @@ const (
 	stale     Verdict = "stale"
 	badKiller Verdict = "bad killer"
 	elsewhere Verdict = "elsewhere"
-	fits      Verdict = "fits"
+	compiles  Verdict = "compiles"
 )
 
 // ruleLine finds the report of a broken rule anywhere in a line: t.Error and
