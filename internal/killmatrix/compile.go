@@ -64,6 +64,9 @@ func (c *compiler) complaint(dir, file, text string) string {
 	if !ok {
 		return fmt.Sprintf("%s is no package", dir)
 	}
+	if filepath.Ext(file) != ".go" { // a file that the package embeds
+		return ""
+	}
 	if _, ok := files[file]; !ok {
 		return fmt.Sprintf("%s is no file of the package in %s", file, dir)
 	}
