@@ -9,7 +9,7 @@
 //
 // # The picture
 //
-//	Node.Publish, Enter, Want        what this node has       what each peer has
+//	Publish, Enter, Want             what this node has       what each peer has
 //	        |                       +-------------------+    +-----------------+
 //	        +---------------------> | height: groups    |    | view of height  |
 //	                                |  messages by      |    |  the same       |
