@@ -9,7 +9,7 @@
 //
 // # The picture
 //
-//	Node.Publish, Enter, Want        what this node has       what each peer has
+//	Publish, Enter, Want             what this node has       what each peer has
 //	        |                       +-------------------+    +-----------------+
 //	        +---------------------> | height: groups    |    | view of height  |
 //	                                |  messages by      |    |  the same       |
@@ -46,6 +46,8 @@
 //	message.go  what peers say to each other
 //	height.go   what there is of a height
 //	peer.go     what a peer has
-//	state.go    events in, the next message out
+//	state.go    what happens at this node
+//	heard.go    what a peer says
+//	next.go     what a peer is told: the message that is of the most use to it
 //	gossip.go   the shell: links, the store, the node
 package gossip

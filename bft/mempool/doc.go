@@ -29,16 +29,30 @@
 //	    priorities takes the place of what is worth less.
 //	M3  First come, first reaped; with priorities, the higher first. The order of one sender's transactions is kept.
 //	M4  No check runs from the application's Commit until Update. What is wrong after a block is dropped.
-//	P2  A transaction is sent once to each peer that has not sent it, in order, as soon as the link can take it.
+//	P2  A transaction is sent or announced to each peer that has not named it, in order, as soon as the link can take it. What is
+//	    announced and wanted is sent, with what comes behind it.
+//
+// # Who sends, and who only says
+//
+// A node's own transactions, from its clients, are sent to each peer. What came from a peer is passed on; but if all know each other, each of them
+// then sends it to all: among eight 49 times, where 7 would do. So a peer that had from elsewhere what we sent says so, and
+// after two such words is sent keys, of which it asks for those that it lacks. Whoever announces one is asked, not the first
+// only, since that one may lie; so nothing is lost by it. A peer that has asked is sent to again. Among eight in memory with links
+// equally fast a transaction of 250 bytes then costs 3,199 bytes in place of 12,397 (TestInAMeshATransactionIsSentOnceToEach); with links that differ
+// from turn to turn, so that keys often come before what they stand for, about 6,000.
+//
+// Order makes an answer more than what was asked for. t2 is of no use without t1, and was refused if it came before: it is sent again behind it.
+// To send what is wanted alone costs less (4,600 in place of 6,000, with eight at once), and loses such transactions.
 //
 // A peer whose link is slow loses nothing; one that sends faster than its transactions are checked fills its inbox, and
 // what does not fit is dropped: the votes that come over the same link must not wait for it.
 //
 // # Reading order
 //
-//	mempool.go   transactions in; reap.go out, and out for good
-//	gate.go      checks, or an update
-//	cache.go     what was seen
-//	priority.go  who has to leave for whom
-//	gossip.go    batches to and from peers
+//	mempool.go    transactions in; reap.go out, and out for good
+//	gate.go       checks, or an update
+//	cache.go      what was seen
+//	priority.go   who has to leave for whom
+//	neighbour.go  what is sent, announced, asked for
+//	gossip.go     batches to and from peers
 package mempool

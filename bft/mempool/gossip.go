@@ -1,6 +1,7 @@
 package mempool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -20,86 +21,138 @@ const (
 	batchBytes = 64 << 10
 	// checkAtOnce is how many of a peer's transactions are checked in one go: an update waits for no more.
 	checkAtOnce = 32
-	// txTag begins each transaction: CometBFT's Txs message, field 1 of bytes.
-	txTag = 1<<3 | byte(protowire.BytesType)
+)
+
+// A message is fields, each a tag, a length and bytes:
+//
+//	tx     a transaction: CometBFT's Txs message, field 1
+//	have   the key of one that is here
+//	want   the key of one that the peer has, and is to send
+const (
+	txTag = byte(iota+1)<<3 | byte(protowire.BytesType)
+	haveTag
+	wantTag
+	keySize = 2 + len(Key{}) // of a have or want
 )
 
 func (p *Pool) join(s *p2p.Switch) error {
 	return s.Channel(p2p.ChannelOptions{ID: Channel, Priority: 5, Inbox: p.opts.Inbox, WhenFull: p2p.Drop,
-		MaxMessage: max(batchBytes, p.opts.MaxTxBytes) + 16, Next: p.next}, handler{p})
+		MaxMessage: max(batchBytes, p.opts.MaxTxBytes) + 16,
+		Next:       func(peer *p2p.Peer) []byte { return p.next(string(peer.ID())) }}, handler{p})
 }
 
-func encodedSize(tx transaction) int { return 1 + protowire.SizeBytes(len(tx.bytes)) }
-
-// next is asked by a peer's link when it can send (P2).
-func (p *Pool) next(peer *p2p.Peer) []byte {
+// next is the message for a peer, whose link can take it (P2); nil: there is none.
+func (p *Pool) next(peer string) []byte {
 	p.mu.Lock()
-	batch := p.list.Next(string(peer.ID()), batchBytes, encodedSize)
+	n := p.neighbours[peer]
+	if n == nil {
+		p.mu.Unlock()
+		return nil
+	}
+	if size := min(len(n.due), batchBytes/keySize*keySize); size > 0 {
+		msg := n.due[:size:size]
+		n.due = n.due[size:]
+		p.mu.Unlock()
+		return msg
+	}
+	now := *n // what is known of it may change while its message is made
+	batch := p.list.Next(peer, batchBytes, now.size)
 	if len(batch) > 0 {
 		p.metrics.Batches++
-		p.metrics.Sent += uint64(len(batch))
+	}
+	for _, tx := range batch {
+		if now.brief(tx) {
+			p.metrics.Announced++
+		} else {
+			p.metrics.Sent++
+		}
 	}
 	p.mu.Unlock()
-	return encodeBatch(batch)
+	return now.encode(batch)
 }
 
-// encodeBatch makes a message; nil if there is nothing in it.
-func encodeBatch(batch []transaction) []byte {
+// size is how much of a message to the peer a transaction takes.
+func (n *neighbour) size(tx transaction) int {
+	if n.brief(tx) {
+		return keySize
+	}
+	return 1 + protowire.SizeBytes(len(tx.bytes))
+}
+
+// encode makes a message; nil if there is nothing in it.
+func (n *neighbour) encode(batch []transaction) []byte {
+	if len(batch) == 0 {
+		return nil
+	}
 	size := 0
 	for _, tx := range batch {
-		size += encodedSize(tx)
-	}
-	if size == 0 {
-		return nil
+		size += n.size(tx)
 	}
 	msg := make([]byte, 0, size)
 	for _, tx := range batch {
-		msg = protowire.AppendBytes(append(msg, txTag), tx.bytes)
+		if n.brief(tx) {
+			msg = appendKey(msg, haveTag, tx.key)
+		} else {
+			msg = protowire.AppendBytes(append(msg, txTag), tx.bytes)
+		}
 	}
 	return msg
 }
 
-// takeTx takes a transaction off the beginning of a message.
-func takeTx(msg []byte) (tx, rest []byte, err error) {
-	if msg[0] != txTag {
-		return nil, nil, fmt.Errorf("%w: a transaction begins with %#x, and not with %#x", ErrMessage, msg[0], txTag)
+func appendKey(msg []byte, tag byte, k Key) []byte {
+	return protowire.AppendBytes(append(msg, tag), k[:])
+}
+
+// takeField takes a field off the beginning of a message.
+func takeField(msg []byte) (tag byte, value, rest []byte, err error) {
+	tag = msg[0]
+	value, n := protowire.ConsumeBytes(msg[1:])
+	switch {
+	case tag != txTag && tag != haveTag && tag != wantTag:
+		return 0, nil, nil, fmt.Errorf("%w: a field begins with %#x", ErrMessage, tag)
+	case n < 0:
+		return 0, nil, nil, fmt.Errorf("%w: a field is cut off", ErrMessage)
+	case tag != txTag && len(value) != len(Key{}):
+		return 0, nil, nil, fmt.Errorf("%w: a key of %d bytes", ErrMessage, len(value))
 	}
-	tx, n := protowire.ConsumeBytes(msg[1:])
-	if n < 0 {
-		return nil, nil, fmt.Errorf("%w: a transaction is cut off", ErrMessage)
+	return tag, value, msg[1+n:], nil
+}
+
+// receive checks a peer's transactions. What is wrong with them is no fault of the peer, who may have another state.
+func (p *Pool) receive(ctx context.Context, from string, msg []byte) error {
+	var room [checkAtOnce]candidate
+	for len(msg) > 0 {
+		batch := room[:0]
+		for len(msg) > 0 && len(batch) < checkAtOnce {
+			tag, value, rest, err := takeField(msg)
+			if err != nil {
+				return err
+			}
+			msg = rest
+			switch tag {
+			case txTag:
+				batch = append(batch, candidate{tx: value})
+			case haveTag:
+				p.heardHave(from, Key(value))
+			case wantTag:
+				p.heardWant(from, Key(value))
+			}
+		}
+		p.check(ctx, from, batch)
 	}
-	return tx, msg[1+n:], nil
+	return nil
 }
 
 // handler is the p2p.Handler, out of sight of who uses a Pool.
 type handler struct{ *Pool }
 
-func (h handler) AddPeer(p *p2p.Peer) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.list.Join(string(p.ID()), func() { p.Wake(Channel) })
-}
+func (h handler) AddPeer(p *p2p.Peer) { h.addPeer(string(p.ID()), func() { p.Wake(Channel) }) }
 
-func (h handler) RemovePeer(p *p2p.Peer, _ error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.list.Leave(string(p.ID()))
-}
+func (h handler) RemovePeer(p *p2p.Peer, _ error) { h.removePeer(string(p.ID())) }
 
-// Receive checks a peer's transactions. What is wrong with them is no fault of the peer, who may have another state.
 func (h handler) Receive(p *p2p.Peer, msg []byte) {
-	var room [checkAtOnce]candidate
-	for len(msg) > 0 {
-		batch := room[:0]
-		for len(msg) > 0 && len(batch) < checkAtOnce {
-			tx, rest, err := takeTx(msg)
-			if err != nil {
-				h.opts.Logger.Warn("mempool: a peer is at fault", "peer", p.ID(), "err", err)
-				h.opts.Switch.Stop(p, err)
-				return
-			}
-			batch, msg = append(batch, candidate{tx: tx}), rest
-		}
-		h.check(p.Context(), string(p.ID()), batch)
+	if err := h.receive(p.Context(), string(p.ID()), msg); err != nil {
+		h.opts.Logger.Warn("mempool: a peer is at fault", "peer", p.ID(), "err", err)
+		h.opts.Switch.Stop(p, err)
 	}
 }

@@ -90,13 +90,13 @@ func TestWhatAPeerHasSentIsNotSentBackAlsoIfItWasHereBefore(t *testing.T) {
 		require.NoError(t, peer.Channel(p2p.ChannelOptions{ID: Channel}, puppet(got)))
 		require.NoError(t, peer.Start())
 		p := link(t, peer, a.Switch)
-		require.True(t, p.Send(Channel, encodeBatch([]transaction{{bytes: []byte("hers")}})))
+		require.True(t, p.Send(Channel, []byte("\x0a\x04hers")))
 		synctest.Wait()
 		require.Equal(t, "hers", reap(a.Pool, -1, -1))
 		add(t, a.Pool, "ours")
 		synctest.Wait()
 		require.Len(t, got, 1, "RULE P2: what a peer has sent is not sent to it")
-		tx, rest, err := takeTx(<-got)
+		_, tx, rest, err := takeField(<-got)
 		require.NoError(t, err)
 		require.Equal(t, "ours", string(tx))
 		require.Empty(t, rest)
@@ -174,7 +174,7 @@ func TestManyPoolsOnARingHaveTheSame(t *testing.T) {
 		}
 		var want []string
 		for i, s := range all {
-			txs := names(fmt.Sprint("from", i, "-"), 100)
+			txs := names(fmt.Sprint("from", i, "-", strings.Repeat("x", 100)), 100)
 			want = append(want, txs...)
 			add(t, s.Pool, txs...)
 		}

@@ -69,14 +69,15 @@ type Pool struct {
 
 	updating gate // lets checks in, or an update; before mu
 
-	mu        sync.Mutex
-	txs       map[Key]*item // in the list, or being checked
-	list      relay.List[transaction]
-	lowest    heap // with priorities
-	bytes     int64
-	cache     cache
-	metrics   Metrics
-	available chan struct{}
+	mu         sync.Mutex
+	txs        map[Key]*item // in the list, or being checked
+	list       relay.List[transaction]
+	neighbours map[string]*neighbour
+	lowest     heap // with priorities
+	bytes      int64
+	cache      cache
+	metrics    Metrics
+	available  chan struct{}
 }
 
 type (
@@ -84,7 +85,8 @@ type (
 		bytes         []byte
 		key           Key
 		gas, priority int64
-		place         int // in the heap
+		place         int  // in the heap
+		passed        bool // on to us, by a peer
 	}
 	item = relay.Item[transaction]
 )
@@ -102,8 +104,9 @@ type Metrics struct {
 	Evicted   uint64 // for one of higher priority
 	Committed uint64 // left with a block
 	Dropped   uint64 // had become wrong after a block
-	Sent      uint64 // transactions to peers, in Batches
-	Batches   uint64
+	Sent      uint64 // transactions to peers
+	Announced uint64 // and their keys
+	Batches   uint64 // of both
 }
 
 // New makes an empty pool in front of an application, and with a Switch adds the mempool's channel to it.
@@ -125,7 +128,7 @@ func New(app abci.Application, o Options) (*Pool, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Pool{app: app, opts: o, txs: make(map[Key]*item), cache: newCache(o.CacheSize), available: make(chan struct{}, 1)}
+	p := &Pool{app: app, opts: o, txs: make(map[Key]*item), neighbours: make(map[string]*neighbour), cache: newCache(o.CacheSize), available: make(chan struct{}, 1)}
 	p.updating.init()
 	if o.Switch == nil {
 		return p, nil
@@ -200,15 +203,17 @@ func (p *Pool) meet(c *candidate, from string) error {
 	}
 	if known := p.txs[c.key]; known != nil {
 		p.list.Heard(known, from)
+		p.again(from, c.key, known)
 		return p.seen(c.key, from, "is in the pool")
 	}
 	if p.cache.has(c.key) {
+		p.again(from, c.key, nil)
 		return p.seen(c.key, from, "was committed or refused")
 	}
 	if !p.opts.Priorities && !p.fits(c.tx) {
 		return p.full(c.tx)
 	}
-	c.item = &item{Value: transaction{bytes: c.tx, key: c.key}}
+	c.item = &item{Value: transaction{bytes: c.tx, key: c.key, passed: from != ""}}
 	p.list.Heard(c.item, from)
 	p.txs[c.key] = c.item
 	return nil

@@ -50,7 +50,7 @@
 //	secret.go   the handshake, and records
 //	hello.go    what nodes say of themselves
 //	channel.go  channels, and the two bounded queues that a peer has for each
-//	peer.go     a link at work: writer and reader
+//	peer.go     a link at work, from its beginning to its end; writer.go packets out, reader.go packets in
 //	switch.go   who is connected; accepting
 //	dial.go     persistent peers
 //	options.go errors.go status.go key.go memory.go

@@ -233,7 +233,11 @@ func TestASlowReaderCostsItsQueueOnly(t *testing.T) {
 				if _, err := conn.Write(sealed(g.conn, appendPacket(nil, packetPing, 0, nil))); err != nil {
 					return
 				}
-				time.Sleep(time.Second)
+				select {
+				case <-time.After(time.Second):
+				case <-t.Context().Done():
+					return
+				}
 			}
 		}()
 		synctest.Wait()

@@ -8,7 +8,7 @@
 //
 // Nothing is queued for a peer: it has a place in the list, and is given what comes behind it when its link can send. So a
 // slow one costs no memory, is not told what has gone meanwhile, nor what it has sent meanwhile; and one lock gives it a
-// whole batch.
+// whole batch. One that asks for an item again goes back to its place.
 package relay
 
 import (
@@ -128,6 +128,17 @@ func (l *List[T]) Next(id string, room int, size func(T) int) []T {
 	r.idle = len(batch) == 0
 	return batch
 }
+
+// Again has a reader told once more, from an item on, of what it has not told itself.
+func (l *List[T]) Again(it *Item[T], id string) {
+	if r := l.readers[id]; r != nil && it.Listed() && it.seq <= r.at {
+		r.at = it.seq - 1
+		l.Wake()
+	}
+}
+
+// Listed tells whether it was appended, and not removed.
+func (it *Item[T]) Listed() bool { return it.seq != 0 && !it.gone }
 
 // After tells whether it was appended after another one.
 func (it *Item[T]) After(other *Item[T]) bool { return it.seq > other.seq }

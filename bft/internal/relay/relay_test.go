@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,7 +32,7 @@ func TestEachReaderIsToldOnceInOrder(t *testing.T) {
 		}
 		for step := range 300 {
 			id := fmt.Sprint("reader ", r.IntN(3))
-			switch r.IntN(8) {
+			switch r.IntN(9) {
 			case 0, 1, 2:
 				it := &Item[string]{Value: fmt.Sprintf("%04d", step)}
 				if r.IntN(2) == 0 {
@@ -57,6 +58,12 @@ func TestEachReaderIsToldOnceInOrder(t *testing.T) {
 				if r.IntN(10) == 0 {
 					l.Leave(id)
 					join(id)
+				}
+			case 6:
+				if len(live) > 0 {
+					it := live[r.IntN(len(live))]
+					l.Again(it, id)
+					told[id] = slices.DeleteFunc(told[id], func(v string) bool { return v >= it.Value })
 				}
 			default:
 				if woken[id] {
