@@ -161,22 +161,26 @@ func TestForkStories(t *testing.T) {
 	}
 }
 
-// A world is two halves of one network that never hear of each other, and in which each liar is there twice. Messages are lost and come in any order.
+// A world is two halves of one network that never hear of each other. A liar is there twice, once in each, or once, between them. Messages are
+// lost and come in any order.
 type halves struct {
 	rng   *rand.Rand
 	nodes []*half
 }
 
-// half is a validator in a half; a liar has one in each.
+// half is a validator in a half.
 type half struct {
 	id       types.Address
-	side     int
+	side     int // 0, 1, or between
 	core     Core
 	inbox    []bft.Input
 	heard    []bft.Input
 	timeouts []bft.Timeout
 	decided  types.ValueID
 }
+
+// between is the side of who hears both, and is heard by both.
+const between = 2
 
 // TestTwoHalvesDecideTwice lets liars keep two chains apart, each in itself correct, and judges by what correct validators have seen.
 func TestTwoHalvesDecideTwice(t *testing.T) {
@@ -192,10 +196,9 @@ func TestTwoHalvesDecideTwice(t *testing.T) {
 			liars = append(liars, fmt.Sprint("n", i+1))
 		}
 		tr := newTrial(n, liars...)
-		w := newHalves(tr, seed, n, correct)
+		w := newHalves(tr, seed, n, correct, nil)
 		w.run()
-		forked := !w.nodes[0].decided.IsNil() && !w.other().decided.IsNil() && w.nodes[0].decided != w.other().decided
-		if !forked {
+		if !w.forked() {
 			continue
 		}
 		forks++
@@ -213,7 +216,8 @@ func TestTwoHalvesDecideTwice(t *testing.T) {
 	require.Positive(t, rounds)
 }
 
-func newHalves(tr *trial, seed uint64, n, correct int) *halves {
+// newHalves makes a world. one makes the core of a liar that is between; nil: liars are correct cores, twice.
+func newHalves(tr *trial, seed uint64, n, correct int, one NewCore) *halves {
 	w := &halves{rng: rand.New(rand.NewPCG(seed, 9))}
 	var vs []types.Validator
 	for i := range n {
@@ -229,9 +233,11 @@ func newHalves(tr *trial, seed uint64, n, correct int) *halves {
 		for i, v := range vs {
 			h := &half{id: v.Address, side: side}
 			switch {
-			case i >= correct:
+			case i >= correct && one == nil:
 				h.core = bft.NewCore(v.Address)
-			case i%2 == side:
+			case i >= correct && side == 0:
+				h.core, h.side = one(v.Address), between
+			case i < correct && i%2 == side:
 				h.core = tr.core(v.Address)
 			default:
 				continue
@@ -251,6 +257,10 @@ func (w *halves) other() *half {
 		}
 	}
 	return nil
+}
+
+func (w *halves) forked() bool {
+	return !w.nodes[0].decided.IsNil() && !w.other().decided.IsNil() && w.nodes[0].decided != w.other().decided
 }
 
 // run lets messages come, or be lost, until both halves have decided, or for long enough.
@@ -312,7 +322,7 @@ func (w *halves) step(h *half, in bft.Input) {
 			continue
 		}
 		for _, to := range w.nodes {
-			if to.side == h.side {
+			if to.side == h.side || to.side == between || h.side == between {
 				to.inbox = append(to.inbox, said)
 			}
 		}

@@ -42,9 +42,12 @@
 //
 //	bfttest.go                    what is graded: Core, Rule, Run
 //	stage.go stage_play.go        the language of stories, and what plays them
-//	rules_round.go rules_vote.go  the paper's lines
+//	rules_round.go rules_vote.go  the paper's lines: a round and its proposal, prevotes and their polkas,
+//	rules_decide.go               precommits, and what time does
 //	rules_keep.go                 what the paper leaves open
 //	simulate.go ...               the simulator; see there
 //	twins.go twins_play.go        Twins
-//	application.go ...            the kit for ABCI applications: rules A1-A7 of package abci
+//	application.go ...            the kit for ABCI applications: rules A1-A7 of package abci. application_stage.go has the chain that is
+//	                              played, application_rules.go and application_answers.go the rules
+//	light.go ...                  the kit for light clients: rule C1
 package bfttest

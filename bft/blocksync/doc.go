@@ -33,6 +33,8 @@
 // asked for or here, in MaxBuffer bytes. A peer's word on how far it has got costs a timeout at most. When all that can be
 // verified is applied the peers are asked once more how far they are; if that is not much further, the node takes part.
 //
+// A node that is to halt at a height (Options.HaltHeight) halts there also when the blocks come this way.
+//
 // The top block cannot be verified by a next one: consensus gossip brings it.
 //
 // # Reading order

@@ -16,7 +16,8 @@ var ErrRunning = errors.New("blocksync: it runs already")
 
 // Run fetches and executes blocks after a state until the node has caught up, and returns the state after the last one:
 // then the node may be started, with the same store and application. state is what exec.Handshake returned; nobody else uses
-// exec meanwhile. An error is ctx's, or an application's or a disk's, as of [bft.Executor.Apply]; what was applied stays.
+// exec meanwhile. An error is ctx's, bft.ErrHaltHeight, or an application's or a disk's, as of [bft.Executor.Apply]; what was
+// applied stays.
 func (s *Sync) Run(ctx context.Context, exec *bft.Executor, state *types.State) (*types.State, error) {
 	if err := s.begin(state); err != nil {
 		return state, err
@@ -25,6 +26,9 @@ func (s *Sync) Run(ctx context.Context, exec *bft.Executor, state *types.State) 
 	for {
 		if err := ctx.Err(); err != nil {
 			return state, err
+		}
+		if h := s.opts.HaltHeight; h > 0 && state.LastHeight >= h {
+			return state, bft.ErrHaltHeight
 		}
 		next, err := s.step(exec, state)
 		if err != nil {

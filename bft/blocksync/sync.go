@@ -36,6 +36,8 @@ type Options struct {
 	// without. Default 1, and 5 s.
 	MinPeers int
 	Grace    time.Duration
+	// HaltHeight is the last height to be applied, that of bft.Options: at it Run ends with bft.ErrHaltHeight. 0: none.
+	HaltHeight types.Height
 	// BanTime is for how long a peer is banned that sends what is false. Default 10 minutes.
 	BanTime time.Duration
 	// Now is the clock. Default: [time.Now].
@@ -99,8 +101,8 @@ func New(o Options) (*Sync, error) {
 			return nil, fmt.Errorf("%w: a limit of block sync is negative, %d", bft.ErrOptions, *v)
 		}
 	}
-	if o.PerPeer > maxOwed || o.MaxBlockBytes > types.MaxBlockBytes || o.Timeout < 0 || o.Grace < 0 || o.BanTime < 0 {
-		return nil, fmt.Errorf("%w: block sync's PerPeer is at most %d, MaxBlockBytes at most %d, and no duration is negative", bft.ErrOptions, maxOwed, types.MaxBlockBytes)
+	if o.PerPeer > maxOwed || o.MaxBlockBytes > types.MaxBlockBytes || o.Timeout < 0 || o.Grace < 0 || o.BanTime < 0 || o.HaltHeight < 0 {
+		return nil, fmt.Errorf("%w: block sync's PerPeer is at most %d, MaxBlockBytes at most %d, and no duration or height is negative", bft.ErrOptions, maxOwed, types.MaxBlockBytes)
 	}
 	orDefault(&o.Window, 64)
 	orDefault(&o.PerPeer, 16)

@@ -190,6 +190,23 @@ func TestThePeersMayGoOnMeanwhile(t *testing.T) {
 	})
 }
 
+func TestTheHeightToHaltAtIsTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m p2p.Memory
+		c := chaintest.New(t, 4).Begin().Grow(100)
+		f := newFollower(t, &m, c, func(o *Options) { o.HaltHeight = 20 })
+		f.dial(t, newServer(t, &m, 1, c.Store))
+		for range 2 { // and once more
+			var err error
+			f.state, err = f.Run(t.Context(), f.exec, f.state)
+			require.ErrorIs(t, err, bft.ErrHaltHeight, "RULE B1: it goes on after the height to halt at")
+			f.same(t, c, 20)
+			require.Equal(t, types.Height(20), f.exec.Store.Height())
+		}
+		require.Empty(t, f.of(EventCaughtUp))
+	})
+}
+
 // A liar is a store that gives out what it likes.
 type liar struct {
 	bft.Store

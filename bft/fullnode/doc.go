@@ -26,6 +26,7 @@
 //	F3  Nobody is waited for: a subscriber that does not read is ended with ErrSlow.
 //	F4  Nothing is heard before the application is where the store is, and everything that Open has started has ended, and is
 //	    free for the next one, when Close returns.
+//	F5  Nothing is committed after HaltHeight, neither by consensus nor by block sync, nor after a restart with the same one.
 //	B1  A node that is behind fetches blocks, and then takes part.
 //
 // # Reading order

@@ -54,12 +54,19 @@ func Open(o Options) (*FullNode, error) {
 		return nil, err
 	}
 	n := &FullNode{opts: o, ended: make(chan struct{})}
-	for _, step := range []func() error{n.openHome, n.openChain, n.openNetwork, n.start} { // F4: the order matters
-		if err := step(); err != nil {
-			return nil, errors.Join(err, n.release())
-		}
+	if err := n.open(); err != nil {
+		return nil, errors.Join(err, n.release())
 	}
 	return n, nil
+}
+
+func (n *FullNode) open() error {
+	for _, step := range []func() error{n.openHome, n.openChain, n.openNetwork, n.start} { // F4: the order matters
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // owned is closed with the node.
@@ -140,7 +147,7 @@ func (n *FullNode) openNetwork() error {
 	}
 	n.owned(proofs)
 	n.evidence = watched{proofs, n.follower}
-	if n.sync, err = blocksync.New(blocksync.Options{Switch: n.sw, Store: n.store, Logger: n.opts.Logger}); err != nil {
+	if n.sync, err = blocksync.New(blocksync.Options{Switch: n.sw, Store: n.store, HaltHeight: n.opts.HaltHeight, Logger: n.opts.Logger}); err != nil {
 		return err
 	}
 	n.gossip, err = gossip.New(gossip.Options{Switch: n.sw, Store: n.store, Logger: n.opts.Logger})
@@ -319,7 +326,7 @@ func (n *FullNode) Status() (Status, error) {
 		s.NodeStatus = node.Status()
 		return s, nil
 	}
-	s.CatchingUp = true
+	s.CatchingUp = s.Err == nil
 	state, err := n.store.State()
 	if err != nil || state == nil {
 		return s, err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -51,8 +52,15 @@ func (w *net) start(i int) *fullnode.FullNode {
 			peers = append(peers, n.Address())
 		}
 	}
-	n, err := fullnode.Open(fullnode.Options{Home: w.homes[i], Genesis: w.genesis, App: kvstore.New(), P2PListen: "127.0.0.1:0", PersistentPeers: peers,
-		Moniker: fmt.Sprint("node", i), Timeouts: bft.Timeouts{Propose: 200 * time.Millisecond}}) // who is down costs this each fourth round
+	return w.open(i, fullnode.Options{PersistentPeers: peers})
+}
+
+// open opens a node with its options, which say nothing of what all have in common.
+func (w *net) open(i int, o fullnode.Options) *fullnode.FullNode {
+	w.t.Helper()
+	o.Home, o.Genesis, o.App, o.P2PListen, o.Moniker = w.homes[i], w.genesis, kvstore.New(), "127.0.0.1:0", fmt.Sprint("node", i)
+	o.Timeouts.Propose = 200 * time.Millisecond // who is down costs this each fourth round
+	n, err := fullnode.Open(o)
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { n.Close() })
 	w.nodes[i] = n
@@ -129,6 +137,7 @@ func TestAHomeBelongsToOneNode(t *testing.T) { // F1
 	first := w.start(0)
 	_, err := fullnode.Open(fullnode.Options{Home: w.homes[0], Genesis: w.genesis, App: kvstore.New()})
 	require.ErrorIs(t, err, vfs.ErrLocked, "RULE F1: a second node has the home")
+	require.ErrorContains(t, err, "the home "+w.homes[0], "RULE F1: it was some file in it that was locked yet")
 	w.commit(first, "a=b") // and the first one was not harmed
 	require.NoError(t, first.Close())
 	require.NoError(t, first.Close())
@@ -204,18 +213,65 @@ func TestASubscriberThatDoesNotReadIsEnded(t *testing.T) { // F3
 	require.False(t, open)
 }
 
-func TestWhoWaitsForATransactionEndsWithTheNode(t *testing.T) { // F4
+// A home whose node could not start, for its port is another one's, is free for the next one.
+func TestANodeThatCannotStartLetsItsHomeGo(t *testing.T) { // F4
+	w := newNet(t, 2)
+	taken := w.start(0)
+	for range 3 {
+		_, err := fullnode.Open(fullnode.Options{Home: w.homes[1], Genesis: w.genesis, App: kvstore.New(), P2PListen: taken.P2PAddr()})
+		require.Error(t, err)
+		require.NotErrorIs(t, err, vfs.ErrLocked, "RULE F4: the one before has kept its home")
+	}
+	w.start(1)
+	w.commit(taken, "a=b")
+}
+
+// A node that is behind does not go past the height that it is to halt at, whatever the others have; and not after a restart.
+func TestHaltHeightIsTheLastAlsoOfBlocksThatAreFetched(t *testing.T) { // F5
 	w := newNet(t, 1)
-	n := w.start(0)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := n.WaitTx(ctx, types.Hash{1})
-	require.ErrorIs(t, err, context.Canceled)
-	done := make(chan error)
-	go func() {
-		_, err := n.WaitTx(context.Background(), types.Hash{1})
-		done <- err
-	}()
-	w.stop(0)
-	require.ErrorIs(t, <-done, bft.ErrStopped)
+	validator := w.start(0)
+	for i := range 10 {
+		w.commit(validator, fmt.Sprintf("k%d=%d", i, i))
+	}
+	w.homes, w.nodes = append(w.homes, filepath.Join(t.TempDir(), "follower")), append(w.nodes, nil)
+	o := fullnode.Options{Follower: true, HaltHeight: 3, PersistentPeers: []string{validator.Address()}}
+	for range 3 {
+		n := w.open(1, o)
+		select {
+		case <-n.Done():
+		case <-w.context().Done():
+			require.Fail(t, "it does not halt")
+		}
+		require.ErrorIs(t, n.Err(), bft.ErrHaltHeight)
+		require.Equal(t, types.Height(3), n.Committed(), "RULE F5: committed, and halted at 3")
+		require.Equal(t, types.Height(3), n.Blocks().Height(), "RULE F5: stored, and halted at 3")
+		st, err := n.Status()
+		require.NoError(t, err)
+		require.False(t, st.CatchingUp, "it has stopped")
+		w.stop(1)
+	}
+	o.HaltHeight = 0
+	require.NoError(t, w.open(1, o).Wait(w.context(), 8))
+}
+
+func TestWhoWaitsForATransactionEndsWithTheNode(t *testing.T) { // F4
+	synctest.Test(t, func(t *testing.T) {
+		w := newNet(t, 1)
+		n, err := fullnode.Open(fullnode.Options{Home: w.homes[0], Genesis: w.genesis, App: kvstore.New()})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = n.WaitTx(ctx, types.Hash{1})
+		require.ErrorIs(t, err, context.Canceled)
+		done := make(chan error)
+		waiting, over := context.WithTimeout(t.Context(), time.Minute)
+		defer over()
+		go func() {
+			_, err := n.WaitTx(waiting, types.Hash{1})
+			done <- err
+		}()
+		synctest.Wait()
+		require.NoError(t, n.Close())
+		require.ErrorIs(t, <-done, bft.ErrStopped, "RULE F4: the node has ended, and somebody waits")
+	})
 }

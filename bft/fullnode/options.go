@@ -37,7 +37,7 @@ type Options struct {
 	// CreateEmptyBlocks begins each height at once. Otherwise a height waits for a transaction, or for EmptyBlocksInterval (0: for ever).
 	CreateEmptyBlocks   bool
 	EmptyBlocksInterval time.Duration
-	// HaltHeight is the last height to be committed. 0: none.
+	// HaltHeight is the last height to be committed (F5): at it the node ends with bft.ErrHaltHeight. 0: none.
 	HaltHeight types.Height
 	// Mempool bounds it. Its Switch and Logger are the node's.
 	Mempool mempool.Options

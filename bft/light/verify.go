@@ -87,21 +87,26 @@ func Verify(p Params, chainID string, trusted Trusted, b *Block, now time.Time) 
 	if err := p.checkLater(&trusted, b, now); err != nil {
 		return err
 	}
+	v := types.NewCommitVerifier(chainID, b.Commit) // the two checks of a step that skips share signatures
 	if b.Height() == trusted.Height+1 {
 		err = checkNext(&trusted, b)
 	} else {
-		err = p.checkTrust(chainID, &trusted, b)
+		err = p.checkTrust(v, &trusted, b)
 	}
 	if err != nil {
 		return err
 	}
-	return VerifyCommit(chainID, b)
+	return checkOwn(v, b)
 }
 
 // VerifyCommit tells whether more than two thirds of the block's own validators have signed it. Who trusts a block for other reasons, by its hash,
 // begins with [Block.Check] and this.
 func VerifyCommit(chainID string, b *Block) error {
-	if err := types.VerifyCommitLight(chainID, b.Validators, b.Commit.Value, b.Height(), b.Commit); err != nil {
+	return checkOwn(types.NewCommitVerifier(chainID, b.Commit), b)
+}
+
+func checkOwn(v *types.CommitVerifier, b *Block) error {
+	if err := v.Light(b.Validators, b.Commit.Value, b.Height()); err != nil {
 		return fmt.Errorf("light: height %d by its own validators: %w", b.Height(), err)
 	}
 	return nil
@@ -141,14 +146,14 @@ func checkNext(trusted *Trusted, b *Block) error {
 }
 
 // checkTrust is the skipping half: counted in the set that is trusted, whatever the header says of its own.
-func (p *Params) checkTrust(chainID string, trusted *Trusted, b *Block) error {
+func (p *Params) checkTrust(v *types.CommitVerifier, trusted *Trusted, b *Block) error {
 	if trusted.Next == nil {
 		return fmt.Errorf("%w: the validators after height %d are not known, and height %d is not the next", ErrNotEnoughTrust, trusted.Height, b.Height())
 	}
 	if err := checkSet(trusted.Next, trusted.NextValidatorsHash); err != nil {
 		return fmt.Errorf("%w: those said to be next after trusted height %d: %w", ErrInvalid, trusted.Height, err)
 	}
-	err := types.VerifyCommitTrusting(chainID, trusted.Next, b.Commit, p.Level)
+	err := v.Trusting(trusted.Next, p.Level)
 	if errors.Is(err, types.ErrNotEnoughPower) {
 		return fmt.Errorf("%w: height %d by those of height %d: %w", ErrNotEnoughTrust, b.Height(), trusted.Height+1, err)
 	}

@@ -1,6 +1,7 @@
 package types
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -127,7 +128,7 @@ func VerifyCommit(chainID string, set *ValidatorSet, id ValueID, height Height, 
 	if err := c.fits(set, id, height); err != nil {
 		return err
 	}
-	t := newCommitTally(chainID, c)
+	t := newCommitTally(NewCommitVerifier(chainID, c))
 	for i := range c.Signatures {
 		if c.Signatures[i].Flag != CommitAbsent {
 			t.add(i, &set.members[i])
@@ -138,10 +139,36 @@ func VerifyCommit(chainID string, set *ValidatorSet, id ValueID, height Height, 
 
 // VerifyCommitLight is VerifyCommit for who does not need to know who has signed: it looks at no more signatures than it takes.
 func VerifyCommitLight(chainID string, set *ValidatorSet, id ValueID, height Height, c *Commit) error {
+	return NewCommitVerifier(chainID, c).Light(set, id, height)
+}
+
+// VerifyCommitTrusting tells whether validators with more than a fraction of the power of a trusted set have signed
+// the commit. The set is an older one: validators are found by address, and those it does not know do not count (C1).
+// Each is counted once, and one that is there twice makes the commit wrong.
+func VerifyCommitTrusting(chainID string, trusted *ValidatorSet, c *Commit, level Fraction) error {
+	return NewCommitVerifier(chainID, c).Trusting(trusted, level)
+}
+
+// A CommitVerifier judges one commit by several sets, as a light client does, and verifies no signature twice by one key. It is not
+// safe for concurrent use, and the commit must not change meanwhile.
+type CommitVerifier struct {
+	chainID string
+	commit  *Commit
+	right   [][]byte // by which key each signature was found to be right; nil: none yet
+}
+
+// NewCommitVerifier begins with nothing verified.
+func NewCommitVerifier(chainID string, c *Commit) *CommitVerifier {
+	return &CommitVerifier{chainID: chainID, commit: c}
+}
+
+// Light is [VerifyCommitLight].
+func (v *CommitVerifier) Light(set *ValidatorSet, id ValueID, height Height) error {
+	c := v.commit
 	if err := c.fits(set, id, height); err != nil {
 		return err
 	}
-	t := newCommitTally(chainID, c)
+	t := newCommitTally(v)
 	for i := range c.Signatures {
 		if set.MoreThanTwoThirds(t.power) {
 			break
@@ -153,10 +180,9 @@ func VerifyCommitLight(chainID string, set *ValidatorSet, id ValueID, height Hei
 	return t.judge(Fraction{2, 3}, set.TotalPower())
 }
 
-// VerifyCommitTrusting tells whether validators with more than a fraction of the power of a trusted set have signed
-// the commit. The set is an older one: validators are found by address, and those it does not know do not count (C1).
-// Each is counted once, and one that is there twice makes the commit wrong.
-func VerifyCommitTrusting(chainID string, trusted *ValidatorSet, c *Commit, level Fraction) error {
+// Trusting is [VerifyCommitTrusting].
+func (v *CommitVerifier) Trusting(trusted *ValidatorSet, level Fraction) error {
+	c := v.commit
 	if level.Denominator == 0 || level.Numerator > level.Denominator {
 		return fmt.Errorf("%w: a trust level of %d/%d", ErrCommit, level.Numerator, level.Denominator)
 	}
@@ -167,7 +193,7 @@ func VerifyCommitTrusting(chainID string, trusted *ValidatorSet, c *Commit, leve
 		return err
 	}
 	seen := make([]bool, trusted.Len())
-	t := newCommitTally(chainID, c)
+	t := newCommitTally(v)
 	for i := range c.Signatures {
 		s := &c.Signatures[i]
 		at := trusted.Index(s.Validator)
@@ -187,23 +213,28 @@ func VerifyCommitTrusting(chainID string, trusted *ValidatorSet, c *Commit, leve
 
 // A commitTally gathers signatures to verify, and the power of those for the block.
 type commitTally struct {
-	chainID string
-	commit  *Commit
-	batch   *Batch
-	added   []int // the signatures in batch
-	power   int64
+	*CommitVerifier
+	batch *Batch
+	added []int    // the signatures in batch
+	keys  [][]byte // and whose they are
+	power int64
 }
 
-func newCommitTally(chainID string, c *Commit) *commitTally {
-	n := len(c.Signatures)
-	return &commitTally{chainID: chainID, commit: c, batch: NewBatch(n), added: make([]int, 0, n)}
+func newCommitTally(v *CommitVerifier) *commitTally {
+	n := len(v.commit.Signatures)
+	if v.right == nil {
+		v.right = make([][]byte, n)
+	}
+	return &commitTally{CommitVerifier: v, batch: NewBatch(n), added: make([]int, 0, n), keys: make([][]byte, 0, n)}
 }
 
 func (t *commitTally) add(i int, v *Validator) {
-	var room [256]byte
-	vote := t.commit.Vote(i)
-	t.batch.Add(v.PubKey, vote.AppendSignBytes(room[:0], t.chainID), vote.Signature)
-	t.added = append(t.added, i)
+	if t.right[i] == nil || !bytes.Equal(t.right[i], v.PubKey) {
+		var room [256]byte
+		vote := t.commit.Vote(i)
+		t.batch.Add(v.PubKey, vote.AppendSignBytes(room[:0], t.chainID), vote.Signature)
+		t.added, t.keys = append(t.added, i), append(t.keys, v.PubKey)
+	}
 	if t.commit.Signatures[i].Flag == CommitBlock {
 		t.power += v.Power
 	}
@@ -219,6 +250,9 @@ func (t *commitTally) judge(level Fraction, total int64) error {
 		i := t.added[bad]
 		return fmt.Errorf("%w of height %d on chain %s: signature %d, of validator %v, is wrong",
 			ErrCommit, t.commit.Height, t.chainID, i, t.commit.Signatures[i].Validator)
+	}
+	for n, i := range t.added {
+		t.right[i] = t.keys[n]
 	}
 	return nil
 }

@@ -212,6 +212,31 @@ func TestTrustIsCountedInTheTrustedSet(t *testing.T) {
 	}
 }
 
+// A signature that was right by one key is not looked at again, and by another key it is; one that was wrong stays wrong.
+func TestASignatureIsRememberedWithItsKey(t *testing.T) {
+	c := newGolden(t)
+	m := c.all()
+	v := NewCommitVerifier(chainID, m)
+	require.NoError(t, v.Trusting(c.set, Fraction{2, 3}))
+	signed := m.Signatures[0].Signature[0]
+	m.Signatures[0].Signature[0]++ // which nobody may do: it shows what is looked at
+	require.NoError(t, v.Light(c.set, valueA, 4), "it is verified again")
+
+	var others []Validator
+	for i := range c.set.Len() {
+		o := c.set.At(i)
+		o.PubKey = newSigner(fmt.Sprint("other", i)).PubKey()
+		others = append(others, o)
+	}
+	require.ErrorContains(t, v.Light(mustSet(t, others...), valueA, 4), "signature 0", "RULE COMMIT: by another key")
+	v = NewCommitVerifier(chainID, m)
+	for range 2 {
+		require.ErrorContains(t, v.Trusting(c.set, Fraction{2, 3}), "signature 0", "RULE COMMIT: it was wrong before")
+	}
+	m.Signatures[0].Signature[0] = signed
+	require.NoError(t, v.Light(c.set, valueA, 4))
+}
+
 func TestFractionsDoNotOverflow(t *testing.T) {
 	most := MaxTotalPower
 	require.True(t, Fraction{2, 3}.exceededBy(most, most))
