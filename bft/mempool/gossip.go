@@ -65,8 +65,8 @@ func takeTx(msg []byte) (tx, rest []byte, err error) {
 		return nil, nil, fmt.Errorf("%w: a transaction begins with %#x, and not with %#x", ErrMessage, msg[0], txTag)
 	}
 	tx, n := protowire.ConsumeBytes(msg[1:])
-	if n < 0 {
-		return nil, nil, fmt.Errorf("%w: a transaction is cut off", ErrMessage)
+	if n != protowire.SizeBytes(len(tx)) {
+		return nil, nil, fmt.Errorf("%w: a transaction is cut off, or its length is not in its shortest form", ErrMessage)
 	}
 	return tx, msg[1+n:], nil
 }

@@ -187,3 +187,19 @@ func TestManyPoolsOnARingHaveTheSame(t *testing.T) {
 		}
 	})
 }
+
+// FuzzMessage hears anything: the transactions that are taken have one message, and the rest is an error.
+func FuzzMessage(f *testing.F) {
+	f.Add(encodeBatch([]transaction{{bytes: []byte("a=1")}, {bytes: make([]byte, 300)}}))
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		for len(msg) > 0 {
+			tx, rest, err := takeTx(msg)
+			if err != nil {
+				require.ErrorIs(t, err, ErrMessage)
+				return
+			}
+			require.Equal(t, msg[:len(msg)-len(rest)], encodeBatch([]transaction{{bytes: tx}}), "RULE ENC: a second message")
+			msg = rest
+		}
+	})
+}
