@@ -101,7 +101,9 @@ func TestEvidenceOfAHeightToComeIsKeptForIt(t *testing.T) {
 }
 
 // wrap is a message.
-func wrap(e *types.DuplicateVoteEvidence) []byte { return protowire.AppendBytes([]byte{tag}, e.Encode(nil)) }
+func wrap(e *types.DuplicateVoteEvidence) []byte {
+	return protowire.AppendBytes([]byte{tag}, e.Encode(nil))
+}
 
 func TestWhoPassesOnWhatWasMadeUpIsDisconnected(t *testing.T) {
 	for _, x := range []struct {
