@@ -308,7 +308,10 @@ func TestTheLogFindsAHeightAndForgetsOldOnes(t *testing.T) {
 func FuzzRecord(f *testing.F) {
 	vote := &types.Vote{Type: types.Prevote, Height: 1, ValidRound: types.NoRound, Validator: types.Address{1}, Signature: make([]byte, types.SignatureSize)}
 	f.Add(appendBegin(nil, 300))
+	f.Add(appendBegin(nil, -1))
+	f.Add(append(appendBegin(nil, 1)[:2], 0x81, 0))
 	f.Add(appendInput(nil, vote))
+	f.Add(appendTimeout(nil, Timeout{Height: -1, Round: -1}))
 	f.Add(appendTimeout(nil, Timeout{Height: 300, Round: 2, Step: types.StepPrevote}))
 	f.Add(appendVerdict(nil, verdict{types.ValueID{Hash: types.Hash{1}, Parts: types.PartsHeader{Total: 300, Hash: types.Hash{2}}}, true}))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -122,6 +122,7 @@ func FuzzMessage(f *testing.F) {
 	f.Add(encodeHeights(kindWant, 300))
 	f.Add(append(encodeHeights(kindBlock, 300), "block"...))
 	f.Add(encodeHeights(kindNone, 300))
+	f.Add([]byte{byte(kindNone), 0x81, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := decodeMessage(b)
 		if err != nil {

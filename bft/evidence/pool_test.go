@@ -333,6 +333,9 @@ func FuzzFile(f *testing.F) {
 	e := c.Evidence("2", 4, 1)
 	p.insert(&proof{e, e.Encode(nil)}, "")
 	f.Add(body(p))
+	p.insert(&proof{e, e.Encode(nil)}, "")
+	f.Add(body(p))
+	f.Add(append(make([]byte, 8), 0xff, 0xff, 0xff, 0xff)) // four billion faults, and none of them there
 	f.Fuzz(func(t *testing.T, content []byte) {
 		file := append(binary.BigEndian.AppendUint32([]byte(magic), version), content...)
 		file = binary.BigEndian.AppendUint32(file, crc32.Checksum(file, castagnoli))
@@ -343,7 +346,7 @@ func FuzzFile(f *testing.F) {
 			require.LessOrEqual(t, damage.Offset, int64(len(file)))
 			return
 		}
-		require.Len(t, p.pending, p.list.Len())
+		require.Len(t, p.pending, p.list.Len(), "RULE E1: a fault is pending twice")
 		require.LessOrEqual(t, len(p.encode()), len(file), "nothing is there that was not in the file")
 		again := fresh()
 		require.NoError(t, again.decode("file", p.encode()))

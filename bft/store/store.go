@@ -48,6 +48,9 @@ const (
 	kinds
 )
 
+// maxHeight keeps the sums of heights within their type.
+const maxHeight = 1 << 62
+
 // format is the version of the records, their first byte.
 const format = 1
 
@@ -81,7 +84,9 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
-	s.genesis = height - types.Height(first/kinds)
+	if s.genesis = height - types.Height(first/kinds); s.genesis < 0 {
+		return s.corrupt(first, fmt.Sprintf("it is of height %d, and %d heights are before it", height, first/kinds))
+	}
 	s.base = s.genesis + 1
 	for s.base <= s.heightOf(last) && s.seq(kindState, s.base-1) < first {
 		s.base++
@@ -119,7 +124,7 @@ func (s *Store) record(seq uint64) (kind int, h types.Height, payload []byte, er
 			return 0, 0, nil, s.corrupt(seq, "it is of another kind than its place says")
 		}
 		height, n := binary.Uvarint(r.Data[2:])
-		if n <= 0 {
+		if n <= 0 || height > maxHeight {
 			return 0, 0, nil, s.corrupt(seq, "it has no height")
 		}
 		return int(r.Data[1]), types.Height(height), append([]byte(nil), r.Data[2+n:]...), nil
@@ -228,6 +233,12 @@ func (s *Store) readState(h types.Height) (*types.State, error) {
 	if err != nil {
 		return nil, s.corrupt(s.seq(kindState, h), err.Error())
 	}
+	if after := state.Height() - 1; after != h {
+		return nil, s.corrupt(s.seq(kindState, h), fmt.Sprintf("it is the state after %d, and its place is that after %d", after, h))
+	}
+	if (state.LastHeight == 0) != (h == s.genesis) {
+		return nil, s.corrupt(s.seq(kindState, h), fmt.Sprintf("it is the state after %d, and the log begins after %d", state.LastHeight, s.genesis))
+	}
 	return state, nil
 }
 
@@ -264,6 +275,9 @@ func (s *Store) Block(h types.Height) (*types.Block, types.ValueID, error) {
 	b, err := types.DecodeBlock(encoded)
 	if err != nil {
 		return nil, id, s.corrupt(s.seq(kindBlock, h), err.Error())
+	}
+	if b.Height != h {
+		return nil, id, s.corrupt(s.seq(kindBlock, h), fmt.Sprintf("it is block %d, and its place is that of %d", b.Height, h))
 	}
 	return b, id, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,6 +159,10 @@ func FuzzGenesis(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(text)
 	f.Add([]byte(`{"genesis_time":"2026-11-27T10:20:30+02:00","chain_id":"c","app_state":null}`))
+	for _, time := range []string{"9999-12-31T23:59:59-10:00", "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00"} {
+		f.Add(fmt.Appendf(nil, `{"genesis_time":%q,"chain_id":"c","validators":[{"pub_key":{"type":"tendermint/PubKeyEd25519","value":"%s="},"power":"1"}]}`,
+			time, strings.Repeat("A", 43)))
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var g, back types.Genesis
 		if err := g.UnmarshalJSON(text); err != nil {
