@@ -48,9 +48,6 @@ const (
 	kinds
 )
 
-// maxHeight keeps the sums of heights within their type.
-const maxHeight = 1 << 62
-
 // format is the version of the records, their first byte.
 const format = 1
 
@@ -124,7 +121,7 @@ func (s *Store) record(seq uint64) (kind int, h types.Height, payload []byte, er
 			return 0, 0, nil, s.corrupt(seq, "it is of another kind than its place says")
 		}
 		height, n := binary.Uvarint(r.Data[2:])
-		if n <= 0 || height > maxHeight {
+		if n <= 0 {
 			return 0, 0, nil, s.corrupt(seq, "it has no height")
 		}
 		return int(r.Data[1]), types.Height(height), append([]byte(nil), r.Data[2+n:]...), nil
