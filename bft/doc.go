@@ -101,22 +101,17 @@
 //
 // # Reading order
 //
-//	types.go       heights, rounds, values, votes, proposals
-//	validators.go  the set, and whose turn it is
+//	types/         heights, rounds, values, votes; the validator set, and whose turn it is; blocks, commits, encodings, what is signed
 //	algorithm.go   Algorithm 1
 //	keeper.go      votes counted
 //	core.go        messages in, events in an order, outputs out
-//	block.go       blocks, commits, hashes; parts.go the pieces they travel in
-//	coder.go       how values become bytes; append.go the smallest pieces; encode.go, message.go, encode_state.go each value
-//	signbytes.go   what is signed; sign.go who signs and what is accepted; guard.go and never twice; filesigner.go also after a crash
-//	commit.go      who has decided a block; evidence.go who has voted twice
+//	privval/       keys that sign, and never twice, also after a crash
 //	seams.go       what a node asks of a network, a mempool, an evidence pool and a store
-//	genesis.go     where a chain begins; state.go what is known after a block, and whether the next one fits
 //	executor.go    a decided block and the application
 //	wal.go         the log of inputs
 //	node.go        the shell; loop.go its one loop, and the replay; attempt.go what comes in; act.go what goes out;
 //	               timers.go, later.go (what comes too early), options.go, event.go
-//	memory.go      store, mempool and evidence in memory; hub.go a network
+//	memory/        store, mempool, evidence and a network in memory
 //	testdata/      stories: a lock carried over, a late polka, a round skipped, a liar
 //
 //	merkle/ abci/ store/ p2p/ gossip/ mempool/ evidence/ blocksync/ light/ accountability/ fullnode/ app/   the rooms around it

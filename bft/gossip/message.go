@@ -15,7 +15,7 @@ var ErrMessage = errors.New("gossip: bad message")
 
 // What peers say to each other: a byte for what it is, and then
 //
-//	said    a types.Message, as package bft encodes it
+//	said    a types.Message, as package types encodes it
 //	status  height, round, groups     where I am, and what I have of this height
 //	has     height, groups            what I have beside what you know
 //	want    height, groups            send me these, of which you said that you have them
@@ -34,7 +34,7 @@ const (
 	formGraft
 )
 
-// A kind of message of a round. The votes have their numbers in package bft.
+// A kind of message of a round. The votes have their numbers in package types.
 type kind uint8
 
 const (

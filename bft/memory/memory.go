@@ -9,8 +9,6 @@ import (
 	"github.com/flagship-go/flagship/bft/types"
 )
 
-// What a node is made of, in memory: for tests, and for small programs that may forget.
-
 // A Store keeps blocks and states in memory. It is safe for concurrent use. Everything in it is shared, and not to be changed.
 type Store struct {
 	mu         sync.RWMutex
@@ -201,7 +199,7 @@ func (p *Mempool) Update(_ context.Context, _ types.Height, txs [][]byte, _ []ui
 	return nil
 }
 
-// A Evidence keeps double votes until they are committed. It is safe for concurrent use.
+// An Evidence keeps double votes until they are committed. It is safe for concurrent use.
 type Evidence struct {
 	chain     Chain
 	mu        sync.Mutex
