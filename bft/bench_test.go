@@ -67,29 +67,6 @@ func BenchmarkCore(b *testing.B) {
 	}
 }
 
-// BenchmarkRotate is one turn of a set; the new set is a copy.
-func BenchmarkRotate(b *testing.B) {
-	for _, n := range []int{4, 100} {
-		b.Run(fmt.Sprintf("validators=%d", n), func(b *testing.B) {
-			var vs []types.Validator
-			r := rand.New(rand.NewPCG(1, 1))
-			for i := range n {
-				vs = append(vs, types.Validator{Address: types.Address{byte(i), 1}, Power: 1 + r.Int64N(1_000_000)})
-			}
-			set, err := types.NewValidatorSet(vs)
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			stop := cputime.Report(b)
-			for b.Loop() {
-				set = set.Rotate(1)
-			}
-			stop()
-		})
-	}
-}
-
 // BenchmarkSimulate is a network in virtual time, without faults: an operation is a block that all have decided.
 func BenchmarkSimulate(b *testing.B) {
 	for _, n := range []int{4, 100} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 
 	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
@@ -94,7 +95,7 @@ type verdict struct {
 }
 
 func (l *inputLog) begin(h types.Height) error {
-	l.buf = binary.AppendUvarint(append(l.buf[:0], recordBegin, logFormat), uint64(h))
+	l.buf = appendBegin(l.buf[:0], h)
 	seq, err := l.log.Append(l.buf)
 	l.starts[h] = seq
 	return err
@@ -105,7 +106,7 @@ func (l *inputLog) messages(ms ...types.Message) error {
 	l.buf = l.buf[:0]
 	records, ends := make([][]byte, len(ms)), make([]int, len(ms))
 	for i, m := range ms {
-		l.buf = types.AppendMessage(append(l.buf, recordMessage), m)
+		l.buf = appendInput(l.buf, m)
 		ends[i] = len(l.buf)
 	}
 	from := 0
@@ -117,19 +118,13 @@ func (l *inputLog) messages(ms ...types.Message) error {
 }
 
 func (l *inputLog) timeout(t Timeout) error {
-	b := binary.AppendUvarint(append(l.buf[:0], recordTimeout), uint64(t.Height))
-	l.buf = append(binary.AppendUvarint(b, uint64(t.Round)), byte(t.Step))
+	l.buf = appendTimeout(l.buf[:0], t)
 	_, err := l.log.Append(l.buf)
 	return err
 }
 
 func (l *inputLog) verdict(v types.ValueID, valid bool) error {
-	b := append(l.buf[:0], recordVerdict, 0)
-	if valid {
-		b[1] = 1
-	}
-	b = binary.AppendUvarint(append(b, v.Hash[:]...), uint64(v.Parts.Total))
-	l.buf = append(b, v.Parts.Hash[:]...)
+	l.buf = appendVerdict(l.buf[:0], verdict{v, valid})
 	_, err := l.log.Append(l.buf)
 	return err
 }
@@ -154,10 +149,10 @@ func (l *inputLog) forHeight(h types.Height, fn func(loggedInput) error) error {
 			return fmt.Errorf("%w: %w", ErrWAL, err)
 		}
 		rec, err := decodeInput(r.Data)
-		if err == nil {
-			err = fn(rec)
-		}
 		if err != nil {
+			return fmt.Errorf("%w: record %d: %w", ErrWAL, r.Seq, err)
+		}
+		if err := fn(rec); err != nil {
 			return err
 		}
 	}
@@ -176,44 +171,77 @@ func (l *inputLog) prune(h types.Height) error {
 
 func (l *inputLog) close() error { return l.log.Close() }
 
-// decodeInput reads a record. What it returns does not refer to data.
-func decodeInput(data []byte) (loggedInput, error) {
-	bad := fmt.Errorf("%w: %d bytes are no record", ErrWAL, len(data))
+// The records, for [decodeInput].
+
+func appendBegin(b []byte, h types.Height) []byte {
+	return binary.AppendUvarint(append(b, recordBegin, logFormat), uint64(h))
+}
+
+func appendInput(b []byte, m types.Message) []byte {
+	return types.AppendMessage(append(b, recordMessage), m)
+}
+
+func appendTimeout(b []byte, t Timeout) []byte {
+	b = binary.AppendUvarint(append(b, recordTimeout), uint64(t.Height))
+	return append(binary.AppendUvarint(b, uint64(t.Round)), byte(t.Step))
+}
+
+func appendVerdict(b []byte, v verdict) []byte {
+	b = append(b, recordVerdict, 0)
+	if v.valid {
+		b[len(b)-1] = 1
+	}
+	b = binary.AppendUvarint(append(b, v.value.Hash[:]...), uint64(v.value.Parts.Total))
+	return append(b, v.value.Parts.Hash[:]...)
+}
+
+// decodeInput reads a record, and nothing but one (ENC). What it returns does not refer to data.
+func decodeInput(data []byte) (in loggedInput, err error) {
+	bad := fmt.Errorf("%d bytes are no record of an input", len(data))
 	if len(data) < 2 {
-		return loggedInput{}, bad
+		return in, bad
 	}
 	kind, rest := data[0], data[1:]
+	ok := false
 	switch kind {
 	case recordBegin:
 		if rest[0] != logFormat {
-			return loggedInput{}, fmt.Errorf("%w has format %d, and this build reads %d", ErrWAL, rest[0], logFormat)
+			return in, fmt.Errorf("it has format %d, and this build reads %d", rest[0], logFormat)
 		}
-		if h, n := binary.Uvarint(rest[1:]); n > 0 && n == len(rest)-1 && h > 0 {
-			return loggedInput{begin: types.Height(h)}, nil
-		}
+		h, n := number(rest[1:], math.MaxInt64)
+		in.begin, ok = types.Height(h), n == len(rest)-1 && h > 0
 	case recordMessage:
-		m, err := types.DecodeMessage(append([]byte(nil), rest...))
-		return loggedInput{message: m}, err
-	case recordTimeout:
-		h, n := binary.Uvarint(rest)
-		if n <= 0 {
-			break
+		if in.message, err = types.DecodeMessage(rest); err != nil {
+			return loggedInput{}, err
 		}
-		if r, m := binary.Uvarint(rest[n:]); m > 0 && n+m+1 == len(rest) {
-			return loggedInput{timeout: &Timeout{Height: types.Height(h), Round: types.Round(r), Step: types.Step(rest[n+m])}}, nil
+		return in, nil
+	case recordTimeout:
+		h, n := number(rest, math.MaxInt64)
+		r, m := number(rest[n:], math.MaxInt32)
+		if n*m > 0 && n+m+1 == len(rest) {
+			in.timeout = &Timeout{Height: types.Height(h), Round: types.Round(r), Step: types.Step(rest[n+m])}
+			ok = h > 0 && in.timeout.Step <= types.StepPrecommit
 		}
 	case recordVerdict:
 		if len(rest) < 1+32 {
 			break
 		}
-		v := verdict{valid: rest[0] == 1}
-		total, n := binary.Uvarint(rest[33:])
-		if n > 0 && len(rest) == 33+n+32 {
-			copy(v.value.Hash[:], rest[1:])
-			v.value.Parts.Total = uint32(total)
-			copy(v.value.Parts.Hash[:], rest[33+n:])
-			return loggedInput{verdict: &v}, nil
+		total, n := number(rest[33:], math.MaxUint32)
+		if n > 0 && len(rest) == 33+n+32 && rest[0] <= 1 {
+			v := types.ValueID{Hash: types.Hash(rest[1:33]), Parts: types.PartsHeader{Total: uint32(total), Hash: types.Hash(rest[33+n:])}}
+			in.verdict, ok = &verdict{v, rest[0] == 1}, true
 		}
 	}
-	return loggedInput{}, bad
+	if !ok {
+		return loggedInput{}, bad
+	}
+	return in, nil
+}
+
+// number takes a varint in its shortest form off the front of b; n is its length, 0 if there is none up to most.
+func number(b []byte, most uint64) (x uint64, n int) {
+	if x, n = binary.Uvarint(b); n <= 0 || x > most || n > 1 && b[n-1] == 0 {
+		return 0, 0
+	}
+	return x, n
 }

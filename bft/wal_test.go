@@ -303,3 +303,36 @@ func TestTheLogFindsAHeightAndForgetsOldOnes(t *testing.T) {
 	require.NoError(t, l.close())
 	require.Less(t, fs.Used(), int64(64<<20))
 }
+
+// FuzzRecord reads anything as a record of the log: it is the one record of an input, or an error.
+func FuzzRecord(f *testing.F) {
+	vote := &types.Vote{Type: types.Prevote, Height: 1, ValidRound: types.NoRound, Validator: types.Address{1}, Signature: make([]byte, types.SignatureSize)}
+	f.Add(appendBegin(nil, 300))
+	f.Add(appendBegin(nil, -1))
+	f.Add(append(appendBegin(nil, 1)[:2], 0x81, 0))
+	f.Add(appendInput(nil, vote))
+	f.Add(appendTimeout(nil, Timeout{Height: -1, Round: -1}))
+	f.Add(appendTimeout(nil, Timeout{Height: 300, Round: 2, Step: types.StepPrevote}))
+	f.Add(appendVerdict(nil, verdict{types.ValueID{Hash: types.Hash{1}, Parts: types.PartsHeader{Total: 300, Hash: types.Hash{2}}}, true}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		in, err := decodeInput(data)
+		if err != nil {
+			require.Zero(t, in)
+			return
+		}
+		var again []byte
+		switch {
+		case in.message != nil:
+			again = appendInput(nil, in.message)
+		case in.timeout != nil:
+			again = appendTimeout(nil, *in.timeout)
+			require.True(t, in.timeout.Height > 0 && in.timeout.Round >= 0, "RULE W2: %+v", *in.timeout)
+		case in.verdict != nil:
+			again = appendVerdict(nil, *in.verdict)
+		default:
+			again = appendBegin(nil, in.begin)
+			require.Positive(t, in.begin, "RULE W2: no height begins")
+		}
+		require.Equal(t, data, again, "RULE W2: a second record of one input")
+	})
+}

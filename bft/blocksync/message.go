@@ -52,8 +52,8 @@ func decodeMessage(b []byte) (m message, err error) {
 	rest := b[1:]
 	take := func() (h types.Height) {
 		v, n := binary.Uvarint(rest)
-		if n <= 0 || v > 1<<62 {
-			err = fmt.Errorf("%w: a height is cut off or too large", ErrMessage)
+		if n <= 0 || v > 1<<62 || n > 1 && rest[n-1] == 0 {
+			err = fmt.Errorf("%w: a height is cut off, too large, or not in its shortest form", ErrMessage)
 			return 0
 		}
 		rest = rest[n:]

@@ -114,3 +114,30 @@ func TestMessagesAreReadAsTheyWereWritten(t *testing.T) {
 		require.ErrorIs(t, err, ErrMessage, name)
 	}
 }
+
+// FuzzMessage hears anything: it is the one message that says so, or an error.
+func FuzzMessage(f *testing.F) {
+	f.Add(encodeHeights(kindHowFar))
+	f.Add(encodeHeights(kindStatus, 3, 300))
+	f.Add(encodeHeights(kindWant, 300))
+	f.Add(append(encodeHeights(kindBlock, 300), "block"...))
+	f.Add(encodeHeights(kindNone, 300))
+	f.Add([]byte{byte(kindNone), 0x81, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := decodeMessage(b)
+		if err != nil {
+			require.ErrorIs(t, err, ErrMessage)
+			return
+		}
+		var heights []types.Height
+		switch m.kind {
+		case kindStatus:
+			heights = []types.Height{m.height, m.top}
+		case kindWant, kindNone, kindBlock:
+			heights = []types.Height{m.height}
+		}
+		require.Equal(t, b, append(encodeHeights(m.kind, heights...), m.block...), "RULE ENC: a second message")
+		require.True(t, 0 <= m.height && m.top >= 0 && (m.kind != kindStatus || m.height <= m.top), "%+v", m)
+		require.Len(t, m.block, m.blockSize)
+	})
+}

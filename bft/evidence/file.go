@@ -119,18 +119,22 @@ func (p *Pool) decode(name string, b []byte) error {
 	}
 	r := reader{b: b[head : len(b)-4]}
 	p.saved = types.Height(r.uint64())
-	for range r.uint32() {
+	for n := r.uint32(); n > 0 && !r.bad; n-- {
 		f := fault{height: types.Height(r.uint64()), round: types.Round(r.uint32()), kind: types.VoteType(r.bytes(1)[0])}
 		copy(f.validator[:], r.bytes(len(f.validator)))
 		p.committed[f] = time.Unix(0, int64(r.uint64())).UTC()
 	}
-	for range r.uint32() {
+	for n := r.uint32(); n > 0 && !r.bad; n-- {
 		if e := r.evidence(); e != nil {
 			p.reported[faultOf(&e.First)] = e.DuplicateVoteEvidence
 		}
 	}
-	for range r.uint32() {
-		if e := r.evidence(); e != nil {
+	for n := r.uint32(); n > 0 && !r.bad; n-- {
+		if e := r.evidence(); e == nil {
+			break
+		} else if p.pending[faultOf(&e.First)] != nil {
+			r.bad = true
+		} else {
 			p.insert(e, "")
 		}
 	}
@@ -160,9 +164,9 @@ func (r *reader) uint32() uint32 { return binary.BigEndian.Uint32(r.bytes(4)) }
 func (r *reader) uint64() uint64 { return binary.BigEndian.Uint64(r.bytes(8)) }
 
 func (r *reader) evidence() *proof {
-	encoded := r.bytes(int(r.uint32() % (maxFile + 1)))
+	encoded := r.bytes(int(min(r.uint32(), maxEvidence+1)))
 	e, err := types.DecodeEvidence(encoded)
-	if err != nil {
+	if err != nil || len(encoded) > maxEvidence {
 		r.bad, r.b = true, nil
 		return nil
 	}

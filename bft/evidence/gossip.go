@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/flagship-go/flagship/bft/p2p"
 	"github.com/flagship-go/flagship/bft/types"
@@ -15,8 +16,8 @@ const Channel byte = 0x38
 
 const (
 	batchBytes = 16 << 10
-	// field is before each evidence in a message.
-	field = 1
+	// tag is before each evidence in a message: field 1, of bytes.
+	tag = 1<<3 | byte(protowire.BytesType)
 )
 
 func (p *Pool) join(s *p2p.Switch) error {
@@ -31,9 +32,22 @@ func (p *Pool) next(peer *p2p.Peer) []byte {
 	defer p.mu.Unlock()
 	var msg []byte
 	for _, e := range p.list.Next(string(peer.ID()), batchBytes, encodedSize) {
-		msg = protowire.AppendBytes(protowire.AppendTag(msg, field, protowire.BytesType), e.encoded)
+		msg = protowire.AppendBytes(append(msg, tag), e.encoded)
 	}
 	return msg
+}
+
+// takeEvidence takes evidence off the beginning of a message. It keeps nothing of msg.
+func takeEvidence(msg []byte) (e *types.DuplicateVoteEvidence, rest []byte, err error) {
+	if msg[0] != tag {
+		return nil, nil, fmt.Errorf("%w: a message in which evidence begins with %#x, and not with %#x", types.ErrEvidence, msg[0], tag)
+	}
+	encoded, n := protowire.ConsumeBytes(msg[1:])
+	if n != protowire.SizeBytes(len(encoded)) || len(encoded) > maxEvidence {
+		return nil, nil, fmt.Errorf("%w: a message that is cut off, or evidence of more than %d bytes", types.ErrEvidence, maxEvidence)
+	}
+	e, err = types.DecodeEvidence(bytes.Clone(encoded))
+	return e, msg[1+n:], err
 }
 
 // handler is the p2p.Handler, out of sight of who uses a Pool.
@@ -49,25 +63,17 @@ func (h handler) RemovePeer(p *p2p.Peer, _ error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.list.Leave(string(p.ID()))
+	// It says all again when it comes back; and whoever comes under ever new names fills nothing.
+	h.early = slices.DeleteFunc(h.early, func(e early) bool { return e.from == string(p.ID()) })
 }
 
 // Receive takes a peer's evidence. Nobody correct passes on what was made up; what is only old, known or early for us is
 // no fault, nor is what our store cannot judge.
 func (h handler) Receive(p *p2p.Peer, msg []byte) {
 	for len(msg) > 0 {
-		number, kind, n := protowire.ConsumeTag(msg)
-		if n < 0 || number != field || kind != protowire.BytesType {
-			h.blame(p, fmt.Errorf("%w: a garbled message", types.ErrEvidence))
-			return
-		}
-		encoded, m := protowire.ConsumeBytes(msg[n:])
-		if m < 0 || len(encoded) > maxEvidence {
-			h.blame(p, fmt.Errorf("%w: a message that is cut off, or evidence of more than %d bytes", types.ErrEvidence, maxEvidence))
-			return
-		}
-		msg = msg[n+m:]
-		e, err := types.DecodeEvidence(bytes.Clone(encoded))
+		e, rest, err := takeEvidence(msg)
 		if err == nil {
+			msg = rest
 			err = h.receive(e, string(p.ID()))
 			if errors.Is(err, ErrExpired) || errors.Is(err, ErrDuplicate) || errors.Is(err, ErrFuture) || !errors.Is(err, types.ErrEvidence) {
 				continue

@@ -100,10 +100,12 @@ func TestEvidenceOfAHeightToComeIsKeptForIt(t *testing.T) {
 	})
 }
 
+// wrap is a message.
+func wrap(e *types.DuplicateVoteEvidence) []byte {
+	return protowire.AppendBytes([]byte{tag}, e.Encode(nil))
+}
+
 func TestWhoPassesOnWhatWasMadeUpIsDisconnected(t *testing.T) {
-	wrap := func(e *types.DuplicateVoteEvidence) []byte {
-		return protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), e.Encode(nil))
-	}
 	for _, x := range []struct {
 		name  string
 		msg   func(c *chaintest.Chain) []byte
@@ -130,10 +132,10 @@ func TestWhoPassesOnWhatWasMadeUpIsDisconnected(t *testing.T) {
 			return wrap(e)
 		}, true},
 		{"garbage", func(*chaintest.Chain) []byte { return []byte("garbage") }, true},
-		{"garbage inside", func(*chaintest.Chain) []byte { return []byte{field<<3 | 2, 3, 1, 2, 3} }, true},
+		{"garbage inside", func(*chaintest.Chain) []byte { return []byte{tag, 3, 1, 2, 3} }, true},
 		{"cut off", func(c *chaintest.Chain) []byte { return wrap(c.Evidence("2", 29, 0))[:50] }, true},
 		{"too large", func(*chaintest.Chain) []byte {
-			return protowire.AppendBytes([]byte{field<<3 | 2}, make([]byte, maxEvidence+1))
+			return protowire.AppendBytes([]byte{tag}, make([]byte, maxEvidence+1))
 		}, true},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -158,4 +160,44 @@ func TestWhoPassesOnWhatWasMadeUpIsDisconnected(t *testing.T) {
 			})
 		})
 	}
+}
+
+// FuzzMessage hears anything: of what is evidence there is one message, and the rest is an error.
+func FuzzMessage(f *testing.F) {
+	e := newChain(f, 3).Evidence("2", 2, 0).Encode(nil)
+	f.Add(protowire.AppendBytes(append(protowire.AppendBytes([]byte{tag}, e), tag), e))
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		for len(msg) > 0 {
+			e, rest, err := takeEvidence(msg)
+			if err != nil {
+				require.True(t, errors.Is(err, types.ErrEvidence) || errors.Is(err, types.ErrEncoding), "%v", err)
+				return
+			}
+			taken := msg[:len(msg)-len(rest)]
+			require.Equal(t, taken, protowire.AppendBytes([]byte{tag}, e.Encode(nil)), "RULE ENC: a second message")
+			msg = rest
+		}
+	})
+}
+
+// What comes too early is kept for a peer that is here, and no longer.
+func TestEarlyEvidenceGoesWithItsPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m p2p.Memory
+		c, ahead := newChain(t, 5), newChain(t, 9)
+		s := newSwitch(t, &m, 1)
+		p := newPool(t, c, Options{Switch: s})
+		require.NoError(t, s.Start())
+		for i := range 3 {
+			peer := newSwitch(t, &m, 2+i)
+			require.NoError(t, peer.Channel(p2p.ChannelOptions{ID: Channel}, &puppet{}))
+			require.NoError(t, peer.Start())
+			require.True(t, link(t, peer, s).Send(Channel, wrap(ahead.Evidence("2", 9, types.Round(i)))))
+			synctest.Wait()
+			require.Len(t, p.early, 1, "RULE E1: it waits for its height")
+			require.NoError(t, peer.Close())
+			synctest.Wait()
+			require.Empty(t, p.early, "RULE E1: what peers that have gone sent early is kept")
+		}
+	})
 }

@@ -1,7 +1,9 @@
 package evidence
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
@@ -312,4 +314,45 @@ func TestADiskThatFailsIsTriedAgain(t *testing.T) {
 	c.Grow(4)
 	q := newPool(t, c, Options{Dir: "data", FS: disk.CrashClone(rand.New(rand.NewPCG(1, 1)))})
 	require.Equal(t, 1, pending(q), "RULE E1: kept with the next block")
+}
+
+// FuzzFile opens a file with anything in it, under a checksum that is right: it is refused with its place, or what is read is written again
+// as it was.
+func FuzzFile(f *testing.F) {
+	fresh := func() *Pool {
+		return &Pool{pending: map[fault]*item{}, reported: map[fault]*types.DuplicateVoteEvidence{}, committed: map[fault]time.Time{}}
+	}
+	c := newChain(f, 5)
+	const head, sum = len(magic) + 4, 4
+	body := func(p *Pool) []byte { b := p.encode(); return b[head : len(b)-sum] }
+	p := fresh()
+	f.Add(body(p))
+	p.saved = 5
+	p.commit(c.Evidence("1", 3, 0))
+	p.reported[fault{height: 9}] = &types.DuplicateVoteEvidence{DoubleVote: c.DoubleVote("3", 9, 0)}
+	e := c.Evidence("2", 4, 1)
+	p.insert(&proof{e, e.Encode(nil)}, "")
+	f.Add(body(p))
+	p.insert(&proof{e, e.Encode(nil)}, "")
+	f.Add(body(p))
+	f.Add(append(make([]byte, 8), 0xff, 0xff, 0xff, 0xff)) // four billion faults, and none of them there
+	f.Fuzz(func(t *testing.T, content []byte) {
+		file := append(binary.BigEndian.AppendUint32([]byte(magic), version), content...)
+		file = binary.BigEndian.AppendUint32(file, crc32.Checksum(file, castagnoli))
+		p := fresh()
+		if err := p.decode("file", file); err != nil {
+			var damage *vfs.CorruptError
+			require.ErrorAs(t, err, &damage)
+			require.LessOrEqual(t, damage.Offset, int64(len(file)))
+			return
+		}
+		require.Len(t, p.pending, p.list.Len(), "RULE E1: a fault is pending twice")
+		require.LessOrEqual(t, len(p.encode()), len(file), "nothing is there that was not in the file")
+		again := fresh()
+		require.NoError(t, again.decode("file", p.encode()))
+		require.Equal(t, p.saved, again.saved)
+		require.Equal(t, p.committed, again.committed)
+		require.Equal(t, p.reported, again.reported)
+		require.Equal(t, pending(p), pending(again))
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 
 	"github.com/flagship-go/flagship/bft"
@@ -70,20 +71,15 @@ func (x *index) load(base, last types.Height) error {
 		if err != nil {
 			return err
 		}
-		h, n := binary.Uvarint(r.Data)
-		if n <= 0 || (len(r.Data)-n)%len(types.Hash{}) != 0 {
+		at, hashes, ok := decodeRecord(r.Data)
+		if !ok {
 			return fmt.Errorf("record %d has %d bytes, and is no height with hashes", r.Seq, len(r.Data))
 		}
-		at := types.Height(h)
 		if at < base {
 			continue
 		}
 		if at > last || len(x.heights) > 0 && at != x.next() { // the store has lost it, or was exchanged
 			return x.log.TruncateBack(r.Seq - 1)
-		}
-		hashes := make([]types.Hash, 0, len(r.Data)/len(types.Hash{}))
-		for rest := r.Data[n:]; len(rest) > 0; rest = rest[len(types.Hash{}):] {
-			hashes = append(hashes, types.Hash(rest[:len(types.Hash{})]))
 		}
 		x.place(indexed{at, hashes, r.Seq})
 	}
@@ -91,6 +87,27 @@ func (x *index) load(base, last types.Height) error {
 		x.heights, x.places = nil, map[types.Hash]place{}
 	}
 	return nil
+}
+
+func encodeRecord(h types.Height, hashes []types.Hash) []byte {
+	b := binary.AppendUvarint(make([]byte, 0, 10+len(hashes)*len(types.Hash{})), uint64(h))
+	for i := range hashes {
+		b = append(b, hashes[i][:]...)
+	}
+	return b
+}
+
+// decodeRecord reads what encodeRecord has written, and nothing else. It keeps nothing of data.
+func decodeRecord(data []byte) (h types.Height, hashes []types.Hash, ok bool) {
+	at, n := binary.Uvarint(data)
+	if n <= 0 || n > 1 && data[n-1] == 0 || at < 1 || at > math.MaxInt64 || (len(data)-n)%len(types.Hash{}) != 0 {
+		return 0, nil, false
+	}
+	hashes = make([]types.Hash, 0, len(data)/len(types.Hash{}))
+	for rest := data[n:]; len(rest) > 0; rest = rest[len(types.Hash{}):] {
+		hashes = append(hashes, types.Hash(rest))
+	}
+	return types.Height(at), hashes, true
 }
 
 // next is the height to be added; 0: any.
@@ -112,13 +129,11 @@ func (x *index) place(h indexed) {
 
 // add indexes a committed block, and tells who waits for its transactions. Below base nothing is stored any more.
 func (x *index) add(b *types.Block, base types.Height) error {
-	record := binary.AppendUvarint(nil, uint64(b.Height))
 	hashes := make([]types.Hash, len(b.Txs))
 	for i, tx := range b.Txs {
 		hashes[i] = sha256.Sum256(tx)
-		record = append(record, hashes[i][:]...)
 	}
-	seq, err := x.log.Append(record)
+	seq, err := x.log.Append(encodeRecord(b.Height, hashes))
 	if err != nil {
 		return fmt.Errorf("fullnode: indexing block %d: %w", b.Height, err)
 	}

@@ -105,7 +105,7 @@ func DecodeBlock(data []byte) (*Block, error) {
 	n := 0
 	for data = data[1:]; len(data) > 0; n++ {
 		size, w := binary.Uvarint(data)
-		if n == len(pieces) || w <= 0 || size > uint64(len(data)-w) {
+		if n == len(pieces) || w <= 0 || w > 1 && data[w-1] == 0 || size > uint64(len(data)-w) {
 			return nil, fmt.Errorf("%w of a block: piece %d does not fit", ErrEncoding, n)
 		}
 		pieces[n], data = data[w:w+int(size)], data[w+int(size):]

@@ -2,10 +2,12 @@ package light_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,15 +43,62 @@ func TestABlockIsWhatWasEncoded(t *testing.T) {
 	}
 }
 
+// FuzzDecodeBlock reads anything as a block: it is the one encoding of what is read, which can be judged, or an error.
 func FuzzDecodeBlock(f *testing.F) {
-	f.Add(bfttest.NewLightChain("demo").Block(2).Encode(nil))
+	b := bfttest.NewLightChain("demo").Block(2)
+	f.Add(b.Encode(nil))
+	b.Next = nil
+	f.Add(b.Encode(nil))
+	f.Add(append(b.Encode(nil), 0x80, 0))
+	set := b.Validators.Encode(nil)
+	long := append(binary.AppendUvarint(b.Encode(nil), uint64(len(set))), set...)
+	long[len(long)-len(set)-1] |= 0x80
+	f.Add(slices.Insert(long, len(long)-len(set), 0))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if b, err := light.DecodeBlock(data); err == nil {
-			_ = b.Check("demo")
-			_ = light.VerifyCommit("demo", b)
-			_, err := light.DecodeBlock(b.Encode(nil))
-			require.NoError(t, err)
+		b, err := light.DecodeBlock(data)
+		if err != nil {
+			require.ErrorIs(t, err, light.ErrEncoding)
+			return
 		}
+		require.Equal(t, data, b.Encode(nil), "RULE ENC: a second encoding")
+		if err := b.Check("demo"); err != nil {
+			require.ErrorIs(t, err, light.ErrInvalid)
+			return
+		}
+		_ = light.VerifyCommit("demo", b)
+	})
+}
+
+// FuzzFileStore reads anything in a file's place, under a checksum that is right: it is damage with its place, or a block of this height.
+func FuzzFileStore(f *testing.F) {
+	c := bfttest.NewLightChain("demo")
+	f.Add(c.Block(2).Encode(nil), true)
+	f.Add(c.Block(3).Encode(nil), true)
+	f.Add(append([]byte{9}, c.Block(2).Encode(nil)[1:]...), true)
+	f.Add([]byte{}, false)
+	f.Fuzz(func(t *testing.T, data []byte, sum bool) {
+		fsys := vfs.NewMem()
+		file := data
+		if sum {
+			file = append(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli))), data...)
+		}
+		const name = "00000000000000000002.block"
+		require.NoError(t, fsys.MkdirAll("dir"))
+		require.NoError(t, vfs.Replace(fsys, "dir", "new", name, file))
+		s, err := light.OpenFileStore(fsys, "dir")
+		require.NoError(t, err)
+		b, err := s.Block(2)
+		if err != nil {
+			require.True(t, errors.Is(err, vfs.ErrCorrupt) || errors.As(err, new(*vfs.VersionError)), "%v", err)
+			require.ErrorContains(t, err, name)
+		} else {
+			require.Equal(t, types.Height(2), b.Height())
+			require.NoError(t, s.Save(b))
+			again, err := s.Block(2)
+			require.NoError(t, err)
+			require.Equal(t, b.Encode(nil), again.Encode(nil))
+		}
+		require.NoError(t, s.Close())
 	})
 }
 

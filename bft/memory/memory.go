@@ -3,13 +3,12 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/types"
 )
-
-// What a node is made of, in memory: for tests, and for small programs that may forget.
 
 // A Store keeps blocks and states in memory. It is safe for concurrent use. Everything in it is shared, and not to be changed.
 type Store struct {
@@ -201,14 +200,24 @@ func (p *Mempool) Update(_ context.Context, _ types.Height, txs [][]byte, _ []ui
 	return nil
 }
 
-// A Evidence keeps double votes until they are committed. It is safe for concurrent use.
+// An Evidence keeps double votes until they are committed. It is safe for concurrent use.
 type Evidence struct {
 	chain     Chain
 	mu        sync.Mutex
 	reported  []types.DoubleVote // of a height that is not committed yet
 	pending   []*types.DuplicateVoteEvidence
-	committed map[types.Hash]bool
+	committed map[fault]bool
 }
+
+// A fault is what is committed once, whichever two of its votes prove it.
+type fault struct {
+	height    types.Height
+	round     types.Round
+	kind      types.VoteType
+	validator types.Address
+}
+
+func faultOf(v *types.Vote) fault { return fault{v.Height, v.Round, v.Type, v.Validator} }
 
 // A Chain has the blocks and the validators of past heights.
 type Chain interface {
@@ -218,7 +227,7 @@ type Chain interface {
 
 // NewEvidence makes an empty one, which verifies by the validators and times of a chain.
 func NewEvidence(chain Chain) *Evidence {
-	return &Evidence{chain: chain, committed: make(map[types.Hash]bool)}
+	return &Evidence{chain: chain, committed: make(map[fault]bool)}
 }
 
 // Report implements bft.EvidencePool.
@@ -239,12 +248,16 @@ func (e *Evidence) complete() {
 			continue
 		}
 		if set, err := e.chain.Validators(d.First.Height); err == nil {
-			if made, err := types.NewEvidence(d, set, block.Time); err == nil {
+			if made, err := types.NewEvidence(d, set, block.Time); err == nil && !e.known(faultOf(&d.First)) {
 				e.pending = append(e.pending, made)
 			}
 		}
 	}
 	e.reported = left
+}
+
+func (e *Evidence) known(f fault) bool {
+	return e.committed[f] || slices.ContainsFunc(e.pending, func(d *types.DuplicateVoteEvidence) bool { return faultOf(&d.First) == f })
 }
 
 // Pending implements bft.EvidencePool.
@@ -264,9 +277,9 @@ func (e *Evidence) Pending(maxBytes int64) []*types.DuplicateVoteEvidence {
 func (e *Evidence) Check(s *types.State, evidence []*types.DuplicateVoteEvidence) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	seen := make(map[types.Hash]bool)
+	seen := make(map[fault]bool)
 	for _, d := range evidence {
-		h, id := d.First.Height, d.Hash()
+		h, f := d.First.Height, faultOf(&d.First)
 		block, _, err := e.chain.Block(h)
 		if err != nil {
 			return fmt.Errorf("%w of height %d: %w", types.ErrEvidence, h, err)
@@ -277,7 +290,7 @@ func (e *Evidence) Check(s *types.State, evidence []*types.DuplicateVoteEvidence
 		}
 		p := s.Params.Evidence
 		switch {
-		case seen[id] || e.committed[id]:
+		case seen[f] || e.committed[f]:
 			return fmt.Errorf("%w of height %d against %v was committed before", types.ErrEvidence, h, d.First.Validator)
 		case !d.Time.Equal(block.Time):
 			return fmt.Errorf("%w of height %d has time %v, and the block %v", types.ErrEvidence, h, d.Time, block.Time)
@@ -287,7 +300,7 @@ func (e *Evidence) Check(s *types.State, evidence []*types.DuplicateVoteEvidence
 		if err := d.Verify(s.ChainID, set); err != nil {
 			return err
 		}
-		seen[id] = true
+		seen[f] = true
 	}
 	return nil
 }
@@ -297,11 +310,11 @@ func (e *Evidence) Update(_ *types.State, evidence []*types.DuplicateVoteEvidenc
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, d := range evidence {
-		e.committed[d.Hash()] = true
+		e.committed[faultOf(&d.First)] = true
 	}
 	var left []*types.DuplicateVoteEvidence
 	for _, d := range e.pending {
-		if !e.committed[d.Hash()] {
+		if !e.committed[faultOf(&d.First)] {
 			left = append(left, d)
 		}
 	}

@@ -110,8 +110,8 @@ func takeField(msg []byte) (tag byte, value, rest []byte, err error) {
 	switch {
 	case tag != txTag && tag != haveTag && tag != wantTag:
 		return 0, nil, nil, fmt.Errorf("%w: a field begins with %#x", ErrMessage, tag)
-	case n < 0:
-		return 0, nil, nil, fmt.Errorf("%w: a field is cut off", ErrMessage)
+	case n != protowire.SizeBytes(len(value)):
+		return 0, nil, nil, fmt.Errorf("%w: a field is cut off, or its length is not in its shortest form", ErrMessage)
 	case tag != txTag && len(value) != len(Key{}):
 		return 0, nil, nil, fmt.Errorf("%w: a key of %d bytes", ErrMessage, len(value))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flagship-go/flagship/bft/p2p"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // A station is a pool with a switch, on a network in memory.
@@ -184,6 +185,24 @@ func TestManyPoolsOnARingHaveTheSame(t *testing.T) {
 			got := strings.Split(reap(s.Pool, -1, -1), "|")
 			slices.Sort(got)
 			require.Equal(t, want, got, "RULE P2: node %d", i)
+		}
+	})
+}
+
+// FuzzMessage hears anything: what is taken has one message, and the rest is an error.
+func FuzzMessage(f *testing.F) {
+	passed := neighbour{score: lazyFrom}
+	f.Add(passed.encode([]transaction{{bytes: []byte("a=1")}, {bytes: make([]byte, 300), passed: true}}))
+	f.Add(appendKey(nil, wantTag, Key{1}))
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		for len(msg) > 0 {
+			tag, value, rest, err := takeField(msg)
+			if err != nil {
+				require.ErrorIs(t, err, ErrMessage)
+				return
+			}
+			require.Equal(t, msg[:len(msg)-len(rest)], protowire.AppendBytes([]byte{tag}, value), "RULE ENC: a second message")
+			msg = rest
 		}
 	})
 }

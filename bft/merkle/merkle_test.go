@@ -1,10 +1,12 @@
 package merkle
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -141,14 +143,42 @@ func TestRootAllocatesLittle(t *testing.T) {
 	require.LessOrEqual(t, testing.AllocsPerRun(5, func() { Root(leaves) }), 10.0)
 }
 
+// FuzzProof changes a proof anyhow: it holds as long as nothing has changed, and no longer.
 func FuzzProof(f *testing.F) {
-	f.Add(int64(3), int64(1), []byte("leaf"), make([]byte, 64))
-	f.Fuzz(func(t *testing.T, total, index int64, leaf, aunts []byte) {
-		p := Proof{Total: total, Index: index, Leaf: LeafHash(leaf)}
-		for ; len(aunts) >= 32; aunts = aunts[32:] {
-			p.Aunts = append(p.Aunts, [32]byte(aunts))
+	f.Add(uint8(7), uint8(3), int64(0), int64(0), []byte{}, []byte{}, uint8(0))
+	f.Add(uint8(6), uint8(5), int64(1), int64(1), []byte{1}, make([]byte, 40), uint8(1))
+	f.Fuzz(func(t *testing.T, n, i uint8, total, index int64, leaf, aunts []byte, drop uint8) {
+		leaves := list(1 + int(n))
+		at := int(i) % len(leaves)
+		root, proofs := Proofs(leaves)
+		good := proofs[at]
+		p := Proof{Total: good.Total ^ total, Index: good.Index ^ index, Leaf: good.Leaf}
+		p.Aunts = append(p.Aunts, good.Aunts[:max(len(good.Aunts)-int(drop), 0)]...)
+		for k, x := range aunts {
+			if k/32 == len(p.Aunts) {
+				p.Aunts = append(p.Aunts, [32]byte{})
+			}
+			p.Aunts[k/32][k%32] ^= x
 		}
-		require.Error(t, p.Verify([32]byte{1}, leaf))
+		claimed := slices.Clone(leaves[at])
+		for k, x := range leaf {
+			if k < len(claimed) {
+				claimed[k] ^= x
+				continue
+			}
+			claimed = append(claimed, x)
+		}
+		p.Leaf = LeafHash(claimed)
+		// Whoever verifies knows how many there are: total and index are part of the claim, and the root alone does not bind them.
+		err := p.Verify(root, claimed)
+		same := bytes.Equal(claimed, leaves[at]) && slices.Equal(p.Aunts, good.Aunts)
+		if total == 0 {
+			require.Equal(t, same && index == 0, err == nil, "RULE M3: %v", err)
+		}
+		require.True(t, err != nil || same, "RULE M3: another leaf, or other hashes, lead to the root")
+		if err != nil {
+			require.ErrorIs(t, err, ErrProof)
+		}
 	})
 }
 

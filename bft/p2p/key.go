@@ -57,6 +57,11 @@ func OpenKey(path string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("p2p: read the node key: %w", err)
 	}
+	return decodeKey(path, b)
+}
+
+// decodeKey is the key in the file at path.
+func decodeKey(path string, b []byte) (ed25519.PrivateKey, error) {
 	var k nodeKey
 	if err := json.Unmarshal(b, &k); err != nil {
 		return nil, fmt.Errorf("%w: node key %s: %w", ErrOptions, path, err)
@@ -64,6 +69,10 @@ func OpenKey(path string) (ed25519.PrivateKey, error) {
 	if k.PrivKey.Type != keyType || len(k.PrivKey.Value) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("%w: node key %s has type %q and %d bytes, not %q and %d",
 			ErrOptions, path, k.PrivKey.Type, len(k.PrivKey.Value), keyType, ed25519.PrivateKeySize)
+	}
+	// A public half that is not that of the seed would be a name whose owner cannot be proved, and signing with it gives the seed away.
+	if key := ed25519.NewKeyFromSeed(k.PrivKey.Value[:ed25519.SeedSize]); !key.Equal(ed25519.PrivateKey(k.PrivKey.Value)) {
+		return nil, fmt.Errorf("%w: node key %s: its halves do not belong together", ErrOptions, path)
 	}
 	return ed25519.PrivateKey(k.PrivKey.Value), nil
 }
@@ -73,9 +82,7 @@ func createKey(path string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("p2p: make a node key: %w", err)
 	}
-	var k nodeKey
-	k.PrivKey.Type, k.PrivKey.Value = keyType, key
-	b, err := json.MarshalIndent(&k, "", "  ")
+	b, err := encodeKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("p2p: encode the node key: %w", err)
 	}
@@ -90,4 +97,10 @@ func createKey(path string) (ed25519.PrivateKey, error) {
 		return nil, fmt.Errorf("p2p: write the node key: %w", err)
 	}
 	return key, nil
+}
+
+func encodeKey(key ed25519.PrivateKey) ([]byte, error) {
+	var k nodeKey
+	k.PrivKey.Type, k.PrivKey.Value = keyType, key
+	return json.MarshalIndent(&k, "", "  ")
 }

@@ -366,7 +366,11 @@ func FuzzHello(f *testing.F) {
 			require.ErrorIs(t, err, ErrProtocol)
 			return
 		}
-		again, err := decodeHello(h.append(nil))
+		for _, text := range []string{h.Network, h.Moniker, h.Listen} {
+			require.LessOrEqual(t, len(text), maxText, "RULE P1: bounded")
+		}
+		require.LessOrEqual(t, len(h.Channels), maxChannels, "RULE P1: bounded")
+		again, err := decodeHello(append(h.append(nil), "of a newer build"...))
 		require.NoError(t, err)
 		require.Equal(t, h, again)
 	})

@@ -186,7 +186,7 @@ func (s *FileSigner) open(fsys vfs.FS, name string) error {
 		last = second
 	}
 	if !ok && !okToo {
-		return &CorruptError{File: name, Offset: vfs.SectorSize, Reason: "wrong checksum of what was signed last, and of its copy"}
+		return &CorruptError{File: name, Offset: vfs.SectorSize, Reason: "wrong checksum, or an impossible place, of what was signed last, and of its copy"}
 	}
 	s.guard.last = last
 	return s.save(last)
@@ -244,6 +244,7 @@ func encodeRecords(r *signed) []byte {
 	return both
 }
 
+// decodeRecord reads a sector. A place that no vote has is damage, whatever the checksum says: a guard of height -1 would guard nothing.
 func decodeRecord(b []byte) (r signed, ok bool) {
 	size := recordHead + int(binary.LittleEndian.Uint16(b[recordHead-2:]))
 	if size > len(b) || crc32.Checksum(b[4:size], castagnoli) != binary.LittleEndian.Uint32(b) {
@@ -252,10 +253,11 @@ func decodeRecord(b []byte) (r signed, ok bool) {
 	r.height = types.Height(binary.LittleEndian.Uint64(b[4:]))
 	r.round = types.Round(binary.LittleEndian.Uint32(b[12:]))
 	r.step = types.Step(b[16])
-	r.time = time.Unix(int64(binary.LittleEndian.Uint64(b[17:])), int64(binary.LittleEndian.Uint32(b[25:]))).UTC()
+	nanoseconds := binary.LittleEndian.Uint32(b[25:])
+	r.time = time.Unix(int64(binary.LittleEndian.Uint64(b[17:])), int64(nanoseconds)).UTC()
 	r.signature = bytes.Clone(b[29 : 29+types.SignatureSize])
 	r.bytes = bytes.Clone(b[recordHead:size])
-	return r, true
+	return r, r.height >= 0 && r.round >= 0 && r.step <= types.StepPrecommit && nanoseconds < 1e9
 }
 
 // jsonKey is CometBFT's priv_validator_key.json.
@@ -288,6 +290,11 @@ func readKey(fsys vfs.FS, name string) (types.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	return unmarshalKey(name, text)
+}
+
+// unmarshalKey is the key in the file of a name.
+func unmarshalKey(name string, text []byte) (types.PrivateKey, error) {
 	var k jsonKey
 	if err := json.Unmarshal(text, &k); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

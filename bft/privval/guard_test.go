@@ -2,9 +2,12 @@ package privval
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
@@ -420,4 +423,75 @@ func TestOneOfManyAsksIsSigned(t *testing.T) {
 		all.Wait()
 		require.Equal(t, int32(1), signed.Load(), "RULE S2: %s", name)
 	}
+}
+
+// FuzzGuard opens a guard with anything in it, under checksums that are right: it is refused, or it guards what it says was signed.
+func FuzzGuard(f *testing.F) {
+	mem := vfs.NewMem()
+	s, err := OpenFileSigner(mem, signerDir)
+	require.NoError(f, err)
+	require.NoError(f, s.Close())
+	key := s.key
+	records := func(r *signed) []byte { return encodeRecords(r)[4:vfs.SectorSize] }
+	f.Add(records(&signed{}), []byte{})
+	f.Add(records(&signed{5, 2, types.StepPrevote, someTime, []byte("message"), make([]byte, types.SignatureSize)}), records(&signed{height: 4}))
+	f.Add(records(&signed{height: -1}), records(&signed{height: -1}))
+	f.Add(records(&signed{height: 1, round: -1}), records(&signed{step: 200}))
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		file := guardOf(key)
+		for i, record := range [][]byte{first, second} {
+			sector := file[(i+1)*vfs.SectorSize:][:vfs.SectorSize]
+			clear(sector)
+			copy(sector[4:], record)
+			size := min(recordHead+int(binary.LittleEndian.Uint16(sector[recordHead-2:])), len(sector))
+			binary.LittleEndian.PutUint32(sector, crc32.Checksum(sector[4:size], castagnoli))
+			if r, ok := decodeRecord(sector); ok {
+				require.Equal(t, sector[:size], encodeRecords(&r)[:size], "RULE ENC: a second record")
+			}
+		}
+		fsys := mem.KillClone()
+		require.NoError(t, vfs.Replace(fsys, signerDir, guardFile+".new", guardFile, file))
+		s, err := OpenFileSigner(fsys, signerDir)
+		if err != nil {
+			require.ErrorIs(t, err, vfs.ErrCorrupt)
+			return
+		}
+		last := s.guard.last
+		require.True(t, last.height >= 0 && last.round >= 0 && last.step <= types.StepPrecommit, "RULE S2: %v", &last)
+		for _, before := range []ask{{last.height, last.round, types.StepPropose, valueA, someTime}, {last.height - 1, 9, types.StepPrecommit, valueA, someTime}} {
+			if last.step >= types.StepPropose {
+				_, err = before.sign(t, s)
+				require.ErrorIs(t, err, types.ErrDoubleSign, "RULE S2: %v after %v", before, &last)
+			}
+		}
+		after, err := ask{last.height + 1, 0, types.StepPropose, valueA, someTime}.sign(t, s)
+		if last.height < math.MaxInt64 {
+			require.NoError(t, err)
+		}
+		require.NoError(t, s.Close())
+		s, err = OpenFileSigner(fsys, signerDir)
+		require.NoError(t, err)
+		again, err := after.ask.sign(t, s)
+		require.Equal(t, last.height < math.MaxInt64, err == nil)
+		require.Equal(t, after, again, "RULE S2: the same signature again")
+		require.NoError(t, s.Close())
+	})
+}
+
+// FuzzKey reads anything as a key's file: an error names the file, and a key has one file, and signs.
+func FuzzKey(f *testing.F) {
+	f.Add(marshalKey(NewMemSigner("fuzz").key))
+	f.Add([]byte(`{"priv_key":{"type":"tendermint/PrivKeyEd25519","value":"AAAA"}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		key, err := unmarshalKey("name", text)
+		if err != nil {
+			require.ErrorContains(t, err, "name")
+			return
+		}
+		again, err := unmarshalKey("name", marshalKey(key))
+		require.NoError(t, err)
+		require.Equal(t, key, again)
+		_, err = ask{1, 0, types.StepPrevote, valueA, someTime}.sign(t, &MemSigner{key: key}) // which verifies it
+		require.NoError(t, err)
+	})
 }

@@ -81,7 +81,9 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
-	s.genesis = height - types.Height(first/kinds)
+	if s.genesis = height - types.Height(first/kinds); s.genesis < 0 {
+		return s.corrupt(first, fmt.Sprintf("it is of height %d, and %d heights are before it", height, first/kinds))
+	}
 	s.base = s.genesis + 1
 	for s.base <= s.heightOf(last) && s.seq(kindState, s.base-1) < first {
 		s.base++
@@ -228,6 +230,12 @@ func (s *Store) readState(h types.Height) (*types.State, error) {
 	if err != nil {
 		return nil, s.corrupt(s.seq(kindState, h), err.Error())
 	}
+	if after := state.Height() - 1; after != h {
+		return nil, s.corrupt(s.seq(kindState, h), fmt.Sprintf("it is the state after %d, and its place is that after %d", after, h))
+	}
+	if (state.LastHeight == 0) != (h == s.genesis) {
+		return nil, s.corrupt(s.seq(kindState, h), fmt.Sprintf("it is the state after %d, and the log begins after %d", state.LastHeight, s.genesis))
+	}
 	return state, nil
 }
 
@@ -264,6 +272,9 @@ func (s *Store) Block(h types.Height) (*types.Block, types.ValueID, error) {
 	b, err := types.DecodeBlock(encoded)
 	if err != nil {
 		return nil, id, s.corrupt(s.seq(kindBlock, h), err.Error())
+	}
+	if b.Height != h {
+		return nil, id, s.corrupt(s.seq(kindBlock, h), fmt.Sprintf("it is block %d, and its place is that of %d", b.Height, h))
 	}
 	return b, id, nil
 }

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,6 +15,7 @@ import (
 	"github.com/flagship-go/flagship/bft/store"
 	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
+	"github.com/flagship-go/flagship/internal/wal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -289,4 +292,79 @@ func TestDamageIsReportedWithItsPlace(t *testing.T) {
 	}
 	require.Contains(t, corrupt.File, names[1])
 	require.NotZero(t, corrupt.Offset)
+}
+
+// FuzzRecords opens a log with anything in its records. Nothing but damage, another format or nothing found is said of it, and a state or
+// block that is read is of the height that was asked for.
+func FuzzRecords(f *testing.F) {
+	records := func(fs vfs.FS) (records [][]byte) {
+		log, _, err := wal.Open("store", &wal.Options{FS: fs})
+		require.NoError(f, err)
+		for r, err := range log.Records(1) {
+			require.NoError(f, err)
+			records = append(records, bytes.Clone(r.Data))
+		}
+		require.NoError(f, log.Close())
+		return records
+	}
+	for _, initial := range []types.Height{1, 300} {
+		mem := vfs.NewMem()
+		s, err := store.Open("store", &store.Options{FS: mem})
+		require.NoError(f, err)
+		_, err = grow(f, 2, initial).save(s)
+		require.NoError(f, err)
+		require.NoError(f, s.Close())
+		r := records(mem)
+		require.Len(f, r, 8)
+		f.Add(r[0], r[1], r[2], r[3], r[4], uint8(5))
+		f.Add(r[0], r[1], r[2], r[3], r[4], uint8(3))
+		f.Add(r[3], r[1], r[2], r[3], r[4], uint8(2))
+		f.Add(r[0], r[1], r[2], r[0], r[4], uint8(5))
+		head := len(binary.AppendUvarint([]byte{1, 1}, uint64(initial)))
+		f.Add(r[0], r[1], r[2], append(bytes.Clone(r[3][:head]), r[6][head:]...), r[4], uint8(5)) // the state after the next block
+	}
+	huge := binary.AppendUvarint([]byte{1, 1}, 1<<63+5)
+	f.Add(huge, huge, huge, huge, huge, uint8(2))
+	f.Fuzz(func(t *testing.T, s0, r0, b1, s1, r1 []byte, n uint8) {
+		named := func(err error, what string, h types.Height) {
+			require.True(t, errors.Is(err, vfs.ErrCorrupt) || errors.As(err, new(*vfs.VersionError)) || errors.Is(err, types.ErrNotFound), "RULE T3: %s %d: %v", what, h, err)
+		}
+		mem := vfs.NewMem()
+		log, _, err := wal.Open("store", &wal.Options{FS: mem, SegmentSize: 64 << 10})
+		require.NoError(t, err)
+		for _, r := range [][]byte{s0, r0, b1, s1, r1}[:n%6] {
+			if _, err := log.AppendSync(r); err != nil {
+				t.Skip("longer than a segment")
+			}
+		}
+		require.NoError(t, log.Close())
+		s, err := store.Open("store", &store.Options{FS: mem})
+		if err != nil {
+			require.False(t, errors.Is(err, types.ErrNotFound), "RULE T3: %v", err)
+			named(err, "opening", 0)
+			return
+		}
+		defer func() { require.NoError(t, s.Close()) }()
+		state, err := s.State()
+		require.NoError(t, err)
+		if state != nil {
+			require.True(t, state.LastHeight == s.Height() || state.Height() == s.Height(), "RULE T3: the last state is of another height")
+		}
+		for h := s.Base() - 1; h <= s.Height()+2; h++ {
+			if b, _, err := s.Block(h); err != nil {
+				named(err, "block", h)
+			} else {
+				require.Equal(t, h, b.Height, "RULE T3: a block of another height")
+			}
+			if _, err := s.SeenCommit(h); err != nil {
+				named(err, "seen commit", h)
+			}
+			if _, err := s.Validators(h); err != nil {
+				named(err, "validators", h)
+			}
+			if _, err := s.Results(h); err != nil {
+				named(err, "results", h)
+			}
+		}
+	})
 }

@@ -230,6 +230,8 @@ func TestDecodedMessagesKeepNothing(t *testing.T) {
 	require.Equal(t, v, got)
 }
 
+// FuzzDecode reads anything as anything: it is the one encoding of what is read, or an error, and takes memory for what is there, and not
+// for what it says. A list's item of two bytes is a value of up to a hundred, and lists grow by doubling.
 func FuzzDecode(f *testing.F) {
 	encodings := newGolden(f).encodings(f)
 	for i, e := range encodings {
@@ -237,7 +239,12 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
 		e := encodings[int(which)%len(encodings)]
-		if again, err := e.again(data); err == nil {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		again, err := e.again(data)
+		runtime.ReadMemStats(&after)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(512*len(data)+1<<18), "RULE ENC: memory for what is not there")
+		if err == nil {
 			require.True(t, bytes.Equal(data, again), "RULE ENC: a second encoding")
 		} else {
 			require.ErrorIs(t, err, ErrEncoding)

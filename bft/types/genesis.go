@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/flagship-go/flagship/bft/abci"
 )
@@ -35,6 +36,12 @@ func DefaultParams() abci.ConsensusParams {
 func (g *Genesis) State() (*State, error) {
 	if n := len(g.ChainID); n == 0 || n > MaxChainIDLen {
 		return nil, fmt.Errorf("%w: the chain's id has %d bytes, and it has 1 to %d", ErrGenesis, n, MaxChainIDLen)
+	}
+	if !utf8.ValidString(g.ChainID) {
+		return nil, fmt.Errorf("%w: the chain's id %q is not UTF-8: its file would have another one", ErrGenesis, g.ChainID)
+	}
+	if t := g.Time.Unix(); t < minSeconds || t > maxSeconds {
+		return nil, fmt.Errorf("%w: its time is %v, and the years are 1 to 9999", ErrGenesis, g.Time)
 	}
 	if g.InitialHeight < 0 {
 		return nil, fmt.Errorf("%w: the initial height is %d, and it is at least 1", ErrGenesis, g.InitialHeight)

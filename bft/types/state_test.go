@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,4 +149,47 @@ func TestAGenesisFileIsReadBack(t *testing.T) {
 		`{"validators":[{"pub_key":{"type":"other","value":""},"power":"1"}]}`} {
 		require.Error(t, json.Unmarshal([]byte(bad), &back), bad)
 	}
+}
+
+// FuzzGenesis reads anything as a genesis file. What a chain can begin with is written and read back as it was, and its first state and
+// block have an encoding.
+func FuzzGenesis(f *testing.F) {
+	text, err := json.Marshal(types.Genesis{ChainID: "fuzz", Time: time.Unix(1_700_000_000, 5), Params: types.DefaultParams(), AppHash: []byte{1},
+		AppState: []byte(`{"a":["<b>"]}`), Validators: []types.Validator{{PubKey: make([]byte, 32), Power: 3}}})
+	require.NoError(f, err)
+	f.Add(text)
+	f.Add([]byte(`{"genesis_time":"2026-11-27T10:20:30+02:00","chain_id":"c","app_state":null}`))
+	for _, time := range []string{"9999-12-31T23:59:59-10:00", "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00"} {
+		f.Add(fmt.Appendf(nil, `{"genesis_time":%q,"chain_id":"c","validators":[{"pub_key":{"type":"tendermint/PubKeyEd25519","value":"%s="},"power":"1"}]}`,
+			time, strings.Repeat("A", 43)))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var g, back types.Genesis
+		if err := g.UnmarshalJSON(text); err != nil {
+			require.ErrorIs(t, err, types.ErrGenesis)
+			return
+		}
+		s, err := g.State()
+		if err != nil {
+			require.ErrorIs(t, err, types.ErrGenesis)
+			return
+		}
+		again, err := json.Marshal(g)
+		require.NoError(t, err, "a chain can begin with it")
+		require.NoError(t, json.Unmarshal(again, &back), "%s", again)
+		second, err := back.State()
+		require.NoError(t, err)
+		require.Equal(t, s.Encode(nil), second.Encode(nil), "it is the same chain")
+		third, err := json.Marshal(back)
+		require.NoError(t, err)
+		require.Equal(t, string(again), string(third), "a genesis has one file")
+		if s.Validators == nil {
+			return
+		}
+		read, err := types.DecodeState(s.Encode(nil))
+		require.NoError(t, err, "RULE ENC: the first state")
+		require.Equal(t, s.Encode(nil), read.Encode(nil))
+		_, err = types.DecodeBlock(s.MakeBlock(nil, &types.Commit{}, nil, s.Validators.Proposer().Address).Encode(nil))
+		require.NoError(t, err, "RULE ENC: the first block")
+	})
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 )
 
+// What validators say to each other: in a round of a height, one proposes a value, and all vote for it, or for nil.
+
 // A Height is the number of a block: the first is 1. A Round is an attempt at a height: the
 // first is 0.
 type (

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/internal/cputime"
 )
 
 // named makes a validator whose address is its name.
@@ -261,4 +263,24 @@ func TestSetsThatCannotBe(t *testing.T) {
 	require.ErrorContains(t, err, "has power 0")
 	_, err = NewValidatorSet([]Validator{named("n1", MaxTotalPower), named("n2", 1)})
 	require.ErrorContains(t, err, "more than")
+}
+
+// BenchmarkRotate is one turn of a set; the new set is a copy.
+func BenchmarkRotate(b *testing.B) {
+	for _, n := range []int{4, 100} {
+		b.Run(fmt.Sprintf("validators=%d", n), func(b *testing.B) {
+			var vs []Validator
+			r := rand.New(rand.NewPCG(1, 1))
+			for i := range n {
+				vs = append(vs, Validator{Address: Address{byte(i), 1}, Power: 1 + r.Int64N(1_000_000)})
+			}
+			set := mustSet(b, vs...)
+			b.ReportAllocs()
+			stop := cputime.Report(b)
+			for b.Loop() {
+				set = set.Rotate(1)
+			}
+			stop()
+		})
+	}
 }

@@ -175,7 +175,7 @@ func (s *state) execute(tx []byte, changed map[string]bool) abci.ExecTxResult {
 	return abci.ExecTxResult{GasWanted: 1, GasUsed: 1}
 }
 
-// setPower refuses to remove who is not there, and the last one.
+// setPower refuses to remove who is not there, and the last one, and more power than consensus takes: the chain would halt.
 func (s *state) setPower(key string, power int64, changed map[string]bool) error {
 	if s.validators[key] == 0 && power == 0 {
 		return fmt.Errorf("validator %s is not there", base64.StdEncoding.EncodeToString([]byte(key)))
@@ -186,9 +186,13 @@ func (s *state) setPower(key string, power int64, changed map[string]bool) error
 	for _, p := range s.validators {
 		total += p
 	}
-	if total == 0 {
+	switch {
+	case total == 0:
 		s.validators[key] = before
 		return fmt.Errorf("validator %s is the last one", base64.StdEncoding.EncodeToString([]byte(key)))
+	case total > maxTotal:
+		s.validators[key] = before
+		return fmt.Errorf("validator %s: the power of all would be %d, at most %d", base64.StdEncoding.EncodeToString([]byte(key)), total, maxTotal)
 	}
 	changed[key] = true
 	return nil
@@ -210,8 +214,11 @@ type transaction struct {
 	power       int64
 }
 
-// maxPower keeps the sum of a thousand validators below bft's bound.
-const maxPower int64 = 1 << 50
+// maxPower bounds a validator's power, and maxTotal that of all: what bft takes.
+const (
+	maxPower int64 = 1 << 50
+	maxTotal int64 = 1<<60 - 1
+)
 
 func parse(tx []byte) (transaction, uint32, error) {
 	if len(tx) > MaxTxBytes {

@@ -4,12 +4,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 var key1, key2 = make([]byte, 32), append(make([]byte, 31), 1)
@@ -104,6 +108,65 @@ func TestBadTransactionsAreRefusedAndHaveNoEffect(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, [][]byte{[]byte("a=b")}, made.Txs, "RULE A2")
 	}
+}
+
+// FuzzTransactions puts anything into blocks: what is refused is refused everywhere by one code, the same blocks have the same answers, and
+// there is always a validator, and never more power than consensus takes.
+func FuzzTransactions(f *testing.F) {
+	val := "val:" + base64.StdEncoding.EncodeToString(key2)
+	f.Add("a=1", val+"!7", val+"!0")
+	f.Add("val:"+base64.StdEncoding.EncodeToString(key1)+"!0", fmt.Sprint(val, "!", maxPower), "=")
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		s, other := begun(t), begun(t)
+		for height, txs := range [][]string{{a, b}, {c, a, b}, {b, c}} {
+			answer := block(t, s, int64(height+1), txs...)
+			require.Equal(t, answer, block(t, other, int64(height+1), txs...), "RULE A1: the same blocks")
+			commit(t, s)
+			commit(t, other)
+			for i, tx := range txs {
+				check, err := s.CheckTx(t.Context(), &abci.CheckTxRequest{Tx: []byte(tx)})
+				require.NoError(t, err, "RULE A5")
+				p, err := s.ProcessProposal(t.Context(), &abci.ProcessProposalRequest{Txs: [][]byte{[]byte(tx)}})
+				require.NoError(t, err, "RULE A5")
+				require.Equal(t, check.Code == 0, p.Accept, "RULE A2: %q", tx)
+				if code := answer.TxResults[i].Code; check.Code != 0 || code == CodeFormat {
+					require.Equal(t, check.Code, code, "%q", tx)
+				}
+				if name, want, _ := strings.Cut(tx, "="); check.Code == 0 && !strings.HasPrefix(tx, "val:") && !slices.ContainsFunc(txs[i+1:], func(later string) bool {
+					return strings.HasPrefix(later, name+"=")
+				}) {
+					require.Equal(t, want, value(t, s, name), "RULE A4: %q", tx)
+				}
+			}
+			var total int64
+			for key, power := range s.committed.validators {
+				require.Len(t, key, 32)
+				require.Positive(t, power)
+				total += power
+			}
+			require.True(t, 0 < total && total <= maxTotal, "the power of all is %d", total)
+		}
+	})
+}
+
+// A block of validators that consensus would not take halts the chain.
+func TestThePowerOfAllIsBounded(t *testing.T) {
+	s := begun(t)
+	var txs []string
+	for i := range maxTotal/maxPower + 1 {
+		key := binary.BigEndian.AppendUint64(make([]byte, 24), uint64(i+2))
+		txs = append(txs, fmt.Sprint("val:", base64.StdEncoding.EncodeToString(key), "!", maxPower))
+	}
+	r := block(t, s, 1, txs...)
+	require.Zero(t, r.TxResults[0].Code)
+	require.Equal(t, CodeValidator, r.TxResults[len(txs)-1].Code, "RULE A1: more power than consensus takes halts the chain")
+	require.Contains(t, r.TxResults[len(txs)-1].Log, "power")
+	set := []types.Validator{{PubKey: key1, Address: types.AddressOf(key1), Power: 2}}
+	for _, u := range r.ValidatorUpdates {
+		set = append(set, types.Validator{PubKey: u.PubKey, Address: types.AddressOf(u.PubKey), Power: u.Power})
+	}
+	_, err := types.NewValidatorSet(set)
+	require.NoError(t, err, "RULE A1: consensus refuses these validators, and the chain halts")
 }
 
 func Example() {

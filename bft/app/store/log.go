@@ -47,7 +47,7 @@ func parse(b []byte, prev Version) (Version, error) {
 	height, before := int64(r.uvarint()), int64(r.uvarint())
 	root := r.bytes(32)
 	switch {
-	case r.bad || kind > kindWhole || height <= before:
+	case r.bad || kind > kindWhole || before < 0 || height <= before || kind == kindWhole && before != 0:
 		return Version{}, fmt.Errorf("no record of a version")
 	case kind == kindWhole:
 		prev = Version{}

@@ -118,9 +118,15 @@ func FuzzDecodeProof(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := DecodeProof(b)
 		if err != nil {
+			require.ErrorIs(t, err, ErrProof)
 			return
 		}
 		require.Equal(t, string(b), string(p.Append(nil)), "RULE ST3: one encoding of each proof")
-		_ = p.VerifyAbsent(Hash{}, []byte("q"))
+		for k, there := range map[string]bool{"a": true, "q": false} {
+			if p.VerifyAbsent(tree.Root(), []byte(k)) == nil {
+				require.False(t, there, "RULE ST3: %q is there, and is proved not to be", k)
+			}
+			require.Error(t, p.VerifyMember(tree.Root(), []byte(k), []byte("2")), "RULE ST3: %q has another value, or none", k)
+		}
 	})
 }

@@ -1,0 +1,34 @@
+package memory_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flagship-go/flagship/bft/internal/chaintest"
+	"github.com/flagship-go/flagship/bft/memory"
+	"github.com/flagship-go/flagship/bft/types"
+)
+
+// E1: a validator that has voted for three values in one round is punished once.
+func TestAFaultIsCommittedOnce(t *testing.T) {
+	c := chaintest.New(t, 4).Begin().Grow(5)
+	e := memory.NewEvidence(c.Store)
+	first := c.DoubleVote("2", 3, 0)
+	third := types.DoubleVote{First: first.First, Second: *c.Vote("2", types.Prevote, 3, 0, chaintest.Value(3), first.First.Time)}
+	e.Report(first)
+	e.Report(third)
+	pending := e.Pending(1 << 20)
+	require.Len(t, pending, 1, "RULE E1: reported twice, pending once")
+	require.NoError(t, e.Check(c.State, pending))
+	e.Update(c.State, pending)
+	require.Empty(t, e.Pending(1<<20))
+	require.ErrorIs(t, e.Check(c.State, pending), types.ErrEvidence, "RULE E1: committed before")
+	e.Report(third)
+	require.Empty(t, e.Pending(1<<20), "RULE E1: committed, and reported again")
+	block, _, err := c.Store.Block(3)
+	require.NoError(t, err)
+	other, err := types.NewEvidence(third, c.State.Validators, block.Time)
+	require.NoError(t, err)
+	require.ErrorIs(t, e.Check(c.State, []*types.DuplicateVoteEvidence{other}), types.ErrEvidence, "RULE E1: the same fault, by another vote")
+}
