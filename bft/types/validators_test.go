@@ -283,7 +283,7 @@ func TestAddressesThatSayOnePlaceAreFound(t *testing.T) {
 	set, err := NewValidatorSet(members)
 	require.NoError(t, err)
 	for i := range n {
-		require.Equal(t, i, set.Index(set.At(i).Address))
+		require.Equal(t, i, set.Index(set.At(i).Address), "RULE V1: one who is there is not found")
 	}
 	for _, a := range append(others[:1000:1000], same[n], Address{}) {
 		require.Equal(t, -1, set.Index(a))
