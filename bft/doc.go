@@ -102,7 +102,7 @@
 // # Reading order
 //
 //	types.go       heights, rounds, values, votes, proposals
-//	validators.go  the set, and whose turn it is
+//	validators.go  the set, and whose turn it is; address_index.go finds a validator in it
 //	algorithm.go   Algorithm 1
 //	keeper.go      votes counted
 //	core.go        messages in, events in an order, outputs out
