@@ -35,28 +35,28 @@ func BenchmarkCore(b *testing.B) {
 			value := types.ValueID{Hash: types.Hash{1}}
 			start := bft.Start{Validators: set}
 			proposal := bft.Proposed{Proposal: types.Proposal{ValidRound: types.NoRound, Value: value, Proposer: set.Proposer().Address}, Valid: true}
-			vote := types.Vote{Value: value, ValidRound: types.NoRound}
+			votes := make([]types.Vote, 2*n) // in the core until the height is over
+			for i := range votes {
+				votes[i] = types.Vote{Type: types.Prevote + types.VoteType(i/n), Value: value, Validator: set.At(i % n).Address, ValidRound: types.NoRound}
+			}
 			step := func(in bft.Input) {
 				if _, err := c.Step(in); err != nil {
 					b.Fatal(err)
 				}
 			}
-			i := 2 * n
+			i := len(votes)
 			b.ReportAllocs()
 			stop := cputime.Report(b)
 			for b.Loop() {
-				if i == 2*n {
+				if i == len(votes) {
 					i = 0
 					start.Height++
-					vote.Height, proposal.Height = start.Height, start.Height
+					proposal.Height = start.Height
 					step(bft.Input{Start: &start})
 					step(bft.Input{Proposal: &proposal})
 				}
-				vote.Type, vote.Validator = types.Prevote, set.At(i%n).Address
-				if i >= n {
-					vote.Type = types.Precommit
-				}
-				step(bft.Input{Vote: &vote})
+				votes[i].Height = start.Height
+				step(bft.Input{Vote: &votes[i]})
 				i++
 			}
 			stop()

@@ -34,7 +34,8 @@ type Proposed struct {
 	Valid bool
 }
 
-// An Input is what happened. One field is set. A Core keeps none of the pointers.
+// An Input is what happened. One field is set. A Core keeps a Vote, which may not be changed before the next height has
+// begun, and none of the other pointers.
 type Input struct {
 	// Start begins a height with its validators. It is the first input of each.
 	Start *Start

@@ -36,7 +36,7 @@ type roundVotes struct {
 
 // A tally counts one kind of vote. A validator is counted once in power, with its first vote.
 type tally struct {
-	first   []types.Vote // by validator; a zero Type is a vote that has not come
+	first   []*types.Vote // by validator; nil: it has not come
 	power   int64
 	doubled bitset // who has voted for a second value, too
 	values  []valuePower
@@ -108,7 +108,7 @@ func (k *keeper) room(r types.Round) *roundVotes {
 		n := k.set.Len()
 		rv = &roundVotes{senders: newBitset(n)}
 		for j := range rv.votes {
-			rv.votes[j] = tally{first: make([]types.Vote, n), doubled: newBitset(n)}
+			rv.votes[j] = tally{first: make([]*types.Vote, n), doubled: newBitset(n)}
 		}
 	}
 	rv.round = r
@@ -142,9 +142,9 @@ func (k *keeper) add(v *types.Vote, now types.Round) (counted, *types.Vote) {
 		k.crossed = v.Round > now && k.set.MoreThanOneThird(rv.power)
 	}
 	t := &rv.votes[v.Type-types.Prevote]
-	first := &t.first[i]
-	if first.Type == 0 {
-		*first = *v
+	first := t.first[i]
+	if first == nil {
+		t.first[i] = v
 		before := k.set.MoreThanTwoThirds(t.power)
 		t.power += power
 		k.crossed = k.crossed || !before && k.set.MoreThanTwoThirds(t.power)
@@ -239,8 +239,8 @@ func (k *keeper) forget(i int, r types.Round) {
 	}
 	for j := range rv.votes {
 		t := &rv.votes[j]
-		if t.first[i].Type != 0 {
-			t.first[i] = types.Vote{}
+		if t.first[i] != nil {
+			t.first[i] = nil
 			t.power -= power
 		}
 		t.doubled.unset(i)

@@ -29,7 +29,7 @@ import (
 // What is out of the model: signatures, unless they are asked for (nobody can speak as somebody else), blocks (a value is its name),
 // and a log that forgets what was synced. A crash takes what was not synced, or a part of it.
 //
-// Read simulate.go, simulate_node.go, simulate_liar.go, simulate_sign.go, simulate_judge.go, simulate_failure.go.
+// Read simulate.go, simulate_message.go, simulate_node.go, simulate_liar.go, simulate_sign.go, simulate_judge.go, simulate_failure.go.
 
 // Aliases of what the simulator is made of, for programs that cannot import the internal packages.
 type (
@@ -222,6 +222,7 @@ type simulation struct {
 	ids   []types.Address // of n1, n2, ...
 	hosts []*host
 	judge judge
+	low   types.Height // the lowest; 0: it is to be looked for
 
 	stats     Stats
 	violation error
@@ -313,6 +314,9 @@ func (s *simulation) calm() {
 
 // lowest is the least height that a correct validator is in.
 func (s *simulation) lowest() types.Height {
+	if s.low > 0 {
+		return s.low
+	}
 	low := types.Height(1 << 40)
 	for _, h := range s.hosts {
 		switch {
@@ -323,6 +327,7 @@ func (s *simulation) lowest() types.Height {
 			low = min(low, h.node.height)
 		}
 	}
+	s.low = low
 	return low
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/flagship-go/flagship/bft"
-	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/sim"
 )
 
@@ -94,7 +93,7 @@ func tell(e Event) string {
 		return fmt.Sprintf("%s n%d %s", at, e.Process, e.Detail)
 	case sim.Delivered:
 		switch m := e.Payload.(type) {
-		case *types.Vote:
+		case *numberedVote:
 			return fmt.Sprintf("%s   n%d hears from n%d: %s height %d: %s %d %s", at, e.Process, e.Peer, name(m.Validator), m.Height, m.Type, m.Round, valueName(m.Value))
 		case *bft.Proposed:
 			return fmt.Sprintf("%s   n%d hears from n%d: %s height %d: proposal %d %s valid %d", at, e.Process, e.Peer, name(m.Proposer), m.Height, m.Round, valueName(m.Value), m.ValidRound)

@@ -37,6 +37,7 @@ type judge struct {
 // heightRecord is what was said of a height.
 type heightRecord struct {
 	set      *types.ValidatorSet
+	votes    int                             // that were made so far, also by liars
 	prevotes map[types.Round][]types.ValueID // by validator; absent is in voted
 	voted    map[voterBallot]types.ValueID
 	locks    []lock // by validator

@@ -66,13 +66,13 @@ func (l *liar) enter(h types.Height) {
 // Receive listens to what the others say, to know where they are.
 func (l *liar) Receive(_ sim.ID, message any) {
 	switch m := message.(type) {
-	case *types.Vote:
+	case *numberedVote:
 		l.enter(m.Height)
-		l.step(bft.Input{Vote: m})
+		l.step(input(m))
 	case *bft.Proposed:
 		l.enter(m.Height)
 		l.latest = m.Value
-		l.step(bft.Input{Proposal: m})
+		l.step(input(m))
 	}
 }
 
@@ -104,7 +104,7 @@ func (l *liar) speak(o bft.Output) {
 	if lie == Mixed {
 		lie = Lie(r.IntN(int(Mixed)))
 	}
-	said := l.message(o)
+	said := l.signed(o)
 	split := r.IntN(len(l.s.ids))
 	for i := range l.s.ids {
 		if i == l.index {
@@ -113,31 +113,31 @@ func (l *liar) speak(o bft.Output) {
 		to := sim.ID(i + 1)
 		switch lie {
 		case Honest:
-			l.p.Send(to, payload(said))
+			l.p.Send(to, said)
 		case Late:
-			l.p.After(time.Duration(r.IntN(3000))*time.Millisecond, func() { l.p.Send(to, payload(said)) })
+			l.p.After(time.Duration(r.IntN(3000))*time.Millisecond, func() { l.p.Send(to, said) })
 		case Equivocating:
 			if i < split {
-				l.p.Send(to, payload(l.message(l.other(r, o))))
+				l.p.Send(to, l.signed(l.other(r, o)))
 			} else {
-				l.p.Send(to, payload(said))
+				l.p.Send(to, said)
 			}
 			if r.IntN(4) == 0 { // so that the evidence is seen
-				l.p.Send(to, payload(l.message(l.other(r, o))))
+				l.p.Send(to, l.signed(l.other(r, o)))
 			}
 		case Amnesiac:
 			if !l.latest.IsNil() && o.Kind == bft.OutVote {
 				o.Value = l.latest
 			}
-			l.p.Send(to, payload(l.message(o)))
+			l.p.Send(to, l.signed(o))
 		case Wrong:
-			l.p.Send(to, payload(l.message(l.wrong(r, o))))
+			l.p.Send(to, l.signed(l.wrong(r, o)))
 		}
 		if l.s.keys != nil && r.IntN(4) == 0 {
-			l.p.Send(to, payload(l.forged(l.other(r, o))))
+			l.p.Send(to, l.forged(l.other(r, o)))
 		}
 	}
-	l.step(said)
+	l.step(input(said))
 }
 
 // other is another value: nil, or what was proposed last, or one of its own.
@@ -167,11 +167,9 @@ func (l *liar) wrong(r *rand.Rand, o bft.Output) bft.Output {
 	return o
 }
 
-func (l *liar) message(o bft.Output) bft.Input {
-	if o.Kind == bft.OutVote {
-		v := &types.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, ValidRound: o.ValidRound, Validator: l.id}
-		return l.s.keys.sign(l.index, bft.Input{Vote: v})
-	}
-	p := types.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Proposer: l.id}
-	return l.s.keys.sign(l.index, bft.Input{Proposal: &bft.Proposed{Proposal: p, Valid: valid(o.Value)}})
+// signed is a message of its own.
+func (l *liar) signed(o bft.Output) any {
+	m := l.message(o)
+	l.s.keys.sign(l.index, m)
+	return m
 }

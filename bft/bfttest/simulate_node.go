@@ -2,7 +2,6 @@ package bfttest
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -18,8 +17,8 @@ type host struct {
 	id    types.Address
 	lie   Lie
 
-	log     []bft.Input // of the height in work, beginning with its Start
-	synced  int         // so many of them survive a crash for sure
+	log     []any // the inputs of the height in work, beginning with its Start
+	synced  int   // so many of them survive a crash for sure
 	decided map[types.Height]decision
 	ops     int // of the log
 	crashAt int // the operation in which it crashes, once
@@ -30,7 +29,7 @@ type host struct {
 // decision is what a validator keeps of a height: to whom is behind it sends all of it.
 type decision struct {
 	proposal   *bft.Proposed
-	precommits []*types.Vote
+	precommits []*numberedVote
 }
 
 // node is one life of a correct validator: the shell around a core.
@@ -43,10 +42,10 @@ type node struct {
 	dead   bool         // it crashed in the midst of what it does
 	stuck  types.Height // where it was at the last gossip
 
-	votes     []*types.Vote // heard of in this height, for gossip
+	votes     []*numberedVote // heard of in this height, for gossip
 	proposals []*bft.Proposed
-	seen      map[*types.Vote]struct{}
-	given     *types.Vote // to the core, last; nil: it was no vote
+	seen      numbers       // those of votes
+	given     *numberedVote // to the core, last; nil: it was no vote
 
 	replaying bool
 	pending   []bft.Output  // own messages that the log has not got (yet)
@@ -56,11 +55,11 @@ type node struct {
 // hello tells a peer where one is, and what one has. The peer answers with what is missing.
 type hello struct {
 	height types.Height
-	have   map[*types.Vote]struct{}
+	have   numbers
 }
 
 func (m hello) String() string {
-	return fmt.Sprintf("hello height %d, with %d votes", m.height, len(m.have))
+	return fmt.Sprintf("hello height %d, with %d votes", m.height, m.have.count())
 }
 
 const (
@@ -75,8 +74,8 @@ func (h *host) boot(p *sim.Process) sim.Handler {
 	if h.lie != Honest {
 		return h.bootLiar(p)
 	}
-	n := &node{host: h, p: p, core: h.s.opts.NewCore(h.id), seen: map[*types.Vote]struct{}{}}
-	h.node = n
+	n := &node{host: h, p: p, core: h.s.opts.NewCore(h.id)}
+	h.node, h.s.low = n, 0
 	if p.Life() > 1 {
 		h.s.stats.Crashes++
 	}
@@ -121,7 +120,7 @@ func (n *node) begin(h types.Height) {
 	if !n.operation() {
 		return
 	}
-	start := bft.Input{Start: &bft.Start{Height: h, Validators: n.s.validators(h)}}
+	start := &bft.Start{Height: h, Validators: n.s.validators(h)}
 	n.log, n.synced = append(n.log[:0], start), 1
 	n.take(start)
 }
@@ -143,36 +142,36 @@ func (n *node) operation() (ok bool) {
 }
 
 // input logs what happened, and lets the core see it.
-func (n *node) input(in bft.Input) {
+func (n *node) input(m any) {
 	if !n.operation() {
 		return
 	}
-	n.log = append(n.log, in)
-	n.take(in)
+	n.log = append(n.log, m)
+	n.take(m)
 }
 
 // take is an input that is in the log.
-func (n *node) take(in bft.Input) {
-	switch {
-	case in.Start != nil:
-		n.height, n.round = in.Start.Height, 0
+func (n *node) take(m any) {
+	n.given = nil
+	switch m := m.(type) {
+	case *bft.Start:
+		n.height, n.round, n.s.low = m.Height, 0, 0
 		n.votes, n.proposals = n.votes[:0], n.proposals[:0]
 		n.pending, n.timers = n.pending[:0], n.timers[:0]
 		clear(n.seen)
-	case in.Vote != nil:
-		before := len(n.seen)
-		if n.seen[in.Vote] = struct{}{}; len(n.seen) > before {
-			n.votes = append(n.votes, in.Vote)
+	case *numberedVote:
+		if n.given = m; n.seen.add(m.number) {
+			n.votes = append(n.votes, m)
 		}
-	case in.Proposal != nil:
-		if !slices.Contains(n.proposals, in.Proposal) {
-			n.proposals = append(n.proposals, in.Proposal)
+	case *bft.Proposed:
+		if !slices.Contains(n.proposals, m) {
+			n.proposals = append(n.proposals, m)
 		}
 	}
+	in := input(m)
 	if n.replaying {
 		n.found(&in)
 	}
-	n.given = in.Vote
 	n.s.stats.Inputs++
 	outs, err := n.core.Step(in)
 	if err != nil {
@@ -241,53 +240,38 @@ func (n *node) do(o bft.Output) {
 // unsee forgets the vote that the core was given and has not kept, if that was new.
 func (n *node) unsee() {
 	if last := len(n.votes) - 1; last >= 0 && n.votes[last] == n.given {
-		delete(n.seen, n.given)
+		n.seen.remove(n.given.number)
 		n.votes = n.votes[:last]
 	}
 }
 
 // speak makes a message of ours. It is in the log, and the log on disk, before it leaves.
 func (n *node) speak(o bft.Output) {
-	var in bft.Input
-	switch o.Kind {
-	case bft.OutVote:
-		in.Vote = &types.Vote{Type: o.Type, Height: o.Height, Round: o.Round, Value: o.Value, ValidRound: o.ValidRound, Validator: n.id}
-	case bft.OutGetValue:
+	if o.Kind == bft.OutGetValue {
 		o.Value = value(fmt.Sprintf("h%dr%dn%d", o.Height, o.Round, n.index+1))
-		fallthrough
-	default:
-		p := types.Proposal{Height: o.Height, Round: o.Round, ValidRound: o.ValidRound, Value: o.Value, Proposer: n.id}
-		in.Proposal = &bft.Proposed{Proposal: p, Valid: valid(o.Value)}
 	}
+	m := n.message(o)
 	if !n.operation() {
 		return
 	}
-	n.log = append(n.log, in)
+	n.log = append(n.log, m)
 	if !n.operation() {
 		return
 	}
 	n.synced = len(n.log)
-	if err := n.s.keys.guarded(n.index, in); err != nil {
+	if err := n.s.keys.guarded(n.index, m); err != nil {
 		n.s.fail("S2", "n%d: %v", n.index+1, err)
 		return
 	}
-	if in.Vote != nil {
-		n.s.judge.vote(n.index, in.Vote)
+	if b, ok := m.(*numberedVote); ok {
+		n.s.judge.vote(n.index, &b.Vote)
 	}
 	for i := range n.s.ids {
 		if i != n.index {
-			n.p.Send(sim.ID(i+1), payload(in))
+			n.p.Send(sim.ID(i+1), m)
 		}
 	}
-	n.take(in)
-}
-
-// payload is what travels.
-func payload(in bft.Input) any {
-	if in.Vote != nil {
-		return in.Vote
-	}
-	return in.Proposal
+	n.take(m)
 }
 
 // schedule lets a timeout be over after a while, which grows from round to round, so that it is
@@ -299,7 +283,7 @@ func (n *node) schedule(t bft.Timeout) {
 	}
 	n.p.After(d, func() {
 		if n.height == t.Height {
-			n.input(bft.Input{Timeout: &t})
+			n.input(&t)
 		}
 	})
 }
@@ -341,17 +325,14 @@ func (n *node) Receive(from sim.ID, message any) {
 		return
 	}
 	switch m := message.(type) {
-	case *types.Vote:
-		if m.Height != n.height {
-			return
-		}
-		if _, seen := n.seen[m]; !seen || m.Round > n.round { // the core may have forgotten what is ahead
-			n.input(bft.Input{Vote: m})
+	case *numberedVote:
+		if m.Height == n.height && (!n.seen.has(m.number) || m.Round > n.round) { // the core may have forgotten what is ahead
+			n.input(m)
 		}
 	case *bft.Proposed:
 		// Also one that we had before: the core may not have wanted it then.
 		if m.Height == n.height && m.Valid == valid(m.Value) {
-			n.input(bft.Input{Proposal: m})
+			n.input(m)
 		}
 	case hello:
 		n.answer(from, m)
@@ -361,7 +342,7 @@ func (n *node) Receive(from sim.ID, message any) {
 // gossip tells everybody where we are, if we are where we were.
 func (n *node) gossip() {
 	if n.height == n.stuck {
-		m := hello{n.height, maps.Clone(n.seen)}
+		m := hello{n.height, slices.Clone(n.seen)}
 		for i := range n.s.ids {
 			if i != n.index {
 				n.p.Send(sim.ID(i+1), m)
@@ -377,7 +358,7 @@ func (n *node) answer(to sim.ID, m hello) {
 	switch {
 	case m.height == n.height:
 		for _, v := range n.votes {
-			if _, has := m.have[v]; !has {
+			if !m.have.has(v.number) {
 				n.p.Send(to, v)
 			}
 		}

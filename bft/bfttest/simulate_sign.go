@@ -36,27 +36,30 @@ func newKeyring(n int) *keyring {
 }
 
 // guarded signs what a correct validator says.
-func (k *keyring) guarded(i int, in bft.Input) error {
-	switch {
-	case k == nil:
+func (k *keyring) guarded(i int, message any) error {
+	if k == nil {
 		return nil
-	case in.Vote != nil:
-		return k.guards[i].SignVote(simChain, in.Vote)
 	}
-	return k.guards[i].SignProposal(simChain, &in.Proposal.Proposal)
+	switch m := message.(type) {
+	case *numberedVote:
+		return k.guards[i].SignVote(simChain, &m.Vote)
+	case *bft.Proposed:
+		return k.guards[i].SignProposal(simChain, &m.Proposal)
+	}
+	return nil
 }
 
 // sign signs what a liar says, whatever it has signed before.
-func (k *keyring) sign(i int, in bft.Input) bft.Input {
-	switch {
-	case k == nil:
-	case in.Vote != nil:
-		in.Vote.Signature = ed25519.Sign(k.keys[i], in.Vote.AppendSignBytes(nil, simChain))
-	default:
-		p := &in.Proposal.Proposal
-		p.Signature = ed25519.Sign(k.keys[i], p.AppendSignBytes(nil, simChain))
+func (k *keyring) sign(i int, message any) {
+	if k == nil {
+		return
 	}
-	return in
+	switch m := message.(type) {
+	case *numberedVote:
+		m.Signature = ed25519.Sign(k.keys[i], m.Vote.AppendSignBytes(nil, simChain))
+	case *bft.Proposed:
+		m.Signature = ed25519.Sign(k.keys[i], m.Proposal.AppendSignBytes(nil, simChain))
+	}
 }
 
 // believes tells whether a message is of who it says.
@@ -65,7 +68,7 @@ func (k *keyring) believes(message any) bool {
 		return true
 	}
 	switch m := message.(type) {
-	case *types.Vote:
+	case *numberedVote:
 		key, known := k.of[m.Validator]
 		return known && m.Verify(simChain, key[32:])
 	case *bft.Proposed:
@@ -76,13 +79,15 @@ func (k *keyring) believes(message any) bool {
 }
 
 // forged is what a liar says in the name of somebody else: it has no other key than its own.
-func (l *liar) forged(o bft.Output) bft.Input {
-	in := l.message(o)
+func (l *liar) forged(o bft.Output) any {
+	message := l.message(o)
 	name := l.s.ids[l.p.Rand().IntN(len(l.s.ids))]
-	if in.Vote != nil {
-		in.Vote.Validator = name
-	} else {
-		in.Proposal.Proposer = name
+	switch m := message.(type) {
+	case *numberedVote:
+		m.Validator = name
+	case *bft.Proposed:
+		m.Proposer = name
 	}
-	return l.s.keys.sign(l.index, in)
+	l.s.keys.sign(l.index, message)
+	return message
 }

@@ -23,7 +23,7 @@ type Validator struct {
 type ValidatorSet struct {
 	// Shared by all turns: by power, the strongest first, then by address. Priority is not used.
 	members []Validator
-	index   map[Address]int
+	index   addressIndex
 	total   int64
 	// Of this turn.
 	priorities []int64 // by member
@@ -54,18 +54,16 @@ func newSet(members []Validator, priorities []int64) (*ValidatorSet, error) {
 	slices.SortFunc(members, func(a, b Validator) int {
 		return cmp.Or(cmp.Compare(b.Power, a.Power), bytes.Compare(a.Address[:], b.Address[:]))
 	})
-	s := &ValidatorSet{members: members, index: make(map[Address]int, len(members)), priorities: make([]int64, len(members))}
+	s := &ValidatorSet{members: members, index: newAddressIndex(len(members)), priorities: make([]int64, len(members))}
 	for i, v := range members {
-		_, twice := s.index[v.Address]
 		switch {
 		case v.Power <= 0:
 			return nil, fmt.Errorf("%w: %v has power %d, and it must be at least 1", ErrValidators, v.Address, v.Power)
 		case v.Power > MaxTotalPower-s.total:
 			return nil, fmt.Errorf("%w: their power is more than %d in all", ErrValidators, MaxTotalPower)
-		case twice:
+		case !s.index.add(members, i):
 			return nil, fmt.Errorf("%w: %v is there twice", ErrValidators, v.Address)
 		}
-		s.index[v.Address] = i
 		s.total += v.Power
 		s.priorities[i] = v.Priority
 	}
@@ -86,12 +84,7 @@ func (s *ValidatorSet) At(i int) Validator {
 func (s *ValidatorSet) Power(i int) int64 { return s.members[i].Power }
 
 // Index is the number of a validator, or -1.
-func (s *ValidatorSet) Index(a Address) int {
-	if i, ok := s.index[a]; ok {
-		return i
-	}
-	return -1
-}
+func (s *ValidatorSet) Index(a Address) int { return s.index.find(s.members, &a) }
 
 // TotalPower is the power of all.
 func (s *ValidatorSet) TotalPower() int64 { return s.total }

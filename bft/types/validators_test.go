@@ -284,3 +284,32 @@ func BenchmarkRotate(b *testing.B) {
 		})
 	}
 }
+
+// A set finds its members, and nobody else, also where all addresses say one place of its table.
+func TestAddressesThatSayOnePlaceAreFound(t *testing.T) {
+	const n = 20
+	var same, others []Address
+	index := newAddressIndex(n)
+	for i := 0; len(same) < n+1; i++ {
+		a := Address{byte(i), byte(i >> 8), byte(i >> 16)}
+		if index.place(&a) == len(index.places)-1 { // the last one, so that they go on at the first
+			same = append(same, a)
+		} else {
+			others = append(others, a)
+		}
+	}
+	var members []Validator
+	for _, a := range same[:n] {
+		members = append(members, Validator{Address: a, Power: 1})
+	}
+	set, err := NewValidatorSet(members)
+	require.NoError(t, err)
+	for i := range n {
+		require.Equal(t, i, set.Index(set.At(i).Address), "RULE V1: one who is there is not found")
+	}
+	for _, a := range append(others[:1000:1000], same[n], Address{}) {
+		require.Equal(t, -1, set.Index(a))
+	}
+	_, err = NewValidatorSet(append(members, members[n-1]))
+	require.ErrorIs(t, err, ErrValidators, "twice")
+}

@@ -94,10 +94,10 @@ func (r *rule) separates(a, b ID) bool {
 // link is the way from one process to another. What the rules make of it is
 // worked out when it is first used after they changed.
 type link struct {
-	rules   uint64 // the version of the rules that blocked and chaos come from
+	rules   uint64 // the version of the rules that blocked and chaos come from; 0: it has not been used
 	blocked bool
 	chaos   Chaos
-	dice    *rand.PCG
+	dice    rand.PCG
 	last    time.Duration // when the latest message that keeps order arrives
 }
 
@@ -106,14 +106,13 @@ func (w *World) link(from, to ID) *link {
 		w.links = append(w.links, nil)
 	}
 	row := w.links[from]
-	for int(to) >= len(row) {
-		row = append(row, nil)
+	if int(to) >= len(row) { // in one piece: who sends to all goes through it in order
+		row = append(row, make([]link, max(int(to)+1, len(w.nodes))-len(row))...)
 		w.links[from] = row
 	}
-	l := row[to]
-	if l == nil {
-		l = &link{dice: newPCG(w.seed, "link", uint64(from), uint64(to))}
-		row[to] = l
+	l := &row[to]
+	if l.rules == 0 {
+		l.dice = *newPCG(w.seed, "link", uint64(from), uint64(to))
 	}
 	if l.rules != w.rulesVersion {
 		w.refresh(l, from, to)
@@ -263,7 +262,7 @@ func (w *World) arrive(slot int32) {
 	switch {
 	case n == nil:
 		why = "no such process"
-	case m.from != 0 && m.from != m.to && w.link(m.from, m.to).blocked:
+	case len(w.rules) > 0 && m.from != 0 && m.from != m.to && w.link(m.from, m.to).blocked:
 		why = "partition"
 	case n.proc == nil:
 		why = "down"

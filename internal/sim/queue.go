@@ -1,6 +1,9 @@
 package sim
 
-import "time"
+import (
+	"math/bits"
+	"time"
+)
 
 // The queue holds everything that is going to happen, ordered by time and, at
 // the same instant, by the order in which it was asked for. That second rule
@@ -11,7 +14,7 @@ import "time"
 // sifting them costs the garbage collector no write barriers, and both reuse
 // their space, so that a running world allocates nothing here.
 //
-//	heap  [at seq slot] [at seq slot] ...     24 bytes each
+//	heap  [at seq,slot] [at seq,slot] ...     16 bytes each
 //	                 \_______
 //	slab  [item] [free] [item] ...            what to do, and for whom
 type queue struct {
@@ -23,13 +26,22 @@ type queue struct {
 }
 
 type key struct {
-	at   time.Duration
-	seq  uint64
-	slot int32
+	at    time.Duration
+	order uint64 // seq << slotBits | slot
 }
 
-func (k key) before(o key) bool {
-	return k.at < o.at || (k.at == o.at && k.seq < o.seq)
+// slotBits are enough for a world of a gigabyte: more things than that do not wait at one time.
+const slotBits = 24
+
+func (k *key) slot() int32 { return int32(k.order & (1<<slotBits - 1)) }
+
+func (k *key) before(o *key) bool { return k.less(o) != 0 }
+
+// less is 1 if k is before o, or else 0: what is borrowed when one number of 128 bits is taken from the other. Times are not negative.
+func (k *key) less(o *key) int {
+	_, borrow := bits.Sub64(k.order, o.order, 0)
+	_, borrow = bits.Sub64(uint64(k.at), uint64(o.at), borrow)
+	return int(borrow)
 }
 
 type itemKind uint8
@@ -69,20 +81,23 @@ func (q *queue) push(at time.Duration, it item) int32 {
 		it.gen = q.slab[slot].gen
 		q.slab[slot] = it
 	} else {
+		if len(q.slab) == 1<<slotBits {
+			panic("sim: 16 million things wait to happen: something sends without end")
+		}
 		slot = int32(len(q.slab))
 		q.slab = append(q.slab, it)
 	}
 	q.seq++
-	q.heap = append(q.heap, key{at, q.seq, slot})
-	q.up(len(q.heap) - 1)
+	q.heap = append(q.heap, key{at, q.seq<<slotBits | uint64(slot)})
+	q.up(len(q.heap)-1, 0)
 	return slot
 }
 
 // next returns the time of the first item that still means something.
 func (q *queue) next() (at time.Duration, ok bool) {
 	for len(q.heap) > 0 {
-		top := q.heap[0]
-		if !q.slab[top.slot].dead() {
+		top := &q.heap[0]
+		if !q.slab[top.slot()].dead() {
 			return top.at, true
 		}
 		q.release(q.pop())
@@ -94,7 +109,7 @@ func (q *queue) next() (at time.Duration, ok bool) {
 // slot. The item stays in the slab, where it can still be cancelled, until
 // release.
 func (q *queue) pop() int32 {
-	slot := q.heap[0].slot
+	slot := q.heap[0].slot()
 	last := len(q.heap) - 1
 	q.heap[0] = q.heap[last]
 	q.heap = q.heap[:last]
@@ -137,8 +152,8 @@ func (q *queue) cancel(slot int32, gen uint32) bool {
 func (q *queue) compact() {
 	kept := q.heap[:0]
 	for _, k := range q.heap {
-		if q.slab[k.slot].dead() {
-			q.release(k.slot)
+		if q.slab[k.slot()].dead() {
+			q.release(k.slot())
 		} else {
 			kept = append(kept, k)
 		}
@@ -149,11 +164,12 @@ func (q *queue) compact() {
 	}
 }
 
-func (q *queue) up(i int) {
+// up moves the key at i up to where it belongs, below top or there.
+func (q *queue) up(i, top int) {
 	k := q.heap[i]
-	for i > 0 {
+	for i > top {
 		parent := (i - 1) / 4
-		if !k.before(q.heap[parent]) {
+		if !k.before(&q.heap[parent]) {
 			break
 		}
 		q.heap[i] = q.heap[parent]
@@ -162,27 +178,29 @@ func (q *queue) up(i int) {
 	q.heap[i] = k
 }
 
+// down moves the key at i down to where it belongs. It was the last one, as a rule, and belongs far down: so
+// the lesser ones go up past it to the bottom without a look at it, and then it goes up a little.
 func (q *queue) down(i int) {
 	if i >= len(q.heap) {
 		return
 	}
-	k := q.heap[i]
-	for {
-		first := 4*i + 1
-		if first >= len(q.heap) {
-			break
-		}
-		least := first
-		for c := first + 1; c < min(first+4, len(q.heap)); c++ {
-			if q.heap[c].before(q.heap[least]) {
-				least = c
+	k, top, n := q.heap[i], i, len(q.heap)
+	for 4*i+1 < n {
+		least := 4*i + 1
+		if least+3 < n {
+			four := q.heap[least : least+4 : least+4]
+			a, b := four[1].less(&four[0]), 2+four[3].less(&four[2]) // no branches: they would be tosses of a coin
+			least += a + (b-a)*four[b&3].less(&four[a&3])
+		} else {
+			for c := least + 1; c < n; c++ {
+				if q.heap[c].before(&q.heap[least]) {
+					least = c
+				}
 			}
-		}
-		if !q.heap[least].before(k) {
-			break
 		}
 		q.heap[i] = q.heap[least]
 		i = least
 	}
 	q.heap[i] = k
+	q.up(i, top)
 }

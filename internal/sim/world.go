@@ -52,7 +52,7 @@ type World struct {
 	err   error
 
 	messages     uint64
-	links        [][]*link // by sender and receiver
+	links        [][]link // by sender and receiver
 	rules        []rule
 	rulesVersion uint64
 	chaos        Chaos
