@@ -47,7 +47,7 @@ func (s *state) heard(p *peer, msg []byte) (types.Message, error) {
 
 // said notes that a peer has a message, and tells whether it is for the node.
 func (s *state) said(p *peer, m types.Message, msg []byte) bool {
-	at, _ := heightOf(m)
+	at, _ := m.At()
 	h := s.at(at)
 	if h == nil || h.stored {
 		return s.cur == nil || at > s.cur.height

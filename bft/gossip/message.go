@@ -183,15 +183,3 @@ func (c *cursor) group() (g groupBits) {
 	g.bits = setOf(bits)
 	return g
 }
-
-func heightOf(m types.Message) (types.Height, types.Round) {
-	switch m := m.(type) {
-	case *types.Vote:
-		return m.Height, m.Round
-	case *types.Proposal:
-		return m.Height, m.Round
-	case *types.BlockPart:
-		return m.Height, m.Round
-	}
-	return 0, 0
-}

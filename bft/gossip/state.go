@@ -126,7 +126,7 @@ func (s *state) at(h types.Height) *height {
 
 // publish is Network.Publish.
 func (s *state) publish(m types.Message) {
-	at, r := heightOf(m)
+	at, r := m.At()
 	h := s.at(at)
 	if h == nil || h.stored {
 		return

@@ -150,7 +150,7 @@ func (w *world) receive(i, j int) bool {
 	if form(q[0][0]) == formSaid {
 		m, err := types.DecodeMessage(q[0][1:])
 		require.NoError(w.t, err)
-		h, _ := heightOf(m)
+		h, _ := m.At()
 		if at := s.at(h); at != nil {
 			if k, n, _, ok := at.locate(m); ok && at.item(k, n) != nil {
 				w.again++
@@ -347,7 +347,7 @@ func says(t *testing.T, s *state, p *peer) (all []string) {
 }
 
 func inWords(m types.Message) string {
-	h, r := heightOf(m)
+	h, r := m.At()
 	switch m := m.(type) {
 	case *types.Vote:
 		return fmt.Sprintf("%v %d/%d %v by %d", m.Type, h, r, m.Value, m.Signature[0]-1)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/types"
 )
 
@@ -23,10 +22,18 @@ type Provider interface {
 // ErrNotFound is a height of which a provider or a store has nothing.
 var ErrNotFound = errors.New("light: no such height")
 
+// A BlockStore is the part of a node's store that tells of blocks.
+type BlockStore interface {
+	Height() types.Height
+	Block(types.Height) (*types.Block, types.ValueID, error)
+	SeenCommit(types.Height) (*types.Commit, error)
+	Validators(types.Height) (*types.ValidatorSet, error)
+}
+
 // A StoreProvider has the blocks of a node's store. Safe for concurrent use.
 type StoreProvider struct {
 	Name  string
-	Store bft.Store
+	Store BlockStore
 	// OnReport is told of attacks; nil: nobody is.
 	OnReport func(*Attack) error
 }

@@ -36,7 +36,7 @@
 // # Reading order
 //
 //	types.go       heights, rounds, values, votes, proposals
-//	validators.go  the set, and whose turn it is
+//	validators.go  the set, and whose turn it is; address_index.go finds a validator in it
 //	block.go       blocks and their hashes; parts.go the pieces they travel in
 //	coder.go       how values become bytes; append.go the smallest pieces; encode.go, message.go, encode_state.go each value
 //	signbytes.go   what is signed; sign.go what is accepted
