@@ -32,7 +32,8 @@
 // # Reading order
 //
 //	options.go    what a node is made of
-//	fullnode.go   the order of the beginning and of the end; calls
+//	fullnode.go   the order of the beginning and of the end
+//	calls.go      what the owner of a node may ask of it
 //	follower.go   committed blocks, on the way to index and subscribers
 //	index.go      from a transaction's hash to its place
 //	subscribe.go  who is told
