@@ -111,7 +111,7 @@ func rotationTable() table {
 					return nil
 				}, nil
 		}),
-		Goals: []versus.Goal{{Metric: versus.CPUPerOp, AtMost: 0.5, Of: comet}},
+		Goals: []versus.Goal{{Metric: versus.CPUPerOp, AtMost: 0.5, Of: comet, Cells: []versus.Cell{"validators=100"}}},
 	}}
 }
 
