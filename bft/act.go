@@ -2,8 +2,9 @@ package bft
 
 import (
 	"errors"
-	"github.com/flagship-go/flagship/bft/types"
 	"time"
+
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // do executes what the core wants to be done.

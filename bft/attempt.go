@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"github.com/flagship-go/flagship/bft/types"
 	"time"
+
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // An attempt is what the node knows of the height under way beside the core: blocks and who proposed them.

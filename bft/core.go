@@ -2,6 +2,7 @@ package bft
 
 import (
 	"fmt"
+
 	"github.com/flagship-go/flagship/bft/types"
 )
 

@@ -1,8 +1,9 @@
 package bft
 
 import (
-	"github.com/flagship-go/flagship/bft/types"
 	"time"
+
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // An EventKind says what has happened.

@@ -2,8 +2,9 @@ package bft
 
 import (
 	"errors"
-	"github.com/flagship-go/flagship/bft/types"
 	"time"
+
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // run is the loop: one thing after the other, until the node is closed or something has failed.

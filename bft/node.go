@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/flagship-go/flagship/bft/types"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A Node is a validator, or a follower, that runs by itself: a [Core] driven by real time, a signer, a disk, an

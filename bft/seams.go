@@ -2,6 +2,7 @@ package bft
 
 import (
 	"context"
+
 	"github.com/flagship-go/flagship/bft/types"
 )
 

@@ -8,12 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/app"
 	"github.com/flagship-go/flagship/bft/app/apptest"
 	"github.com/flagship-go/flagship/bft/app/bank"
+	"github.com/stretchr/testify/require"
 )
 
 var ctx = context.Background()

@@ -5,11 +5,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/accountability"
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/stretchr/testify/require"
 )
 
 // A forgetful core follows all rules, and votes once a round; but whenever a round begins it has lost its state, as one that was

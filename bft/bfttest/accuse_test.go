@@ -7,11 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/accountability"
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/stretchr/testify/require"
 )
 
 // A witnessed core remembers all votes that it was given: what a validator can show when it is asked. It remembers over crashes, too.

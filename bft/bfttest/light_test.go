@@ -5,11 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft/bfttest"
 	"github.com/flagship-go/flagship/bft/light"
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/stretchr/testify/require"
 )
 
 func ours(chainID string, p light.Params) bfttest.LightVerifier {

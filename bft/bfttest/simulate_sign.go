@@ -3,11 +3,10 @@ package bfttest
 import (
 	"fmt"
 
-	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
-
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/privval"
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // With Options.Signed nobody's word is taken for who said it: messages carry signatures, correct validators sign with a guard that

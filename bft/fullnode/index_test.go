@@ -3,9 +3,8 @@ package fullnode
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/stretchr/testify/require"
 )
 
 // FuzzRecord reads anything as a record of the index: it is the one record of a height's hashes, or none.

@@ -6,13 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/abci/kvstore"
 	"github.com/flagship-go/flagship/bft/p2p"
 	"github.com/flagship-go/flagship/bft/privval"
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/stretchr/testify/require"
 )
 
 // An early application notes whether peers are let in when it is asked for the first time how far it is: then no channel can be

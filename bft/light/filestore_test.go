@@ -10,12 +10,11 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft/bfttest"
 	"github.com/flagship-go/flagship/bft/light"
 	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
+	"github.com/stretchr/testify/require"
 )
 
 func TestABlockIsWhatWasEncoded(t *testing.T) {

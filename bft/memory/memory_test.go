@@ -3,11 +3,10 @@ package memory_test
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft/internal/chaintest"
 	"github.com/flagship-go/flagship/bft/memory"
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/stretchr/testify/require"
 )
 
 // E1: a validator that has voted for three values in one round is punished once.

@@ -9,9 +9,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/internal/cputime"
+	"github.com/stretchr/testify/require"
 )
 
 func list(n int) [][]byte {

@@ -15,10 +15,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
-
 	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
+	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // The files of a signer. The key's is CometBFT's, so that a validator can move; the guard's is ours.

@@ -6,11 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
-
-	"github.com/flagship-go/flagship/bft/abci"
 )
 
 // An encoding is a value's bytes, and what reads them and writes them again.

@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/stretchr/testify/require"
 )
 
 // A golden is four validators with their signers, in the order of the set, and the values that

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/internal/cputime"
+	"github.com/stretchr/testify/require"
 )
 
 // named makes a validator whose address is its name.

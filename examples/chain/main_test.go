@@ -18,10 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/examples/chain/rpc"
 	"github.com/flagship-go/flagship/examples/internal/child"
+	"github.com/stretchr/testify/require"
 )
 
 var kills = flag.Int("kills", 1, "how often TestAKilledValidatorComesBack kills its child")

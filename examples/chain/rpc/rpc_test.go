@@ -19,8 +19,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/abci/kvstore"
 	"github.com/flagship-go/flagship/bft/fullnode"
@@ -28,6 +26,7 @@ import (
 	"github.com/flagship-go/flagship/bft/privval"
 	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/examples/chain/rpc"
+	"github.com/stretchr/testify/require"
 )
 
 // rule reports a broken rule in the form that the kill matrix reads.

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
-
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // What both verify: validators with keys, and commits that they have signed.

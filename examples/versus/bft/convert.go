@@ -4,7 +4,6 @@ import (
 	"github.com/cometbft/cometbft/crypto/ed25519"
 	cmtversion "github.com/cometbft/cometbft/proto/tendermint/version"
 	cmt "github.com/cometbft/cometbft/types"
-
 	"github.com/flagship-go/flagship/bft/types"
 )
 

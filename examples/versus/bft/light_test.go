@@ -7,10 +7,9 @@ import (
 	cmtmath "github.com/cometbft/cometbft/libs/math"
 	cmtlight "github.com/cometbft/cometbft/light"
 	cmt "github.com/cometbft/cometbft/types"
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft/light"
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/stretchr/testify/require"
 )
 
 // Light clients of both on one random chain: each pair of heights, with something spoilt or nothing.

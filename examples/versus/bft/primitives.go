@@ -7,7 +7,6 @@ import (
 
 	"github.com/cometbft/cometbft/crypto/merkle"
 	cmt "github.com/cometbft/cometbft/types"
-
 	ourmerkle "github.com/flagship-go/flagship/bft/merkle"
 	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/versus"

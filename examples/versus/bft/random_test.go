@@ -6,10 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flagship-go/flagship/bft/types"
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 	"github.com/stretchr/testify/require"
-
-	"github.com/flagship-go/flagship/bft/types"
 )
 
 // A world makes random values, the same from the same seed.

@@ -4,9 +4,8 @@ import (
 	"testing"
 
 	cmt "github.com/cometbft/cometbft/types"
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/stretchr/testify/require"
 )
 
 // sameSet looks at everything: members, their order, powers, priorities.

@@ -6,9 +6,8 @@ import (
 	"testing"
 
 	cmted "github.com/cometbft/cometbft/crypto/ed25519"
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/stretchr/testify/require"
 )
 
 // smallOrder has the encodings of the eight points of small order: the canonical ones, and those with a y that is not reduced or

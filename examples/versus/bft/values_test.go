@@ -6,11 +6,10 @@ import (
 	cmtabci "github.com/cometbft/cometbft/abci/types"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	cmt "github.com/cometbft/cometbft/types"
-	"github.com/stretchr/testify/require"
-
 	"github.com/flagship-go/flagship/bft/abci"
 	ourmerkle "github.com/flagship-go/flagship/bft/merkle"
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/stretchr/testify/require"
 )
 
 // Hashes, what is signed, and encodings of random values.
