@@ -84,18 +84,13 @@ func (m *model) get(user []byte, maxSeq uint64) (uint64, []byte, bool) {
 // fill adds n random entries to a list and to its model.
 func fill(t testing.TB, rng *rand.Rand, o key.Order, n int) (*List, *model) {
 	l, m := New(dirty(n*120+4096), o), &model{order: o}
-	var ins Inserter
 	for i := range n {
 		user, value := randomUser(rng, o), make([]byte, rng.IntN(20))
 		trailer := key.Trailer(rng.Uint64N(50), key.Kind(rng.IntN(3)))
 		if i > 0 && rng.IntN(3) == 0 { // near the last one
 			user = key.UserKey(m.entries[rng.IntN(len(m.entries))].ikey)
 		}
-		splice := &ins
-		if rng.IntN(3) == 0 {
-			splice = nil
-		}
-		err := l.Add(user, trailer, value, splice)
+		err := l.Add(user, trailer, value)
 		if m.add(key.Append(nil, user, trailer), value) != (err == nil) || err != nil && err != ErrExists {
 			broken(t, "S1", "entry %d, %q %x: %v", i, user, trailer, err)
 		}
@@ -202,16 +197,16 @@ func TestInsertKeepsWhatOthersHaveAdded(t *testing.T) {
 	l, m := New(dirty(1<<12), key.Plain), &model{order: key.Plain}
 	user, trailer := []byte("b"), key.Trailer(1, key.Set)
 	target, height := l.target(user, trailer), heightOf(trailer)
-	var ins Inserter
-	require.False(t, l.find(&target, &ins))
+	var gaps [maxHeight]gap
+	require.False(t, l.find(&target, height, &gaps))
 	for i, other := range []string{"a", "c"} {
 		e := Entry{User: []byte(other), Trailer: key.Trailer(uint64(2+i), key.Set)}
-		require.NoError(t, l.Add(e.User, e.Trailer, nil, nil))
+		require.NoError(t, l.Add(e.User, e.Trailer, nil))
 		m.add(e.ikey(), nil)
 	}
 	n := l.newNode(height, user, trailer, nil)
 	for level := range height {
-		require.True(t, l.insert(n, level, &target, &ins.gaps[level]))
+		require.True(t, l.insert(n, level, &target, &gaps[level]))
 	}
 	m.add(Entry{User: user, Trailer: trailer}.ikey(), nil)
 	for _, e := range m.entries {
@@ -230,11 +225,10 @@ func TestManyGoroutinesAddAndReadAtOnce(t *testing.T) {
 	for w := range writers {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(w), 1))
-			var ins Inserter
 			for i := range each {
 				user := binary.BigEndian.AppendUint32(nil, rng.Uint32N(5000))
 				trailer := key.Trailer(uint64(i*writers+w), key.Set)
-				if err := l.Add(user, trailer, user, &ins); err != nil {
+				if err := l.Add(user, trailer, user); err != nil {
 					t.Errorf("RULE S4: adding: %v", err)
 				}
 				if got, v, ok := l.Get(user, key.SeqOf(trailer)); !ok || got != trailer || !bytes.Equal(v, user) {
@@ -262,7 +256,7 @@ func TestManyGoroutinesAddAndReadAtOnce(t *testing.T) {
 func TestPrevFindsWhatABackwardLinkHasMissed(t *testing.T) {
 	l := New(make([]byte, 4096), key.Plain)
 	for i, k := range []string{"a", "d", "c", "b"} {
-		require.NoError(t, l.Add([]byte(k), key.Trailer(uint64(i), key.Set), nil, nil))
+		require.NoError(t, l.Add([]byte(k), key.Trailer(uint64(i), key.Set), nil))
 	}
 	c := l.NewCursor()
 	c.Last()
@@ -299,7 +293,7 @@ func TestTheSameEntryIsAddedOnce(t *testing.T) {
 		for g := range added {
 			wg.Go(func() {
 				for i := range 100 {
-					if l.Add([]byte{byte(i)}, key.Trailer(uint64(i), key.Set), nil, nil) == nil {
+					if l.Add([]byte{byte(i)}, key.Trailer(uint64(i), key.Set), nil) == nil {
 						added[g]++
 					}
 				}
@@ -323,7 +317,7 @@ func TestReservedRoomIsEnough(t *testing.T) {
 			user, value := make([]byte, rng.IntN(30)), make([]byte, rng.IntN(60))
 			room := size-l.Size() >= NodeSize(len(user), len(value))
 			before := l.Size()
-			err := l.Add(user, key.Trailer(seq, key.Set), value, nil)
+			err := l.Add(user, key.Trailer(seq, key.Set), value)
 			if room && err != nil {
 				broken(t, "S5", "%d bytes are free, an entry of %d and %d bytes: %v", size-before, len(user), len(value), err)
 			}
@@ -349,7 +343,7 @@ func TestSizeIsDetermined(t *testing.T) {
 	for range 3 {
 		l := New(make([]byte, 1<<20), key.Plain)
 		for _, i := range rand.Perm(1000) {
-			require.NoError(t, l.Add(fmt.Appendf(nil, "%d", i), key.Trailer(uint64(i), key.Set), nil, nil))
+			require.NoError(t, l.Add(fmt.Appendf(nil, "%d", i), key.Trailer(uint64(i), key.Set), nil))
 		}
 		sizes[l.Size()] = true
 	}
@@ -397,7 +391,7 @@ func TestHintsAreInTheOrderOfTheirKeys(t *testing.T) {
 				if style == 0 {
 					k = number()
 				}
-				require.NoError(t, l.Add(k, key.Trailer(seq, key.Set), nil, nil))
+				require.NoError(t, l.Add(k, key.Trailer(seq, key.Set), nil))
 			}
 			b := l.basis.Load()
 			require.NotNil(t, b)
@@ -423,7 +417,7 @@ func TestHintsTellKeysWithACommonPrefixApart(t *testing.T) {
 	different := make(map[hint]bool)
 	for i := range 1000 {
 		k := fmt.Appendf(nil, "user:%016d", i*7919%1000003)
-		require.NoError(t, l.Add(k, key.Trailer(uint64(i), key.Set), nil, nil))
+		require.NoError(t, l.Add(k, key.Trailer(uint64(i), key.Set), nil))
 		if i >= sampled {
 			different[l.basis.Load().hint(k)] = true
 		}
