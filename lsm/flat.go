@@ -183,7 +183,7 @@ func (f *flat) get(k []byte, seq uint64) (trailer uint64, value []byte, ok bool)
 	return e.trailer, f.data[e.value:e.stop:e.stop], true
 }
 
-// flatCursor is a key.Cursor over a flat. Before the first entry at is -1.
+// flatCursor is a key.Cursor over a flat.
 type flatCursor struct {
 	f   *flat
 	at  int
@@ -191,11 +191,11 @@ type flatCursor struct {
 }
 
 func (c *flatCursor) move(to int) []byte {
-	c.at = min(max(to, -1), len(c.f.entries))
-	if c.at < 0 || c.at == len(c.f.entries) {
+	if to < 0 || to == len(c.f.entries) {
 		return nil
 	}
-	e := c.f.entries[c.at]
+	c.at = to
+	e := c.f.entries[to]
 	c.buf = key.Append(c.buf[:0], c.f.user(e), e.trailer)
 	return c.buf
 }

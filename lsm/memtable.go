@@ -150,7 +150,7 @@ func (m *memtable) get(k []byte, hash uint64, seq uint64) (trailer uint64, value
 // cursor returns a cursor over the entries, in mem where it is one of a list.
 func (m *memtable) cursor(mem *skiplist.Cursor) key.Cursor {
 	if m.flat != nil {
-		return &flatCursor{f: m.flat, at: -1}
+		return &flatCursor{f: m.flat}
 	}
 	mem.Init(m.list)
 	return mem

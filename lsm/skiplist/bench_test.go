@@ -77,6 +77,7 @@ func BenchmarkRead(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("op=next/digits=%v", digits), func(b *testing.B) {
 			c := l.NewCursor()
+			c.First()
 			stop := cputime.Report(b)
 			for b.Loop() {
 				if c.Next() == nil {

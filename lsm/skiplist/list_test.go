@@ -113,21 +113,25 @@ func TestEntriesAreInTheOrderOfTheirKeys(t *testing.T) {
 func check(t testing.TB, l *List, m *model) {
 	t.Helper()
 	c := l.NewCursor()
+	k := c.First()
 	for i, e := range m.entries {
-		if k := c.Next(); !bytes.Equal(k, e.ikey) || !bytes.Equal(c.Value(), e.value) {
+		if !bytes.Equal(k, e.ikey) || !bytes.Equal(c.Value(), e.value) {
 			broken(t, "S1", "entry %d is %q, want %q", i, k, e.ikey)
 		}
+		k = c.Next()
 	}
-	if k := c.Next(); k != nil {
+	if k != nil {
 		broken(t, "S1", "%q after the last entry", k)
 	}
+	k = c.Last()
 	for i := range m.entries {
 		i = len(m.entries) - 1 - i
-		if k := c.Prev(); !bytes.Equal(k, m.entries[i].ikey) {
+		if !bytes.Equal(k, m.entries[i].ikey) {
 			broken(t, "S1", "backwards, entry %d is %q, want %q", i, k, m.entries[i].ikey)
 		}
+		k = c.Prev()
 	}
-	if k := c.Prev(); k != nil {
+	if k != nil {
 		broken(t, "S1", "%q before the first entry", k)
 	}
 }
@@ -155,11 +159,14 @@ func TestACursorMovesAsOverASortedSlice(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, uint64(o)))
 			l, m := fill(t, rng, o, rng.IntN(60))
 			c := l.NewCursor()
-			at := -1 // in the model; len(entries) is after the last
+			at := -1 // in the model
 			for step := range 2000 {
 				seek := key.Append(nil, randomUser(rng, o), key.Trailer(rng.Uint64N(52), key.Kind(rng.IntN(4))))
 				var got []byte
 				op := rng.IntN(8)
+				if at < 0 || at >= len(m.entries) {
+					op %= 4 // only a cursor at an entry may step
+				}
 				switch op {
 				case 0:
 					got, at = c.First(), 0
@@ -173,9 +180,9 @@ func TestACursorMovesAsOverASortedSlice(t *testing.T) {
 					at, _ = m.find(seek)
 					at--
 				case 4, 5:
-					got, at = c.Next(), min(at+1, len(m.entries))
+					got, at = c.Next(), at+1
 				default:
-					got, at = c.Prev(), max(at-1, -1)
+					got, at = c.Prev(), at-1
 				}
 				var want []byte
 				if at >= 0 && at < len(m.entries) {

@@ -72,7 +72,7 @@ func TestAValueStaysWhatItIs(t *testing.T) {
 			values = append(values, v)
 		}
 		c := r.NewCursor(nil)
-		for c.Next() != nil {
+		for k := c.First(); k != nil; k = c.Next() {
 			values = append(values, c.Value())
 		}
 		require.NoError(t, c.Close())

@@ -15,7 +15,6 @@ type Cursor struct {
 	ahead readAhead
 	err   error
 
-	where where
 	part  int // of the index; -1: none is loaded
 	index index
 	first int // the number of its first data block
@@ -24,26 +23,17 @@ type Cursor struct {
 	c     blockCursor
 }
 
-// where is where a cursor is.
-type where int8
-
-const (
-	before where = iota // the first entry
-	on                  // an entry
-	after               // the last entry
-)
-
 var _ key.Cursor = (*Cursor)(nil)
 
 // cursors keeps cursors with their buffers.
 var cursors = sync.Pool{New: func() any { return new(Cursor) }}
 
-// NewCursor returns a cursor before the first entry. Its Close makes it ready for
+// NewCursor returns a cursor at no entry. Its Close makes it ready for
 // another use: it must be called once.
 func (r *Reader) NewCursor(tr *Trace) *Cursor {
 	c := cursors.Get().(*Cursor)
 	c.r, c.tr, c.scan, c.err = r, tr, false, nil
-	c.where, c.part, c.block = before, -1, -1
+	c.part, c.block = -1, -1
 	c.ahead.buf = c.ahead.buf[:0] // it is of another file
 	if r.closed {
 		c.err = r.errClosed()
@@ -85,7 +75,7 @@ func (c *Cursor) SeekGE(ikey []byte) []byte {
 	case !ok:
 		return nil
 	case i == c.r.root.len():
-		return c.end(after)
+		return nil
 	}
 	return c.forward(c.c.seekGE(c.r.order, ikey))
 }
@@ -129,10 +119,7 @@ func (c *Cursor) First() []byte {
 	if c.err != nil {
 		return nil
 	}
-	if c.r.root.len() == 0 {
-		return c.end(after)
-	}
-	if !c.loadPart(0) || !c.loadBlock(0) {
+	if c.r.root.len() == 0 || !c.loadPart(0) || !c.loadBlock(0) {
 		return nil
 	}
 	return c.forward(c.c.first())
@@ -144,39 +131,17 @@ func (c *Cursor) Last() []byte {
 		return nil
 	}
 	n := c.r.root.len()
-	if n == 0 {
-		return c.end(before)
-	}
-	if !c.loadPart(n-1) || !c.loadBlock(c.index.len()-1) {
+	if n == 0 || !c.loadPart(n-1) || !c.loadBlock(c.index.len()-1) {
 		return nil
 	}
 	return c.backward(c.c.last())
 }
 
-// Next goes to the next entry; from before the first, to the first.
-func (c *Cursor) Next() []byte {
-	if c.where == on {
-		if k := c.c.next(); k != nil {
-			return k
-		}
-		return c.forward(nil)
-	}
-	if c.where == before {
-		return c.First()
-	}
-	return nil
-}
+// Next goes to the next entry.
+func (c *Cursor) Next() []byte { return c.forward(c.c.next()) }
 
-// Prev goes to the entry before; from after the last, to the last.
-func (c *Cursor) Prev() []byte {
-	switch c.where {
-	case on:
-		return c.backward(c.c.prev())
-	case after:
-		return c.Last()
-	}
-	return nil
-}
+// Prev goes to the entry before.
+func (c *Cursor) Prev() []byte { return c.backward(c.c.prev()) }
 
 // forward returns k, or the first entry of the blocks that follow if there is
 // none in this one.
@@ -195,11 +160,10 @@ func (c *Cursor) forward(k []byte) []byte {
 				return nil
 			}
 		default:
-			return c.end(after)
+			return nil
 		}
 		k = c.c.first()
 	}
-	c.where = on
 	return k
 }
 
@@ -220,17 +184,11 @@ func (c *Cursor) backward(k []byte) []byte {
 				return nil
 			}
 		default:
-			return c.end(before)
+			return nil
 		}
 		k = c.c.last()
 	}
-	c.where = on
 	return k
-}
-
-func (c *Cursor) end(w where) []byte {
-	c.where = w
-	return nil
 }
 
 // loadPart makes part i of the index the current one.
@@ -281,7 +239,7 @@ func (c *Cursor) loadBlock(j int) bool {
 func (c *Cursor) corrupt(h handle) bool { return c.fail(c.r.corrupt(h, notABlock)) }
 
 func (c *Cursor) fail(err error) bool {
-	c.err, c.where, c.part, c.block = err, before, -1, -1
+	c.err, c.part, c.block = err, -1, -1
 	return false
 }
 
