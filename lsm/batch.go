@@ -146,9 +146,7 @@ func (b *Batch) append(kind key.Kind, k, value []byte, expires int64) {
 	if kind == key.SetTTL {
 		n += 8
 	}
-	b.data = append(b.data, byte(kind))
-	b.data = binary.AppendUvarint(b.data, uint64(len(k)))
-	b.data = append(b.data, k...)
+	b.data = appendBytes(append(b.data, byte(kind)), k)
 	if kind != key.Delete {
 		b.data = binary.AppendUvarint(b.data, uint64(n))
 		if kind == key.SetTTL {
@@ -178,15 +176,17 @@ func (b *Batch) seal(seq uint64) {
 
 // entry is one write of an encoded batch; its slices are parts of it.
 type entry struct {
-	kind  key.Kind
-	key   []byte
-	value []byte
+	kind   key.Kind
+	key    []byte
+	value  []byte
+	keyEnd int // of the key, in the batch
 }
 
 // entries reads an encoded batch.
 type entries struct {
 	seq   uint64
 	count uint32
+	size  int // of the whole batch
 	rest  []byte
 }
 
@@ -199,7 +199,7 @@ func openBatch(data []byte) (entries, error) {
 	}
 	return entries{
 		seq: binary.LittleEndian.Uint64(data), count: binary.LittleEndian.Uint32(data[8:]),
-		rest: data[batchHeader:],
+		size: len(data), rest: data[batchHeader:],
 	}, nil
 }
 
@@ -213,7 +213,9 @@ func (r *entries) next() (e entry, ok bool, err error) {
 		return e, false, fmt.Errorf("%w: kind %d", errBatch, e.kind)
 	}
 	r.rest = r.rest[1:]
-	if e.key, err = r.bytes(); err == nil && e.kind != key.Delete {
+	e.key, err = r.bytes()
+	e.keyEnd = r.size - len(r.rest)
+	if err == nil && e.kind != key.Delete {
 		e.value, err = r.bytes()
 	}
 	return e, err == nil, err
@@ -221,7 +223,7 @@ func (r *entries) next() (e entry, ok bool, err error) {
 
 func (r *entries) bytes() ([]byte, error) {
 	n, w := binary.Uvarint(r.rest)
-	// Places are counted from lengths as they are written here: see flat.
+	// One batch has one encoding.
 	if padded := w > 1 && n>>(7*(w-1)) == 0; w <= 0 || padded || n > uint64(len(r.rest)-w) {
 		return nil, fmt.Errorf("%w: a length leads past its end, or has bytes too many", errBatch)
 	}

@@ -113,7 +113,7 @@ func (d *DB) Apply(b *Batch) error {
 // commit takes b through the pipeline.
 func (d *DB) commit(b *Batch, large bool) error {
 	d.pipe.mu.Lock()
-	err := d.prepare(b, large)
+	err := d.prepare(large, b)
 	d.pipe.mu.Unlock()
 	switch {
 	case err != nil:
@@ -143,28 +143,26 @@ func (d *DB) place(b *Batch, why error) error {
 	return err
 }
 
-// prepare gives b its sequence numbers, its memtable and its place in the log.
-func (d *DB) prepare(b *Batch, large bool) error {
-	if err := d.makeRoom(b.room, large); err != nil {
+// prepare gives batches their sequence numbers, their memtable and their places in the
+// log. A large one comes alone. The room of several must be there before the first is
+// in a memtable: a flush waits for those that are, and they for their sync.
+func (d *DB) prepare(large bool, group ...*Batch) error {
+	room := 0
+	for _, b := range group {
+		room += b.room
+	}
+	if err := d.makeRoom(room, large); err != nil {
 		return err
 	}
-	if err := d.writeLog(b); err != nil {
+	if err := d.writeLog(group...); err != nil {
 		return err
 	}
-	if !large {
+	if large {
+		return d.pushFlat(group[0])
+	}
+	for _, b := range group {
 		d.admit(b)
-		return nil
 	}
-	if b.large == 0 {
-		b.data = nil // the memtable keeps it
-	} else {
-		b.split = nil
-	}
-	if err := d.pushFlat(b.payload); err != nil {
-		return err
-	}
-	b.used = true
-	d.pipe.enter(&b.commit)
 	return nil
 }
 
@@ -283,8 +281,13 @@ const smallestValueRoom = 4 << 20
 
 // pushFlat puts a batch that is already in the log behind the memtable, as one of
 // its own, and begins another for what follows. Under pipe.mu.
-func (d *DB) pushFlat(payload []byte) error {
-	m, err := newFlatMemtable(d.order, payload)
+func (d *DB) pushFlat(b *Batch) error {
+	if b.large == 0 {
+		b.data = nil // the memtable keeps it
+	} else {
+		b.split = nil
+	}
+	m, err := newFlatMemtable(d.order, b.payload)
 	if err != nil {
 		return d.fail(fmt.Errorf("lsm: sorting a batch: %w", err))
 	}
@@ -299,6 +302,8 @@ func (d *DB) pushFlat(payload []byte) error {
 	d.kick()
 	d.mu.Unlock()
 	old.unref()
+	b.used = true
+	d.pipe.enter(&b.commit)
 	return nil
 }
 

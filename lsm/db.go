@@ -73,24 +73,12 @@ func (d *DB) Get(k []byte) ([]byte, error) { return d.GetTo(nil, k) }
 // GetTo appends the value of key to dst and returns the result, or dst and an
 // error: ErrNotFound when there is none. It does not allocate when dst has room.
 func (d *DB) GetTo(dst, k []byte) ([]byte, error) {
-	state, err := d.acquire()
-	if err != nil {
-		return dst, err
-	}
-	defer state.unref()
-	return d.get(state, dst, k, d.visible.Load(), ^uint64(0), nil)
+	return d.read(nil, dst, k, ^uint64(0), nil)
 }
 
 // GetAt returns a copy of the newest version of key whose timestamp is not above
 // ts, in a store with Options.Timestamps.
-func (d *DB) GetAt(k []byte, ts uint64) ([]byte, error) {
-	state, err := d.acquire()
-	if err != nil {
-		return nil, err
-	}
-	defer state.unref()
-	return d.get(state, nil, k, d.visible.Load(), ts, nil)
-}
+func (d *DB) GetAt(k []byte, ts uint64) ([]byte, error) { return d.read(nil, nil, k, ts, nil) }
 
 // NewIter returns an iterator over the store as it is now. It must be closed. Nil
 // options show everything.

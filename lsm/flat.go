@@ -74,12 +74,7 @@ func (f *flat) add(data []byte, spans *spanList, keep bool) error {
 			spans.add(key.Span{Start: e.key, End: e.value, Seq: seq})
 			continue
 		}
-		stop := base + len(data) - len(r.rest)
-		width := 0
-		if e.kind != key.Delete {
-			width = uvarintLen(len(e.value))
-		}
-		end := stop - len(e.value) - width
+		end, stop := base+e.keyEnd, base+len(data)-len(r.rest)
 		f.entries = append(f.entries, flatEntry{
 			trailer: key.Trailer(seq, e.kind),
 			key:     uint32(end - len(e.key)), end: uint32(end), value: uint32(stop - len(e.value)), stop: uint32(stop),
@@ -95,14 +90,6 @@ func grown[T any](s []T, n int) []T {
 		return s
 	}
 	return append(make([]T, 0, len(s)+max(n, 3*len(s))), s...)
-}
-
-func uvarintLen(n int) int {
-	w := 1
-	for ; n >= 0x80; n >>= 7 {
-		w++
-	}
-	return w
 }
 
 // prefixOf returns the first eight bytes of k, zeros after a shorter one, so
@@ -183,7 +170,7 @@ func (f *flat) get(k []byte, seq uint64) (trailer uint64, value []byte, ok bool)
 	return e.trailer, f.data[e.value:e.stop:e.stop], true
 }
 
-// flatCursor is a key.Cursor over a flat. Before the first entry at is -1.
+// flatCursor is a key.Cursor over a flat.
 type flatCursor struct {
 	f   *flat
 	at  int
@@ -191,11 +178,11 @@ type flatCursor struct {
 }
 
 func (c *flatCursor) move(to int) []byte {
-	c.at = min(max(to, -1), len(c.f.entries))
-	if c.at < 0 || c.at == len(c.f.entries) {
+	if to < 0 || to == len(c.f.entries) {
 		return nil
 	}
-	e := c.f.entries[c.at]
+	c.at = to
+	e := c.f.entries[to]
 	c.buf = key.Append(c.buf[:0], c.f.user(e), e.trailer)
 	return c.buf
 }

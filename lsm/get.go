@@ -23,6 +23,20 @@ type lookup struct{ seek []byte }
 
 var lookups = sync.Pool{New: func() any { return new(lookup) }}
 
+// read is get of the store as it is now, or of a snapshot.
+func (d *DB) read(s *Snapshot, dst, k []byte, ts uint64, tr *Trace) ([]byte, error) {
+	state, err := d.acquire()
+	if err != nil {
+		return dst, err
+	}
+	defer state.unref()
+	seq := d.visible.Load() // after the state: what an older reader sees may be gone from it
+	if s != nil {
+		seq = s.seq
+	}
+	return d.get(state, dst, k, seq, ts, tr)
+}
+
 // get appends the value of k to dst, as a reader at seq, and at timestamp ts,
 // sees it.
 func (d *DB) get(s *readState, dst, k []byte, seq, ts uint64, tr *Trace) (v []byte, err error) {

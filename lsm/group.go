@@ -121,31 +121,11 @@ func (d *DB) commitSynced(b *Batch) error {
 func (d *DB) leadGroup() turn {
 	group := d.groups.gather(d.opts.MemTableSize / 4)
 	d.pipe.mu.Lock()
-	t := turn{err: d.prepareGroup(group)}
+	t := turn{err: d.prepare(false, group...)}
 	d.pipe.mu.Unlock()
 	if t.logged = t.err == nil; t.logged {
 		t.err = d.syncTo(group[len(group)-1].logSeq)
 	}
 	d.groups.hand(group, t)
 	return t
-}
-
-// prepareGroup is prepare for several batches, none of them large. Their room must
-// be there before the first is in a memtable: a flush waits for those that are, and they
-// for their sync.
-func (d *DB) prepareGroup(group []*Batch) error {
-	room := 0
-	for _, b := range group {
-		room += b.room
-	}
-	if err := d.makeRoom(room, false); err != nil {
-		return err
-	}
-	if err := d.writeLog(group...); err != nil {
-		return err
-	}
-	for _, b := range group {
-		d.admit(b)
-	}
-	return nil
 }

@@ -10,7 +10,7 @@ import (
 type levelCursor struct {
 	v    *version
 	run  []*tableFile
-	scan bool // for a compaction: read ahead, keep no blocks
+	scan bool // for a compaction: keep no blocks
 	tr   *table.Trace
 
 	at  int // the table that cur is in
@@ -104,26 +104,8 @@ func (c *levelCursor) Last() []byte {
 	return c.settleBack(c.cur.Last())
 }
 
-func (c *levelCursor) Next() []byte {
-	if c.cur == nil {
-		if c.at < 0 {
-			return c.First()
-		}
-		return nil
-	}
-	return c.settle(c.cur.Next())
-}
-
-func (c *levelCursor) Prev() []byte {
-	if c.cur == nil {
-		if c.at == len(c.run) {
-			return c.Last()
-		}
-		return nil
-	}
-	return c.settleBack(c.cur.Prev())
-}
-
+func (c *levelCursor) Next() []byte  { return c.settle(c.cur.Next()) }
+func (c *levelCursor) Prev() []byte  { return c.settleBack(c.cur.Prev()) }
 func (c *levelCursor) Value() []byte { return c.cur.Value() }
 
 func (c *levelCursor) Err() error {

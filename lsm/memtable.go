@@ -112,7 +112,6 @@ func (m *memtable) insert(data []byte) error {
 	if r.count >= sortFrom {
 		return m.insertSorted(data)
 	}
-	var splice skiplist.Inserter
 	for seq := r.seq; ; seq++ {
 		e, ok, err := r.next()
 		switch {
@@ -130,7 +129,7 @@ func (m *memtable) insert(data []byte) error {
 		if m.filter != nil {
 			m.filter.Add(bloom.Hash(m.order.Bare(e.key)))
 		}
-		if err := m.list.Add(e.key, key.Trailer(seq, e.kind), e.value, &splice); err != nil {
+		if err := m.list.Add(e.key, key.Trailer(seq, e.kind), e.value); err != nil {
 			return err
 		}
 	}
@@ -151,7 +150,7 @@ func (m *memtable) get(k []byte, hash uint64, seq uint64) (trailer uint64, value
 // cursor returns a cursor over the entries, in mem where it is one of a list.
 func (m *memtable) cursor(mem *skiplist.Cursor) key.Cursor {
 	if m.flat != nil {
-		return &flatCursor{f: m.flat, at: -1}
+		return &flatCursor{f: m.flat}
 	}
 	mem.Init(m.list)
 	return mem

@@ -115,46 +115,44 @@ func (m *merger) top() []byte {
 	return m.sources[m.losers[0]].key
 }
 
-func (m *merger) SeekGE(ikey []byte) []byte {
-	m.reverse = false
+// start sends all sources somewhere.
+func (m *merger) start(reverse bool, move func(key.Cursor) []byte) []byte {
+	m.reverse = reverse
 	for i := range m.sources {
-		m.set(&m.sources[i], m.sources[i].cur.SeekGE(ikey))
+		m.set(&m.sources[i], move(m.sources[i].cur))
 	}
 	return m.build()
+}
+
+func (m *merger) SeekGE(ikey []byte) []byte {
+	return m.start(false, func(c key.Cursor) []byte { return c.SeekGE(ikey) })
 }
 
 func (m *merger) SeekLT(ikey []byte) []byte {
-	m.reverse = true
-	for i := range m.sources {
-		m.set(&m.sources[i], m.sources[i].cur.SeekLT(ikey))
-	}
-	return m.build()
+	return m.start(true, func(c key.Cursor) []byte { return c.SeekLT(ikey) })
 }
 
-func (m *merger) First() []byte {
-	m.reverse = false
-	for i := range m.sources {
-		m.set(&m.sources[i], m.sources[i].cur.First())
-	}
-	return m.build()
-}
+func (m *merger) First() []byte { return m.start(false, key.Cursor.First) }
+func (m *merger) Last() []byte  { return m.start(true, key.Cursor.Last) }
 
-func (m *merger) Last() []byte {
-	m.reverse = true
-	for i := range m.sources {
-		m.set(&m.sources[i], m.sources[i].cur.Last())
-	}
-	return m.build()
-}
-
-// Next moves on; the merger must be at a key.
 func (m *merger) Next() []byte {
 	if m.reverse {
 		m.turn(false)
 	}
+	return m.moved(m.sources[m.losers[0]].cur.Next())
+}
+
+func (m *merger) Prev() []byte {
+	if !m.reverse {
+		m.turn(true)
+	}
+	return m.moved(m.sources[m.losers[0]].cur.Prev())
+}
+
+// moved finds the next winner, after the last one has moved to k.
+func (m *merger) moved(k []byte) []byte {
 	w := m.losers[0]
-	s := &m.sources[w]
-	m.set(s, s.cur.Next())
+	m.set(&m.sources[w], k)
 	if len(m.sources) > 1 {
 		m.play(w, false)
 	}
@@ -173,20 +171,6 @@ func (m *merger) skipTo(ikey []byte) []byte {
 		}
 	}
 	return m.build()
-}
-
-// Prev moves back; the merger must be at a key.
-func (m *merger) Prev() []byte {
-	if !m.reverse {
-		m.turn(true)
-	}
-	w := m.losers[0]
-	s := &m.sources[w]
-	m.set(s, s.cur.Prev())
-	if len(m.sources) > 1 {
-		m.play(w, false)
-	}
-	return m.top()
 }
 
 // turn changes the direction: every source but the winner is on the wrong side

@@ -93,7 +93,7 @@ func BenchmarkMerger(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 0))
 			all := &listCursor{at: -1}
 			for i := range 10_000 {
-				all.keys = append(all.keys, key.Append(nil, fmt.Appendf(nil, "%016d", i), key.Trailer(1, key.Set)))
+				all.keys = append(all.keys, key.Append(nil, fmt.Appendf(nil, "%016x", uint64(i)<<50), key.Trailer(1, key.Set)))
 			}
 			all.values = make([][]byte, len(all.keys))
 			var m merger

@@ -33,9 +33,9 @@ func tearEnds(t *testing.T, disk *vfs.Mem) {
 			change(f.File, func(file vfs.File, _ int64) error { _, err := file.WriteAt(rubbish, f.Offset); return err })
 		}
 	}
-	inForce, _, _, err := manifest.Inspect(disk, "db")
+	_, inForce, err := manifest.Read(disk, "db")
 	require.NoError(t, err)
-	change(inForce, func(f vfs.File, size int64) error { _, err := f.WriteAt(rubbish, size); return err })
+	change(inForce.File, func(f vfs.File, size int64) error { _, err := f.WriteAt(rubbish, size); return err })
 	values, err := disk.List("db/values")
 	require.NoError(t, err)
 	change("db/values/"+values[len(values)-1], func(f vfs.File, size int64) error { return f.Truncate(size - 10) })

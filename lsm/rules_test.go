@@ -230,6 +230,19 @@ func TestMissingFilesAreTold(t *testing.T) {
 	}
 }
 
+// TestLostCurrentIsNoNewStore: of a checkpoint only the tables tell.
+func TestLostCurrentIsNoNewStore(t *testing.T) {
+	fs := vfs.NewMem()
+	db := openTest(t, "db", small(fs, nil))
+	put(t, db, "a=1")
+	require.NoError(t, db.Checkpoint("copy"))
+	require.NoError(t, db.Close())
+	require.NoError(t, fs.Remove("copy/CURRENT"))
+	if _, err := Open("copy", small(fs, nil)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("RULE L6: CURRENT was removed, and Open said %v", err)
+	}
+}
+
 // TestRateLimit paces by what is due, not by sleeping after each write.
 func TestRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -30,12 +30,7 @@ func (s *Snapshot) GetAt(k []byte, ts uint64) ([]byte, error) {
 	if s.closed.Load() {
 		return nil, ErrClosed
 	}
-	state, err := s.db.acquire()
-	if err != nil {
-		return nil, err
-	}
-	defer state.unref()
-	return s.db.get(state, nil, k, s.seq, ts, nil)
+	return s.db.read(s, nil, k, ts, nil)
 }
 
 // NewIter returns an iterator over the snapshot, which may be closed before it.

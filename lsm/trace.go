@@ -59,13 +59,8 @@ func (t *Trace) String() string {
 
 // GetTraced is Get, and tells what it touched.
 func (d *DB) GetTraced(k []byte) ([]byte, *Trace, error) {
-	state, err := d.acquire()
-	if err != nil {
-		return nil, nil, err
-	}
-	defer state.unref()
 	t := new(Trace)
-	v, err := d.get(state, nil, k, d.visible.Load(), ^uint64(0), t)
+	v, err := d.read(nil, nil, k, ^uint64(0), t)
 	return v, t, err
 }
 

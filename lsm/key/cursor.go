@@ -4,15 +4,9 @@ package key
 // entries, a memtable, a table, a level, gives one, and so does their merge.
 //
 // Each move returns the internal key of the entry it gets to, valid until the
-// next move, or nil when there is none: at an end, or after an error (Err). From
-// an end the way leads back:
-//
-//	          <-Prev            Next->
-//	nil (before) | a | b | c | nil (after)
-//
-// Next of the place before the first entry is First, Prev of the place after the
-// last is Last; at an end, going further stays there. A new cursor is before
-// the first entry.
+// next move, or nil when there is none: at an end, or after an error (Err). Only
+// at an entry can it step. From an end, and when it is new, it must be sent
+// somewhere: by a seek, First or Last.
 //
 // A Cursor is for one goroutine at a time.
 type Cursor interface {
@@ -24,12 +18,12 @@ type Cursor interface {
 	First() []byte
 	// Last goes to the last entry.
 	Last() []byte
-	// Next goes to the entry after the current one.
+	// Next goes to the entry after the current one. There must be one.
 	Next() []byte
-	// Prev goes to the entry before the current one.
+	// Prev goes to the entry before the current one. There must be one.
 	Prev() []byte
 	// Value returns the value of the current entry, valid until the next move.
-	// There must be one: the last move returned a key.
+	// There must be one.
 	Value() []byte
 	// Err returns why a move returned nil: nil if it was an end. An error stays.
 	Err() error

@@ -209,5 +209,4 @@ func TestNoTombstonesAreANilSet(t *testing.T) {
 	var f *Fragments
 	require.Zero(t, f.Cover([]byte("k"), MaxSeq))
 	require.Empty(t, f.All())
-	require.Zero(t, f.Len())
 }

@@ -154,11 +154,3 @@ func (f *Fragments) Clip(start, end []byte) []Span {
 
 // All returns the tombstones, by start and then newest first.
 func (f *Fragments) All() []Span { return f.Clip(nil, nil) }
-
-// Len returns how many tombstones All returns.
-func (f *Fragments) Len() int {
-	if f == nil {
-		return 0
-	}
-	return len(f.spans)
-}

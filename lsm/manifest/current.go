@@ -36,14 +36,10 @@ func encodeCurrent(num uint64) string {
 	return fmt.Sprintf("%s %08x\n", name, crc32.Checksum([]byte(name), castagnoli))
 }
 
-// readCurrent returns which manifest is in force. Without CURRENT it is
-// [fs.ErrNotExist], unless a manifest shows that there was one (rule M3).
+// readCurrent returns which manifest is in force: [fs.ErrNotExist] without CURRENT.
 func readCurrent(fsys vfs.FS, dir string) (num uint64, err error) {
 	path := filepath.Join(dir, currentName)
 	b, err := readFile(fsys, path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, missingCurrent(fsys, dir, err)
-	}
 	if err != nil {
 		return 0, err
 	}
@@ -53,44 +49,6 @@ func readCurrent(fsys vfs.FS, dir string) (num uint64, err error) {
 		return 0, &CorruptError{File: path, Reason: fmt.Sprintf("it holds %q", b[:min(len(b), 40)])}
 	}
 	return num, nil
-}
-
-// missingCurrent tells a store that was never made, although power went while
-// it was, from one that lost its CURRENT. Until CURRENT is durable there is one
-// manifest, the first, with one edit and no mark.
-func missingCurrent(fsys vfs.FS, dir string, missing error) error {
-	nums, err := listFiles(fsys, dir)
-	if err != nil {
-		return err
-	}
-	for _, num := range nums {
-		path := filepath.Join(dir, fileName(num))
-		b, err := readFile(fsys, path)
-		if err != nil {
-			return err
-		}
-		s, err := scanned{}, checkHeader(b, path, num)
-		if err == nil {
-			s, err = scan(b, path, num)
-		}
-		if num > 1 || len(s.edits) > 1 || s.durable > 0 || errors.As(err, new(*VersionError)) {
-			return &CorruptError{File: filepath.Join(dir, currentName), Reason: "it is missing, and " + path + " was in force"}
-		}
-	}
-	return missing
-}
-
-func listFiles(fsys vfs.FS, dir string) (nums []uint64, err error) {
-	names, err := fsys.List(dir)
-	if err != nil {
-		return nil, fmt.Errorf("manifest: reading directory %s: %w", dir, err)
-	}
-	for _, name := range names {
-		if num, ok := parseName(name); ok {
-			nums = append(nums, num)
-		}
-	}
-	return nums, nil
 }
 
 func readFile(fsys vfs.FS, path string) ([]byte, error) {

@@ -30,12 +30,12 @@ func newSample(t testing.TB) *sample {
 		require.NoError(t, l.Append(&e))
 	}
 	require.NoError(t, l.Close())
-	file, placed, r, err := Inspect(mem, testDir)
+	edits, r, err := Read(mem, testDir)
 	require.NoError(t, err)
-	require.Equal(t, Recovery{File: file}, r)
-	s := &sample{mem: mem, file: file}
-	for _, p := range placed {
-		s.offsets, s.edits = append(s.offsets, p.Offset), append(s.edits, p.Edit)
+	require.Equal(t, Recovery{File: l.Name()}, r)
+	s := &sample{mem: mem, file: l.Name(), edits: edits}
+	for _, e := range edits {
+		s.offsets = append(s.offsets, e.Offset)
 	}
 	require.Len(t, s.edits, 6)
 	s.offsets = append(s.offsets, l.Size())
@@ -163,16 +163,8 @@ func TestDamagedCurrentIsAnError(t *testing.T) {
 	}
 }
 
-// Without CURRENT there is no store; but there was one.
-func TestMissingCurrentIsNotTakenForAnEmptyDirectory(t *testing.T) {
-	s := newSample(t)
-	current := path.Join(testDir, currentName)
-	require.NoError(t, s.mem.Remove(current))
-	_, _, _, err := Open(s.mem, testDir)
-	typed(t, err, current, 0, "without CURRENT")
-	_, err = Create(s.mem, testDir, Edit{})
-	typed(t, err, current, 0, "without CURRENT")
-	_, _, _, err = Open(newDisk(t), testDir)
+func TestWithoutCurrentThereIsNoStore(t *testing.T) {
+	_, _, _, err := Open(newDisk(t), testDir)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
@@ -193,7 +185,7 @@ func TestDamageChangesNothing(t *testing.T) {
 	_, _, _, err := Open(mem, testDir)
 	typed(t, err, s.file, s.offsets[3], "with a flipped bit")
 	require.Equal(t, before, mem.Ops())
-	_, placed, _, err := Inspect(mem, testDir)
+	edits, _, err := Read(mem, testDir)
 	require.Error(t, err)
-	require.Len(t, placed, 3)
+	require.Len(t, edits, 3)
 }

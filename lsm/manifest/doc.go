@@ -62,9 +62,8 @@
 //	M2  An edit whose Append returned survives every power cut; of a later one
 //	    there is all or nothing, and nothing is invented.
 //	M3  A bad record below what a later one states was durable is a
-//	    *CorruptError with file and offset. So is a bad first record, and a
-//	    missing CURRENT beside a manifest that was in force. Only what was never
-//	    promised is cut, and that is reported.
+//	    *CorruptError with file and offset. So is a bad first record. Only what
+//	    was never promised is cut, and that is reported.
 //	M4  CURRENT names a file only when its contents and its name are durable, and
 //	    changes by one rename. A crash leaves the old manifest or the new one.
 //	M5  An append that failed on a full disk has not happened and may be tried
@@ -77,7 +76,8 @@
 //
 // When a file is cut exactly at the end of a record, by something that is no
 // crash, it looks like the manifest of a moment ago. The store compares it with
-// its log and its tables, and notices if one that is named is gone.
+// its log and its tables, and notices if one that is named is gone. Likewise a
+// directory without CURRENT looks like one where there never was a store.
 //
 // # Reading order
 //

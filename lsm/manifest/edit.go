@@ -22,6 +22,9 @@ type Edit struct {
 	// its level does both.
 	Added   []Table
 	Removed []Removed
+	// Offset is the byte at which the edit was found in the file. It is not
+	// written.
+	Offset int64
 }
 
 // Table is what the manifest knows of a table.

@@ -43,29 +43,11 @@ func Open(fsys vfs.FS, dir string) (*Log, []Edit, Recovery, error) {
 	return l, s.edits, r, nil
 }
 
-// Read returns the edits and changes nothing.
+// Read returns the edits and changes nothing. With an error they are those before
+// the damage.
 func Read(fsys vfs.FS, dir string) ([]Edit, Recovery, error) {
 	_, s, r, err := read(fsys, dir)
 	return s.edits, r, err
-}
-
-// Placed is an edit and the byte of the file at which its record begins.
-type Placed struct {
-	Offset int64
-	Edit
-}
-
-// Inspect is Read for tools: it returns the path of the manifest in force, and
-// with an error what could be read before the damage.
-func Inspect(fsys vfs.FS, dir string) (file string, edits []Placed, r Recovery, err error) {
-	num, s, r, err := read(fsys, dir)
-	for i, e := range s.edits {
-		edits = append(edits, Placed{s.offsets[i], e})
-	}
-	if num > 0 {
-		file = filepath.Join(dir, fileName(num))
-	}
-	return file, edits, r, err
 }
 
 func read(fsys vfs.FS, dir string) (num uint64, s scanned, r Recovery, err error) {

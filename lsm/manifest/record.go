@@ -102,11 +102,10 @@ func parseRecord(b []byte, num uint64, offset int64) (r record, ok bool) {
 // scanned is what the bytes of a file say.
 type scanned struct {
 	edits   []Edit
-	offsets []int64 // where each begins
-	end     int64   // behind the last edit
-	durable int64   // the most that a record states
-	dropped int64   // bytes after end that are no mark
-	reason  string  // why they are not
+	end     int64  // behind the last edit
+	durable int64  // the most that a record states
+	dropped int64  // bytes after end that are no mark
+	reason  string // why they are not
 }
 
 // scan reads the records of file num from its bytes, header checked.
@@ -150,7 +149,8 @@ func scan(b []byte, file string, num uint64) (s scanned, err error) {
 		if err != nil {
 			return s, corrupt(s.end, "%v", err)
 		}
-		s.edits, s.offsets = append(s.edits, e), append(s.offsets, s.end)
+		e.Offset = s.end
+		s.edits = append(s.edits, e)
 		s.end += recordHeader + int64(r.length)
 	}
 	if s.dropped = int64(len(b)) - s.end; s.dropped > 0 {

@@ -47,7 +47,7 @@ func BenchmarkAdd(b *testing.B) {
 				if i%benchKeys == 0 {
 					l = New(arena, key.Plain)
 				}
-				if err := l.Add(keys[i%benchKeys], key.Trailer(uint64(i), key.Set), value, nil); err != nil {
+				if err := l.Add(keys[i%benchKeys], key.Trailer(uint64(i), key.Set), value); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -62,7 +62,7 @@ func BenchmarkRead(b *testing.B) {
 		keys, value := benchKeySet(digits), make([]byte, 100)
 		l := New(make([]byte, benchKeys*170), key.Plain)
 		for i, k := range keys {
-			if err := l.Add(k, key.Trailer(uint64(i), key.Set), value, nil); err != nil {
+			if err := l.Add(k, key.Trailer(uint64(i), key.Set), value); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -77,6 +77,7 @@ func BenchmarkRead(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("op=next/digits=%v", digits), func(b *testing.B) {
 			c := l.NewCursor()
+			c.First()
 			stop := cputime.Report(b)
 			for b.Loop() {
 				if c.Next() == nil {
@@ -88,20 +89,18 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkAddInOrder is what an Inserter is for.
 func BenchmarkAddInOrder(b *testing.B) {
 	value := make([]byte, 100)
 	arena := make([]byte, benchKeys*170)
 	var k [16]byte
 	var l *List
-	var ins *Inserter
 	stop := cputime.Report(b)
 	for i := 0; b.Loop(); i++ {
 		if i%benchKeys == 0 {
-			l, ins = New(arena, key.Plain), new(Inserter)
+			l = New(arena, key.Plain)
 		}
 		binary.BigEndian.PutUint64(k[8:], uint64(i%benchKeys))
-		if err := l.Add(k[:], key.Trailer(uint64(i), key.Set), value, ins); err != nil {
+		if err := l.Add(k[:], key.Trailer(uint64(i), key.Set), value); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -11,19 +11,19 @@ import (
 // are parts of the arena. It may be copied.
 type Cursor struct {
 	list *List
-	at   node // head: before the first entry, 0: after the last
+	at   node // the head, or 0: no entry
 }
 
 var _ key.Cursor = (*Cursor)(nil)
 
-// NewCursor returns a cursor before the first entry.
+// NewCursor returns a cursor at no entry.
 func (l *List) NewCursor() *Cursor {
 	c := new(Cursor)
 	c.Init(l)
 	return c
 }
 
-// Init makes c a cursor of l, before the first entry.
+// Init makes c a cursor of l, at no entry.
 func (c *Cursor) Init(l *List) { c.list, c.at = l, l.head }
 
 // SeekGE goes to the first entry at or after ikey.
@@ -52,23 +52,15 @@ func (c *Cursor) Last() []byte {
 	return c.key()
 }
 
-// Next goes to the next entry; from before the first, to the first.
+// Next goes to the next entry.
 func (c *Cursor) Next() []byte {
-	if c.at != 0 {
-		c.at = c.list.next(c.at, 0).node()
-	}
+	c.at = c.list.next(c.at, 0).node()
 	return c.key()
 }
 
-// Prev goes to the entry before; from after the last, to the last.
+// Prev goes to the entry before.
 func (c *Cursor) Prev() []byte {
-	switch c.at {
-	case c.list.head:
-	case 0:
-		c.at = c.list.last()
-	default:
-		c.at = c.list.before(c.at)
-	}
+	c.at = c.list.before(c.at)
 	return c.key()
 }
 

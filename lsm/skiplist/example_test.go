@@ -11,9 +11,9 @@ func Example() {
 	list := skiplist.New(make([]byte, 1<<20), key.Plain)
 
 	// Two writes of one key, and one of another.
-	list.Add([]byte("color"), key.Trailer(1, key.Set), []byte("red"), nil)
-	list.Add([]byte("color"), key.Trailer(3, key.Set), []byte("blue"), nil)
-	list.Add([]byte("animal"), key.Trailer(2, key.Set), []byte("cat"), nil)
+	list.Add([]byte("color"), key.Trailer(1, key.Set), []byte("red"))
+	list.Add([]byte("color"), key.Trailer(3, key.Set), []byte("blue"))
+	list.Add([]byte("animal"), key.Trailer(2, key.Set), []byte("cat"))
 
 	// A reader sees the newest entry that is not beyond its sequence number.
 	for _, seq := range []uint64{1, 2, 3} {

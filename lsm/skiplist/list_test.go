@@ -84,18 +84,13 @@ func (m *model) get(user []byte, maxSeq uint64) (uint64, []byte, bool) {
 // fill adds n random entries to a list and to its model.
 func fill(t testing.TB, rng *rand.Rand, o key.Order, n int) (*List, *model) {
 	l, m := New(dirty(n*120+4096), o), &model{order: o}
-	var ins Inserter
 	for i := range n {
 		user, value := randomUser(rng, o), make([]byte, rng.IntN(20))
 		trailer := key.Trailer(rng.Uint64N(50), key.Kind(rng.IntN(3)))
 		if i > 0 && rng.IntN(3) == 0 { // near the last one
 			user = key.UserKey(m.entries[rng.IntN(len(m.entries))].ikey)
 		}
-		splice := &ins
-		if rng.IntN(3) == 0 {
-			splice = nil
-		}
-		err := l.Add(user, trailer, value, splice)
+		err := l.Add(user, trailer, value)
 		if m.add(key.Append(nil, user, trailer), value) != (err == nil) || err != nil && err != ErrExists {
 			broken(t, "S1", "entry %d, %q %x: %v", i, user, trailer, err)
 		}
@@ -118,21 +113,25 @@ func TestEntriesAreInTheOrderOfTheirKeys(t *testing.T) {
 func check(t testing.TB, l *List, m *model) {
 	t.Helper()
 	c := l.NewCursor()
+	k := c.First()
 	for i, e := range m.entries {
-		if k := c.Next(); !bytes.Equal(k, e.ikey) || !bytes.Equal(c.Value(), e.value) {
+		if !bytes.Equal(k, e.ikey) || !bytes.Equal(c.Value(), e.value) {
 			broken(t, "S1", "entry %d is %q, want %q", i, k, e.ikey)
 		}
+		k = c.Next()
 	}
-	if k := c.Next(); k != nil {
+	if k != nil {
 		broken(t, "S1", "%q after the last entry", k)
 	}
+	k = c.Last()
 	for i := range m.entries {
 		i = len(m.entries) - 1 - i
-		if k := c.Prev(); !bytes.Equal(k, m.entries[i].ikey) {
+		if !bytes.Equal(k, m.entries[i].ikey) {
 			broken(t, "S1", "backwards, entry %d is %q, want %q", i, k, m.entries[i].ikey)
 		}
+		k = c.Prev()
 	}
-	if k := c.Prev(); k != nil {
+	if k != nil {
 		broken(t, "S1", "%q before the first entry", k)
 	}
 }
@@ -160,11 +159,14 @@ func TestACursorMovesAsOverASortedSlice(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, uint64(o)))
 			l, m := fill(t, rng, o, rng.IntN(60))
 			c := l.NewCursor()
-			at := -1 // in the model; len(entries) is after the last
+			at := -1 // in the model
 			for step := range 2000 {
 				seek := key.Append(nil, randomUser(rng, o), key.Trailer(rng.Uint64N(52), key.Kind(rng.IntN(4))))
 				var got []byte
 				op := rng.IntN(8)
+				if at < 0 || at >= len(m.entries) {
+					op %= 4 // only a cursor at an entry may step
+				}
 				switch op {
 				case 0:
 					got, at = c.First(), 0
@@ -178,9 +180,9 @@ func TestACursorMovesAsOverASortedSlice(t *testing.T) {
 					at, _ = m.find(seek)
 					at--
 				case 4, 5:
-					got, at = c.Next(), min(at+1, len(m.entries))
+					got, at = c.Next(), at+1
 				default:
-					got, at = c.Prev(), max(at-1, -1)
+					got, at = c.Prev(), at-1
 				}
 				var want []byte
 				if at >= 0 && at < len(m.entries) {
@@ -202,16 +204,16 @@ func TestInsertKeepsWhatOthersHaveAdded(t *testing.T) {
 	l, m := New(dirty(1<<12), key.Plain), &model{order: key.Plain}
 	user, trailer := []byte("b"), key.Trailer(1, key.Set)
 	target, height := l.target(user, trailer), heightOf(trailer)
-	var ins Inserter
-	require.False(t, l.find(&target, &ins))
+	var gaps [maxHeight]gap
+	require.False(t, l.find(&target, height, &gaps))
 	for i, other := range []string{"a", "c"} {
 		e := Entry{User: []byte(other), Trailer: key.Trailer(uint64(2+i), key.Set)}
-		require.NoError(t, l.Add(e.User, e.Trailer, nil, nil))
+		require.NoError(t, l.Add(e.User, e.Trailer, nil))
 		m.add(e.ikey(), nil)
 	}
 	n := l.newNode(height, user, trailer, nil)
 	for level := range height {
-		require.True(t, l.insert(n, level, &target, &ins.gaps[level]))
+		require.True(t, l.insert(n, level, &target, &gaps[level]))
 	}
 	m.add(Entry{User: user, Trailer: trailer}.ikey(), nil)
 	for _, e := range m.entries {
@@ -230,11 +232,10 @@ func TestManyGoroutinesAddAndReadAtOnce(t *testing.T) {
 	for w := range writers {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(w), 1))
-			var ins Inserter
 			for i := range each {
 				user := binary.BigEndian.AppendUint32(nil, rng.Uint32N(5000))
 				trailer := key.Trailer(uint64(i*writers+w), key.Set)
-				if err := l.Add(user, trailer, user, &ins); err != nil {
+				if err := l.Add(user, trailer, user); err != nil {
 					t.Errorf("RULE S4: adding: %v", err)
 				}
 				if got, v, ok := l.Get(user, key.SeqOf(trailer)); !ok || got != trailer || !bytes.Equal(v, user) {
@@ -262,7 +263,7 @@ func TestManyGoroutinesAddAndReadAtOnce(t *testing.T) {
 func TestPrevFindsWhatABackwardLinkHasMissed(t *testing.T) {
 	l := New(make([]byte, 4096), key.Plain)
 	for i, k := range []string{"a", "d", "c", "b"} {
-		require.NoError(t, l.Add([]byte(k), key.Trailer(uint64(i), key.Set), nil, nil))
+		require.NoError(t, l.Add([]byte(k), key.Trailer(uint64(i), key.Set), nil))
 	}
 	c := l.NewCursor()
 	c.Last()
@@ -299,7 +300,7 @@ func TestTheSameEntryIsAddedOnce(t *testing.T) {
 		for g := range added {
 			wg.Go(func() {
 				for i := range 100 {
-					if l.Add([]byte{byte(i)}, key.Trailer(uint64(i), key.Set), nil, nil) == nil {
+					if l.Add([]byte{byte(i)}, key.Trailer(uint64(i), key.Set), nil) == nil {
 						added[g]++
 					}
 				}
@@ -323,7 +324,7 @@ func TestReservedRoomIsEnough(t *testing.T) {
 			user, value := make([]byte, rng.IntN(30)), make([]byte, rng.IntN(60))
 			room := size-l.Size() >= NodeSize(len(user), len(value))
 			before := l.Size()
-			err := l.Add(user, key.Trailer(seq, key.Set), value, nil)
+			err := l.Add(user, key.Trailer(seq, key.Set), value)
 			if room && err != nil {
 				broken(t, "S5", "%d bytes are free, an entry of %d and %d bytes: %v", size-before, len(user), len(value), err)
 			}
@@ -349,7 +350,7 @@ func TestSizeIsDetermined(t *testing.T) {
 	for range 3 {
 		l := New(make([]byte, 1<<20), key.Plain)
 		for _, i := range rand.Perm(1000) {
-			require.NoError(t, l.Add(fmt.Appendf(nil, "%d", i), key.Trailer(uint64(i), key.Set), nil, nil))
+			require.NoError(t, l.Add(fmt.Appendf(nil, "%d", i), key.Trailer(uint64(i), key.Set), nil))
 		}
 		sizes[l.Size()] = true
 	}
@@ -397,7 +398,7 @@ func TestHintsAreInTheOrderOfTheirKeys(t *testing.T) {
 				if style == 0 {
 					k = number()
 				}
-				require.NoError(t, l.Add(k, key.Trailer(seq, key.Set), nil, nil))
+				require.NoError(t, l.Add(k, key.Trailer(seq, key.Set), nil))
 			}
 			b := l.basis.Load()
 			require.NotNil(t, b)
@@ -423,7 +424,7 @@ func TestHintsTellKeysWithACommonPrefixApart(t *testing.T) {
 	different := make(map[hint]bool)
 	for i := range 1000 {
 		k := fmt.Appendf(nil, "user:%016d", i*7919%1000003)
-		require.NoError(t, l.Add(k, key.Trailer(uint64(i), key.Set), nil, nil))
+		require.NoError(t, l.Add(k, key.Trailer(uint64(i), key.Set), nil))
 		if i >= sampled {
 			different[l.basis.Load().hint(k)] = true
 		}

@@ -141,10 +141,7 @@ func (l *List) link(g *group, entries []Entry) error {
 				return ErrExists
 			}
 		}
-		l.raise(s.height)
-		if l.count.Add(1) == sampled {
-			l.sample()
-		}
+		l.added(s.height)
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func TestGapIsSharedOnlyWhileNobodyElseUsesIt(t *testing.T) {
 		add := func(k string) {
 			e := Entry{User: []byte(k), Trailer: key.Trailer(1, key.Set)}
 			m.add(e.ikey(), nil)
-			require.NoError(t, l.Add(e.User, e.Trailer, nil, nil))
+			require.NoError(t, l.Add(e.User, e.Trailer, nil))
 		}
 		add("k1")
 		entries := []Entry{{[]byte("k2"), key.Trailer(2, key.Set), nil}, {[]byte("k4"), key.Trailer(3, key.Set), nil}}

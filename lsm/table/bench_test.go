@@ -124,6 +124,7 @@ func BenchmarkCursor(b *testing.B) {
 					c = r.NewScan(nil)
 				}
 				defer c.Close()
+				c.First()
 				var seek []byte
 				b.ReportAllocs()
 				stop := cputime.Report(b)
@@ -140,8 +141,7 @@ func BenchmarkCursor(b *testing.B) {
 					default:
 						seek = benchKey(seek[:0], 2*rng.IntN(benchEntries), key.MaxSeq)
 						c.SeekGE(seek)
-						for range 10 {
-							c.Next()
+						for n := 0; n < 10 && c.Next() != nil; n++ {
 						}
 					}
 				}

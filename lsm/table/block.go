@@ -100,22 +100,29 @@ func (b *block) whole(i int) ([]byte, bool) {
 	return b.keyOf(e), true
 }
 
-// search returns the last restart whose key is before ikey, 0 if none is.
-func (b *block) search(o key.Order, ikey []byte) (i int, ok bool) {
-	lo, hi := 1, b.len() // the answer is lo-1: restarts below lo are before ikey, those from hi on are not
+// seek returns the first restart, from lo on, whose key is beyond ikey; with at, one
+// at ikey will do. It returns len if there is none.
+func (b *block) seek(o key.Order, ikey []byte, lo int, at bool) (i int, ok bool) {
+	hi := b.len() // restarts below lo are before, those from hi on are not
 	for lo < hi {
 		mid := int(uint(lo+hi) / 2)
 		k, ok := b.whole(mid)
 		if !ok {
 			return 0, false
 		}
-		if o.Compare(k, ikey) < 0 {
+		if c := o.Compare(k, ikey); c < 0 || c == 0 && !at {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	return lo - 1, true
+	return lo, true
+}
+
+// search returns the last restart whose key is before ikey, 0 if none is.
+func (b *block) search(o key.Order, ikey []byte) (i int, ok bool) {
+	i, ok = b.seek(o, ikey, 1, true)
+	return i - 1, ok
 }
 
 // get returns the first entry at or after seek, if it is of the same user key.
@@ -193,22 +200,7 @@ func (b *block) scan(i int, user []byte, trailer uint64) (found uint64, value []
 type index struct{ block }
 
 // find returns the first block whose separator is beyond ikey, len if none is.
-func (x *index) find(o key.Order, ikey []byte) (i int, ok bool) {
-	lo, hi := 0, x.len()
-	for lo < hi {
-		mid := int(uint(lo+hi) / 2)
-		k, ok := x.whole(mid)
-		if !ok {
-			return 0, false
-		}
-		if o.Compare(k, ikey) <= 0 {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo, true
-}
+func (x *index) find(o key.Order, ikey []byte) (i int, ok bool) { return x.seek(o, ikey, 0, false) }
 
 // handle returns the place of the i-th block, and what follows it in the entry.
 func (x *index) handle(i int) (handle, []byte, bool) {

@@ -9,13 +9,11 @@ import (
 // Cursor walks over the entries of a table (see [key.Cursor]). Range tombstones
 // are not among them.
 type Cursor struct {
-	r     *Reader
-	tr    *Trace
-	scan  bool
-	ahead readAhead
-	err   error
+	r    *Reader
+	tr   *Trace
+	scan bool
+	err  error
 
-	where where
 	part  int // of the index; -1: none is loaded
 	index index
 	first int // the number of its first data block
@@ -24,27 +22,17 @@ type Cursor struct {
 	c     blockCursor
 }
 
-// where is where a cursor is.
-type where int8
-
-const (
-	before where = iota // the first entry
-	on                  // an entry
-	after               // the last entry
-)
-
 var _ key.Cursor = (*Cursor)(nil)
 
 // cursors keeps cursors with their buffers.
 var cursors = sync.Pool{New: func() any { return new(Cursor) }}
 
-// NewCursor returns a cursor before the first entry. Its Close makes it ready for
+// NewCursor returns a cursor at no entry. Its Close makes it ready for
 // another use: it must be called once.
 func (r *Reader) NewCursor(tr *Trace) *Cursor {
 	c := cursors.Get().(*Cursor)
 	c.r, c.tr, c.scan, c.err = r, tr, false, nil
-	c.where, c.part, c.block = before, -1, -1
-	c.ahead.buf = c.ahead.buf[:0] // it is of another file
+	c.part, c.block = -1, -1
 	if r.closed {
 		c.err = r.errClosed()
 	}
@@ -52,7 +40,7 @@ func (r *Reader) NewCursor(tr *Trace) *Cursor {
 }
 
 // NewScan returns a cursor for reading much of the table once, as a compaction
-// does: it reads far ahead, and leaves the cache to others.
+// does: it leaves the cache to others.
 func (r *Reader) NewScan(tr *Trace) *Cursor {
 	c := r.NewCursor(tr)
 	c.scan = true
@@ -75,8 +63,7 @@ func (c *Cursor) Close() error {
 func (c *Cursor) Err() error { return c.err }
 
 // Value returns the value of the current entry: a part of the mapping or of a
-// block. It stays valid until the table's Close, of a scan's cursor until the
-// next move.
+// block. It stays valid until the table's Close.
 func (c *Cursor) Value() []byte { return c.c.value() }
 
 // SeekGE goes to the first entry at or after ikey.
@@ -85,7 +72,7 @@ func (c *Cursor) SeekGE(ikey []byte) []byte {
 	case !ok:
 		return nil
 	case i == c.r.root.len():
-		return c.end(after)
+		return nil
 	}
 	return c.forward(c.c.seekGE(c.r.order, ikey))
 }
@@ -129,10 +116,7 @@ func (c *Cursor) First() []byte {
 	if c.err != nil {
 		return nil
 	}
-	if c.r.root.len() == 0 {
-		return c.end(after)
-	}
-	if !c.loadPart(0) || !c.loadBlock(0) {
+	if c.r.root.len() == 0 || !c.loadPart(0) || !c.loadBlock(0) {
 		return nil
 	}
 	return c.forward(c.c.first())
@@ -144,39 +128,17 @@ func (c *Cursor) Last() []byte {
 		return nil
 	}
 	n := c.r.root.len()
-	if n == 0 {
-		return c.end(before)
-	}
-	if !c.loadPart(n-1) || !c.loadBlock(c.index.len()-1) {
+	if n == 0 || !c.loadPart(n-1) || !c.loadBlock(c.index.len()-1) {
 		return nil
 	}
 	return c.backward(c.c.last())
 }
 
-// Next goes to the next entry; from before the first, to the first.
-func (c *Cursor) Next() []byte {
-	if c.where == on {
-		if k := c.c.next(); k != nil {
-			return k
-		}
-		return c.forward(nil)
-	}
-	if c.where == before {
-		return c.First()
-	}
-	return nil
-}
+// Next goes to the next entry.
+func (c *Cursor) Next() []byte { return c.forward(c.c.next()) }
 
-// Prev goes to the entry before; from after the last, to the last.
-func (c *Cursor) Prev() []byte {
-	switch c.where {
-	case on:
-		return c.backward(c.c.prev())
-	case after:
-		return c.Last()
-	}
-	return nil
-}
+// Prev goes to the entry before.
+func (c *Cursor) Prev() []byte { return c.backward(c.c.prev()) }
 
 // forward returns k, or the first entry of the blocks that follow if there is
 // none in this one.
@@ -195,11 +157,10 @@ func (c *Cursor) forward(k []byte) []byte {
 				return nil
 			}
 		default:
-			return c.end(after)
+			return nil
 		}
 		k = c.c.first()
 	}
-	c.where = on
 	return k
 }
 
@@ -220,17 +181,11 @@ func (c *Cursor) backward(k []byte) []byte {
 				return nil
 			}
 		default:
-			return c.end(before)
+			return nil
 		}
 		k = c.c.last()
 	}
-	c.where = on
 	return k
-}
-
-func (c *Cursor) end(w where) []byte {
-	c.where = w
-	return nil
 }
 
 // loadPart makes part i of the index the current one.
@@ -258,14 +213,7 @@ func (c *Cursor) loadBlock(j int) bool {
 	if !ok {
 		return c.corrupt(c.r.footer.root)
 	}
-	var b []byte
-	var err error
-	if c.scan && c.r.mapped == nil {
-		c.tr.block(h, false)
-		b, err = c.ahead.load(c.r, h)
-	} else {
-		b, err = c.r.load(h, c.first+j, c.tr, !c.scan)
-	}
+	b, err := c.r.load(h, c.first+j, c.tr, !c.scan)
 	if err != nil {
 		return c.fail(err)
 	}
@@ -281,36 +229,6 @@ func (c *Cursor) loadBlock(j int) bool {
 func (c *Cursor) corrupt(h handle) bool { return c.fail(c.r.corrupt(h, notABlock)) }
 
 func (c *Cursor) fail(err error) bool {
-	c.err, c.where, c.part, c.block = err, before, -1, -1
+	c.err, c.part, c.block = err, -1, -1
 	return false
-}
-
-// readAhead reads a file in large pieces, for somebody who reads it in order.
-type readAhead struct {
-	buf []byte
-	at  int64 // of buf in the file
-}
-
-const aheadSize = 256 << 10
-
-// load returns the block at h, valid until the next load.
-func (a *readAhead) load(r *Reader, h handle) ([]byte, error) {
-	limit := r.size - footerSize
-	if h.length == 0 || !h.within(limit) {
-		return nil, r.corrupt(h, notABlock)
-	}
-	from, size := int64(h.offset), int64(h.length)+blockTrailer
-	if from < a.at || from+size > a.at+int64(len(a.buf)) {
-		want := min(max(size, aheadSize), limit-from)
-		if int64(cap(a.buf)) < want {
-			a.buf = make([]byte, want)
-		}
-		a.at, a.buf = from, a.buf[:want]
-		if err := r.readAt(a.buf, from); err != nil {
-			a.buf = a.buf[:0]
-			return nil, err
-		}
-	}
-	raw := a.buf[from-a.at:][:size:size]
-	return r.unpack(h, raw)
 }

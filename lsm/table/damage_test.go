@@ -160,8 +160,11 @@ func readDamaged(t *testing.T, fs vfs.FS, mmap bool, what string, pairs []pair, 
 	}
 	c := r.NewCursor(nil)
 	defer c.Close()
+	k := c.First()
 	for i, p := range pairs {
-		k := c.Next()
+		if i > 0 {
+			k = c.Next()
+		}
 		if k == nil {
 			mustBeTyped(t, c.Err(), what)
 			if c.Err() == nil {
@@ -235,7 +238,7 @@ func TestAFaultInMappedMemoryIsAnError(t *testing.T) {
 	read := func() (err error) {
 		defer Guard(debug.SetPanicOnFault(true), &err)
 		c := r.NewCursor(nil)
-		for c.Next() != nil {
+		for k := c.First(); k != nil; k = c.Next() {
 		}
 		return c.Err()
 	}

@@ -96,16 +96,7 @@ func (r *Reader) part(i int, tr *Trace) (x index, first int, err error) {
 	return index{blk}, int(n), nil
 }
 
-// MayContain reports whether the table may have the bare key with this hash; true
-// also if that cannot be found out.
-func (r *Reader) MayContain(hash uint64) bool {
-	if r.closed {
-		return true
-	}
-	pass, err := r.mayContain(hash, nil)
-	return pass || err != nil
-}
-
+// mayContain asks the filter.
 func (r *Reader) mayContain(hash uint64, tr *Trace) (bool, error) {
 	f := r.filter.Load()
 	if f == nil {

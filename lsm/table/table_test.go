@@ -149,20 +149,24 @@ func TestATableHoldsWhatWasAdded(t *testing.T) {
 
 func checkScan(t testing.TB, c *Cursor, pairs []pair) {
 	t.Helper()
+	k := c.First()
 	for i, p := range pairs {
-		if k := c.Next(); !bytes.Equal(k, p.ikey) || !bytes.Equal(c.Value(), p.value) {
+		if !bytes.Equal(k, p.ikey) || !bytes.Equal(c.Value(), p.value) {
 			broken(t, "T1", "entry %d is %q, want %q (%v)", i, k, p.ikey, c.Err())
 		}
+		k = c.Next()
 	}
-	if k := c.Next(); k != nil {
+	if k != nil {
 		broken(t, "T1", "%q after the last entry", k)
 	}
+	k = c.Last()
 	for i := len(pairs) - 1; i >= 0; i-- {
-		if k := c.Prev(); !bytes.Equal(k, pairs[i].ikey) || !bytes.Equal(c.Value(), pairs[i].value) {
+		if !bytes.Equal(k, pairs[i].ikey) || !bytes.Equal(c.Value(), pairs[i].value) {
 			broken(t, "T1", "backwards, entry %d is %q, want %q (%v)", i, k, pairs[i].ikey, c.Err())
 		}
+		k = c.Prev()
 	}
-	if k := c.Prev(); k != nil {
+	if k != nil {
 		broken(t, "T1", "%q before the first entry", k)
 	}
 	require.NoError(t, c.Close())
@@ -241,7 +245,11 @@ func TestACursorMovesAsOverASortedSlice(t *testing.T) {
 				seek = pairs[rng.IntN(len(pairs))].ikey
 			}
 			var got []byte
-			op := []string{"First", "Last", "SeekGE", "SeekLT", "Next", "Next", "Prev", "Prev"}[rng.IntN(8)]
+			moves := []string{"First", "Last", "SeekGE", "SeekLT", "Next", "Next", "Prev", "Prev"}
+			if at < 0 || at >= len(pairs) {
+				moves = moves[:4] // only a cursor at an entry may step
+			}
+			op := moves[rng.IntN(len(moves))]
 			switch op {
 			case "First":
 				got, at = c.First(), 0
@@ -255,9 +263,9 @@ func TestACursorMovesAsOverASortedSlice(t *testing.T) {
 				at, _ = find(pairs, w.w.Order, seek)
 				at--
 			case "Next":
-				got, at = c.Next(), min(at+1, len(pairs))
+				got, at = c.Next(), at+1
 			case "Prev":
-				got, at = c.Prev(), max(at-1, -1)
+				got, at = c.Prev(), at-1
 			}
 			var want pair
 			if at >= 0 && at < len(pairs) {
@@ -345,7 +353,6 @@ func TestAWriterRefusesWhatWouldBeNoTable(t *testing.T) {
 	require.ErrorIs(t, w.Add(k("b", 4), nil), ErrOrder)
 	require.ErrorContains(t, w.Add([]byte("short"), nil), "no internal key")
 	require.NoError(t, w.Add(k("b", 2), nil))
-	require.EqualValues(t, 2, w.Entries())
 	_, err = w.Finish()
 	require.NoError(t, err)
 	require.ErrorIs(t, w.Add(k("c", 1), nil), ErrFinished)

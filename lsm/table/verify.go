@@ -1,7 +1,9 @@
 package table
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -183,47 +185,32 @@ func (r *Reader) Describe(w io.Writer, keys bool) error {
 		return r.errClosed()
 	}
 	p := r.props
-	out := &printer{w: w}
-	out.printf("table %s: %d bytes, format %d, %d bytes of timestamp in keys\n", r.name, r.size, formatVersion, r.order)
-	out.printf("  entries %d (deletes %d), range deletes %d, raw keys %d B, raw values %d B\n", p.Entries, p.Deletes, p.RangeDeletes, p.RawKey, p.RawValue)
-	out.printf("  keys %s to %s, sequence numbers %d to %d\n", describeKey(p.Smallest), describeKey(p.Largest), p.MinSeq, p.MaxSeq)
-	out.printf("  data blocks %d, index parts %d, filter %d B\n", p.Blocks, r.root.len(), r.footer.filter.length)
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, "table %s: %d bytes, format %d, %d bytes of timestamp in keys\n", r.name, r.size, formatVersion, r.order)
+	fmt.Fprintf(out, "  entries %d (deletes %d), range deletes %d, raw keys %d B, raw values %d B\n", p.Entries, p.Deletes, p.RangeDeletes, p.RawKey, p.RawValue)
+	fmt.Fprintf(out, "  keys %s to %s, sequence numbers %d to %d\n", describeKey(p.Smallest), describeKey(p.Largest), p.MinSeq, p.MaxSeq)
+	fmt.Fprintf(out, "  data blocks %d, index parts %d, filter %d B\n", p.Blocks, r.root.len(), r.footer.filter.length)
 	for _, s := range r.spans {
-		out.printf("  range delete [%q, %q) at %d\n", s.Start, s.End, s.Seq)
+		fmt.Fprintf(out, "  range delete [%q, %q) at %d\n", s.Start, s.End, s.Seq)
 	}
 	err := r.eachBlock(func(h handle, _, upper []byte, b block) error {
 		raw, err := r.raw(h)
 		if err != nil {
 			return err
 		}
-		out.printf("  block at %d, %d B (%s), %d restarts, %d buckets, up to %s\n",
+		fmt.Fprintf(out, "  block at %d, %d B (%s), %d restarts, %d buckets, up to %s\n",
 			h.offset, h.length, Compression(raw[h.length]), b.len(), len(b.buckets), describeKey(upper))
 		if !keys {
-			return out.err
+			return nil
 		}
 		var c blockCursor
 		c.init(b)
 		for k := c.first(); k != nil; k = c.next() {
-			out.printf("    %s = %d B\n", describeKey(k), len(c.value()))
+			fmt.Fprintf(out, "    %s = %d B\n", describeKey(k), len(c.value()))
 		}
-		return out.err
+		return nil
 	})
-	if err == nil {
-		err = out.err
-	}
-	return err
-}
-
-// printer prints until an error.
-type printer struct {
-	w   io.Writer
-	err error
-}
-
-func (p *printer) printf(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format, args...)
-	}
+	return errors.Join(err, out.Flush())
 }
 
 var kindNames = [...]string{"delete", "set", "set with ttl", "pointer", "pointer with ttl", "merge", "range delete", "mark"}

@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flagship-go/flagship/internal/vfs"
-	"github.com/flagship-go/flagship/lsm/bloom"
 	"github.com/flagship-go/flagship/lsm/key"
 )
 
@@ -62,5 +61,4 @@ func TestDescribeShowsTheTable(t *testing.T) {
     "apple" at 9 (delete) = 0 B
     "apple" at 4 (set) = 3 B
 `, out.String())
-	require.True(t, r.MayContain(bloom.Hash([]byte("apple"))))
 }

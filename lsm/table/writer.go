@@ -86,9 +86,6 @@ func NewWriter(f vfs.File, o WriterOptions) *Writer {
 	}
 }
 
-// Entries returns how many entries were added.
-func (w *Writer) Entries() uint64 { return w.props.Entries }
-
 // Size returns about how long the file would be if it were finished now.
 func (w *Writer) Size() uint64 {
 	n := w.written + uint64(len(w.out)+w.block.size()+w.indexed+w.index.size()) + footerSize

@@ -1,10 +1,6 @@
 package vlog
 
-import (
-	"fmt"
-
-	"github.com/flagship-go/flagship/internal/vfs"
-)
+import "fmt"
 
 // keepBuffer is the largest buffer kept between appends.
 const keepBuffer = 4 << 20
@@ -96,7 +92,7 @@ func (l *Log) made() {
 func (l *Log) undo(f *file, at int64) {
 	if f != l.head {
 		l.made()
-		f.close()
+		f.f.Close()
 		l.fs.Remove(f.f.Name())
 	} else if err := f.f.Truncate(at); err != nil {
 		l.opts.Logger.Warn("vlog: the rest of a failed write stays until it is written over", "file", f.f.Name(), "err", err)
@@ -170,7 +166,6 @@ func (l *Log) seal() error {
 	defer l.mu.Unlock()
 	l.head = nil
 	l.durable = Pointer{File: l.next}
-	l.mapFile(f)
 	return nil
 }
 
@@ -178,18 +173,4 @@ func (l *Log) seal() error {
 // itself, so it needs no sync, and its failure is nobody's.
 func (f *file) mark(size int64) {
 	f.f.WriteAt(appendMark(nil, f.num, size), size)
-}
-
-// mapFile maps a file that is not written any more, if that is wanted.
-func (l *Log) mapFile(f *file) {
-	size := f.size.Load()
-	if !l.opts.Mmap || f.view != nil || size == 0 || int64(int(size)) != size {
-		return
-	}
-	view, err := f.f.Map(size, vfs.ReadOnly)
-	if err != nil {
-		l.opts.Logger.Info("vlog: cannot be mapped, read with pread", "file", f.f.Name(), "err", err)
-		return
-	}
-	f.view = view
 }

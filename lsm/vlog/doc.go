@@ -82,7 +82,6 @@
 //	log.go       the state; reading
 //	append.go    the way of a value to the disk
 //	open.go      what is in the directory
-//	verify.go    looking through a whole file
 //	pick.go      which files to rewrite
 //	errors.go    what can go wrong
 package vlog

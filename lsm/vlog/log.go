@@ -23,8 +23,6 @@ type Options struct {
 	// begun. Default 256 MiB. Space comes back in whole files: smaller ones
 	// give it back sooner, and each costs a sync that appends wait for.
 	FileSize int64
-	// Mmap reads sealed files through a memory mapping. Default: pread.
-	Mmap bool
 	// Durable returns how many bytes of a file are known to be durable, from
 	// what points into it. Default: none. Open writes what is above them again
 	// when the file was not closed well.
@@ -87,7 +85,6 @@ type file struct {
 	f      vfs.File
 	size   atomic.Int64 // bytes that may be read
 	synced int64        // of them durable; guarded by syncing
-	view   vfs.Mapping  // of a sealed file; nil: read with pread
 	bad    error        // why nothing of it can be read
 }
 
@@ -111,13 +108,6 @@ func (l *Log) Read(p Pointer, dst []byte) ([]byte, error) {
 		return dst, f.bad
 	case p.Offset < head+fileHeader || p.Offset > uint64(f.size.Load()) || uint64(p.Length) > uint64(f.size.Load())-p.Offset:
 		return dst, l.damage(p.File, int64(start), fmt.Sprintf("a value of %d bytes is behind the end, %d", p.Length, f.size.Load()))
-	}
-	if f.view != nil {
-		v, ok := p.value(f.view.Bytes()[start : p.Offset+uint64(p.Length)])
-		if !ok {
-			return dst, l.damage(p.File, int64(start), "checksum")
-		}
-		return append(dst, v...), nil
 	}
 	// The record is read to where the value is wanted, and the value moved down.
 	n := len(dst)
@@ -212,24 +202,11 @@ func (l *Log) Remove(num uint64) error {
 		return fmt.Errorf("vlog: removing %s: it is being appended to", l.Path(num))
 	}
 	delete(l.files, num)
-	f.close()
+	f.f.Close()
 	if err := l.fs.Remove(l.Path(num)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("vlog: removing %s: %w", l.Path(num), err)
 	}
 	return nil
-}
-
-func (f *file) close() error {
-	var err error
-	if f.view != nil {
-		err = f.view.Close()
-	}
-	if f.f != nil {
-		if closing := f.f.Close(); err == nil {
-			err = closing
-		}
-	}
-	return err
 }
 
 func (l *Log) failed() error {
@@ -267,7 +244,7 @@ func (l *Log) Close() error {
 	closed := error(ErrClosed)
 	l.failure.Store(&closed)
 	for _, f := range l.files {
-		if err := f.close(); err != nil && result == nil {
+		if err := f.f.Close(); err != nil && result == nil {
 			result = fmt.Errorf("vlog: closing %s: %w", l.dir, err)
 		}
 	}

@@ -111,7 +111,6 @@ func TestFullFileIsSealed(t *testing.T) {
 	require.ErrorIs(t, err, ErrClosed)
 	_, err = l.Append([][]byte{v}, nil)
 	require.ErrorIs(t, err, ErrClosed)
-	require.ErrorIs(t, l.Verify(1, nil), ErrClosed)
 }
 
 // What is known durable is not written again, nor is a file that was closed well.
@@ -138,30 +137,28 @@ func TestOpenWritesOnlyWhatMayNotBeDurable(t *testing.T) {
 }
 
 func TestOperatingSystemFiles(t *testing.T) {
-	for _, mmap := range []bool{false, true} {
-		m, dir := &model{}, t.TempDir()
-		rng := rand.New(rand.NewPCG(8, 8))
-		o := &Options{FileSize: 4000, Mmap: mmap}
-		l, err := Open(dir, o)
-		require.NoError(t, err)
-		for range 100 {
-			require.NoError(t, m.step(l, rng))
-		}
-		m.check(t, l, "V1", len(m.kept), "on disk")
-		require.NoError(t, l.Close())
-		l, err = Open(dir, o)
-		require.NoError(t, err)
-		m.check(t, l, "V1", len(m.kept), "reopened")
-		first := l.Files()[0].Num
-		require.NoError(t, l.Remove(first))
-		_, err = l.Read(m.kept[0].p, nil)
-		require.ErrorIs(t, err, ErrCorrupt)
-		require.NoError(t, l.Close())
+	m, dir := &model{}, t.TempDir()
+	rng := rand.New(rand.NewPCG(8, 8))
+	o := &Options{FileSize: 4000}
+	l, err := Open(dir, o)
+	require.NoError(t, err)
+	for range 100 {
+		require.NoError(t, m.step(l, rng))
 	}
+	m.check(t, l, "V1", len(m.kept), "on disk")
+	require.NoError(t, l.Close())
+	l, err = Open(dir, o)
+	require.NoError(t, err)
+	m.check(t, l, "V1", len(m.kept), "reopened")
+	first := l.Files()[0].Num
+	require.NoError(t, l.Remove(first))
+	_, err = l.Read(m.kept[0].p, nil)
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.NoError(t, l.Close())
 }
 
 func TestReadersAppendersAndSyncersAtOnce(t *testing.T) {
-	l, err := Open(t.TempDir(), &Options{FileSize: 20_000, Mmap: true})
+	l, err := Open(t.TempDir(), &Options{FileSize: 20_000})
 	require.NoError(t, err)
 	defer l.Close()
 	var mu sync.Mutex
@@ -276,37 +273,25 @@ func FuzzOpen(f *testing.F) {
 		if withHeader {
 			data = append(appendHeader(nil, 1), data...)
 		}
-		for _, mmap := range []bool{false, true} {
-			mem := newDisk(t)
-			require.NoError(t, mem.MkdirAll(testDir))
-			file, err := mem.Create(testDir + "/" + FileName(1))
-			require.NoError(t, err)
-			_, err = file.WriteAt(data, 0)
-			require.NoError(t, err)
-			l, err := Open(testDir, &Options{FS: mem, Mmap: mmap})
-			if err != nil {
-				require.ErrorAs(t, err, new(*VersionError))
-				return
-			}
-			v, err := l.Read(Pointer{1, offset, length}, nil)
-			if err == nil && !bytes.Contains(data, v) {
-				broken(t, "V1", "a value is not in the file")
-			}
-			if err != nil && !errors.Is(err, ErrCorrupt) {
-				t.Fatalf("untyped error: %v", err)
-			}
-			err = l.Verify(1, func(p Pointer, v []byte) error {
-				got, err := l.Read(p, nil)
-				if err != nil || !bytes.Equal(got, v) {
-					broken(t, "V1", "Verify and Read differ at %+v: %v", p, err)
-				}
-				return nil
-			})
-			if err != nil && !errors.Is(err, ErrCorrupt) {
-				t.Fatalf("untyped error: %v", err)
-			}
-			require.NoError(t, l.Close())
+		mem := newDisk(t)
+		require.NoError(t, mem.MkdirAll(testDir))
+		file, err := mem.Create(testDir + "/" + FileName(1))
+		require.NoError(t, err)
+		_, err = file.WriteAt(data, 0)
+		require.NoError(t, err)
+		l, err := Open(testDir, &Options{FS: mem})
+		if err != nil {
+			require.ErrorAs(t, err, new(*VersionError))
+			return
 		}
+		v, err := l.Read(Pointer{1, offset, length}, nil)
+		if err == nil && !bytes.Contains(data, v) {
+			broken(t, "V1", "a value is not in the file")
+		}
+		if err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("untyped error: %v", err)
+		}
+		require.NoError(t, l.Close())
 	})
 }
 
@@ -341,27 +326,23 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func BenchmarkRead(b *testing.B) {
-	for _, mmap := range []bool{false, true} {
-		b.Run("mmap="+map[bool]string{true: "on", false: "off"}[mmap], func(b *testing.B) {
-			l, err := Open(b.TempDir(), &Options{Mmap: mmap})
-			require.NoError(b, err)
-			defer l.Close()
-			var all []Pointer
-			for range 10_000 {
-				all, err = l.Append([][]byte{make([]byte, 1024)}, all)
-				require.NoError(b, err)
-			}
-			require.NoError(b, l.Seal())
-			b.SetBytes(1024)
-			b.ReportAllocs()
-			var buf []byte
-			i := 0
-			for b.Loop() {
-				if buf, err = l.Read(all[i*7919%len(all)], buf[:0]); err != nil {
-					b.Fatal(err)
-				}
-				i++
-			}
-		})
+	l, err := Open(b.TempDir(), nil)
+	require.NoError(b, err)
+	defer l.Close()
+	var all []Pointer
+	for range 10_000 {
+		all, err = l.Append([][]byte{make([]byte, 1024)}, all)
+		require.NoError(b, err)
+	}
+	require.NoError(b, l.Seal())
+	b.SetBytes(1024)
+	b.ReportAllocs()
+	var buf []byte
+	i := 0
+	for b.Loop() {
+		if buf, err = l.Read(all[i*7919%len(all)], buf[:0]); err != nil {
+			b.Fatal(err)
+		}
+		i++
 	}
 }

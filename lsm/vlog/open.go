@@ -19,7 +19,7 @@ func Open(dir string, options *Options) (*Log, error) {
 	l := &Log{fs: opts.FS, dir: dir, opts: opts, files: make(map[uint64]*file), next: 1}
 	if err := l.open(); err != nil {
 		for _, f := range l.files {
-			f.close()
+			f.f.Close()
 		}
 		return nil, err
 	}
@@ -53,7 +53,6 @@ func (l *Log) open() error {
 		}
 		l.files[num] = f
 		l.next = num + 1
-		l.mapFile(f)
 	}
 	if l.opts.ReadOnly {
 		return nil

@@ -68,11 +68,11 @@ func (in *inspector) all() error {
 
 // manifest reads the edits and folds them.
 func (in *inspector) manifest() error {
-	file, edits, cut, err := manifest.Inspect(in.fs, in.dir)
+	edits, cut, err := manifest.Read(in.fs, in.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s holds no store: %w", in.dir, err)
 	}
-	in.printf("manifest %s: %d edits\n", file, len(edits))
+	in.printf("manifest %s: %d edits\n", cut.File, len(edits))
 	if err != nil {
 		in.broken(err)
 	}
@@ -88,7 +88,7 @@ func (in *inspector) manifest() error {
 			in.tables = slices.DeleteFunc(in.tables, func(t manifest.Table) bool { return t.Level == r.Level && t.Num == r.Num })
 		}
 		in.tables = append(in.tables, e.Added...)
-		in.last, in.walLast = e.Edit, max(in.walLast, e.WALLast)
+		in.last, in.walLast = e, max(in.walLast, e.WALLast)
 		if e.Timestamps {
 			in.order = key.Timestamped
 		}
@@ -113,7 +113,7 @@ func (in *inspector) manifest() error {
 	return nil
 }
 
-func (in *inspector) edit(e manifest.Placed) {
+func (in *inspector) edit(e manifest.Edit) {
 	in.printf("  at %d: next file %d, tables have seq up to %d, log needed from record %d", e.Offset, e.NextFile, e.LastSeq, e.WALFirst)
 	if e.WALLast > 0 {
 		in.printf(", durable up to %d", e.WALLast)
