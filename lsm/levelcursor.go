@@ -10,7 +10,7 @@ import (
 type levelCursor struct {
 	v    *version
 	run  []*tableFile
-	scan bool // for a compaction: keep no blocks
+	scan bool // for a compaction: read ahead, keep no blocks
 	tr   *table.Trace
 
 	at  int // the table that cur is in

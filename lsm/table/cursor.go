@@ -9,10 +9,11 @@ import (
 // Cursor walks over the entries of a table (see [key.Cursor]). Range tombstones
 // are not among them.
 type Cursor struct {
-	r    *Reader
-	tr   *Trace
-	scan bool
-	err  error
+	r     *Reader
+	tr    *Trace
+	scan  bool
+	ahead readAhead
+	err   error
 
 	part  int // of the index; -1: none is loaded
 	index index
@@ -33,6 +34,7 @@ func (r *Reader) NewCursor(tr *Trace) *Cursor {
 	c := cursors.Get().(*Cursor)
 	c.r, c.tr, c.scan, c.err = r, tr, false, nil
 	c.part, c.block = -1, -1
+	c.ahead.buf = c.ahead.buf[:0] // it is of another file
 	if r.closed {
 		c.err = r.errClosed()
 	}
@@ -40,7 +42,7 @@ func (r *Reader) NewCursor(tr *Trace) *Cursor {
 }
 
 // NewScan returns a cursor for reading much of the table once, as a compaction
-// does: it leaves the cache to others.
+// does: it reads far ahead, and leaves the cache to others.
 func (r *Reader) NewScan(tr *Trace) *Cursor {
 	c := r.NewCursor(tr)
 	c.scan = true
@@ -63,7 +65,8 @@ func (c *Cursor) Close() error {
 func (c *Cursor) Err() error { return c.err }
 
 // Value returns the value of the current entry: a part of the mapping or of a
-// block. It stays valid until the table's Close.
+// block. It stays valid until the table's Close, of a scan's cursor until the
+// next move.
 func (c *Cursor) Value() []byte { return c.c.value() }
 
 // SeekGE goes to the first entry at or after ikey.
@@ -213,7 +216,14 @@ func (c *Cursor) loadBlock(j int) bool {
 	if !ok {
 		return c.corrupt(c.r.footer.root)
 	}
-	b, err := c.r.load(h, c.first+j, c.tr, !c.scan)
+	var b []byte
+	var err error
+	if c.scan && c.r.mapped == nil {
+		c.tr.block(h, false)
+		b, err = c.ahead.load(c.r, h)
+	} else {
+		b, err = c.r.load(h, c.first+j, c.tr, !c.scan)
+	}
 	if err != nil {
 		return c.fail(err)
 	}
@@ -231,4 +241,34 @@ func (c *Cursor) corrupt(h handle) bool { return c.fail(c.r.corrupt(h, notABlock
 func (c *Cursor) fail(err error) bool {
 	c.err, c.part, c.block = err, -1, -1
 	return false
+}
+
+// readAhead reads a file in large pieces, for somebody who reads it in order.
+type readAhead struct {
+	buf []byte
+	at  int64 // of buf in the file
+}
+
+const aheadSize = 256 << 10
+
+// load returns the block at h, valid until the next load.
+func (a *readAhead) load(r *Reader, h handle) ([]byte, error) {
+	limit := r.size - footerSize
+	if h.length == 0 || !h.within(limit) {
+		return nil, r.corrupt(h, notABlock)
+	}
+	from, size := int64(h.offset), int64(h.length)+blockTrailer
+	if from < a.at || from+size > a.at+int64(len(a.buf)) {
+		want := min(max(size, aheadSize), limit-from)
+		if int64(cap(a.buf)) < want {
+			a.buf = make([]byte, want)
+		}
+		a.at, a.buf = from, a.buf[:want]
+		if err := r.readAt(a.buf, from); err != nil {
+			a.buf = a.buf[:0]
+			return nil, err
+		}
+	}
+	raw := a.buf[from-a.at:][:size:size]
+	return r.unpack(h, raw)
 }
