@@ -48,8 +48,12 @@ func newCompiler(ctx context.Context, root string, dirs ...string) (*compiler, e
 		c.files[fields[2]] = files
 	}
 	c.importer = importer.ForCompiler(c.fset, "gc", func(path string) (io.ReadCloser, error) {
-		if exports[path] == "" {
-			return nil, fmt.Errorf("nothing is compiled of %s", path)
+		if exports[path] == "" { // planted code alone imports it
+			export, err := goList(ctx, root, []string{"-export"}, "{{.Export}}", path)
+			if err != nil {
+				return nil, err
+			}
+			exports[path] = export[0]
 		}
 		return os.Open(exports[path])
 	})
