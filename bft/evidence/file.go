@@ -55,9 +55,9 @@ func (p *Pool) encode() []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(p.saved))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(p.committed)))
 	for f, t := range p.committed {
-		b = binary.BigEndian.AppendUint64(b, uint64(f.height))
-		b = binary.BigEndian.AppendUint32(b, uint32(f.round))
-		b = append(append(b, byte(f.kind)), f.validator[:]...)
+		b = binary.BigEndian.AppendUint64(b, uint64(f.Height))
+		b = binary.BigEndian.AppendUint32(b, uint32(f.Round))
+		b = append(append(b, byte(f.Type)), f.Validator[:]...)
 		b = binary.BigEndian.AppendUint64(b, uint64(t.UnixNano()))
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(p.reported)))
@@ -120,19 +120,19 @@ func (p *Pool) decode(name string, b []byte) error {
 	r := reader{b: b[head : len(b)-4]}
 	p.saved = types.Height(r.uint64())
 	for n := r.uint32(); n > 0 && !r.bad; n-- {
-		f := fault{height: types.Height(r.uint64()), round: types.Round(r.uint32()), kind: types.VoteType(r.bytes(1)[0])}
-		copy(f.validator[:], r.bytes(len(f.validator)))
+		f := types.Fault{Height: types.Height(r.uint64()), Round: types.Round(r.uint32()), Type: types.VoteType(r.bytes(1)[0])}
+		copy(f.Validator[:], r.bytes(len(f.Validator)))
 		p.committed[f] = time.Unix(0, int64(r.uint64())).UTC()
 	}
 	for n := r.uint32(); n > 0 && !r.bad; n-- {
 		if e := r.evidence(); e != nil {
-			p.reported[faultOf(&e.First)] = e.DuplicateVoteEvidence
+			p.reported[e.Fault()] = e.DuplicateVoteEvidence
 		}
 	}
 	for n := r.uint32(); n > 0 && !r.bad; n-- {
 		if e := r.evidence(); e == nil {
 			break
-		} else if p.pending[faultOf(&e.First)] != nil {
+		} else if p.pending[e.Fault()] != nil {
 			r.bad = true
 		} else {
 			p.insert(e, "")

@@ -41,24 +41,14 @@ type Pool struct {
 	mu        sync.Mutex
 	state     *types.State // after the last block; nil: none
 	list      relay.List[*proof]
-	pending   map[fault]*item
-	reported  map[fault]*types.DuplicateVoteEvidence // of a height that is not decided yet, and not complete
+	pending   map[types.Fault]*item
+	reported  map[types.Fault]*types.DuplicateVoteEvidence // of a height that is not decided yet, and not complete
 	early     []early
-	committed map[fault]time.Time // when: to know when it is too old
+	committed map[types.Fault]time.Time // when: to know when it is too old
 	saved     types.Height        // what the file knows of
 	changed   bool                // the file has to be written
 	closed    bool
 }
-
-// A fault is what is committed once.
-type fault struct {
-	height    types.Height
-	round     types.Round
-	kind      types.VoteType
-	validator types.Address
-}
-
-func faultOf(v *types.Vote) fault { return fault{v.Height, v.Round, v.Type, v.Validator} }
 
 // A proof is evidence with its encoding.
 type proof struct {
@@ -94,7 +84,7 @@ func New(o Options) (*Pool, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Pool{opts: o, pending: make(map[fault]*item), reported: make(map[fault]*types.DuplicateVoteEvidence), committed: make(map[fault]time.Time)}
+	p := &Pool{opts: o, pending: make(map[types.Fault]*item), reported: make(map[types.Fault]*types.DuplicateVoteEvidence), committed: make(map[types.Fault]time.Time)}
 	var err error
 	if p.state, err = o.Store.State(); err != nil {
 		return nil, fmt.Errorf("evidence: reading the state: %w", err)
@@ -132,13 +122,13 @@ func (p *Pool) Close() error {
 func (p *Pool) Report(d types.DoubleVote) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f := faultOf(&d.First)
+	f := d.Fault()
 	_, before := p.committed[f]
 	if before || p.pending[f] != nil || p.reported[f] != nil {
 		return
 	}
 	if len(p.reported) >= p.opts.MaxPending {
-		p.opts.Logger.Warn("evidence: too many double votes wait for their height's block; one is dropped", "validator", f.validator, "height", f.height)
+		p.opts.Logger.Warn("evidence: too many double votes wait for their height's block; one is dropped", "validator", f.Validator, "height", f.Height)
 		return
 	}
 	p.reported[f] = &types.DuplicateVoteEvidence{DoubleVote: d}
@@ -151,12 +141,12 @@ func (p *Pool) Report(d types.DoubleVote) {
 // complete makes evidence of what was reported of decided heights.
 func (p *Pool) complete() {
 	for f, d := range p.reported {
-		if p.state == nil || f.height > p.state.LastHeight {
+		if p.state == nil || f.Height > p.state.LastHeight {
 			continue
 		}
 		delete(p.reported, f)
 		p.changed = true
-		block, set, err := p.decided(f.height)
+		block, set, err := p.decided(f.Height)
 		var made *types.DuplicateVoteEvidence
 		if err == nil {
 			made, err = types.NewEvidence(d.DoubleVote, set, block.Time)
@@ -165,7 +155,7 @@ func (p *Pool) complete() {
 			err = p.add(made, "")
 		}
 		if err != nil {
-			p.opts.Logger.Warn("evidence: a double vote that was seen cannot be proved", "validator", f.validator, "height", f.height, "err", err)
+			p.opts.Logger.Warn("evidence: a double vote that was seen cannot be proved", "validator", f.Validator, "height", f.Height, "err", err)
 		}
 	}
 }
@@ -200,7 +190,7 @@ func (p *Pool) keepEarly(e *types.DuplicateVoteEvidence, from string) {
 
 // add judges evidence, and makes it pending.
 func (p *Pool) add(e *types.DuplicateVoteEvidence, from string) error {
-	f := faultOf(&e.First)
+	f := e.Fault()
 	if it := p.pending[f]; it != nil {
 		p.list.Heard(it, from)
 		return fmt.Errorf("%w: %s is pending", ErrDuplicate, f)
@@ -211,7 +201,7 @@ func (p *Pool) add(e *types.DuplicateVoteEvidence, from string) error {
 	if len(p.pending) >= p.opts.MaxPending {
 		return fmt.Errorf("%w: %d faults wait for a block", ErrFull, len(p.pending))
 	}
-	p.opts.Logger.Warn("evidence: a validator has voted twice", "validator", f.validator, "height", f.height, "round", f.round, "vote", f.kind)
+	p.opts.Logger.Warn("evidence: a validator has voted twice", "validator", f.Validator, "height", f.Height, "round", f.Round, "vote", f.Type)
 	p.insert(&proof{e, e.Encode(nil)}, from)
 	p.changed = true
 	return nil
@@ -221,7 +211,7 @@ func (p *Pool) insert(e *proof, from string) {
 	it := &item{Value: e}
 	p.list.Heard(it, from)
 	p.list.Append(it)
-	p.pending[faultOf(&e.First)] = it
+	p.pending[e.Fault()] = it
 }
 
 // Pending implements [bft.EvidencePool]: the oldest first.
@@ -243,9 +233,9 @@ func (p *Pool) Pending(maxBytes int64) []*types.DuplicateVoteEvidence {
 func (p *Pool) Check(s *types.State, evidence []*types.DuplicateVoteEvidence) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	seen := make(map[fault]bool, len(evidence))
+	seen := make(map[types.Fault]bool, len(evidence))
 	for _, e := range evidence {
-		f := faultOf(&e.First)
+		f := e.Fault()
 		if seen[f] {
 			return fmt.Errorf("%w: %s is in the block twice", ErrDuplicate, f)
 		}
@@ -277,14 +267,14 @@ func (p *Pool) Update(s *types.State, evidence []*types.DuplicateVoteEvidence) {
 
 // commit notes that a fault is in a block.
 func (p *Pool) commit(e *types.DuplicateVoteEvidence) {
-	f := faultOf(&e.First)
+	f := e.Fault()
 	p.committed[f] = e.Time
 	p.drop(f)
 	delete(p.reported, f)
 	p.changed = true
 }
 
-func (p *Pool) drop(f fault) {
+func (p *Pool) drop(f types.Fault) {
 	if it := p.pending[f]; it != nil {
 		p.list.Remove(it)
 		delete(p.pending, f)
@@ -294,10 +284,10 @@ func (p *Pool) drop(f fault) {
 
 // expire forgets what is too old: nobody takes it any more.
 func (p *Pool) expire() {
-	maps.DeleteFunc(p.committed, func(f fault, t time.Time) bool { return expired(p.state, f.height, t) })
+	maps.DeleteFunc(p.committed, func(f types.Fault, t time.Time) bool { return expired(p.state, f.Height, t) })
 	for f, it := range p.pending {
-		if expired(p.state, f.height, it.Value.Time) {
-			p.opts.Logger.Warn("evidence: a fault has become too old to be punished", "validator", f.validator, "height", f.height)
+		if expired(p.state, f.Height, it.Value.Time) {
+			p.opts.Logger.Warn("evidence: a fault has become too old to be punished", "validator", f.Validator, "height", f.Height)
 			p.drop(f)
 		}
 	}

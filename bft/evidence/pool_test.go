@@ -320,7 +320,7 @@ func TestADiskThatFailsIsTriedAgain(t *testing.T) {
 // as it was.
 func FuzzFile(f *testing.F) {
 	fresh := func() *Pool {
-		return &Pool{pending: map[fault]*item{}, reported: map[fault]*types.DuplicateVoteEvidence{}, committed: map[fault]time.Time{}}
+		return &Pool{pending: map[types.Fault]*item{}, reported: map[types.Fault]*types.DuplicateVoteEvidence{}, committed: map[types.Fault]time.Time{}}
 	}
 	c := newChain(f, 5)
 	const head, sum = len(magic) + 4, 4
@@ -329,7 +329,7 @@ func FuzzFile(f *testing.F) {
 	f.Add(body(p))
 	p.saved = 5
 	p.commit(c.Evidence("1", 3, 0))
-	p.reported[fault{height: 9}] = &types.DuplicateVoteEvidence{DoubleVote: c.DoubleVote("3", 9, 0)}
+	p.reported[types.Fault{Height: 9}] = &types.DuplicateVoteEvidence{DoubleVote: c.DoubleVote("3", 9, 0)}
 	e := c.Evidence("2", 4, 1)
 	p.insert(&proof{e, e.Encode(nil)}, "")
 	f.Add(body(p))

@@ -21,11 +21,6 @@ var (
 	ErrFull = errors.New("evidence: full")
 )
 
-// String names a fault for people.
-func (f fault) String() string {
-	return fmt.Sprintf("the %v of %v at height %d round %d", f.kind, f.validator, f.height, f.round)
-}
-
 // expired tells whether something of a height, whose block has a time, is too old after a state: by both ages.
 //
 //	blocks   ----|------- MaxAgeNumBlocks -------| LastHeight
@@ -38,23 +33,23 @@ func expired(s *types.State, h types.Height, t time.Time) bool {
 
 // verify judges evidence for the block after a state (E1). What costs least comes first.
 func (p *Pool) verify(s *types.State, e *types.DuplicateVoteEvidence) error {
-	f := faultOf(&e.First)
-	if s == nil || f.height > s.LastHeight {
+	f := e.Fault()
+	if s == nil || f.Height > s.LastHeight {
 		return fmt.Errorf("%w: %s, and that height is not decided", ErrFuture, f)
 	}
 	if _, before := p.committed[f]; before {
 		return fmt.Errorf("%w: %s was committed", ErrDuplicate, f)
 	}
-	if expired(s, f.height, e.Time) { // of its own word; if that is wrong it is refused, too
+	if expired(s, f.Height, e.Time) { // of its own word; if that is wrong it is refused, too
 		return fmt.Errorf("%w: %s, of %v; the last block is %d, of %v", ErrExpired, f, e.Time, s.LastHeight, s.LastTime)
 	}
 	if it := p.pending[f]; it != nil && bytes.Equal(it.Value.encoded, e.Encode(nil)) {
 		return nil // it was verified, by what does not change
 	}
-	if f.height < 1 {
+	if f.Height < 1 {
 		return fmt.Errorf("%w: %s", types.ErrEvidence, f)
 	}
-	block, set, err := p.decided(f.height)
+	block, set, err := p.decided(f.Height)
 	if err != nil {
 		return err
 	}

@@ -206,18 +206,8 @@ type Evidence struct {
 	mu        sync.Mutex
 	reported  []types.DoubleVote // of a height that is not committed yet
 	pending   []*types.DuplicateVoteEvidence
-	committed map[fault]bool
+	committed map[types.Fault]bool
 }
-
-// A fault is what is committed once, whichever two of its votes prove it.
-type fault struct {
-	height    types.Height
-	round     types.Round
-	kind      types.VoteType
-	validator types.Address
-}
-
-func faultOf(v *types.Vote) fault { return fault{v.Height, v.Round, v.Type, v.Validator} }
 
 // A Chain has the blocks and the validators of past heights.
 type Chain interface {
@@ -227,7 +217,7 @@ type Chain interface {
 
 // NewEvidence makes an empty one, which verifies by the validators and times of a chain.
 func NewEvidence(chain Chain) *Evidence {
-	return &Evidence{chain: chain, committed: make(map[fault]bool)}
+	return &Evidence{chain: chain, committed: make(map[types.Fault]bool)}
 }
 
 // Report implements bft.EvidencePool.
@@ -248,7 +238,7 @@ func (e *Evidence) complete() {
 			continue
 		}
 		if set, err := e.chain.Validators(d.First.Height); err == nil {
-			if made, err := types.NewEvidence(d, set, block.Time); err == nil && !e.known(faultOf(&d.First)) {
+			if made, err := types.NewEvidence(d, set, block.Time); err == nil && !e.known(d.Fault()) {
 				e.pending = append(e.pending, made)
 			}
 		}
@@ -256,8 +246,8 @@ func (e *Evidence) complete() {
 	e.reported = left
 }
 
-func (e *Evidence) known(f fault) bool {
-	return e.committed[f] || slices.ContainsFunc(e.pending, func(d *types.DuplicateVoteEvidence) bool { return faultOf(&d.First) == f })
+func (e *Evidence) known(f types.Fault) bool {
+	return e.committed[f] || slices.ContainsFunc(e.pending, func(d *types.DuplicateVoteEvidence) bool { return d.Fault() == f })
 }
 
 // Pending implements bft.EvidencePool.
@@ -277,9 +267,9 @@ func (e *Evidence) Pending(maxBytes int64) []*types.DuplicateVoteEvidence {
 func (e *Evidence) Check(s *types.State, evidence []*types.DuplicateVoteEvidence) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	seen := make(map[fault]bool)
+	seen := make(map[types.Fault]bool)
 	for _, d := range evidence {
-		h, f := d.First.Height, faultOf(&d.First)
+		h, f := d.First.Height, d.Fault()
 		block, _, err := e.chain.Block(h)
 		if err != nil {
 			return fmt.Errorf("%w of height %d: %w", types.ErrEvidence, h, err)
@@ -310,11 +300,11 @@ func (e *Evidence) Update(_ *types.State, evidence []*types.DuplicateVoteEvidenc
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, d := range evidence {
-		e.committed[faultOf(&d.First)] = true
+		e.committed[d.Fault()] = true
 	}
 	var left []*types.DuplicateVoteEvidence
 	for _, d := range e.pending {
-		if !e.committed[faultOf(&d.First)] {
+		if !e.committed[d.Fault()] {
 			left = append(left, d)
 		}
 	}

@@ -13,6 +13,24 @@ var ErrEvidence = errors.New("bft: evidence")
 // A DoubleVote is two votes of one validator for one height, round and kind: proof that it is faulty.
 type DoubleVote struct{ First, Second Vote }
 
+// A Fault is what is punished once, whichever two votes of it are the proof.
+type Fault struct {
+	Height    Height
+	Round     Round
+	Type      VoteType
+	Validator Address
+}
+
+// String names f for people.
+func (f Fault) String() string {
+	return fmt.Sprintf("the %v of %v at height %d round %d", f.Type, f.Validator, f.Height, f.Round)
+}
+
+// Fault is what d proves.
+func (d *DoubleVote) Fault() Fault {
+	return Fault{d.First.Height, d.First.Round, d.First.Type, d.First.Validator}
+}
+
 // NewEvidence completes a double vote by what the block of its height says: the set that decided it, and the block's time.
 func NewEvidence(d DoubleVote, set *ValidatorSet, blockTime time.Time) (*DuplicateVoteEvidence, error) {
 	i := set.Index(d.First.Validator)
