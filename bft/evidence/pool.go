@@ -45,8 +45,8 @@ type Pool struct {
 	reported  map[types.Fault]*types.DuplicateVoteEvidence // of a height that is not decided yet, and not complete
 	early     []early
 	committed map[types.Fault]time.Time // when: to know when it is too old
-	saved     types.Height        // what the file knows of
-	changed   bool                // the file has to be written
+	saved     types.Height              // what the file knows of
+	changed   bool                      // the file has to be written
 	closed    bool
 }
 
