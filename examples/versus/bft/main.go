@@ -45,8 +45,10 @@ var program = &versus.Program{
 func tables(s *versus.Session) []table {
 	all := []table{signBytesTable(), merkleTable(), rotationTable(), commitTable(), emptyTable(s), saturatedTable(s)}
 	for _, t := range all {
-		for i := range t.Goals { // each holds in all cells of its table
-			t.Goals[i].Cells = t.Cells
+		for i := range t.Goals {
+			if t.Goals[i].Cells == nil { // it holds in all cells of its table
+				t.Goals[i].Cells = t.Cells
+			}
 		}
 	}
 	return all
