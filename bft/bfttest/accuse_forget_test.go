@@ -1,7 +1,6 @@
 package bfttest
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
@@ -78,10 +77,7 @@ func TestForgottenLocksForkAndNameWhoForgot(t *testing.T) {
 		if seed%2 == 1 {
 			n, correct = 7, 4
 		}
-		var liars []string
-		for i := correct; i < n; i++ {
-			liars = append(liars, fmt.Sprint("n", i+1))
-		}
+		liars := liarsAmong(n, correct)
 		tr := newTrial(n, liars...)
 		w := newHalves(tr, seed, n, correct, newForgetful)
 		w.run()

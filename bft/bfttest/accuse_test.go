@@ -181,6 +181,14 @@ type half struct {
 // between is the side of who hears both, and is heard by both.
 const between = 2
 
+// liarsAmong names those of n validators that are not among the first, correct ones.
+func liarsAmong(n, correct int) (names []string) {
+	for i := correct; i < n; i++ {
+		names = append(names, fmt.Sprint("n", i+1))
+	}
+	return names
+}
+
 // TestTwoHalvesDecideTwice lets liars keep two chains apart, each in itself correct, and judges by what correct validators have seen.
 func TestTwoHalvesDecideTwice(t *testing.T) {
 	forks, proved, rounds := 0, 0, types.Round(0)
@@ -190,11 +198,7 @@ func TestTwoHalvesDecideTwice(t *testing.T) {
 		if seed%2 == 1 {
 			n, correct = 7, 4
 		}
-		var liars []string
-		for i := correct; i < n; i++ {
-			liars = append(liars, fmt.Sprint("n", i+1))
-		}
-		tr := newTrial(n, liars...)
+		tr := newTrial(n, liarsAmong(n, correct)...)
 		w := newHalves(tr, seed, n, correct, nil)
 		w.run()
 		if !w.forked() {
