@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 
+	"github.com/flagship-go/flagship/bft/internal/varint"
 	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/flagship-go/flagship/internal/wal"
@@ -208,7 +209,7 @@ func decodeInput(data []byte) (in loggedInput, err error) {
 		if rest[0] != logFormat {
 			return in, fmt.Errorf("it has format %d, and this build reads %d", rest[0], logFormat)
 		}
-		h, n := number(rest[1:], math.MaxInt64)
+		h, n := varint.Take(rest[1:], math.MaxInt64)
 		in.begin, ok = types.Height(h), n == len(rest)-1 && h > 0
 	case recordMessage:
 		if in.message, err = types.DecodeMessage(rest); err != nil {
@@ -216,8 +217,8 @@ func decodeInput(data []byte) (in loggedInput, err error) {
 		}
 		return in, nil
 	case recordTimeout:
-		h, n := number(rest, math.MaxInt64)
-		r, m := number(rest[n:], math.MaxInt32)
+		h, n := varint.Take(rest, math.MaxInt64)
+		r, m := varint.Take(rest[n:], math.MaxInt32)
 		if n*m > 0 && n+m+1 == len(rest) {
 			in.timeout = &Timeout{Height: types.Height(h), Round: types.Round(r), Step: types.Step(rest[n+m])}
 			ok = h > 0 && in.timeout.Step <= types.StepPrecommit
@@ -226,7 +227,7 @@ func decodeInput(data []byte) (in loggedInput, err error) {
 		if len(rest) < 1+32 {
 			break
 		}
-		total, n := number(rest[33:], math.MaxUint32)
+		total, n := varint.Take(rest[33:], math.MaxUint32)
 		if n > 0 && len(rest) == 33+n+32 && rest[0] <= 1 {
 			v := types.ValueID{Hash: types.Hash(rest[1:33]), Parts: types.PartsHeader{Total: uint32(total), Hash: types.Hash(rest[33+n:])}}
 			in.verdict, ok = &verdict{v, rest[0] == 1}, true
@@ -236,12 +237,4 @@ func decodeInput(data []byte) (in loggedInput, err error) {
 		return loggedInput{}, bad
 	}
 	return in, nil
-}
-
-// number takes a varint in its shortest form off the front of b; n is its length, 0 if there is none up to most.
-func number(b []byte, most uint64) (x uint64, n int) {
-	if x, n = binary.Uvarint(b); n <= 0 || x > most || n > 1 && b[n-1] == 0 {
-		return 0, 0
-	}
-	return x, n
 }

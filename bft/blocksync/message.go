@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/flagship-go/flagship/bft/internal/varint"
 	"github.com/flagship-go/flagship/bft/types"
 )
 
@@ -51,8 +52,8 @@ func decodeMessage(b []byte) (m message, err error) {
 	m.kind = kind(b[0])
 	rest := b[1:]
 	take := func() (h types.Height) {
-		v, n := binary.Uvarint(rest)
-		if n <= 0 || v > 1<<62 || n > 1 && rest[n-1] == 0 {
+		v, n := varint.Take(rest, 1<<62)
+		if n == 0 {
 			err = fmt.Errorf("%w: a height is cut off, too large, or not in its shortest form", ErrMessage)
 			return 0
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/flagship-go/flagship/bft"
 	"github.com/flagship-go/flagship/bft/abci"
+	"github.com/flagship-go/flagship/bft/internal/varint"
 	"github.com/flagship-go/flagship/bft/types"
 	"github.com/flagship-go/flagship/internal/wal"
 )
@@ -99,8 +100,8 @@ func encodeRecord(h types.Height, hashes []types.Hash) []byte {
 
 // decodeRecord reads what encodeRecord has written, and nothing else. It keeps nothing of data.
 func decodeRecord(data []byte) (h types.Height, hashes []types.Hash, ok bool) {
-	at, n := binary.Uvarint(data)
-	if n <= 0 || n > 1 && data[n-1] == 0 || at < 1 || at > math.MaxInt64 || (len(data)-n)%len(types.Hash{}) != 0 {
+	at, n := varint.Take(data, math.MaxInt64)
+	if n == 0 || at < 1 || (len(data)-n)%len(types.Hash{}) != 0 {
 		return 0, nil, false
 	}
 	hashes = make([]types.Hash, 0, len(data)/len(types.Hash{}))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/flagship-go/flagship/bft/internal/varint"
 	"github.com/flagship-go/flagship/bft/types"
 )
 
@@ -120,8 +121,8 @@ type cursor struct {
 }
 
 func (c *cursor) uint(max uint64) uint64 {
-	v, n := binary.Uvarint(c.b)
-	if n <= 0 || v > max || n > 1 && c.b[n-1] == 0 {
+	v, n := varint.Take(c.b, max)
+	if n == 0 {
 		c.b, c.failed = nil, true
 		return 0
 	}
