@@ -81,8 +81,9 @@
 //	     lead. Committed is never rolled back, nor the reverse. (§2.2)
 //	                                                        twophase.go, region/commit.go
 //	V10  An async commit is committed if all its keys are locked, at the highest
-//	     MinCommitTS of them; who finds one missing prevents it there first.
-//	     It falls back to two phases as a whole. (tidb#24384)         resolve.go
+//	     MinCommitTS of them; who finds one missing prevents it there first,
+//	     once the primary has expired. It falls back to two phases as
+//	     a whole. (tidb#24384)                                        resolve.go
 //	V12  Where clocks differ, a value between a reader's time and that plus the offset
 //	     may be older than the reader, and is not passed over: the reader moves up,
 //	     if what it has read so far is the same there, or fails.      txn.go, refresh.go

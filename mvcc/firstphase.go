@@ -145,7 +145,7 @@ func (c *committer) failed(ctx context.Context, err error) error {
 	}
 	if ctx.Err() == nil && !c.lapsed {
 		p := patience{db: c.db, seed: uint64(c.t.startTS)}
-		commitTS, all, async, serr := c.db.resolver.checkSecondaries(ctx, c.t.startTS, c.locked(), &p)
+		commitTS, all, async, serr := c.db.resolver.checkSecondaries(ctx, c.t.startTS, c.locked(), false, &p)
 		switch {
 		case serr != nil:
 		case commitTS == 0 || all && !async:

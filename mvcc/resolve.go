@@ -8,6 +8,7 @@
 //	joe's rollback       rolled back      ->  roll bob back
 //	joe's lock, alive    not decided      ->  a reader pushes it above itself and passes,
 //	                                          a writer waits
+//	  of an async commit                  ->  wait a little, then look at all its keys
 //	joe's lock, expired  rolled back, by the question itself
 //	  of an async commit                  ->  ask all its keys: all locked is committed
 //	nothing              the prewrite of joe may be on its way: wait, until bob's lock
@@ -33,6 +34,10 @@ const (
 	// resolveWhole is the number of keys from which on all locks that a transaction
 	// has in a region are resolved with the first one that is met.
 	resolveWhole = 64
+	// lookAfter is how often a lock of an async commit is waited for before all its locks
+	// are looked for: most clients have got to their second phase by then. It is less than
+	// yieldAfter: nobody gives way to what is committed.
+	lookAfter = 2
 )
 
 // resolver finds out about others' transactions. What is decided stays so (V5), and
@@ -146,7 +151,16 @@ func (r *resolver) statusAt(ctx context.Context, l *LockInfo, callerTS, now TS, 
 	if err != nil {
 		return nil, err
 	}
-	if s.State == region.TxnAsync {
+	switch {
+	case s.State == region.TxnAlive && s.Lock.AsyncCommit && p.tries >= lookAfter:
+		commitTS, all, err := r.complete(ctx, s.Lock, p)
+		if err != nil {
+			return nil, err
+		}
+		if all {
+			s = decided(commitTS)
+		}
+	case s.State == region.TxnAsync:
 		commitTS, async, err := r.settle(ctx, s.Lock, p)
 		if err != nil {
 			return nil, err
@@ -191,28 +205,45 @@ func (r *resolver) ask(ctx context.Context, q *region.CheckTxnStatusRequest, p *
 // rolled back there, so that the prewrite does not come later (V10). async is false if a
 // lock is not one of an async commit.
 func (r *resolver) settle(ctx context.Context, primary *LockInfo, p *patience) (commitTS TS, async bool, err error) {
-	commitTS, all, async, err := r.checkSecondaries(ctx, primary.StartTS, primary.Secondaries, p)
+	commitTS, all, async, err := r.checkSecondaries(ctx, primary.StartTS, primary.Secondaries, false, p)
 	switch {
 	case err != nil || !async:
 		return 0, false, err
 	case all:
 		commitTS = max(commitTS, primary.MinCommitTS)
 	}
-	// The primary first: whoever asks from here on has an answer.
-	if err := r.resolveKeys(ctx, primary.StartTS, commitTS, [][]byte{primary.Primary}, p); err != nil {
+	return commitTS, true, r.resolveAsync(ctx, primary, commitTS, p)
+}
+
+// complete commits an async commit that lives if all its locks are there: its client has
+// told, or will tell, its user so, and only the second phase is late. It prevents nothing:
+// if a lock is missing, all is false, and the client may still be at it.
+func (r *resolver) complete(ctx context.Context, primary *LockInfo, p *patience) (commitTS TS, all bool, err error) {
+	commitTS, all, async, err := r.checkSecondaries(ctx, primary.StartTS, primary.Secondaries, true, p)
+	if err != nil || !all || !async {
 		return 0, false, err
 	}
-	return commitTS, true, r.resolveKeys(ctx, primary.StartTS, commitTS, primary.Secondaries, p)
+	commitTS = max(commitTS, primary.MinCommitTS)
+	return commitTS, true, r.resolveAsync(ctx, primary, commitTS, p)
+}
+
+// resolveAsync ends an async commit: the primary first, so that whoever asks from here on
+// has an answer.
+func (r *resolver) resolveAsync(ctx context.Context, primary *LockInfo, commitTS TS, p *patience) error {
+	if err := r.resolveKeys(ctx, primary.StartTS, commitTS, [][]byte{primary.Primary}, p); err != nil {
+		return err
+	}
+	return r.resolveKeys(ctx, primary.StartTS, commitTS, primary.Secondaries, p)
 }
 
 // checkSecondaries asks whether keys, in order, are locked by an async commit. If all
 // are, commitTS is the highest MinCommitTS; if not, the transaction's CommitTS, or 0:
-// then it can not commit any more.
-func (r *resolver) checkSecondaries(ctx context.Context, startTS TS, keys [][]byte, p *patience) (commitTS TS, all, async bool, err error) {
+// then it can not commit any more, unless the question was only a look.
+func (r *resolver) checkSecondaries(ctx context.Context, startTS TS, keys [][]byte, look bool, p *patience) (commitTS TS, all, async bool, err error) {
 	all, async = true, true
 	err = r.db.each(ctx, keys, p, exchange{
 		ask: func(keys [][]byte) region.Request {
-			return &region.CheckSecondaryLocksRequest{Keys: keys, StartTS: startTS}
+			return &region.CheckSecondaryLocksRequest{Keys: keys, StartTS: startTS, Look: look}
 		},
 		got: func(keys [][]byte, answer any) error {
 			s := answer.(*region.SecondaryStatus)

@@ -162,6 +162,58 @@ func TestAsyncCommitIsDecidedByItsLocks(t *testing.T) {
 	}
 }
 
+// An async commit that is told is committed, though its second phase may be late for long:
+// who writes the same keys after it finds that out, and need not give way to it.
+func TestNobodyGivesWayToAnAsyncCommitThatIsTold(t *testing.T) {
+	w := newClientWorld(t, region.Options{}, "m", "t")
+	slow, wire := w.client(clientAsync, func(o *Options) { o.LockWait = time.Millisecond })
+	wire.fault = func(n int, q region.Request) clientFault {
+		if n == 3 {
+			return clientGone
+		}
+		return clientFine
+	}
+	w.put(slow, "a=1", "m=1", "z=1")
+	db, wire := w.client(clientAsync)
+	tx := clientBegin(t, db, SnapshotIsolation)
+	clientWrite(t, tx, "a=2", "m=2", "z=2")
+	before := w.clock.peek()
+	if err := tx.Commit(context.Background()); err != nil {
+		t.Fatalf("RULE V10: a commit after one that is told: %v", err)
+	}
+	if took := w.clock.peek().Since(before); took > 10*time.Millisecond {
+		t.Errorf("RULE V10: it waited for %v", took)
+	}
+	require.Equal(t, "a=2 m=2 z=2", w.state(db))
+	w.settled("V10")
+}
+
+// To look whether all locks are there changes nothing: one that is missing may come yet.
+func TestALookLeavesAnAsyncCommitAlone(t *testing.T) {
+	w := newClientWorld(t, region.Options{}, "m", "t")
+	slow, wire := w.client(clientAsync)
+	db, _ := w.client(func(o *Options) { o.LockWait = 50 * time.Millisecond })
+	var read error
+	wire.fault = func(n int, q region.Request) clientFault {
+		if n == 2 {
+			// Two are there, and somebody waits for one of them until it has enough of it.
+			wire.fault = nil
+			tx := clientBegin(t, db, SnapshotIsolation)
+			_, read = tx.Get(context.Background(), []byte("a"))
+			require.NoError(t, tx.Rollback(context.Background()))
+		}
+		return clientFine
+	}
+	w.put(db, "a=1", "m=1", "z=1")
+	tx := clientBegin(t, slow, SnapshotIsolation)
+	clientWrite(t, tx, "a=2", "m=2", "z=2")
+	if err := tx.Commit(context.Background()); err != nil {
+		t.Errorf("RULE V10: it was looked at, and then %v", err)
+	}
+	require.ErrorIs(t, read, ErrLocked)
+	require.Equal(t, "a=2 m=2 z=2", w.state(db))
+}
+
 // tidb#24384: the region of the primary would not do an async commit, the others did. Who
 // finds one of the others' locks must not take it for one that its secondaries decide,
 // nor wait for ever.

@@ -173,7 +173,11 @@ func describeRequest(q region.Request) string {
 	case *region.CheckTxnStatusRequest:
 		return fmt.Sprintf("status of %v at %s", q.StartTS, q.Primary)
 	case *region.CheckSecondaryLocksRequest:
-		return fmt.Sprintf("secondaries %s of %v", words(q.Keys), q.StartTS)
+		how := ""
+		if q.Look {
+			how = "look at "
+		}
+		return fmt.Sprintf("%ssecondaries %s of %v", how, words(q.Keys), q.StartTS)
 	case *region.ResolveLockRequest:
 		if q.CommitTS == 0 {
 			return fmt.Sprintf("resolve %s of %v: rolled back", words(q.Keys), q.StartTS)

@@ -228,10 +228,12 @@ type TxnStatus struct {
 type CheckSecondaryLocksRequest struct {
 	Keys    [][]byte
 	StartTS TS
+	Look    bool // changes nothing: a key that is not locked may be yet
 }
 
 // SecondaryStatus has the locks that were found; fewer than keys were asked for means
-// that the transaction is decided: committed at CommitTS, or rolled back if that is 0.
+// that the transaction is decided: committed at CommitTS, or rolled back if that is 0. After
+// a Look it means nothing.
 type SecondaryStatus struct {
 	Locks    []LockInfo
 	CommitTS TS

@@ -243,6 +243,9 @@ func (q *CheckSecondaryLocksRequest) apply(w *run) (any, error) {
 			a.Locks = append(a.Locks, info)
 			continue
 		}
+		if q.Look {
+			return a, nil
+		}
 		p, err := w.undo(key, enc, q.StartTS)
 		a.CommitTS = p.commitTS
 		return a, err
