@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/flagship-go/flagship/internal/vfs"
 )
 
 // An ID names a node: the first 20 bytes of the SHA-256 of its public key, in lower-case hex, as in CometBFT.
@@ -86,14 +88,12 @@ func createKey(path string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("p2p: encode the node key: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	dir, name := filepath.Dir(path), filepath.Base(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("p2p: make the node key's folder: %w", err)
 	}
-	// Written beside and renamed: half a key would keep the node from starting.
-	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
-		return nil, fmt.Errorf("p2p: write the node key: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	// Half a key would keep the node from starting, and another one would make it a stranger to its peers.
+	if err := vfs.Replace(vfs.OS(), dir, name+".new", name, b); err != nil {
 		return nil, fmt.Errorf("p2p: write the node key: %w", err)
 	}
 	return key, nil

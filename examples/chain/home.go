@@ -19,6 +19,7 @@ import (
 	"github.com/flagship-go/flagship/bft/p2p"
 	"github.com/flagship-go/flagship/bft/privval"
 	"github.com/flagship-go/flagship/bft/types"
+	"github.com/flagship-go/flagship/internal/vfs"
 )
 
 // A home is a folder of package fullnode with three files more:
@@ -123,10 +124,8 @@ func finishHome(home, app string, peers []string, g *types.Genesis) error {
 	}{
 		{appFile(home), []byte(app + "\n")}, {peersFile(home), []byte(strings.Join(peers, "\n") + "\n")}, {fullnode.GenesisFile(home), append(text, '\n')},
 	} {
-		if err := os.WriteFile(f.name+".new", f.text, 0o600); err != nil {
-			return err
-		}
-		if err := os.Rename(f.name+".new", f.name); err != nil {
+		dir, base := filepath.Dir(f.name), filepath.Base(f.name)
+		if err := vfs.Replace(vfs.OS(), dir, base+".new", base, f.text); err != nil {
 			return err
 		}
 	}

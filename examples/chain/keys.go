@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/flagship-go/flagship/bft/app"
+	"github.com/flagship-go/flagship/internal/vfs"
 )
 
 // A key is an account's, in a file of its name: {"address": ..., "seed": base64}. Nothing but the file's mode protects it.
@@ -65,13 +66,11 @@ func createKey(file, name string) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+	dir, base := filepath.Dir(file), filepath.Base(file)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(file+".new", append(text, '\n'), 0o600); err != nil {
-		return nil, err
-	}
-	return k, os.Rename(file+".new", file)
+	return k, vfs.Replace(vfs.OS(), dir, base+".new", base, append(text, '\n'))
 }
 
 // addressOf is that of a key's name, or 40 hexadecimal digits.

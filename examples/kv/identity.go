@@ -18,6 +18,7 @@ import (
 	"github.com/flagship-go/flagship/examples/kv/peer"
 	"github.com/flagship-go/flagship/examples/kv/service"
 	"github.com/flagship-go/flagship/examples/kv/store"
+	"github.com/flagship-go/flagship/internal/vfs"
 )
 
 // identity is who a member is: decided at its first start, kept in its data
@@ -174,17 +175,5 @@ func writeIdentity(dir string, id *identity) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, identityFile+".tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(b, '\n'))
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, identityFile))
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return vfs.Replace(vfs.OS(), dir, identityFile+".tmp", identityFile, append(b, '\n'))
 }

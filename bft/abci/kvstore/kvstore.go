@@ -117,8 +117,8 @@ func (s *Store) PrepareProposal(ctx context.Context, r *abci.PrepareProposalRequ
 
 // FinalizeBlock sets the values, and takes a power from whoever was proven to be faulty.
 func (s *Store) FinalizeBlock(_ context.Context, r *abci.FinalizeBlockRequest) (*abci.FinalizeBlockResponse, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	next := state{height: r.Height, values: s.committed.values, validators: maps.Clone(s.committed.validators), written: map[string][]byte{}}
 	answer := &abci.FinalizeBlockResponse{TxResults: make([]abci.ExecTxResult, len(r.Txs))}
 	changed := map[string]bool{}

@@ -192,19 +192,7 @@ func (c *Cluster) claim() (fresh bool, err error) {
 
 // sign writes the format, whole or not at all.
 func (c *Cluster) sign() error {
-	name := filepath.Join(c.opts.Dir, formatName)
-	f, err := os.Create(name + ".tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(c.format())
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(name+".tmp", name); err != nil {
-		return err
-	}
-	return vfs.OS().SyncDir(c.opts.Dir)
+	return vfs.Replace(vfs.OS(), c.opts.Dir, formatName+".tmp", formatName, []byte(c.format()))
 }
 
 // serve has a node take leases, and looks after it.
