@@ -164,7 +164,7 @@ func TestSecondInstanceOnADirectoryIsRefusedByName(t *testing.T) {
 func refused(t *testing.T, args []string, why string) {
 	t.Helper()
 	// One that starts nevertheless is told to end.
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	var stderr bytes.Buffer
 	code := cli(ctx, args, io.Discard, &stderr)
@@ -284,7 +284,7 @@ func TestProcessThatLostItsDirectoryIsReplaced(t *testing.T) {
 	c[0].Kill()
 	// It cannot come back with an empty directory, under the ID that has voted.
 	var stderr bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
 	code := cli(ctx, args(1, filepath.Join(dir, "empty"), cluster), io.Discard, &stderr)
 	rule(t, "F5", code == 1 && strings.Contains(stderr.String(), "has already been bootstrapped"), "exit %d: %s", code, stderr.String())

@@ -174,7 +174,7 @@ func TestDirectoryBelongsToOneProcess(t *testing.T) {
 	// One directory of several is enough.
 	mine := filepath.Join(filepath.Dir(dirs), "drive2")
 	for _, args := range [][]string{{dirs}, {drives(t), mine}} {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		second := exec.CommandContext(ctx, os.Args[0], append([]string{"--address", "127.0.0.1:0"}, args...)...)
 		second.Env = command().Env
 		out, err := second.CombinedOutput()

@@ -303,7 +303,7 @@ func requireCloses(t *testing.T, tr *Transport) {
 	select {
 	case err := <-closed:
 		require.NoError(t, err)
-	case <-time.After(2 * time.Second):
+	case <-time.After(10 * time.Second):
 		require.Fail(t, "RULE T8: Close does not return, so some goroutine does not", ours())
 	}
 }
@@ -311,7 +311,7 @@ func requireCloses(t *testing.T, tr *Transport) {
 // requireNoGoroutines fails if a goroutine of this package is left.
 func requireNoGoroutines(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(3 * time.Second); ours() != "" && time.Now().Before(end); {
+	for end := time.Now().Add(10 * time.Second); ours() != "" && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	require.Empty(t, ours(), "RULE T8: no goroutine is left")
