@@ -228,9 +228,10 @@ func TestRoutesAreListedByName(t *testing.T) {
 	}
 }
 
+// Regular expressions are not in it: package regexp has its memory from a sync.Pool, of which nothing is promised.
 func TestLookupAllocatesNothing(t *testing.T) {
 	table := build(t, `
-		a: Path("/a/:x/:y/*rest") && Method("GET") && Header("X", "1") && Segment(0, 1) && PathRegexp("d$") -> <shunt>;
+		a: Path("/a/:x/:y/*rest") && Method("GET") && Header("X", "1") && Segment(0, 1) -> <shunt>;
 		b: Path("/a/b/**") && Method("POST") -> <shunt>;
 	`)
 	r, l := request(t, "GET /a/b/c/d X=1"), &route.Lookup{}
