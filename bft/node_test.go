@@ -591,6 +591,32 @@ func TestANodeHaltsAtItsHeight(t *testing.T) {
 	})
 }
 
+// Who is told where to halt while the next height is under way already does not finish that one.
+func TestANodeHaltsInTheMiddleOfTheNextHeight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChain(t, 4, nil).startAll()
+		c.wait(5)
+		for _, m := range c.members[2:] {
+			require.NoError(t, m.stop())
+		}
+		synctest.Wait() // two of four have begun a height, and cannot decide it
+		for _, m := range c.members[:2] {
+			require.NoError(t, m.stop())
+			last := m.store.Height()
+			m.options = func(o *Options) { o.HaltHeight = last }
+		}
+		c.startAll()
+		for _, m := range c.members[:2] {
+			<-m.node.Done()
+			require.ErrorIs(t, m.node.Err(), ErrHaltHeight)
+			if h, last := m.store.Height(), m.node.opts.HaltHeight; h != last {
+				t.Fatalf("RULE W2: member %s has committed height %d, and was to halt at %d", m.name, h, last)
+			}
+		}
+		c.close()
+	})
+}
+
 func TestAnApplicationThatDivergesHaltsItsNodeOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t, 4, nil)
