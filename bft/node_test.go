@@ -792,6 +792,35 @@ func TestDeliverNamesTheSendersFault(t *testing.T) {
 	})
 }
 
+// A validator's votes of a round ahead make room for those of two higher ones (K3). Nobody may take them for known afterwards: others
+// may have decided by them.
+func TestAVoteThatWasForgottenCountsWhenItComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChain(t, 4, nil)
+		m := c.others(c.proposer())[0]
+		c.start(m)
+		one, other := c.others(m)[0].name, c.others(m)[1].name
+		say := func(who string, r types.Round) {
+			require.NoError(t, m.node.Deliver(t.Context(), who, c.forgeVote(who, types.Precommit, r, types.NilValue)))
+			synctest.Wait()
+		}
+		for r := range types.Round(3) {
+			say(one, 1+r)
+		}
+		say(other, 3)
+		require.Equal(t, types.Round(3), m.node.Status().Round)
+		before := m.node.Metrics()
+		say(one, 1)
+		if after := m.node.Metrics(); after.Votes != before.Votes+1 || after.Known != before.Known {
+			t.Fatalf("RULE K4: a vote of round 1 that was forgotten is taken for known: %+v", after)
+		}
+		say(one, 1)
+		say(one, 2)
+		require.Equal(t, before.Known+2, m.node.Metrics().Known, "these are known")
+		c.close()
+	})
+}
+
 func TestCloseMayBeCalledAgainAndEndsWhoeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t, 2, nil)
