@@ -105,11 +105,18 @@ const (
 
 // CreateBlock makes the block after state, for a proposer of it. last is the commit of the block before.
 func (e *Executor) CreateBlock(s *types.State, last *types.Commit, proposer types.Address) (*types.Block, error) {
-	evidence := e.Evidence.Pending(s.Params.Evidence.MaxBytes)
 	room := s.MaxBlockBytes() - maxOverheadBytes - maxHeaderBytes - maxCommitBytes - maxCommitSigBytes*int64(len(last.Signatures))
-	for _, d := range evidence {
-		room -= int64(len(d.Encode(nil))) + 2*maxFieldBytes
+	room -= int64(max(0, len(s.AppHash)-len(types.Hash{}))) // the header's size is with a hash of 32 bytes
+	evidence := e.Evidence.Pending(s.Params.Evidence.MaxBytes)
+	for i, d := range evidence {
+		size := int64(len(d.Encode(nil))) + 2*maxFieldBytes
+		if size > room { // the rest waits for the next block
+			evidence = evidence[:i]
+			break
+		}
+		room -= size
 	}
+	room = max(room, 0) // less than nothing would be no bound
 	b := s.MakeBlock(nil, last, evidence, proposer)
 	request := &abci.PrepareProposalRequest{MaxTxBytes: room, Txs: e.Mempool.Reap(room, s.Params.Block.MaxGas),
 		LocalLastCommit: commitInfo(last, s.LastValidators), Misbehavior: misbehavior(evidence), Height: int64(b.Height),
