@@ -125,6 +125,7 @@ func (n *Node) halts() bool {
 // gathered ends the wait for precommits of the last height.
 func (n *Node) gathered() error {
 	n.now.gathering = false
+	n.timers.clear() // of the wait: it would begin a height that waits for a transaction
 	if !n.now.idle {
 		return n.begin()
 	}

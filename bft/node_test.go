@@ -568,6 +568,24 @@ func TestEmptyBlocksComeAtTheirInterval(t *testing.T) {
 	})
 }
 
+// The wait for precommits is over when all are there, and its timeout does not begin a height later on.
+func TestTheWaitForPrecommitsBeginsNoEmptyBlock(t *testing.T) {
+	for interval, height := range map[time.Duration]types.Height{0: 1, time.Minute: 11} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newChain(t, 4, func(o *Options) {
+				o.CreateEmptyBlocks, o.EmptyBlocksInterval, o.Timeouts.Commit = false, interval, 5*time.Second
+			}).startAll()
+			time.Sleep(10*time.Minute + time.Second)
+			for _, m := range c.members {
+				if at := m.node.Status().LastHeight; at != height {
+					t.Errorf("RULE idle: member %s has height %d after ten minutes without a transaction, and should have %d", m.name, at, height)
+				}
+			}
+			c.close()
+		})
+	}
+}
+
 func TestANodeHaltsAtItsHeight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t, 4, func(o *Options) { o.HaltHeight = 5 }).startAll()
