@@ -286,11 +286,18 @@ func (e *Executor) initChain(g *types.Genesis, s *types.State) (*types.State, er
 		request.Validators = append(request.Validators, abci.ValidatorUpdate{PubKey: g.Validators[i].PubKey, Power: g.Validators[i].Power})
 	}
 	response, err := call(e, 0, "InitChain", e.App.InitChain, request)
-	if err != nil || s != nil {
+	if err != nil || s != nil && s.LastHeight > 0 {
 		return s, err
 	}
 	if first, err = first.InitChain(response); err != nil {
 		return nil, &HaltError{What: "InitChain", Err: err, Remedy: remedyApp}
+	}
+	if s != nil {
+		if !bytes.Equal(s.Encode(nil), first.Encode(nil)) {
+			return nil, fmt.Errorf("%w: the store was begun with another one than this, or with another answer to InitChain; "+
+				"give back that one, or, as there is no block yet, empty the store", types.ErrGenesis)
+		}
+		return s, nil
 	}
 	if err := e.Store.SaveState(first, nil); err != nil {
 		return nil, fmt.Errorf("bft: storing the first state: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -198,6 +199,23 @@ func TestAStoreThatIsNotTheApplicationsIsReported(t *testing.T) {
 	require.ErrorContains(t, err, fmt.Sprintf("%X", "rotten"))
 	_, err = executor(newListApp(), store).Handshake(&types.Genesis{ChainID: "other"})
 	require.ErrorIs(t, err, types.ErrGenesis)
+}
+
+// Who mends the genesis before the first block has an application that begins with the new one, and a store with the old one's validators.
+func TestAGenesisThatWasChangedBeforeTheFirstBlockIsReported(t *testing.T) {
+	g, _, _ := ledgerOf(t, 1)
+	store := memory.NewStore()
+	first, err := executor(newListApp(), store).Handshake(g)
+	require.NoError(t, err)
+	again, err := executor(newListApp(), store).Handshake(g)
+	require.NoError(t, err)
+	require.Equal(t, first.Encode(nil), again.Encode(nil))
+	other := *g
+	other.Validators = slices.Clone(g.Validators)
+	other.Validators[0].Power++
+	if _, err = executor(newListApp(), store).Handshake(&other); !errors.Is(err, types.ErrGenesis) {
+		t.Fatalf("RULE W3: the application begins with one genesis, and the chain with another: %v", err)
+	}
 }
 
 func TestAProposalOfOursIsNoLargerThanTheParameters(t *testing.T) {
