@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/flagship-go/flagship/bft/types"
@@ -24,7 +25,6 @@ type attempt struct {
 	applied   bool
 	round     types.Round // announced
 	step      types.Step
-	sweepAt   int
 }
 
 // A candidate is a block that comes in parts, and is judged once.
@@ -146,22 +146,16 @@ func (n *Node) vote(v *types.Vote) error {
 	return nil
 }
 
-// remember keeps a vote that the core has counted, for the commit. What the core has forgotten (K3) is swept out when
-// there are twice as many as one round's.
+// remember keeps a vote that the core has counted, for the commit. What the core has forgotten for it (K3) is not known any more:
+// it counts when it comes again (K4).
 func (n *Node) remember(v *types.Vote) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.metrics.Votes++
 	n.known[keyOf(v)] = v
-	if len(n.known) < n.now.sweepAt {
-		return
+	if r := n.core.forgot(); r != types.NoRound {
+		maps.DeleteFunc(n.known, func(k voteKey, _ *types.Vote) bool { return k.round == r && k.validator == v.Validator })
 	}
-	for k, old := range n.known {
-		if !n.core.has(old) {
-			delete(n.known, k)
-		}
-	}
-	n.now.sweepAt = 2*len(n.known) + 8*n.state.Validators.Len()
 }
 
 // proposal takes the first proposal of a round from its proposer; another one only if its value has a quorum (K3, K5).

@@ -349,6 +349,9 @@ func (c *Core) Status() Status {
 // has tells whether a vote of this height is counted: one that is not kept (K3) may be forgotten again.
 func (c *Core) has(v *types.Vote) bool { return v.Height == c.height && c.votes.has(v) }
 
+// forgot is the round of which the last vote has made its validator's votes be forgotten (K3); NoRound: none.
+func (c *Core) forgot() types.Round { return c.votes.forgot }
+
 // quorum is the value for which there are votes of more than two thirds in a round.
 func (c *Core) quorum(r types.Round, kind types.VoteType) (types.ValueID, bool) {
 	return c.votes.quorum(r, kind)

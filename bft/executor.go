@@ -105,11 +105,18 @@ const (
 
 // CreateBlock makes the block after state, for a proposer of it. last is the commit of the block before.
 func (e *Executor) CreateBlock(s *types.State, last *types.Commit, proposer types.Address) (*types.Block, error) {
-	evidence := e.Evidence.Pending(s.Params.Evidence.MaxBytes)
 	room := s.MaxBlockBytes() - maxOverheadBytes - maxHeaderBytes - maxCommitBytes - maxCommitSigBytes*int64(len(last.Signatures))
-	for _, d := range evidence {
-		room -= int64(len(d.Encode(nil))) + 2*maxFieldBytes
+	room -= int64(max(0, len(s.AppHash)-len(types.Hash{}))) // the header's size is with a hash of 32 bytes
+	evidence := e.Evidence.Pending(s.Params.Evidence.MaxBytes)
+	for i, d := range evidence {
+		size := int64(len(d.Encode(nil))) + 2*maxFieldBytes
+		if size > room { // the rest waits for the next block
+			evidence = evidence[:i]
+			break
+		}
+		room -= size
 	}
+	room = max(room, 0) // less than nothing would be no bound
 	b := s.MakeBlock(nil, last, evidence, proposer)
 	request := &abci.PrepareProposalRequest{MaxTxBytes: room, Txs: e.Mempool.Reap(room, s.Params.Block.MaxGas),
 		LocalLastCommit: commitInfo(last, s.LastValidators), Misbehavior: misbehavior(evidence), Height: int64(b.Height),
@@ -279,11 +286,18 @@ func (e *Executor) initChain(g *types.Genesis, s *types.State) (*types.State, er
 		request.Validators = append(request.Validators, abci.ValidatorUpdate{PubKey: g.Validators[i].PubKey, Power: g.Validators[i].Power})
 	}
 	response, err := call(e, 0, "InitChain", e.App.InitChain, request)
-	if err != nil || s != nil {
+	if err != nil || s != nil && s.LastHeight > 0 {
 		return s, err
 	}
 	if first, err = first.InitChain(response); err != nil {
 		return nil, &HaltError{What: "InitChain", Err: err, Remedy: remedyApp}
+	}
+	if s != nil {
+		if !bytes.Equal(s.Encode(nil), first.Encode(nil)) {
+			return nil, fmt.Errorf("%w: the store was begun with another one than this, or with another answer to InitChain; "+
+				"give back that one, or, as there is no block yet, empty the store", types.ErrGenesis)
+		}
+		return s, nil
 	}
 	if err := e.Store.SaveState(first, nil); err != nil {
 		return nil, fmt.Errorf("bft: storing the first state: %w", err)

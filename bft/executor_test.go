@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -200,6 +201,23 @@ func TestAStoreThatIsNotTheApplicationsIsReported(t *testing.T) {
 	require.ErrorIs(t, err, types.ErrGenesis)
 }
 
+// Who mends the genesis before the first block has an application that begins with the new one, and a store with the old one's validators.
+func TestAGenesisThatWasChangedBeforeTheFirstBlockIsReported(t *testing.T) {
+	g, _, _ := ledgerOf(t, 1)
+	store := memory.NewStore()
+	first, err := executor(newListApp(), store).Handshake(g)
+	require.NoError(t, err)
+	again, err := executor(newListApp(), store).Handshake(g)
+	require.NoError(t, err)
+	require.Equal(t, first.Encode(nil), again.Encode(nil))
+	other := *g
+	other.Validators = slices.Clone(g.Validators)
+	other.Validators[0].Power++
+	if _, err = executor(newListApp(), store).Handshake(&other); !errors.Is(err, types.ErrGenesis) {
+		t.Fatalf("RULE W3: the application begins with one genesis, and the chain with another: %v", err)
+	}
+}
+
 func TestAProposalOfOursIsNoLargerThanTheParameters(t *testing.T) {
 	l := ledger.New(t, 1, 1, 1, 1)
 	l.Decide(l.Block(), &abci.FinalizeBlockResponse{ConsensusParamUpdates: &abci.ConsensusParams{
@@ -220,6 +238,59 @@ func TestAProposalOfOursIsNoLargerThanTheParameters(t *testing.T) {
 	_, err = e.CreateBlock(l.State, l.Last, l.State.Validators.Proposer().Address)
 	require.ErrorIs(t, err, ErrHalted)
 	require.ErrorContains(t, err, "MaxTxBytes")
+}
+
+// A pool that has so much evidence, as it says, of which none is looked at.
+type full struct {
+	EvidencePool
+	evidence []*types.DuplicateVoteEvidence
+}
+
+func (p full) Pending(maxBytes int64) []*types.DuplicateVoteEvidence {
+	for i, d := range p.evidence {
+		if maxBytes -= int64(len(d.Encode(nil))); maxBytes < 0 {
+			return p.evidence[:i]
+		}
+	}
+	return p.evidence
+}
+
+func (full) Check(*types.State, []*types.DuplicateVoteEvidence) error { return nil }
+
+// Block.MaxBytes bounds a block with whatever may be in it: evidence up to the same bound, or a long app hash.
+func TestAProposalFullOfEvidenceIsNoLargerThanTheParameters(t *testing.T) {
+	vote := types.Vote{Type: types.Prevote, Height: 1, Value: types.ValueID{Hash: types.Hash{1}, Parts: types.PartsHeader{Total: 1, Hash: types.Hash{1}}},
+		Time: time.Unix(1_700_000_000, 1), Validator: types.Address{1}, ValidRound: types.NoRound, Signature: make([]byte, types.SignatureSize)}
+	for name, r := range map[string]struct{ hash, evidence, limit int }{
+		"evidence": {32, 100, 3000}, "evidence and a long hash": {1000, 100, 3000}, "a long hash": {1000, 0, 3000}, "hardly any room": {32, 100, 1200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := ledger.New(t, 1, 1, 1, 1)
+			limit := int64(r.limit)
+			l.Decide(l.Block(), &abci.FinalizeBlockResponse{AppHash: make([]byte, r.hash), ConsensusParamUpdates: &abci.ConsensusParams{
+				Block: &abci.BlockParams{MaxBytes: limit, MaxGas: -1}, Evidence: &abci.EvidenceParams{MaxAgeNumBlocks: 1, MaxAgeDuration: 1, MaxBytes: limit}}})
+			e := executor(newListApp(), memory.NewStore())
+			pool := full{e.Evidence, nil}
+			for i := range r.evidence {
+				one, two := vote, vote
+				one.Round, two.Round, two.Value.Hash = types.Round(i), types.Round(i), types.Hash{2}
+				pool.evidence = append(pool.evidence, &types.DuplicateVoteEvidence{DoubleVote: types.DoubleVote{First: one, Second: two}, TotalVotingPower: 4, ValidatorPower: 1, Time: one.Time})
+			}
+			e.Evidence = pool
+			for i := range 1000 {
+				e.Mempool.(*memory.Mempool).Add(fmt.Appendf(nil, "%0*d", 1+i%20, i))
+			}
+			b, err := e.CreateBlock(l.State, l.Last, l.State.Validators.Proposer().Address)
+			if err != nil {
+				t.Fatalf("RULE A2: a proposer that has too much for a block halts: %v", err)
+			}
+			require.NoError(t, e.Validate(l.State, b))
+			if size := len(b.Encode(nil)); size > r.limit {
+				t.Fatalf("RULE A2: a block of %d bytes is proposed, which nobody takes: %d are allowed", size, r.limit)
+			}
+			require.NotZero(t, len(b.Txs)+len(b.Evidence))
+		})
+	}
 }
 
 type greedy struct{ abci.BaseApplication }

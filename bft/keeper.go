@@ -22,6 +22,8 @@ type keeper struct {
 	// crossed says that the last vote completed something: a quorum for a value or for whatever, or, in a round that is
 	// ahead, more than a third. Each is completed once, so most votes need no more looking at.
 	crossed bool
+	// forgot is the round in which the last vote's validator has no votes any more, for that vote took their room (K3); NoRound: none.
+	forgot types.Round
 	// ahead are the rounds beyond the current one in which a validator has votes (K3).
 	ahead [][2]types.Round
 }
@@ -128,7 +130,7 @@ func (k *keeper) drop(i int) {
 // add counts a vote, while the current round is now. A double vote comes back with the
 // first one.
 func (k *keeper) add(v *types.Vote, now types.Round) (counted, *types.Vote) {
-	k.crossed = false
+	k.crossed, k.forgot = false, types.NoRound
 	i := k.set.Index(v.Validator)
 	if i < 0 || v.Round < 0 || v.Type != types.Prevote && v.Type != types.Precommit {
 		return countedNot, nil
@@ -224,6 +226,7 @@ func (k *keeper) admit(i int, r, now types.Round) bool {
 	}
 	if a[low] != types.NoRound {
 		k.forget(i, a[low])
+		k.forgot = a[low]
 	}
 	a[low] = r
 	return true

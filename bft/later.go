@@ -14,7 +14,8 @@ type waitingRoom struct {
 const (
 	perSigner      = 8
 	waitingBytes   = 1 << 20
-	maxRoundsEarly = 1 // of a height to come: rounds 0 and 1
+	partRoom       = 256 // what a part takes beside its bytes and its proof
+	maxRoundsEarly = 1   // of a height to come: rounds 0 and 1
 )
 
 // add keeps a message, and tells whether there was room.
@@ -29,10 +30,11 @@ func (w *waitingRoom) add(m types.Message) bool {
 	case *types.Proposal:
 		from = m.Proposer
 	case *types.BlockPart:
-		if w.bytes+len(m.Part.Bytes) > waitingBytes {
+		size := partRoom + len(m.Part.Bytes) + len(m.Part.Proof)*len(types.Hash{})
+		if w.bytes+size > waitingBytes {
 			return false
 		}
-		w.bytes += len(m.Part.Bytes)
+		w.bytes += size
 		w.messages = append(w.messages, m)
 		return true
 	}

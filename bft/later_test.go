@@ -21,3 +21,16 @@ func TestWhatComesEarlyIsBounded(t *testing.T) {
 	require.NotEmpty(t, w.take())
 	require.True(t, w.add(&types.Vote{Validator: types.Address{1}}))
 }
+
+// Parts are nobody's until their proposal is here. Whoever sends small ones, with long proofs, fills no more memory than who sends large ones.
+func TestSmallPartsThatComeEarlyAreBounded(t *testing.T) {
+	for _, p := range []types.Part{{Bytes: []byte{1}}, {Bytes: []byte{1}, Proof: make([][32]byte, 11)}} {
+		var w waitingRoom
+		for range 100_000 {
+			w.add(&types.BlockPart{Height: 1, Part: p})
+		}
+		if n := len(w.messages); n*(100+32*len(p.Proof)) > waitingBytes {
+			t.Fatalf("RULE K3: %d parts of a byte are waiting, with %d hashes each", n, len(p.Proof))
+		}
+	}
+}

@@ -104,7 +104,7 @@ func (n *Node) enter(s *types.State) {
 
 // await begins the height under way, or waits for what it has to wait for.
 func (n *Node) await() error {
-	if h := n.opts.HaltHeight; h > 0 && n.state.LastHeight >= h {
+	if n.halts() {
 		return ErrHaltHeight
 	}
 	n.opts.Network.Enter(n.now.height, 0, types.StepNew)
@@ -117,9 +117,15 @@ func (n *Node) await() error {
 	return n.gathered()
 }
 
+// halts tells whether the height to halt at is behind us.
+func (n *Node) halts() bool {
+	return n.opts.HaltHeight > 0 && n.state.LastHeight >= n.opts.HaltHeight
+}
+
 // gathered ends the wait for precommits of the last height.
 func (n *Node) gathered() error {
 	n.now.gathering = false
+	n.timers.clear() // of the wait: it would begin a height that waits for a transaction
 	if !n.now.idle {
 		return n.begin()
 	}
@@ -247,6 +253,9 @@ func (n *Node) replay() error {
 func (n *Node) goOn() error {
 	if !n.now.begun {
 		return n.await()
+	}
+	if n.halts() { // told so after the height had begun
+		return ErrHaltHeight
 	}
 	n.opts.Network.Enter(n.now.height, 0, types.StepNew)
 	for _, m := range n.replayed {

@@ -568,6 +568,24 @@ func TestEmptyBlocksComeAtTheirInterval(t *testing.T) {
 	})
 }
 
+// The wait for precommits is over when all are there, and its timeout does not begin a height later on.
+func TestTheWaitForPrecommitsBeginsNoEmptyBlock(t *testing.T) {
+	for interval, height := range map[time.Duration]types.Height{0: 1, time.Minute: 11} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newChain(t, 4, func(o *Options) {
+				o.CreateEmptyBlocks, o.EmptyBlocksInterval, o.Timeouts.Commit = false, interval, 5*time.Second
+			}).startAll()
+			time.Sleep(10*time.Minute + time.Second)
+			for _, m := range c.members {
+				if at := m.node.Status().LastHeight; at != height {
+					t.Errorf("RULE idle: member %s has height %d after ten minutes without a transaction, and should have %d", m.name, at, height)
+				}
+			}
+			c.close()
+		})
+	}
+}
+
 func TestANodeHaltsAtItsHeight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t, 4, func(o *Options) { o.HaltHeight = 5 }).startAll()
@@ -588,6 +606,32 @@ func TestANodeHaltsAtItsHeight(t *testing.T) {
 		c.startAll().wait(8)
 		c.close()
 		c.agree("W3")
+	})
+}
+
+// Who is told where to halt while the next height is under way already does not finish that one.
+func TestANodeHaltsInTheMiddleOfTheNextHeight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChain(t, 4, nil).startAll()
+		c.wait(5)
+		for _, m := range c.members[2:] {
+			require.NoError(t, m.stop())
+		}
+		synctest.Wait() // two of four have begun a height, and cannot decide it
+		for _, m := range c.members[:2] {
+			require.NoError(t, m.stop())
+			last := m.store.Height()
+			m.options = func(o *Options) { o.HaltHeight = last }
+		}
+		c.startAll()
+		for _, m := range c.members[:2] {
+			<-m.node.Done()
+			require.ErrorIs(t, m.node.Err(), ErrHaltHeight)
+			if h, last := m.store.Height(), m.node.opts.HaltHeight; h != last {
+				t.Fatalf("RULE W2: member %s has committed height %d, and was to halt at %d", m.name, h, last)
+			}
+		}
+		c.close()
 	})
 }
 
@@ -762,6 +806,35 @@ func TestDeliverNamesTheSendersFault(t *testing.T) {
 		require.NoError(t, m.node.Deliver(t.Context(), friend, good()))
 		synctest.Wait()
 		require.Equal(t, uint64(1), m.node.Metrics().Known)
+		c.close()
+	})
+}
+
+// A validator's votes of a round ahead make room for those of two higher ones (K3). Nobody may take them for known afterwards: others
+// may have decided by them.
+func TestAVoteThatWasForgottenCountsWhenItComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChain(t, 4, nil)
+		m := c.others(c.proposer())[0]
+		c.start(m)
+		one, other := c.others(m)[0].name, c.others(m)[1].name
+		say := func(who string, r types.Round) {
+			require.NoError(t, m.node.Deliver(t.Context(), who, c.forgeVote(who, types.Precommit, r, types.NilValue)))
+			synctest.Wait()
+		}
+		for r := range types.Round(3) {
+			say(one, 1+r)
+		}
+		say(other, 3)
+		require.Equal(t, types.Round(3), m.node.Status().Round)
+		before := m.node.Metrics()
+		say(one, 1)
+		if after := m.node.Metrics(); after.Votes != before.Votes+1 || after.Known != before.Known {
+			t.Fatalf("RULE K4: a vote of round 1 that was forgotten is taken for known: %+v", after)
+		}
+		say(one, 1)
+		say(one, 2)
+		require.Equal(t, before.Known+2, m.node.Metrics().Known, "these are known")
 		c.close()
 	})
 }

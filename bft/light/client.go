@@ -100,6 +100,14 @@ func NewClient(ctx context.Context, o Options) (*Client, error) {
 func (c *Client) begin(ctx context.Context) error {
 	root := c.opts.Root
 	if len(c.opts.Store.Heights()) > 0 {
+		newest, err := c.latest()
+		if err != nil {
+			return err
+		}
+		if newest.Header.ChainID != c.opts.ChainID {
+			return fmt.Errorf("%w: the store is of chain %q, and Options.ChainID is %q; each chain needs a store of its own",
+				ErrRoot, newest.Header.ChainID, c.opts.ChainID)
+		}
 		b, err := c.opts.Store.Block(root.Height)
 		if errors.Is(err, ErrNotFound) {
 			return nil // the store has others, or the root was pruned

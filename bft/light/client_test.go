@@ -343,6 +343,20 @@ func TestTheRootIsChecked(t *testing.T) {
 	}
 }
 
+// What is trusted of one chain is not trusted of another one whose store it is not, also if validators are the same.
+func TestAStoreOfAnotherChainIsRefused(t *testing.T) {
+	w := newWorld()
+	w.opts.Store = light.NewMemStore()
+	w.client(t)
+	w.opts.ChainID, w.opts.Root = "another", light.Root{Height: 7, Hash: types.Hash{1}}
+	c, err := light.NewClient(context.Background(), w.opts)
+	if !errors.Is(err, light.ErrRoot) {
+		b, err := c.VerifyAtHeight(context.Background(), 1)
+		t.Fatalf("RULE root: height 1 of chain %q is trusted as one of chain %q: %v", b.Header.ChainID, w.opts.ChainID, err)
+	}
+	require.ErrorContains(t, err, `"demo"`)
+}
+
 func TestOldBlocksAreDropped(t *testing.T) {
 	w := newWorld()
 	w.opts.Retain, w.opts.Store = 5, light.NewMemStore()

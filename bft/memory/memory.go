@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/types"
@@ -278,13 +279,12 @@ func (e *Evidence) Check(s *types.State, evidence []*types.DuplicateVoteEvidence
 		if err != nil {
 			return fmt.Errorf("%w of height %d: %w", types.ErrEvidence, h, err)
 		}
-		p := s.Params.Evidence
 		switch {
 		case seen[f] || e.committed[f]:
 			return fmt.Errorf("%w of height %d against %v was committed before", types.ErrEvidence, h, d.First.Validator)
 		case !d.Time.Equal(block.Time):
 			return fmt.Errorf("%w of height %d has time %v, and the block %v", types.ErrEvidence, h, d.Time, block.Time)
-		case int64(s.LastHeight-h) > p.MaxAgeNumBlocks && s.LastTime.Sub(block.Time) > p.MaxAgeDuration:
+		case expired(s, h, block.Time):
 			return fmt.Errorf("%w of height %d has expired at %d", types.ErrEvidence, h, s.LastHeight)
 		}
 		if err := d.Verify(s.ChainID, set); err != nil {
@@ -295,8 +295,14 @@ func (e *Evidence) Check(s *types.State, evidence []*types.DuplicateVoteEvidence
 	return nil
 }
 
-// Update implements bft.EvidencePool.
-func (e *Evidence) Update(_ *types.State, evidence []*types.DuplicateVoteEvidence) {
+// expired tells whether what is of a height, whose block has a time, is too old after a state: by both ages.
+func expired(s *types.State, h types.Height, t time.Time) bool {
+	p := s.Params.Evidence
+	return int64(s.LastHeight-h) > p.MaxAgeNumBlocks && s.LastTime.Sub(t) > p.MaxAgeDuration
+}
+
+// Update implements bft.EvidencePool. What has become too old is dropped: in a block nobody would take it.
+func (e *Evidence) Update(s *types.State, evidence []*types.DuplicateVoteEvidence) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, d := range evidence {
@@ -304,7 +310,7 @@ func (e *Evidence) Update(_ *types.State, evidence []*types.DuplicateVoteEvidenc
 	}
 	var left []*types.DuplicateVoteEvidence
 	for _, d := range e.pending {
-		if !e.committed[d.Fault()] {
+		if !e.committed[d.Fault()] && !expired(s, d.First.Height, d.Time) {
 			left = append(left, d)
 		}
 	}

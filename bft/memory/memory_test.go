@@ -2,6 +2,7 @@ package memory_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/flagship-go/flagship/bft/internal/chaintest"
 	"github.com/flagship-go/flagship/bft/memory"
@@ -30,4 +31,20 @@ func TestAFaultIsCommittedOnce(t *testing.T) {
 	other, err := types.NewEvidence(third, c.State.Validators, block.Time)
 	require.NoError(t, err)
 	require.ErrorIs(t, e.Check(c.State, []*types.DuplicateVoteEvidence{other}), types.ErrEvidence, "RULE E1: the same fault, by another vote")
+}
+
+// A2: who has seen a fault that nobody else has, and proposes long after, does not propose what everybody refuses.
+func TestAFaultThatIsTooOldIsNotProposed(t *testing.T) {
+	c := chaintest.New(t, 4).Begin().Grow(5)
+	e := memory.NewEvidence(c.Store)
+	e.Report(c.DoubleVote("2", 3, 0))
+	pending := e.Pending(1 << 20)
+	later := *c.State
+	later.LastHeight += types.Height(later.Params.Evidence.MaxAgeNumBlocks)
+	e.Update(&later, nil)
+	require.Len(t, e.Pending(1<<20), 1, "too many blocks, but not too long ago")
+	later.LastTime = later.LastTime.Add(later.Params.Evidence.MaxAgeDuration + time.Hour)
+	require.ErrorIs(t, e.Check(&later, pending), types.ErrEvidence)
+	e.Update(&later, nil)
+	require.Empty(t, e.Pending(1<<20), "RULE E1: it is proposed, and every block with it is refused")
 }

@@ -46,6 +46,9 @@ func (g *Genesis) State() (*State, error) {
 	if g.InitialHeight < 0 {
 		return nil, fmt.Errorf("%w: the initial height is %d, and it is at least 1", ErrGenesis, g.InitialHeight)
 	}
+	if err := checkAppHash(g.AppHash); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrGenesis, err)
+	}
 	s := &State{ChainID: g.ChainID, InitialHeight: max(g.InitialHeight, 1), LastTime: CanonicalTime(g.Time), AppHash: g.AppHash,
 		LastResultsHash: ResultsHash(nil)}
 	var err error

@@ -84,6 +84,9 @@ func (s *State) Next(h *Header, id ValueID, r *abci.FinalizeBlockResponse) (*Sta
 	if next.Params, err = updateParams(s.Params, r.ConsensusParamUpdates); err != nil {
 		return nil, err
 	}
+	if err := checkAppHash(r.AppHash); err != nil {
+		return nil, err
+	}
 	next.LastHeight, next.LastBlockID, next.LastTime = h.Height, id, h.Time
 	next.LastResultsHash, next.AppHash = ResultsHash(r.TxResults), bytes.Clone(r.AppHash)
 	return &next, nil
@@ -111,7 +114,15 @@ func (s *State) InitChain(r *abci.InitChainResponse) (*State, error) {
 	if len(r.AppHash) > 0 {
 		next.AppHash = bytes.Clone(r.AppHash)
 	}
-	return &next, nil
+	return value(&next, checkAppHash(next.AppHash))
+}
+
+// checkAppHash refuses what no header, and no stored state, can have.
+func checkAppHash(hash []byte) error {
+	if len(hash) > maxAppHash {
+		return fmt.Errorf("%w: an app hash of %d bytes, and %d are the most", ErrBlock, len(hash), maxAppHash)
+	}
+	return nil
 }
 
 // validatorsOf checks the keys of updates. Powers are checked by the set that they change.

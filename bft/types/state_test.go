@@ -128,6 +128,26 @@ func TestAnAnswerThatNoStateFollowsFromIsRefused(t *testing.T) {
 	}
 }
 
+// What the application answers is in the next header and in the stored state, and both must be read back.
+func TestAnAppHashThatNoHeaderHasIsRefused(t *testing.T) {
+	for _, n := range []int{0, 1024, 1025} {
+		l, hash := ledger.New(t, 1, 1), make([]byte, n)
+		b := l.Block()
+		after, err := l.State.Next(&b.Header, b.ID(), &abci.FinalizeBlockResponse{AppHash: hash})
+		_, begun := l.State.InitChain(&abci.InitChainResponse{AppHash: hash})
+		_, genesis := (&types.Genesis{ChainID: "c", Time: time.Unix(1, 0), AppHash: hash}).State()
+		if n > 1024 {
+			if !errors.Is(err, types.ErrBlock) || !errors.Is(begun, types.ErrBlock) || !errors.Is(genesis, types.ErrGenesis) {
+				t.Fatalf("RULE ENC: an app hash of %d bytes is taken, and the state with it cannot be read: %v, %v, %v", n, err, begun, genesis)
+			}
+			continue
+		}
+		require.NoError(t, errors.Join(err, begun, genesis))
+		_, err = types.DecodeState(after.Encode(nil))
+		require.NoError(t, err)
+	}
+}
+
 func TestAGenesisFileIsReadBack(t *testing.T) {
 	g := types.Genesis{ChainID: "file", Time: time.Unix(1_700_000_000, 5).UTC(), InitialHeight: 7, Params: types.DefaultParams(), AppHash: []byte{0xab},
 		AppState: []byte(`{"a":1}`), Validators: ledger.New(t, 1).Validators(3, 4)}

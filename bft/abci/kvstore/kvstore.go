@@ -133,6 +133,9 @@ func (s *Store) FinalizeBlock(_ context.Context, r *abci.FinalizeBlockRequest) (
 		sum.Write(tx)
 	}
 	for _, key := range slices.Sorted(maps.Keys(changed)) { // A1: a map has no order
+		if next.validators[key] == s.committed.validators[key] { // come and gone: consensus does not know it, and cannot remove it
+			continue
+		}
 		answer.ValidatorUpdates = append(answer.ValidatorUpdates, abci.ValidatorUpdate{PubKey: []byte(key), Power: next.validators[key]})
 		sum.Write(binary.AppendVarint([]byte(key), next.validators[key]))
 	}

@@ -168,6 +168,27 @@ func TestThePowerOfAllIsBounded(t *testing.T) {
 	require.NoError(t, err, "RULE A1: consensus refuses these validators, and the chain halts")
 }
 
+// Anybody may send these. An update that removes who was never told to consensus halts the chain.
+func TestWhoComesAndGoesInOneBlockIsNotToldToConsensus(t *testing.T) {
+	s := begun(t)
+	one, two := "val:"+base64.StdEncoding.EncodeToString(key1), "val:"+base64.StdEncoding.EncodeToString(key2)
+	set, err := types.NewValidatorSet([]types.Validator{{PubKey: key1, Address: types.AddressOf(key1), Power: 2}})
+	require.NoError(t, err)
+	for height, txs := range [][]string{{two + "!5", two + "!0"}, {two + "!5", two + "!0", two + "!7"}, {one + "!0", one + "!3"}, {two + "!0", two + "!1", two + "!0"}} {
+		r := block(t, s, int64(height+1), txs...)
+		var changes []types.Validator
+		for _, u := range r.ValidatorUpdates {
+			changes = append(changes, types.Validator{PubKey: u.PubKey, Address: types.AddressOf(u.PubKey), Power: u.Power})
+		}
+		if len(changes) > 0 {
+			set, err = set.Update(changes)
+			require.NoError(t, err, "RULE A1: consensus refuses the updates of block %d, and the chain halts", height+1)
+		}
+		commit(t, s)
+		require.Equal(t, len(s.committed.validators), set.Len())
+	}
+}
+
 func Example() {
 	ctx := context.Background()
 	s := New()

@@ -101,6 +101,10 @@ func (k *Keeper) initValidator(ctx *app.Context, p *Params, g ValidatorGenesis) 
 		v.Tokens += d.Amount
 	}
 	for _, u := range g.Unbondings {
+		// An entry that cannot be paid, or is not at its place in time, would halt the chain when its time comes.
+		if u.Amount == 0 || !timeOf(instant(u.Time)).Equal(u.Time) {
+			return fmt.Errorf("unbonding of %v: it is of nothing, or its time %v is not within the years 1678 to 2262", u.Delegator, u.Time)
+		}
 		if err := k.addUnbonding(ctx, g.Operator, u); err != nil {
 			return err
 		}
@@ -180,14 +184,16 @@ func (k *Keeper) CheckInvariants(ctx *app.Context) error {
 			}
 			ranks++
 		}
-		delegated += sum
-		return k.unbondings(ctx, v.Operator, func(u Unbonding) error {
+		if delegated, err = app.Add(delegated, sum); err != nil { // else 2^64 staked on nothing would be nothing
+			return err
+		}
+		return k.unbondings(ctx, v.Operator, func(u Unbonding) (err error) {
 			if b, err := ctx.Store(name).Get(queueKey(u, v.Operator)); err != nil || b == nil {
 				return fmt.Errorf("%+v is not in the queue (%v)", u, err)
 			}
-			unbonding += u.Amount
 			entries++
-			return nil
+			unbonding, err = app.Add(unbonding, u.Amount)
+			return err
 		})
 	})
 	if err != nil {

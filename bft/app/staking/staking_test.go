@@ -2,7 +2,9 @@ package staking_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/app"
 	"github.com/flagship-go/flagship/bft/app/apptest"
+	"github.com/flagship-go/flagship/bft/app/bank"
 	"github.com/flagship-go/flagship/bft/app/staking"
 	"github.com/flagship-go/flagship/bft/types"
 	"github.com/stretchr/testify/require"
@@ -245,6 +248,52 @@ func TestBadStakingIsRefusedByName(t *testing.T) {
 		carol.Sequence = c.Sequence(carol.Address)
 	}
 	require.NoError(t, c.App.CheckInvariants(), "RULE D1: the pools do not have what was put into them")
+}
+
+// A genesis that only shows later what is wrong with it halts the chain then: EndBlock cannot fail otherwise.
+func TestAGenesisThatCannotBePaidIsRefused(t *testing.T) {
+	zero, half := time.Unix(1_700_000_000, 0).UTC(), uint64(1)<<63
+	alice, bob := apptest.NewAccount("alice"), apptest.NewAccount("bob")
+	for name, change := range map[string]func(g *staking.Genesis){
+		"as it should be":        func(g *staking.Genesis) {},
+		"unbonding of nothing":   func(g *staking.Genesis) { g.Validators[0].Unbondings[0].Amount = 0 },
+		"unbonding in year 3000": func(g *staking.Genesis) { g.Validators[0].Unbondings[0].Time = zero.AddDate(1000, 0, 0) },
+		"2^64 staked on nothing": func(g *staking.Genesis) {
+			for i := range g.Validators {
+				g.Validators[i].Delegations = append(g.Validators[i].Delegations, staking.Delegation{Delegator: app.Address{9}, Amount: half})
+			}
+		},
+		"2^64 unbonding from nothing": func(g *staking.Genesis) {
+			for i := range g.Validators {
+				g.Validators[i].Unbondings = append(g.Validators[i].Unbondings, staking.Unbonding{Delegator: app.Address{9}, Amount: half, Time: zero})
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := apptest.NewNet(t, app.Options{})
+			var g staking.Genesis
+			for _, who := range []*apptest.Account{alice, bob} {
+				key := apptest.ConsensusKey(who.Name)
+				g.Validators = append(g.Validators, staking.ValidatorGenesis{Operator: who.Address, PubKey: hex.EncodeToString(key[:]),
+					Delegations: []staking.Delegation{{Delegator: who.Address, Amount: 5_000_000}},
+					Unbondings:  []staking.Unbonding{{Delegator: who.Address, Amount: 7, Time: zero.Add(2 * time.Second)}}})
+			}
+			change(&g)
+			genesis, err := json.Marshal(map[string]any{"bank": bank.Genesis{Balances: n.Staking.Pools(g)}, "staking": g})
+			require.NoError(t, err)
+			if name == "as it should be" {
+				c := n.Start(t, genesis)
+				for range 3 {
+					block(t, c)
+				}
+				return
+			}
+			_, err = n.App.InitChain(t.Context(), &abci.InitChainRequest{ChainID: apptest.ChainID, Time: zero, InitialHeight: 1, AppStateBytes: genesis})
+			if !errors.Is(err, app.ErrGenesis) {
+				t.Fatalf("RULE D1: it is taken, and halts the chain later: %v", err)
+			}
+		})
+	}
 }
 
 func TestQueriesTellTheStake(t *testing.T) {
