@@ -426,3 +426,39 @@ func TestHealKeepsWhatItCannotJudge(t *testing.T) {
 	r.reopen(0, 3)
 	r.requireReads("a", 3000, "E13")
 }
+
+// TestADriveThatWasAwayAgainIsHealedFromTheStart: half way through being healed it is
+// taken out, misses a write of what was healed on it already, and returns.
+func TestADriveThatWasAwayAgainIsHealedFromTheStart(t *testing.T) {
+	for _, attached := range []bool{false, true} {
+		r := newCabinet(t, 4, 2)
+		for i := range progressEvery + 50 {
+			r.put(fmt.Sprintf("o%04d", i), 40, nil)
+		}
+		r.Store.Close()
+		r.disks[2] = vfs.NewMem()
+		r.open()
+		failing := false
+		r.disks[2].Inject(vfs.Fault{Err: vfs.ErrIO, Sticky: true, Match: func(op vfs.Op) bool {
+			failing = failing || strings.Contains(op.To, fmt.Sprintf("o%04d", progressEvery+10))
+			return failing
+		}})
+		r.healQueued()
+		require.NoError(t, r.Store.Close())
+		r.disks[2] = r.disks[2].KillClone()
+		r.disks[2].ClearFaults()
+
+		r.open(2)
+		r.put("o0007", 50, nil)
+		if attached {
+			require.NoError(t, r.Attach(t.Context(), r.drive(2, r.disks[2])))
+		} else {
+			r.reopen()
+		}
+		r.healQueued()
+		require.Equal(t, Online, r.Info(t.Context()).Drives[2].State)
+		require.Equal(t, r.files(1, "o0007")[0], r.files(2, "o0007")[0], "RULE E13: the drive is called healed, and lacks what it missed")
+		require.NoError(t, r.Store.Close())
+		r.open()
+	}
+}
