@@ -25,12 +25,16 @@ var runs = flag.Int("runs", 20, "how many seeds TestStoreIsTheModel tries")
 
 // newObjects opens a store of 4 drives in memory.
 func newObjects(t *testing.T, fs *erasuretest.MemFS) *objects {
+	return newObjectsOn(t, fs, func(d erasure.Drive) erasure.Drive { return d })
+}
+
+func newObjectsOn(t *testing.T, fs *erasuretest.MemFS, wrap func(erasure.Drive) erasure.Drive) *objects {
 	t.Helper()
 	var drives []erasure.Drive
 	for i := range 4 {
 		d, err := erasure.OpenDirFS(fs, fmt.Sprintf("drive%d", i))
 		require.NoError(t, err)
-		drives = append(drives, d)
+		drives = append(drives, wrap(d))
 	}
 	store, err := erasure.Open(drives, &erasure.Options{Serial: true})
 	require.NoError(t, err)
@@ -187,9 +191,9 @@ func (s *side) upload(ctx context.Context, bucket, key, body string, o s3api.Put
 	out := fmt.Sprintf("%s %d uploads", code(err), len(uploads))
 	_, list, more, err := s.Parts(ctx, bucket, key, id, 1, 1)
 	out += fmt.Sprintf("; %s %d %s %t", code(err), list[0].Number, list[0].ETag, more)
-	_, err = s.CompleteUpload(ctx, bucket, key, id, parts, s3api.Condition{})
+	_, err = s.CompleteUpload(ctx, bucket, key, id, parts)
 	out += "; " + code(err)
-	_, err = s.CompleteUpload(ctx, bucket, key, id, []s3api.Part{{Number: 7, ETag: "x"}}, s3api.Condition{})
+	_, err = s.CompleteUpload(ctx, bucket, key, id, []s3api.Part{{Number: 7, ETag: "x"}})
 	out += "; " + code(err)
 	done, err := s.CompleteUpload(ctx, bucket, key, id, parts[:1], o.Condition)
 	out += fmt.Sprint("; ", code(err), " ", s.object(done))
@@ -303,4 +307,65 @@ func TestNamesThatCannotBe(t *testing.T) {
 			yield(b.Name)
 		}
 	}))
+}
+
+// mute is a drive that does what it is told with records of buckets, and does not say
+// so: the store cannot know the outcome. What it is told to undo it does not do.
+type mute struct {
+	erasure.Drive
+	on, undoes *bool
+}
+
+var errMute = errors.New("the answer got lost")
+
+func (d mute) Commit(ctx context.Context, moves ...erasure.Move) error {
+	err := d.Drive.Commit(ctx, moves...)
+	if *d.on && strings.Contains(moves[len(moves)-1].To, bucketsPrefix) {
+		err = errMute
+	}
+	return err
+}
+
+func (d mute) Remove(ctx context.Context, paths ...string) error {
+	if !*d.on || !strings.Contains(paths[0], bucketsPrefix) {
+		return d.Drive.Remove(ctx, paths...)
+	}
+	if *d.undoes {
+		d.Drive.Remove(ctx, paths...)
+	}
+	return errMute
+}
+
+// A bucket that may be gone takes no objects: they would be gone after a restart.
+func TestBucketThatMayBeGoneTakesNoObjects(t *testing.T) {
+	ctx, fs := t.Context(), erasuretest.NewMemFS()
+	on, undoes := false, true
+	o := newObjectsOn(t, fs, func(d erasure.Drive) erasure.Drive { return mute{d, &on, &undoes} })
+	require.NoError(t, o.CreateBucket(ctx, "pets"))
+	on = true
+	require.Equal(t, "ServiceUnavailable", code(o.DeleteBucket(ctx, "pets")))
+	on = false
+	_, put := o.Put(ctx, "pets", "tom", strings.NewReader("cat"), 3, s3api.PutOptions{})
+	restarted, err := openObjects(ctx, o.store)
+	require.NoError(t, err)
+	_, got := restarted.Stat(ctx, "pets", "tom", "")
+	rule(t, "F5", code(put) == "NoSuchBucket", "the bucket may be gone, and takes an object, of which is left: %v", got)
+	require.NoError(t, o.CreateBucket(ctx, "pets"))
+}
+
+// A bucket that may have been made can be made.
+func TestBucketThatMayBeThereCanBeMade(t *testing.T) {
+	ctx, fs := t.Context(), erasuretest.NewMemFS()
+	on, undoes := true, false
+	o := newObjectsOn(t, fs, func(d erasure.Drive) erasure.Drive { return mute{d, &on, &undoes} })
+	require.Equal(t, "ServiceUnavailable", code(o.CreateBucket(ctx, "pets")))
+	on = false
+	got := code(o.CreateBucket(ctx, "pets"))
+	rule(t, "F6", got == "ok", "a bucket that may be there cannot be made: %s", got)
+	_, err := o.Put(ctx, "pets", "tom", strings.NewReader("cat"), 3, s3api.PutOptions{})
+	require.NoError(t, err)
+	o, err = openObjects(ctx, o.store)
+	require.NoError(t, err)
+	_, err = o.Stat(ctx, "pets", "tom", "")
+	require.NoError(t, err)
 }
