@@ -127,8 +127,8 @@ func randomStep(r *rand.Rand) step {
 			return code(err) + " " + s.number(o.VersionID) + " " + o.ETag
 		}}
 	case 6, 7:
-		return step{fmt.Sprintf("delete %s/%s@%s", bucket, key, version), func(ctx context.Context, s *side) string {
-			o, err := s.Delete(ctx, bucket, key, s.id(version))
+		return step{fmt.Sprintf("delete %s/%s@%s %+v", bucket, key, version, condition), func(ctx context.Context, s *side) string {
+			o, err := s.Delete(ctx, bucket, key, s.id(version), condition)
 			if !o.DeleteMarker { // what was removed, if anything, is not told
 				return code(err)
 			}
@@ -191,9 +191,9 @@ func (s *side) upload(ctx context.Context, bucket, key, body string, o s3api.Put
 	out := fmt.Sprintf("%s %d uploads", code(err), len(uploads))
 	_, list, more, err := s.Parts(ctx, bucket, key, id, 1, 1)
 	out += fmt.Sprintf("; %s %d %s %t", code(err), list[0].Number, list[0].ETag, more)
-	_, err = s.CompleteUpload(ctx, bucket, key, id, parts)
+	_, err = s.CompleteUpload(ctx, bucket, key, id, parts, s3api.Condition{})
 	out += "; " + code(err)
-	_, err = s.CompleteUpload(ctx, bucket, key, id, []s3api.Part{{Number: 7, ETag: "x"}})
+	_, err = s.CompleteUpload(ctx, bucket, key, id, []s3api.Part{{Number: 7, ETag: "x"}}, s3api.Condition{})
 	out += "; " + code(err)
 	done, err := s.CompleteUpload(ctx, bucket, key, id, parts[:1], o.Condition)
 	out += fmt.Sprint("; ", code(err), " ", s.object(done))
@@ -260,7 +260,7 @@ func TestBucketIsNotRemovedUnderAWriter(t *testing.T) {
 	err := <-done
 	rule(t, "F5", got == "OperationAborted" && err == nil, "the bucket is removed (%s) while somebody writes into it (%v)", got, err)
 	rule(t, "F5", code(o.DeleteBucket(ctx, "pets")) == "BucketNotEmpty", "a bucket with an object is removed")
-	_, err = o.Delete(ctx, "pets", "tom", "")
+	_, err = o.Delete(ctx, "pets", "tom", "", s3api.Condition{})
 	require.NoError(t, err)
 	id, err := o.NewUpload(ctx, "pets", "left", s3api.PutOptions{})
 	require.NoError(t, err)
@@ -275,10 +275,10 @@ func TestBucketOfDeleteMarkersIsNotEmpty(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, o.CreateBucket(ctx, "pets"))
 	require.NoError(t, o.SetVersioning(ctx, "pets", s3api.Enabled))
-	marker, err := o.Delete(ctx, "pets", "tom", "")
+	marker, err := o.Delete(ctx, "pets", "tom", "", s3api.Condition{})
 	require.NoError(t, err)
 	rule(t, "F5", code(o.DeleteBucket(ctx, "pets")) == "BucketNotEmpty", "a bucket with a delete marker is removed")
-	_, err = o.Delete(ctx, "pets", "tom", marker.VersionID)
+	_, err = o.Delete(ctx, "pets", "tom", marker.VersionID, s3api.Condition{})
 	require.NoError(t, err)
 	require.NoError(t, o.DeleteBucket(ctx, "pets"))
 }
@@ -293,7 +293,7 @@ func TestNamesThatCannotBe(t *testing.T) {
 		rule(t, "F6", code(err) == "InvalidObjectName", "put of %q: %v", key, err)
 		_, err = o.Stat(ctx, "pets", key, "")
 		rule(t, "F6", code(err) == "NoSuchKey", "stat of %q: %v", key, err)
-		_, err = o.Delete(ctx, "pets", key, "")
+		_, err = o.Delete(ctx, "pets", key, "", s3api.Condition{})
 		rule(t, "F6", err == nil, "delete of %q: %v", key, err)
 	}
 	_, err := o.Put(ctx, "pets", "a", strings.NewReader(""), 0, s3api.PutOptions{Class: "GLACIER"})
