@@ -59,9 +59,26 @@ func TestUploadInParts(t *testing.T) {
 	require.Equal(t, "bytes 5-10/15", got.header.Get("Content-Range"))
 	require.Equal(t, "3", got.header.Get("X-Amz-Mp-Parts-Count"))
 	require.Equal(t, 206, got.status)
-	require.Equal(t, "InvalidRange", w.do("GET", "/pets/tom?partNumber=4", "").code())
+	r = w.do("GET", "/pets/tom?partNumber=4", "")
+	rule(t, "H9", r.status == 416 && r.code() == "InvalidPartNumber", "%v", r)
 	require.Equal(t, "InvalidArgument", w.do("GET", "/pets/tom?partNumber=0", "").code())
 	require.Equal(t, "InvalidRequest", w.do("GET", "/pets/tom?partNumber=1", "", "Range", "bytes=0-1").code())
+}
+
+// Clients that load in parts begin with part 1 of whatever it is.
+func TestPartWithoutBytesHasNoRange(t *testing.T) {
+	w := newWorld(t)
+	w.ok("PUT", "/pets", "")
+	w.ok("PUT", "/pets/empty", "")
+	id := w.begin("/pets/tom")
+	etags := map[int]string{1: w.part("/pets/tom", id, 1, "first"), 2: w.part("/pets/tom", id, 2, "")}
+	w.ok("POST", "/pets/tom?uploadId="+id, complete(etags, 1, 2))
+	for _, target := range []string{"/pets/empty?partNumber=1", "/pets/tom?partNumber=2"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			r := w.do(method, target, "")
+			rule(t, "H3", r.status == 200 && r.body == "" && r.header.Get("Content-Range") == "" && r.header.Get("Content-Length") == "0", "%s %s: %v", method, target, r)
+		}
+	}
 }
 
 func TestPartsAreNumberedAndInOrder(t *testing.T) {
