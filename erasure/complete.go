@@ -90,12 +90,12 @@ func (s *Store) isComplete(ctx context.Context, name, id string) (bool, error) {
 	return false, ctx.Err()
 }
 
-// goesOn reports whether there is such an upload.
+// goesOn reports whether there is such an upload, or may be: when too few drives answer
+// to know, what is left of it is better kept.
 func (s *Store) goesOn(ctx context.Context, name, id string) bool {
 	c := s.look(ctx, uploadName(name, id), newest)
 	for _, key := range c.keys() {
-		v := c.tally(ctx, key).verdict
-		return v == settled || v == unfinished
+		return c.tally(ctx, key).verdict != never
 	}
 	return false
 }

@@ -396,3 +396,31 @@ func TestAnUploadIsNotCompletedTwice(t *testing.T) {
 	require.ErrorIs(t, complete(), ErrNotFound)
 	require.NoError(t, r.Close())
 }
+
+// TestAnUploadThatNobodyCanJudgeLosesNoPart: its completion was cut off, and a heal
+// finds the shards in the object's directory while too few drives answer to know that
+// the upload goes on.
+func TestAnUploadThatNobodyCanJudgeLosesNoPart(t *testing.T) {
+	r := newUploads(t, 8, 4)
+	r.reopen(5, 6, 7)
+	u, parts := r.upload("a", []byte(strings.Repeat("shards of its own ", 10)))
+	for _, m := range r.disks {
+		m.Inject(vfs.Fault{Kind: vfs.OpRename, Err: vfs.ErrPowerCut, Sticky: true, Match: func(op vfs.Op) bool {
+			return strings.Contains(op.To, "/@") || strings.Contains(op.To, "/uploads/")
+		}})
+	}
+	_, err := r.complete(u, parts)
+	require.Error(t, err)
+	r.Store.Close()
+	for i, m := range r.disks {
+		m.ClearFaults()
+		r.disks[i] = m.KillClone()
+	}
+	r.open(2, 3, 4)
+	r.heal(nil)
+	r.reopen()
+	_, err = r.complete(u, parts)
+	require.NoError(t, err, "RULE multipart: no more drives than there is parity have missed the part, and it is lost")
+	_, err = r.read("a", "")
+	require.NoError(t, err)
+}
