@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flagship-go/flagship/examples/objectstore/checksum"
 	"github.com/stretchr/testify/require"
@@ -212,4 +213,47 @@ func TestPartsAndUploadsAreListed(t *testing.T) {
 	}
 	require.Empty(t, read[uploads](t, w.ok("GET", "/pets?uploads&key-marker=z", "")).Upload)
 	require.Equal(t, "NoSuchBucket", w.do("GET", "/none?uploads", "").code())
+}
+
+// Who cleans up lists a page of uploads, aborts them, and goes on behind the last.
+func TestUploadsAreListedThoughTheyAreAbortedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	w.ok("PUT", "/pets", "")
+	left := map[string]bool{}
+	for _, key := range []string{"a", "a", "a", "a", "b"} {
+		left[w.begin("/pets/"+key)] = true
+		w.now = w.now.Add(time.Second)
+	}
+	next := ""
+	for range 10 {
+		u := read[struct {
+			IsTruncated                       bool
+			NextKeyMarker, NextUploadIdMarker string
+			Upload                            []struct{ Key, UploadId string }
+		}](t, w.ok("GET", "/pets?uploads&max-uploads=2"+next, ""))
+		for _, x := range u.Upload {
+			w.ok("DELETE", "/pets/"+x.Key+"?uploadId="+x.UploadId, "")
+			delete(left, x.UploadId)
+		}
+		if !u.IsTruncated {
+			break
+		}
+		next = "&key-marker=" + u.NextKeyMarker + "&upload-id-marker=" + u.NextUploadIdMarker
+	}
+	rule(t, "H6", len(left) == 0, "%d uploads were never listed", len(left))
+}
+
+// A marker may be an upload's ID as well.
+func TestUploadsAreListedBehindAnID(t *testing.T) {
+	w := newWorld(t)
+	w.ok("PUT", "/pets", "")
+	for range 3 {
+		w.begin("/pets/a")
+	}
+	type uploads struct{ Upload []struct{ UploadId string } }
+	all := read[uploads](t, w.ok("GET", "/pets?uploads", "")).Upload
+	for i, x := range all {
+		rest := read[uploads](t, w.ok("GET", "/pets?uploads&key-marker=a&upload-id-marker="+x.UploadId, "")).Upload
+		rule(t, "H6", len(rest) == len(all)-i-1, "behind upload %d of %d are %d", i, len(all), len(rest))
+	}
 }
