@@ -43,13 +43,10 @@ func (s *Store) attach(ctx context.Context, d Drive) error {
 	if err != nil {
 		return err
 	}
-	// It was away, so it may have missed something.
+	// It was away, so it may have missed something, of what was healed on it too.
 	next := s.formatOf(p, stateStale)
 	if f == nil || f.State == stateRebuilding {
 		next.State = stateRebuilding
-	}
-	if f != nil && f.State == stateRebuilding {
-		next.Rebuilt = f.Rebuilt
 	}
 	if err := writeFormat(ctx, d, next); err != nil {
 		return err
@@ -237,14 +234,15 @@ func (s *Store) upToDate(ctx context.Context, set *set, failed map[int]bool) {
 }
 
 // postpone keeps the name of an object for when a drive returns that does not
-// answer now. Of too many, the drive is healed as a whole.
+// answer now. Of too many, the drive is healed as a whole. A walk that brings the drive
+// up to date comes to what is behind where it is.
 func (p *place) postpone(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.drive == nil || p.stale || p.rebuilding:
+	case p.drive == nil || (p.stale || p.rebuilding) && name > p.rebuilt:
 	case len(p.waiting) >= maxQueued:
-		p.stale, p.waiting = true, nil
+		p.stale, p.rebuilt, p.waiting = true, "", nil
 	default:
 		if p.waiting == nil {
 			p.waiting = make(map[string]bool)

@@ -42,7 +42,10 @@ func (s *Store) completeUpload(ctx context.Context, name, id string, parts []Par
 	if err != nil {
 		return Info{}, err
 	}
-	if s.isComplete(ctx, name, id) {
+	switch complete, err := s.isComplete(ctx, name, id); {
+	case err != nil:
+		return Info{}, err
+	case complete:
 		if err := s.endUpload(ctx, c, name, id); err != nil {
 			return Info{}, err
 		}
@@ -70,24 +73,29 @@ func (s *Store) completeUpload(ctx context.Context, name, id string, parts []Par
 	return info, nil
 }
 
-// isComplete reports whether the upload has become a version of its object.
-func (s *Store) isComplete(ctx context.Context, name, id string) bool {
+// isComplete reports whether the upload has become a version of its object. When too
+// few drives answer to know, that is an error: the shards of the version are those of
+// the parts, and who takes them for parts takes them away.
+func (s *Store) isComplete(ctx context.Context, name, id string) (bool, error) {
 	c := s.look(ctx, name, none)
 	for _, key := range c.keys() {
 		if uploadOf(key) == id {
-			v := c.tally(ctx, key).verdict
-			return v == settled || v == unfinished
+			t := c.tally(ctx, key)
+			if t.verdict == unknown {
+				return false, c.readQuorumError(t)
+			}
+			return t.verdict != never, nil
 		}
 	}
-	return false
+	return false, ctx.Err()
 }
 
-// goesOn reports whether there is such an upload.
+// goesOn reports whether there is such an upload, or may be: when too few drives answer
+// to know, what is left of it is better kept.
 func (s *Store) goesOn(ctx context.Context, name, id string) bool {
 	c := s.look(ctx, uploadName(name, id), newest)
 	for _, key := range c.keys() {
-		v := c.tally(ctx, key).verdict
-		return v == settled || v == unfinished
+		return c.tally(ctx, key).verdict != never
 	}
 	return false
 }

@@ -265,6 +265,9 @@ func (l *layout) takeSeats(drives []found) error {
 	for i := range l.seats {
 		if s := &l.seats[i]; s.drive != nil {
 			s.format.State = stateNow(s.format, l.generation, l.forming)
+			if s.format.Generation < l.generation {
+				s.format.Rebuilt = "" // also of what was healed on it
+			}
 		}
 	}
 	return nil

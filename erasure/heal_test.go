@@ -426,3 +426,48 @@ func TestHealKeepsWhatItCannotJudge(t *testing.T) {
 	r.reopen(0, 3)
 	r.requireReads("a", 3000, "E13")
 }
+
+// TestADriveThatWasAwayAgainGetsWhatItMissed: half way through being healed it is taken
+// out, or fails, misses a write of what was healed on it already, and returns.
+func TestADriveThatWasAwayAgainGetsWhatItMissed(t *testing.T) {
+	for _, returns := range []string{"opened", "attached", "working"} {
+		r := newCabinet(t, 4, 2)
+		for i := range progressEvery + 50 {
+			r.put(fmt.Sprintf("o%04d", i), 40, nil)
+		}
+		r.Store.Close()
+		r.disks[2] = vfs.NewMem()
+		r.open()
+		failing := false
+		r.disks[2].Inject(vfs.Fault{Err: vfs.ErrIO, Sticky: true, Match: func(op vfs.Op) bool {
+			failing = failing || strings.Contains(op.To, fmt.Sprintf("o%04d", progressEvery+10))
+			return failing
+		}})
+		r.healQueued()
+		out := func() {
+			require.NoError(t, r.Store.Close())
+			r.disks[2] = r.disks[2].KillClone()
+			r.disks[2].ClearFaults()
+			r.open(2)
+		}
+		switch returns {
+		case "opened":
+			out()
+			r.put("o0007", 50, nil)
+			r.reopen()
+		case "attached":
+			out()
+			r.put("o0007", 50, nil)
+			r.healQueued() // in vain
+			require.NoError(t, r.Attach(t.Context(), r.drive(2, r.disks[2])))
+		case "working":
+			r.put("o0007", 50, nil)
+			r.healQueued() // in vain
+			r.disks[2].ClearFaults()
+			r.healQueued() // the drive is noticed
+		}
+		r.healQueued()
+		require.Equal(t, Online, r.Info(t.Context()).Drives[2].State, returns)
+		require.Equal(t, r.files(1, "o0007"), r.files(2, "o0007"), "RULE E13: the drive that is %s again is called healed, and lacks what it missed", returns)
+	}
+}

@@ -371,7 +371,11 @@ func (h *healer) ended(ctx context.Context, set *set, name, id string) error {
 		return ctx.Err()
 	}
 	begun := len(c.keys()) > 0
-	if begun && (name == "" || !h.store.isComplete(ctx, name, id)) || !begun && len(c.numbers()) == 0 {
+	complete := false
+	if begun && name != "" {
+		complete, _ = h.store.isComplete(ctx, name, id) // who does not know keeps it
+	}
+	if begun && !complete || !begun && len(c.numbers()) == 0 {
 		return nil
 	}
 	h.report.Purged++

@@ -352,3 +352,75 @@ func TestACompletionCutOffOnAllDrivesLosesNoPart(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// TestAnUploadIsNotCompletedTwice: the answer to a completion got lost before the
+// upload was removed, and when the client asks again too few drives answer to know
+// that there is the object already. Its shards are the upload's: to complete it again
+// would take them away.
+func TestAnUploadIsNotCompletedTwice(t *testing.T) {
+	r := newShelf(t, 8, &Options{Parity: 4, BlockSize: 1 << 10, InlineLimit: 16, Serial: true, ScanEvery: -1})
+	body := []byte(strings.Repeat("shards of its own ", 10))
+	u, err := r.NewUpload(t.Context(), "a", nil)
+	require.NoError(t, err)
+	p, err := r.PutPart(t.Context(), "a", u.ID, 1, bytes.NewReader(body), int64(len(body)))
+	require.NoError(t, err)
+	complete := func() error {
+		_, err := r.CompleteUpload(t.Context(), "a", u.ID, []Part{p}, Condition{}, false)
+		return err
+	}
+	for i, d := range r.drives {
+		d.set(func(op, path string) error {
+			missed := i >= 5 && op == "commit" && strings.HasPrefix(path, objectsDir)
+			if missed || op == "remove" && strings.HasPrefix(path, uploadsDir) {
+				return errBroken
+			}
+			return nil
+		})
+	}
+	require.NoError(t, complete())
+	for i, d := range r.drives {
+		if d.set(nil); i < 2 {
+			d.set(broken)
+		}
+	}
+	require.ErrorIs(t, complete(), ErrReadQuorum, "RULE multipart: nobody can know whether it is complete")
+	for _, d := range r.drives[:2] {
+		d.set(nil)
+	}
+	obj, err := r.Get(t.Context(), "a", nil)
+	require.NoError(t, err)
+	got, err := io.ReadAll(obj)
+	require.NoError(t, err, "RULE E1: the object has lost its shards to the upload")
+	require.True(t, bytes.Equal(body, got))
+	require.NoError(t, obj.Close())
+	require.ErrorIs(t, complete(), ErrNotFound)
+	require.NoError(t, r.Close())
+}
+
+// TestAnUploadThatNobodyCanJudgeLosesNoPart: its completion was cut off, and a heal
+// finds the shards in the object's directory while too few drives answer to know that
+// the upload goes on.
+func TestAnUploadThatNobodyCanJudgeLosesNoPart(t *testing.T) {
+	r := newUploads(t, 8, 4)
+	r.reopen(5, 6, 7)
+	u, parts := r.upload("a", []byte(strings.Repeat("shards of its own ", 10)))
+	for _, m := range r.disks {
+		m.Inject(vfs.Fault{Kind: vfs.OpRename, Err: vfs.ErrPowerCut, Sticky: true, Match: func(op vfs.Op) bool {
+			return strings.Contains(op.To, "/@") || strings.Contains(op.To, "/uploads/")
+		}})
+	}
+	_, err := r.complete(u, parts)
+	require.Error(t, err)
+	r.Store.Close()
+	for i, m := range r.disks {
+		m.ClearFaults()
+		r.disks[i] = m.KillClone()
+	}
+	r.open(2, 3, 4)
+	r.heal(nil)
+	r.reopen()
+	_, err = r.complete(u, parts)
+	require.NoError(t, err, "RULE multipart: no more drives than there is parity have missed the part, and it is lost")
+	_, err = r.read("a", "")
+	require.NoError(t, err)
+}

@@ -34,6 +34,9 @@ func (c *Code) Join(dst io.Writer, shards [][]byte, size int) error {
 	if len(shards) < c.data {
 		return fmt.Errorf("%w: %d; the %d data shards are needed", ErrTooFewShards, len(shards), c.data)
 	}
+	if size < 0 {
+		return fmt.Errorf("%w: %d bytes asked for", ErrShortData, size)
+	}
 	left := size
 	for i, s := range shards[:c.data] {
 		if left == 0 {

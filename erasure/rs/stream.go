@@ -141,6 +141,9 @@ func (c *Code) JoinStream(dst io.Writer, data []io.Reader, size int64) error {
 	if len(data) < c.data {
 		return fmt.Errorf("%w: %d readers; the %d data shards are needed", ErrTooFewShards, len(data), c.data)
 	}
+	if size < 0 {
+		return fmt.Errorf("%w: %d bytes asked for", ErrShortData, size)
+	}
 	left := size
 	for i, src := range data[:c.data] {
 		if left == 0 {

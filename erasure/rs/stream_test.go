@@ -168,3 +168,14 @@ func TestStreamMemoryIsItsBlocks(t *testing.T) {
 	})
 	require.LessOrEqual(t, allocs, 4.0)
 }
+
+// A size that a header of somebody else's said may be anything.
+func TestJoinRefusesNegativeSizes(t *testing.T) {
+	c, err := New(3, 2)
+	require.NoError(t, err)
+	shards, err := c.Split([]byte("some data"))
+	require.NoError(t, err)
+	require.NotPanics(t, func() { err = c.Join(io.Discard, shards, -1) }, "RULE join-refuses: it panics")
+	require.ErrorIs(t, err, ErrShortData, "RULE join-refuses: a negative size")
+	require.ErrorIs(t, c.JoinStream(io.Discard, readers(shards[:3]), -1), ErrShortData, "RULE join-refuses: a negative size, of streams")
+}

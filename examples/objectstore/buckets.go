@@ -145,8 +145,8 @@ func (o *objects) change(name string, isNew bool) (b *bucket, done func(*s3api.B
 }
 
 // record writes what is known of a bucket.
-func (o *objects) record(ctx context.Context, b s3api.Bucket, c erasure.Condition) error {
-	_, err := o.store.Put(ctx, bucketsPrefix+b.Name, strings.NewReader(""), 0, &erasure.PutOptions{Condition: c, Metadata: map[string]string{
+func (o *objects) record(ctx context.Context, b s3api.Bucket) error {
+	_, err := o.store.Put(ctx, bucketsPrefix+b.Name, strings.NewReader(""), 0, &erasure.PutOptions{Metadata: map[string]string{
 		createdMeta: b.Created.Format(time.RFC3339Nano), versioningMeta: string(b.Versioning)}})
 	return err
 }
@@ -157,7 +157,8 @@ func (o *objects) CreateBucket(ctx context.Context, name string) error {
 		return err
 	}
 	b := s3api.Bucket{Name: name, Created: time.Now().UTC()}
-	if err := o.record(ctx, b, erasure.Condition{IfNoneMatch: "*"}); err != nil {
+	// A record that is there is of one whose making, or removal, nobody knows the end of.
+	if err := o.record(ctx, b); err != nil {
 		done(nil)
 		return coded(err, s3api.NoSuchBucket)
 	}
@@ -172,7 +173,7 @@ func (o *objects) SetVersioning(ctx context.Context, name string, v s3api.Versio
 	}
 	b := old.Bucket
 	b.Versioning = v
-	if err := o.record(ctx, b, erasure.Condition{}); err != nil {
+	if err := o.record(ctx, b); err != nil {
 		done(&old.Bucket)
 		return coded(err, s3api.NoSuchBucket)
 	}
@@ -185,12 +186,13 @@ func (o *objects) DeleteBucket(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := o.removeBucket(ctx, old); err != nil {
+	err = o.removeBucket(ctx, old)
+	if err != nil && !errors.Is(err, erasure.ErrOutcomeUnknown) {
 		done(&old.Bucket)
 		return err
 	}
-	done(nil)
-	return nil
+	done(nil) // what may be gone takes no more objects, which would be gone with it
+	return err
 }
 
 // removeBucket removes a bucket that nobody can add to any more, if it is empty.

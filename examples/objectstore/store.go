@@ -140,16 +140,21 @@ func (o *objects) absent(ctx context.Context, b s3api.Bucket, key, version strin
 	return marker, nil
 }
 
-func (o *objects) Delete(ctx context.Context, bucket, key, version string) (s3api.Object, error) {
+func (o *objects) Delete(ctx context.Context, bucket, key, version string, c s3api.Condition) (s3api.Object, error) {
 	b, done, err := o.write(bucket)
 	if err != nil {
 		return s3api.Object{}, err
 	}
 	defer done()
 	marks := version == "" // if the bucket is versioned
-	info, err := o.store.Delete(ctx, bucket+"/"+key, &erasure.DeleteOptions{VersionID: version,
+	name := bucket + "/" + key
+	info, err := o.store.Delete(ctx, name, &erasure.DeleteOptions{VersionID: version, Condition: condition(c),
 		Versioned: marks && b.Versioning == s3api.Enabled, MarkNull: marks && b.Versioning == s3api.Suspended})
 	switch {
+	case errors.Is(err, erasure.ErrName) && c.IfMatch != "":
+		return s3api.Object{}, fmt.Errorf("%w: %w", s3api.NoSuchKey, err)
+	case errors.Is(err, erasure.ErrPrecondition):
+		return s3api.Object{}, o.unmet(ctx, name, c, coded(err, s3api.NoSuchKey))
 	case errors.Is(err, erasure.ErrName), errors.Is(err, erasure.ErrNotFound):
 		return s3api.Object{}, nil
 	case err != nil:

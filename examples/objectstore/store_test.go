@@ -25,12 +25,16 @@ var runs = flag.Int("runs", 20, "how many seeds TestStoreIsTheModel tries")
 
 // newObjects opens a store of 4 drives in memory.
 func newObjects(t *testing.T, fs *erasuretest.MemFS) *objects {
+	return newObjectsOn(t, fs, func(d erasure.Drive) erasure.Drive { return d })
+}
+
+func newObjectsOn(t *testing.T, fs *erasuretest.MemFS, wrap func(erasure.Drive) erasure.Drive) *objects {
 	t.Helper()
 	var drives []erasure.Drive
 	for i := range 4 {
 		d, err := erasure.OpenDirFS(fs, fmt.Sprintf("drive%d", i))
 		require.NoError(t, err)
-		drives = append(drives, d)
+		drives = append(drives, wrap(d))
 	}
 	store, err := erasure.Open(drives, &erasure.Options{Serial: true})
 	require.NoError(t, err)
@@ -123,8 +127,8 @@ func randomStep(r *rand.Rand) step {
 			return code(err) + " " + s.number(o.VersionID) + " " + o.ETag
 		}}
 	case 6, 7:
-		return step{fmt.Sprintf("delete %s/%s@%s", bucket, key, version), func(ctx context.Context, s *side) string {
-			o, err := s.Delete(ctx, bucket, key, s.id(version))
+		return step{fmt.Sprintf("delete %s/%s@%s %+v", bucket, key, version, condition), func(ctx context.Context, s *side) string {
+			o, err := s.Delete(ctx, bucket, key, s.id(version), condition)
 			if !o.DeleteMarker { // what was removed, if anything, is not told
 				return code(err)
 			}
@@ -256,7 +260,7 @@ func TestBucketIsNotRemovedUnderAWriter(t *testing.T) {
 	err := <-done
 	rule(t, "F5", got == "OperationAborted" && err == nil, "the bucket is removed (%s) while somebody writes into it (%v)", got, err)
 	rule(t, "F5", code(o.DeleteBucket(ctx, "pets")) == "BucketNotEmpty", "a bucket with an object is removed")
-	_, err = o.Delete(ctx, "pets", "tom", "")
+	_, err = o.Delete(ctx, "pets", "tom", "", s3api.Condition{})
 	require.NoError(t, err)
 	id, err := o.NewUpload(ctx, "pets", "left", s3api.PutOptions{})
 	require.NoError(t, err)
@@ -271,10 +275,10 @@ func TestBucketOfDeleteMarkersIsNotEmpty(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, o.CreateBucket(ctx, "pets"))
 	require.NoError(t, o.SetVersioning(ctx, "pets", s3api.Enabled))
-	marker, err := o.Delete(ctx, "pets", "tom", "")
+	marker, err := o.Delete(ctx, "pets", "tom", "", s3api.Condition{})
 	require.NoError(t, err)
 	rule(t, "F5", code(o.DeleteBucket(ctx, "pets")) == "BucketNotEmpty", "a bucket with a delete marker is removed")
-	_, err = o.Delete(ctx, "pets", "tom", marker.VersionID)
+	_, err = o.Delete(ctx, "pets", "tom", marker.VersionID, s3api.Condition{})
 	require.NoError(t, err)
 	require.NoError(t, o.DeleteBucket(ctx, "pets"))
 }
@@ -289,7 +293,7 @@ func TestNamesThatCannotBe(t *testing.T) {
 		rule(t, "F6", code(err) == "InvalidObjectName", "put of %q: %v", key, err)
 		_, err = o.Stat(ctx, "pets", key, "")
 		rule(t, "F6", code(err) == "NoSuchKey", "stat of %q: %v", key, err)
-		_, err = o.Delete(ctx, "pets", key, "")
+		_, err = o.Delete(ctx, "pets", key, "", s3api.Condition{})
 		rule(t, "F6", err == nil, "delete of %q: %v", key, err)
 	}
 	_, err := o.Put(ctx, "pets", "a", strings.NewReader(""), 0, s3api.PutOptions{Class: "GLACIER"})
@@ -303,4 +307,65 @@ func TestNamesThatCannotBe(t *testing.T) {
 			yield(b.Name)
 		}
 	}))
+}
+
+// mute is a drive that does what it is told with records of buckets, and does not say
+// so: the store cannot know the outcome. What it is told to undo it does not do.
+type mute struct {
+	erasure.Drive
+	on, undoes *bool
+}
+
+var errMute = errors.New("the answer got lost")
+
+func (d mute) Commit(ctx context.Context, moves ...erasure.Move) error {
+	err := d.Drive.Commit(ctx, moves...)
+	if *d.on && strings.Contains(moves[len(moves)-1].To, bucketsPrefix) {
+		err = errMute
+	}
+	return err
+}
+
+func (d mute) Remove(ctx context.Context, paths ...string) error {
+	if !*d.on || !strings.Contains(paths[0], bucketsPrefix) {
+		return d.Drive.Remove(ctx, paths...)
+	}
+	if *d.undoes {
+		d.Drive.Remove(ctx, paths...)
+	}
+	return errMute
+}
+
+// A bucket that may be gone takes no objects: they would be gone after a restart.
+func TestBucketThatMayBeGoneTakesNoObjects(t *testing.T) {
+	ctx, fs := t.Context(), erasuretest.NewMemFS()
+	on, undoes := false, true
+	o := newObjectsOn(t, fs, func(d erasure.Drive) erasure.Drive { return mute{d, &on, &undoes} })
+	require.NoError(t, o.CreateBucket(ctx, "pets"))
+	on = true
+	require.Equal(t, "ServiceUnavailable", code(o.DeleteBucket(ctx, "pets")))
+	on = false
+	_, put := o.Put(ctx, "pets", "tom", strings.NewReader("cat"), 3, s3api.PutOptions{})
+	restarted, err := openObjects(ctx, o.store)
+	require.NoError(t, err)
+	_, got := restarted.Stat(ctx, "pets", "tom", "")
+	rule(t, "F5", code(put) == "NoSuchBucket", "the bucket may be gone, and takes an object, of which is left: %v", got)
+	require.NoError(t, o.CreateBucket(ctx, "pets"))
+}
+
+// A bucket that may have been made can be made.
+func TestBucketThatMayBeThereCanBeMade(t *testing.T) {
+	ctx, fs := t.Context(), erasuretest.NewMemFS()
+	on, undoes := true, false
+	o := newObjectsOn(t, fs, func(d erasure.Drive) erasure.Drive { return mute{d, &on, &undoes} })
+	require.Equal(t, "ServiceUnavailable", code(o.CreateBucket(ctx, "pets")))
+	on = false
+	got := code(o.CreateBucket(ctx, "pets"))
+	rule(t, "F6", got == "ok", "a bucket that may be there cannot be made: %s", got)
+	_, err := o.Put(ctx, "pets", "tom", strings.NewReader("cat"), 3, s3api.PutOptions{})
+	require.NoError(t, err)
+	o, err = openObjects(ctx, o.store)
+	require.NoError(t, err)
+	_, err = o.Stat(ctx, "pets", "tom", "")
+	require.NoError(t, err)
 }

@@ -70,3 +70,6 @@ func (q conditions) check(o Object) error {
 func putCondition(h http.Header) Condition {
 	return Condition{IfMatch: unquote(h.Get("If-Match")), IfNoneMatch: unquote(h.Get("If-None-Match"))}
 }
+
+// deleteCondition is the condition of a delete.
+func deleteCondition(etag string) Condition { return Condition{IfMatch: unquote(etag)} }

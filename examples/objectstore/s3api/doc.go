@@ -36,7 +36,7 @@
 //	H3   Ranges: one, from the front or the end, clipped; none of it there is an
 //	     error, nonsense and several are the whole.               ranges.go
 //	H4   Conditions of reads, in RFC 9110's order of precedence.  condition.go
-//	H5   A condition of a write is checked by the store when it takes its place;
+//	H5   A condition of a write or delete is checked by the store when it takes place;
 //	     If-Match of what is not there is NoSuchKey.              object_put.go
 //	H6   A listing shows every key once over its pages, whatever is deleted
 //	     meanwhile; rolled-up prefixes count as keys.             list.go

@@ -30,6 +30,7 @@ const (
 	InvalidLocationConstraint  Code = "InvalidLocationConstraint"
 	InvalidObjectName          Code = "InvalidObjectName"
 	InvalidPart                Code = "InvalidPart"
+	InvalidPartNumber          Code = "InvalidPartNumber"
 	InvalidPartOrder           Code = "InvalidPartOrder"
 	InvalidRange               Code = "InvalidRange"
 	InvalidRequest             Code = "InvalidRequest"
@@ -93,6 +94,7 @@ var table = map[Code]struct {
 	InvalidLocationConstraint:  {400, "The specified location (Region) constraint is not valid."},
 	InvalidObjectName:          {400, "The object name contains characters or elements that are not supported."},
 	InvalidPart:                {400, "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag."},
+	InvalidPartNumber:          {416, "The requested partnumber is not satisfiable"},
 	InvalidPartOrder:           {400, "The list of parts was not in ascending order. The parts list must be specified in order by part number."},
 	InvalidRange:               {416, "The requested range is not satisfiable"},
 	InvalidRequest:             {400, "Invalid Request"},

@@ -116,10 +116,14 @@ type versionXML struct {
 type deleteXML struct {
 	XMLName xml.Name `xml:"Delete"`
 	Quiet   bool
-	Objects []struct {
-		Key       string
-		VersionID string `xml:"VersionId"`
-	} `xml:"Object"`
+	Objects []deleteObjectXML `xml:"Object"`
+}
+
+// deleteObjectXML is an object to be deleted, and its conditions.
+type deleteObjectXML struct {
+	Key                          string
+	VersionID                    string `xml:"VersionId"`
+	ETag, Size, LastModifiedTime string
 }
 
 type deleteResult struct {

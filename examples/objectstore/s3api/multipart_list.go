@@ -1,7 +1,10 @@
 package s3api
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -43,6 +46,9 @@ func (c *call) listUploads() error {
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(uploads, func(a, b Upload) int {
+		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(placeOfUpload(a), placeOfUpload(b)))
+	})
 	r := listUploadsResult{Bucket: c.bucket, KeyMarker: l.text(c.query.Get("key-marker")), UploadIDMarker: c.query.Get("upload-id-marker"),
 		Prefix: l.text(l.prefix), Delimiter: l.text(l.delimiter), MaxUploads: l.max}
 	if l.encoded {
@@ -64,7 +70,7 @@ func (c *call) listUploads() error {
 			continue
 		}
 		r.Uploads = append(r.Uploads, uploadXML{l.text(u.Key), u.ID, theOwner(), theOwner(), class(u.Class), timestamp(u.Started)})
-		r.NextKeyMarker, r.NextUploadIDMarker = l.text(u.Key), u.ID
+		r.NextKeyMarker, r.NextUploadIDMarker = l.text(u.Key), placeOfUpload(u)
 	}
 	if !r.IsTruncated {
 		r.NextKeyMarker, r.NextUploadIDMarker = "", ""
@@ -73,14 +79,16 @@ func (c *call) listUploads() error {
 	return nil
 }
 
-// behind drops the uploads up to a key, or up to one of its uploads.
-func behind(uploads []Upload, key, id string) []Upload {
+// behind drops the uploads up to a key, or up to one of its uploads: that of the ID, or
+// that of the place, which may have ended meanwhile.
+func behind(uploads []Upload, key, after string) []Upload {
+	isPlace := len(after) > 16 && after[16] == '-'
 	for i, u := range uploads {
-		if u.Key == key && id != "" && u.ID == id {
-			return uploads[i+1:]
-		}
-		if u.Key > key {
+		switch {
+		case u.Key > key, u.Key == key && isPlace && placeOfUpload(u) > after:
 			return uploads[i:]
+		case u.Key == key && after != "" && u.ID == after:
+			return uploads[i+1:]
 		}
 	}
 	if key == "" {
@@ -88,6 +96,9 @@ func behind(uploads []Upload, key, id string) []Upload {
 	}
 	return nil
 }
+
+// placeOfUpload is where an upload stands among those of its key.
+func placeOfUpload(u Upload) string { return fmt.Sprintf("%016x-%s", u.Started.UnixNano(), u.ID) }
 
 // rollUp returns the prefix that stands for a key in a listing; "": the key
 // stands for itself.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flagship-go/flagship/examples/objectstore/checksum"
 	"github.com/stretchr/testify/require"
@@ -59,9 +60,26 @@ func TestUploadInParts(t *testing.T) {
 	require.Equal(t, "bytes 5-10/15", got.header.Get("Content-Range"))
 	require.Equal(t, "3", got.header.Get("X-Amz-Mp-Parts-Count"))
 	require.Equal(t, 206, got.status)
-	require.Equal(t, "InvalidRange", w.do("GET", "/pets/tom?partNumber=4", "").code())
+	r = w.do("GET", "/pets/tom?partNumber=4", "")
+	rule(t, "H9", r.status == 416 && r.code() == "InvalidPartNumber", "%v", r)
 	require.Equal(t, "InvalidArgument", w.do("GET", "/pets/tom?partNumber=0", "").code())
 	require.Equal(t, "InvalidRequest", w.do("GET", "/pets/tom?partNumber=1", "", "Range", "bytes=0-1").code())
+}
+
+// Clients that load in parts begin with part 1 of whatever it is.
+func TestPartWithoutBytesHasNoRange(t *testing.T) {
+	w := newWorld(t)
+	w.ok("PUT", "/pets", "")
+	w.ok("PUT", "/pets/empty", "")
+	id := w.begin("/pets/tom")
+	etags := map[int]string{1: w.part("/pets/tom", id, 1, "first"), 2: w.part("/pets/tom", id, 2, "")}
+	w.ok("POST", "/pets/tom?uploadId="+id, complete(etags, 1, 2))
+	for _, target := range []string{"/pets/empty?partNumber=1", "/pets/tom?partNumber=2"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			r := w.do(method, target, "")
+			rule(t, "H3", r.status == 200 && r.body == "" && r.header.Get("Content-Range") == "" && r.header.Get("Content-Length") == "0", "%s %s: %v", method, target, r)
+		}
+	}
 }
 
 func TestPartsAreNumberedAndInOrder(t *testing.T) {
@@ -195,4 +213,47 @@ func TestPartsAndUploadsAreListed(t *testing.T) {
 	}
 	require.Empty(t, read[uploads](t, w.ok("GET", "/pets?uploads&key-marker=z", "")).Upload)
 	require.Equal(t, "NoSuchBucket", w.do("GET", "/none?uploads", "").code())
+}
+
+// Who cleans up lists a page of uploads, aborts them, and goes on behind the last.
+func TestUploadsAreListedThoughTheyAreAbortedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	w.ok("PUT", "/pets", "")
+	left := map[string]bool{}
+	for _, key := range []string{"a", "a", "a", "a", "b"} {
+		left[w.begin("/pets/"+key)] = true
+		w.now = w.now.Add(time.Second)
+	}
+	next := ""
+	for range 10 {
+		u := read[struct {
+			IsTruncated                       bool
+			NextKeyMarker, NextUploadIdMarker string
+			Upload                            []struct{ Key, UploadId string }
+		}](t, w.ok("GET", "/pets?uploads&max-uploads=2"+next, ""))
+		for _, x := range u.Upload {
+			w.ok("DELETE", "/pets/"+x.Key+"?uploadId="+x.UploadId, "")
+			delete(left, x.UploadId)
+		}
+		if !u.IsTruncated {
+			break
+		}
+		next = "&key-marker=" + u.NextKeyMarker + "&upload-id-marker=" + u.NextUploadIdMarker
+	}
+	rule(t, "H6", len(left) == 0, "%d uploads were never listed", len(left))
+}
+
+// A marker may be an upload's ID as well.
+func TestUploadsAreListedBehindAnID(t *testing.T) {
+	w := newWorld(t)
+	w.ok("PUT", "/pets", "")
+	for range 3 {
+		w.begin("/pets/a")
+	}
+	type uploads struct{ Upload []struct{ UploadId string } }
+	all := read[uploads](t, w.ok("GET", "/pets?uploads", "")).Upload
+	for i, x := range all {
+		rest := read[uploads](t, w.ok("GET", "/pets?uploads&key-marker=a&upload-id-marker="+x.UploadId, "")).Upload
+		rule(t, "H6", len(rest) == len(all)-i-1, "behind upload %d of %d are %d", i, len(all), len(rest))
+	}
 }

@@ -9,7 +9,12 @@ const maxDelete = 1000
 
 // deleteObject removes a version, or puts a delete marker.
 func (c *call) deleteObject() error {
-	o, err := c.server.Store.Delete(c.Context(), c.bucket, c.key, c.query.Get("versionId"))
+	for _, name := range []string{"X-Amz-If-Match-Last-Modified-Time", "X-Amz-If-Match-Size"} {
+		if c.Header.Get(name) != "" {
+			return &Failure{Code: NotImplemented, Message: "A header you provided implies functionality that is not implemented: " + name}
+		}
+	}
+	o, err := c.server.Store.Delete(c.Context(), c.bucket, c.key, c.query.Get("versionId"), deleteCondition(c.Header.Get("If-Match")))
 	if err != nil {
 		return err
 	}
@@ -34,7 +39,7 @@ func (c *call) deleteObjects() error {
 	}
 	var result deleteResult
 	for _, x := range list.Objects {
-		o, err := c.deleteOne(x.Key, x.VersionID)
+		o, err := c.deleteOne(x)
 		if err != nil {
 			f := failureOf(err)
 			if f.Code == InternalError {
@@ -55,12 +60,14 @@ func (c *call) deleteObjects() error {
 	return nil
 }
 
-func (c *call) deleteOne(key, version string) (Object, error) {
+func (c *call) deleteOne(x deleteObjectXML) (Object, error) {
 	switch {
-	case key == "":
+	case x.Key == "":
 		return Object{}, &Failure{Code: InvalidArgument, Message: "The key is missing."}
-	case len(key) > maxKey:
+	case len(x.Key) > maxKey:
 		return Object{}, KeyTooLong
+	case x.Size != "" || x.LastModifiedTime != "":
+		return Object{}, &Failure{Code: NotImplemented, Message: "Of the conditions of a delete only ETag is implemented."}
 	}
-	return c.server.Store.Delete(c.Context(), c.bucket, key, version)
+	return c.server.Store.Delete(c.Context(), c.bucket, x.Key, x.VersionID, deleteCondition(x.ETag))
 }

@@ -113,7 +113,8 @@ func (c *call) selectBytes(o Object, a *answer) (partial bool, err error) {
 	case header != "" && part != "":
 		return false, &Failure{Code: InvalidRequest, Message: "Cannot specify both Range header and partNumber query parameter."}
 	case part != "":
-		return true, selectPart(o, part, a)
+		err := selectPart(o, part, a)
+		return a.n > 0, err // of no bytes there is no range
 	}
 	if v := c.Header.Get("If-Range"); v != "" && unquote(v) != o.ETag {
 		return false, nil
@@ -136,7 +137,7 @@ func selectPart(o Object, number string, a *answer) error {
 	case err != nil || n < 1 || n > maxPart:
 		return invalid("partNumber", number, "Part number must be an integer between 1 and 10000, inclusive")
 	case n > len(parts):
-		return InvalidRange
+		return InvalidPartNumber
 	}
 	for _, size := range parts[:n-1] {
 		a.off += size

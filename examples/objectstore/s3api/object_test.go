@@ -188,6 +188,37 @@ func TestConditionsOfWrites(t *testing.T) {
 	}
 }
 
+// Who deletes what it has read does not delete what somebody else has put since.
+func TestConditionsOfDeletes(t *testing.T) {
+	w := newWorld(t)
+	w.ok("PUT", "/pets", "")
+	old := w.ok("PUT", "/pets/tom", "read").header.Get("ETag")
+	now := w.ok("PUT", "/pets/tom", "put since").header.Get("ETag")
+	list := func(key, condition string) reply {
+		return w.ok("POST", "/pets?delete", "<Delete><Object><Key>"+key+"</Key>"+condition+"</Object></Delete>")
+	}
+	for name, code := range map[string]string{"If-Match": "PreconditionFailed", "X-Amz-If-Match-Size": "NotImplemented", "X-Amz-If-Match-Last-Modified-Time": "NotImplemented"} {
+		r := w.do("DELETE", "/pets/tom", "", name, old)
+		rule(t, "H5", r.code() == code, "%s: %v", name, r)
+	}
+	for condition, code := range map[string]string{
+		"<ETag>" + old + "</ETag>": "PreconditionFailed", "<Size>4</Size>": "NotImplemented",
+		"<LastModifiedTime>2026-03-01T12:00:00Z</LastModifiedTime>": "NotImplemented",
+	} {
+		r := list("tom", condition)
+		rule(t, "H5", strings.Contains(r.body, "<Code>"+code+"</Code>"), "%s: %v", condition, r)
+	}
+	rule(t, "H5", w.ok("GET", "/pets/tom", "").body == "put since", "it is deleted under a condition that does not hold")
+	require.Equal(t, "NoSuchKey", w.do("DELETE", "/pets/jerry", "", "If-Match", "*").code())
+	require.Contains(t, list("jerry", "<ETag>*</ETag>").body, "<Code>NoSuchKey</Code>")
+
+	w.ok("DELETE", "/pets/tom", "", "If-Match", now)
+	require.Equal(t, 404, w.do("HEAD", "/pets/tom", "").status)
+	now = w.ok("PUT", "/pets/tom", "again").header.Get("ETag")
+	require.Contains(t, list("tom", "<ETag>"+now+"</ETag>").body, "<Deleted>")
+	require.Equal(t, 404, w.do("HEAD", "/pets/tom", "").status)
+}
+
 func TestChecksumsAreKeptAndGivenToWhoAsks(t *testing.T) {
 	w := newWorld(t)
 	w.ok("PUT", "/pets", "")

@@ -29,8 +29,9 @@ type Store interface {
 	Stat(ctx context.Context, bucket, key, version string) (Object, error)
 	// Delete removes a version for good, or without one makes the object appear
 	// deleted. The Object is what was removed, or the new delete marker; only a
-	// marker need be told of. What is not there is deleted without error.
-	Delete(ctx context.Context, bucket, key, version string) (Object, error)
+	// marker need be told of. What is not there is deleted without error, but for the
+	// condition, which is about the current version as that of a write.
+	Delete(ctx context.Context, bucket, key, version string, c Condition) (Object, error)
 	// List returns current versions that are no delete markers.
 	List(ctx context.Context, bucket string, o ListOptions) (Page, error)
 	// ListVersions returns all, of each key the newest first.

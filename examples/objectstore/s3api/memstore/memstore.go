@@ -265,10 +265,13 @@ func (s *Store) Stat(ctx context.Context, bucket, key, id string) (s3api.Object,
 	return o, err
 }
 
-func (s *Store) Delete(_ context.Context, bucket, key, id string) (s3api.Object, error) {
+func (s *Store) Delete(_ context.Context, bucket, key, id string, c s3api.Condition) (s3api.Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, err := s.bucket(bucket)
+	if err == nil {
+		err = check(b.current(key), c)
+	}
 	if err != nil {
 		return s3api.Object{}, err
 	}
