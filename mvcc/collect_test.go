@@ -347,3 +347,38 @@ joe  W@1=2   W@4=9
 	w.put(db, "ann=2")
 	require.Contains(t, draw(), "  R", "the client that has gone is rolled back")
 }
+
+// A region that nobody serves ends a collection after LockWait, as it ends all else; it is
+// asked now and then till then, and not as fast as it goes.
+func TestCollectionDoesNotWaitForEver(t *testing.T) {
+	for name, answer := range map[string]error{"refused": &region.Error{Reason: "an election is under way"}, "lost": errClientWire} {
+		w := newClientWorld(t, region.Options{})
+		ctx, cancel := context.WithCancel(context.Background())
+		unserved := &clientUnserved{Transport: w.local, err: answer, enough: cancel}
+		db, err := Open(&Options{Transport: unserved, Clock: w.clock, Serial: true, Sleep: w.clock.sleep})
+		require.NoError(t, err)
+		w.clock.pass(time.Hour)
+		before := w.clock.peek()
+		_, err = db.Collect(ctx, 0)
+		require.Error(t, err)
+		require.NoError(t, ctx.Err(), "RULE V17: %s: it was asked %d times, and would be still", name, unserved.n)
+		require.InDelta(t, 10, w.clock.peek().Since(before).Seconds(), 0.2, "RULE V17: %s: LockWait", name)
+		require.NoError(t, db.Close())
+		cancel()
+	}
+}
+
+// clientUnserved answers all requests with an error, and says when it has had enough.
+type clientUnserved struct {
+	Transport
+	err    error
+	enough func()
+	n      int
+}
+
+func (u *clientUnserved) Send(context.Context, region.Ref, region.Request) (any, error) {
+	if u.n++; u.n > 1000 {
+		u.enough()
+	}
+	return nil, u.err
+}
