@@ -248,8 +248,10 @@ func TestImportOfDamagedBytes(t *testing.T) {
 	}
 	require.ErrorContains(t, attempt([]byte("something else entirely")), "it begins with")
 	require.ErrorContains(t, attempt(good[:len(good)-3]), fmt.Sprintf("at byte %d", len(good)-16))
-	huge := append(bytes.Clone(good[:16]), 0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0)
-	require.ErrorIs(t, attempt(huge), ErrCorrupt)
+	for _, top := range []byte{0x7f, 0xff} { // which as an int of 32 bits is negative
+		huge := append(bytes.Clone(good[:16]), 0xff, 0xff, 0xff, top, 0, 0, 0, 0)
+		require.ErrorIs(t, attempt(huge), ErrCorrupt)
+	}
 	miscounted := bytes.Clone(good)
 	binary.LittleEndian.PutUint64(miscounted[len(good)-8:], 41)
 	require.ErrorIs(t, attempt(miscounted), ErrCorrupt)
