@@ -176,7 +176,7 @@ func TestNobodyGivesWayToAnAsyncCommitThatIsTold(t *testing.T) {
 		return clientFine
 	}
 	w.put(slow, "a=1", "m=1", "z=1")
-	db, wire := w.client(clientAsync)
+	db, _ := w.client(clientAsync)
 	tx := clientBegin(t, db, SnapshotIsolation)
 	clientWrite(t, tx, "a=2", "m=2", "z=2")
 	before := w.clock.peek()
