@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -307,4 +308,44 @@ func TestBufferOfManyBlocks(t *testing.T) {
 		require.Empty(t, b.blocks)
 	}
 	require.True(t, bytes.Equal(above([]byte("a")), []byte("a\x00")))
+}
+
+// The promise is kept too where the key lies in another region than what is written, in
+// whichever order the regions answer; and where it was locked in between, so that the
+// transaction's primary may be a key that it leaves as it was.
+func TestInsertIsAPromiseAcrossRegions(t *testing.T) {
+	ctx := context.Background()
+	for _, mode := range []Mode{SnapshotIsolation, Serializable, Pessimistic} {
+		for _, steps := range []string{"id", "idl", "ild"} {
+			for _, keys := range [][2]string{{"a", "z"}, {"z", "a"}} {
+				for _, there := range []bool{false, true} {
+					name := fmt.Sprintf("%v, %s of %s, there=%t", mode, steps, keys[0], there)
+					w := newClientWorld(t, region.Options{}, "m")
+					db, _ := w.client()
+					var want error
+					left := keys[1] + "=1"
+					if there {
+						w.put(db, keys[0]+"=old")
+						want, left = ErrExists, keys[0]+"=old"
+					}
+					tx := clientBegin(t, db, mode)
+					for _, s := range steps {
+						switch s {
+						case 'i':
+							require.NoError(t, tx.Insert([]byte(keys[0]), []byte("i")))
+						case 'd':
+							require.NoError(t, tx.Delete([]byte(keys[0])))
+						case 'l':
+							_, err := tx.GetForUpdate(ctx, []byte(keys[0]))
+							require.NoError(t, err)
+						}
+					}
+					clientWrite(t, tx, keys[1]+"=1")
+					require.ErrorIs(t, tx.Commit(ctx), want, "RULE V14: %s", name)
+					w.clock.pass(time.Minute)
+					require.Equal(t, left, w.state(db), "RULE V14: %s", name)
+				}
+			}
+		}
+	}
 }

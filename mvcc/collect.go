@@ -83,8 +83,8 @@ func (d *DB) safePoint(ctx context.Context, wanted TS) (TS, error) {
 // region, and got takes the answer and says from where the region goes on, nil for no
 // more.
 func (d *DB) pages(ctx context.Context, ask func(start, end []byte) region.Request, got func(answer any) ([]byte, error)) error {
+	p := patience{db: d, seed: 1}
 	for from := []byte(nil); ; {
-		p := patience{db: d, seed: 1}
 		info, err := d.region(ctx, from, &p)
 		if err != nil {
 			return err
@@ -97,6 +97,7 @@ func (d *DB) pages(ctx context.Context, ask func(start, end []byte) region.Reque
 		if err != nil {
 			return err
 		}
+		p = patience{db: d, seed: 1} // the next request has its own
 		if from, err = got(answer); err != nil {
 			return err
 		}

@@ -248,8 +248,10 @@ func TestImportOfDamagedBytes(t *testing.T) {
 	}
 	require.ErrorContains(t, attempt([]byte("something else entirely")), "it begins with")
 	require.ErrorContains(t, attempt(good[:len(good)-3]), fmt.Sprintf("at byte %d", len(good)-16))
-	huge := append(bytes.Clone(good[:16]), 0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0)
-	require.ErrorIs(t, attempt(huge), ErrCorrupt)
+	for _, top := range []byte{0x7f, 0xff} { // which as an int of 32 bits is negative
+		huge := append(bytes.Clone(good[:16]), 0xff, 0xff, 0xff, top, 0, 0, 0, 0)
+		require.ErrorIs(t, attempt(huge), ErrCorrupt)
+	}
 	miscounted := bytes.Clone(good)
 	binary.LittleEndian.PutUint64(miscounted[len(good)-8:], 41)
 	require.ErrorIs(t, attempt(miscounted), ErrCorrupt)
@@ -346,4 +348,39 @@ joe  W@1=2   W@4=9
 	w.clock.pass(time.Minute)
 	w.put(db, "ann=2")
 	require.Contains(t, draw(), "  R", "the client that has gone is rolled back")
+}
+
+// A region that nobody serves ends a collection after LockWait, as it ends all else; it is
+// asked now and then till then, and not as fast as it goes.
+func TestCollectionDoesNotWaitForEver(t *testing.T) {
+	for name, answer := range map[string]error{"refused": &region.Error{Reason: "an election is under way"}, "lost": errClientWire} {
+		w := newClientWorld(t, region.Options{})
+		ctx, cancel := context.WithCancel(context.Background())
+		unserved := &clientUnserved{Transport: w.local, err: answer, enough: cancel}
+		db, err := Open(&Options{Transport: unserved, Clock: w.clock, Serial: true, Sleep: w.clock.sleep})
+		require.NoError(t, err)
+		w.clock.pass(time.Hour)
+		before := w.clock.peek()
+		_, err = db.Collect(ctx, 0)
+		require.Error(t, err)
+		require.NoError(t, ctx.Err(), "RULE V17: %s: it was asked %d times, and would be still", name, unserved.n)
+		require.InDelta(t, 10, w.clock.peek().Since(before).Seconds(), 0.2, "RULE V17: %s: LockWait", name)
+		require.NoError(t, db.Close())
+		cancel()
+	}
+}
+
+// clientUnserved answers all requests with an error, and says when it has had enough.
+type clientUnserved struct {
+	Transport
+	err    error
+	enough func()
+	n      int
+}
+
+func (u *clientUnserved) Send(context.Context, region.Ref, region.Request) (any, error) {
+	if u.n++; u.n > 1000 {
+		u.enough()
+	}
+	return nil, u.err
 }

@@ -154,11 +154,12 @@ func (in *importer) batch() (pairs []KV) {
 		if in.err != nil {
 			break
 		}
-		n := int(binary.LittleEndian.Uint32(head))
-		if n > maxExportBlock {
-			in.err = fmt.Errorf("%w: a block of %d bytes", ErrCorrupt, n)
+		length := binary.LittleEndian.Uint32(head)
+		if length > maxExportBlock {
+			in.err = fmt.Errorf("%w: a block of %d bytes", ErrCorrupt, length)
 			break
 		}
+		n := int(length)
 		in.end = n == 0
 		if in.end {
 			n = 8

@@ -33,8 +33,9 @@ const (
 	// maxReadSet is how many bytes of keys a read set keeps before it merges
 	// neighbours into ranges. Those say too much: conflicts may come that are none.
 	maxReadSet = 1 << 20
-	// refreshWaits is how often a refresh waits for a lock that cannot be pushed.
-	refreshWaits = 6
+	// refreshWaits is how often a refresh waits for an older transaction, which may be
+	// waiting for it: a tenth of a second, about.
+	refreshWaits = 10
 )
 
 // readSet is the keys and ranges that were read at the snapshot, found or not. The
@@ -182,6 +183,7 @@ func (t *Txn) refresh(ctx context.Context, keys [][]byte, from, to TS) error {
 		switch locked, isLock := errors.AsType[*LockedError](err); {
 		case err == nil:
 			keys, spans = restKeys, restSpans
+			p, waits = patience{db: t.db, seed: p.seed}, 0 // the next region has its own
 		case err == errAgain:
 		case isLock:
 			m, err := t.db.resolver.meet(ctx, locked.Locks, to, to, &p)
@@ -192,8 +194,12 @@ func (t *Txn) refresh(ctx context.Context, keys [][]byte, from, to TS) error {
 			if m.alive == nil {
 				continue
 			}
-			// An async commit cannot be pushed: it is decided, or will be soon.
-			if waits++; waits > refreshWaits {
+			// An async commit cannot be pushed: it is decided, or will be soon. A younger one
+			// that waits for us gives way, and an older one does not: so we do.
+			if m.alive.StartTS < t.startTS {
+				waits++
+			}
+			if waits > refreshWaits || p.over() {
 				return t.conflict(ReadConflict, m.alive, to)
 			}
 			if err := p.wait(ctx); err != nil {

@@ -517,3 +517,55 @@ func TestPushDoesNotReachIntoTheFuture(t *testing.T) {
 	}
 	require.Equal(t, "a=2 m=2", w.state(other))
 }
+
+// V13: an async commit in the midst of its prewrites cannot be pushed. A refresh waits for
+// it, also where the machine is busy, instead of calling a conflict what is none.
+func TestRefreshWaitsForAnAsyncCommit(t *testing.T) {
+	ctx := context.Background()
+	for _, who := range []string{"younger", "older"} {
+		w := newClientWorld(t, region.Options{}, "m", "t")
+		slow, wire := w.client(clientAsync)
+		prewriting, goOn, over := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		wire.fault = func(n int, _ region.Request) clientFault {
+			if n == 1 { // m is locked, and z is not
+				close(prewriting)
+				<-goOn
+			}
+			return clientFine
+		}
+		var waited time.Duration
+		reader, _ := w.client()
+		db, _ := w.client(func(o *Options) {
+			o.Sleep = func(ctx context.Context, d time.Duration) error {
+				if before := waited; before < 20*time.Millisecond && before+d >= 20*time.Millisecond {
+					// A read of z has them commit after us.
+					clientGet(t, clientBegin(t, reader, ReadOnly), "z")
+					close(goOn)
+					require.NoError(t, <-over)
+				}
+				waited += d
+				return w.clock.sleep(ctx, d)
+			}
+		})
+		var ours, theirs *Txn
+		if who == "older" {
+			theirs = clientBegin(t, slow, SnapshotIsolation)
+		}
+		ours = clientBegin(t, db, Serializable)
+		if who == "younger" {
+			theirs = clientBegin(t, slow, SnapshotIsolation)
+		}
+		require.Equal(t, "-", clientGet(t, ours, "m"))
+		clientWrite(t, ours, "b=2")
+		clientWrite(t, theirs, "m=2", "z=2")
+		go func() { over <- theirs.Commit(ctx) }()
+		<-prewriting
+		err := ours.Commit(ctx)
+		if waited < 20*time.Millisecond {
+			close(goOn)
+			<-over
+		}
+		require.NoError(t, err, "RULE V13: a refresh that met an async commit, which is %s, waited for %v", who, waited)
+		require.Equal(t, "b=2 m=2 z=2", w.state(db))
+	}
+}

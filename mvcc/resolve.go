@@ -349,18 +349,33 @@ func (d *DB) heartbeat(ctx context.Context) {
 	if err != nil {
 		return
 	}
+	// A region that does not answer must not hold up the others' until they expire: each is
+	// by itself, and all end before the next ones are due.
+	ctx, cancel := context.WithTimeout(ctx, d.opts.LockTTL/3)
+	defer cancel()
+	var beats sync.WaitGroup
+	defer beats.Wait()
 	for _, t := range due {
-		// startTS and primary do not change once it beats.
-		age := now.Since(t.startTS)
-		if age >= d.opts.MaxLifetime {
+		if d.opts.Serial {
+			d.beat(ctx, t, now)
 			continue
 		}
-		p := patience{db: d, seed: uint64(t.startTS)}
-		q := &region.HeartbeatRequest{Primary: t.primary, StartTS: t.startTS, TTL: age + d.opts.LockTTL}
-		err := d.each(ctx, [][]byte{t.primary}, &p, exchange{ask: func([][]byte) region.Request { return q }})
-		if err != nil && !errors.Is(err, context.Canceled) {
-			d.opts.Logger.Debug("heartbeat", "start", t.startTS, "primary", t.primary, "err", err)
-		}
+		beats.Go(func() { d.beat(ctx, t, now) })
+	}
+}
+
+// beat prolongs the locks of one transaction.
+func (d *DB) beat(ctx context.Context, t *Txn, now TS) {
+	// startTS and primary do not change once it beats.
+	age := now.Since(t.startTS)
+	if age >= d.opts.MaxLifetime {
+		return
+	}
+	p := patience{db: d, seed: uint64(t.startTS)}
+	q := &region.HeartbeatRequest{Primary: t.primary, StartTS: t.startTS, TTL: age + d.opts.LockTTL}
+	err := d.each(ctx, [][]byte{t.primary}, &p, exchange{ask: func([][]byte) region.Request { return q }})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		d.opts.Logger.Debug("heartbeat", "start", t.startTS, "primary", t.primary, "err", err)
 	}
 }
 

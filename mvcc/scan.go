@@ -148,6 +148,7 @@ func (s *scan) fetch(ctx context.Context) error {
 			}
 			continue
 		}
+		s.p = patience{db: t.db, seed: s.p.seed} // the next page has its own
 		s.took(q, answer.(*region.ScanResponse))
 		return nil
 	}

@@ -44,6 +44,7 @@ type committer struct {
 	keys    [][]byte // of muts
 	bytes   int
 	writes  bool // otherwise there are only locks
+	checks  bool // some keys are looked at, and not locked
 	primary []byte
 	now     TS // before the first prewrite
 	ttl     time.Duration
@@ -111,18 +112,24 @@ func (c *committer) gather() {
 	c.primary = t.primary
 	t.buf.all(func(ch *change) {
 		m := region.Mutation{Kind: ch.kind, Key: ch.key, Value: ch.value}
-		if h := ch.held; h != nil && h.pessimistic {
-			m.Pessimistic, m.ForUpdateTS = true, h.forUpdateTS
+		if h := ch.held; h != nil {
+			if h.pessimistic {
+				m.Pessimistic, m.ForUpdateTS = true, h.forUpdateTS
+			}
+			if m.Kind == region.MutCheckAbsent && h.value == nil {
+				m.Kind = region.MutLock // it was looked at, and the lock keeps it so
+			}
 		}
 		switch {
-		case ch.kind == region.MutCheckAbsent:
+		case m.Kind == region.MutCheckAbsent:
+			c.checks = true
 			if t.mode == Serializable {
 				t.reads.addKey(ch.key) // nothing locks it
 			}
 		case c.primary == nil:
 			c.primary = ch.key
 		}
-		c.writes = c.writes || ch.kind != region.MutLock
+		c.writes = c.writes || m.Kind != region.MutLock
 		c.muts, c.keys = append(c.muts, m), append(c.keys, ch.key)
 	})
 	c.bytes = t.buf.bytes
@@ -190,7 +197,8 @@ func (c *committer) plan(ctx context.Context) (err error) {
 		return nil // only checks
 	}
 	c.onePC = !o.NoOnePC && !c.reads && len(c.parts) == 1
-	c.async = !o.NoAsyncCommit && !c.reads && !c.onePC && c.isSmall()
+	// V10: what decides is that all locks are there. A key that is only looked at has none.
+	c.async = !o.NoAsyncCommit && !c.reads && !c.checks && !c.onePC && c.isSmall()
 	if !c.onePC && !t.beating.Load() {
 		// Somebody may look for the primary from now on: it is kept alive (V7).
 		t.primary = c.primary

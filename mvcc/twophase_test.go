@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/flagship-go/flagship/mvcc/oracle"
 	"github.com/flagship-go/flagship/mvcc/region"
 )
 
@@ -174,7 +176,7 @@ func TestNobodyGivesWayToAnAsyncCommitThatIsTold(t *testing.T) {
 		return clientFine
 	}
 	w.put(slow, "a=1", "m=1", "z=1")
-	db, wire := w.client(clientAsync)
+	db, _ := w.client(clientAsync)
 	tx := clientBegin(t, db, SnapshotIsolation)
 	clientWrite(t, tx, "a=2", "m=2", "z=2")
 	before := w.clock.peek()
@@ -689,4 +691,40 @@ func TestOnePhaseCommitIsOfTheWhole(t *testing.T) {
 		t.Errorf("RULE V17: half of it is committed: %s; Commit said %v", got, err)
 	}
 	w.settled("V17")
+}
+
+// V7: a region that does not answer holds up the heartbeats of its own transactions, and
+// of no others.
+func TestHeartbeatsDoNotWaitForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		local := region.NewLocal(NewMemory(), [][]byte{[]byte("m")}, region.Options{})
+		defer local.Close()
+		wire := &clientWire{local: local, fault: func(_ int, q region.Request) clientFault {
+			if h, ok := q.(*region.HeartbeatRequest); ok && string(h.Primary) == "a" {
+				return clientLost
+			}
+			return clientFine
+		}}
+		clock, err := oracle.New(nil)
+		require.NoError(t, err)
+		defer clock.Close()
+		db, err := Open(&Options{Transport: wire, Clock: clock})
+		require.NoError(t, err)
+		defer db.Close()
+		for _, key := range []string{"a", "z"} {
+			tx := clientBegin(t, db, Pessimistic)
+			defer tx.Rollback(ctx)
+			_, err := tx.GetForUpdate(ctx, []byte(key))
+			require.NoError(t, err)
+		}
+		time.Sleep(20 * time.Second)
+		other, err := Open(&Options{Transport: local, Clock: clock, LockWait: time.Second})
+		require.NoError(t, err)
+		defer other.Close()
+		tx := clientBegin(t, other, Pessimistic)
+		defer tx.Rollback(ctx)
+		_, err = tx.GetForUpdate(ctx, []byte("z"))
+		require.ErrorIs(t, err, ErrLocked, "RULE V7: its client is alive, and its region answers")
+	})
 }

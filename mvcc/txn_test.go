@@ -664,3 +664,33 @@ func TestSlowTransactionHasItsWholeTTL(t *testing.T) {
 		}
 	}
 }
+
+// LockWait is how long one request is sent again, and not how long a scan may take whose
+// regions stumble now and then.
+func TestScanIsPatientWithEachPage(t *testing.T) {
+	w := newClientWorld(t, region.Options{})
+	db, wire := w.client(func(o *Options) { o.LockWait = 10 * time.Millisecond })
+	const rows = 3000
+	pairs := make([]string, rows)
+	for i := range pairs {
+		pairs[i] = fmt.Sprintf("%04d=x", i)
+	}
+	w.put(db, pairs...)
+	scans := 0
+	wire.fault = func(_ int, q region.Request) clientFault {
+		if _, ok := q.(*region.ScanRequest); ok {
+			if scans++; scans%6 != 0 { // five tries that take 3 ms at most, and one that succeeds
+				return clientLost
+			}
+		}
+		return clientFine
+	}
+	tx := clientBegin(t, db, ReadOnly)
+	n := 0
+	for _, err := range tx.Scan(context.Background(), nil, nil, ScanOptions{}) {
+		require.NoError(t, err, "RULE V17: after %d rows and %d requests", n, scans)
+		n++
+	}
+	require.Equal(t, rows, n)
+	require.NoError(t, tx.Rollback(context.Background()))
+}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/flagship-go/flagship/examples/txnkv/service"
@@ -19,7 +21,15 @@ const maxBody = 32 << 20
 
 // decode reads a request's object into v, which must have a member for all of it.
 func decode(w http.ResponseWriter, r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return fmt.Errorf("%w: read the body: %w", service.ErrRequest, err)
+	}
+	// Package json makes one and the same character of all that is none: H2.
+	if !utf8.Valid(body) || halfCharacter(body) {
+		return fmt.Errorf("%w: the body is not UTF-8, or has half of a surrogate pair: send such bytes as base64, with \"base64\": true", service.ErrRequest)
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	d.UseNumber()
 	if err := d.Decode(v); err != nil {
@@ -29,6 +39,36 @@ func decode(w http.ResponseWriter, r *http.Request, v any) error {
 		return fmt.Errorf("%w: the body goes on behind its object", service.ErrRequest)
 	}
 	return nil
+}
+
+// halfCharacter reports whether there is an escape for one half of a pair of surrogates,
+// without the other half.
+func halfCharacter(body []byte) bool {
+	for i := 0; i < len(body); i++ {
+		if body[i] != '\\' {
+			continue
+		}
+		if r := escaped(body[i:]); utf16.IsSurrogate(r) {
+			if i += 6; utf16.DecodeRune(r, escaped(body[min(i, len(body)):])) == utf8.RuneError {
+				return true
+			}
+			i += 4
+		}
+		i++ // also a backslash is escaped by one
+	}
+	return false
+}
+
+// escaped is the code unit of an escape like \u00e9 that b begins with, or 0.
+func escaped(b []byte) rune {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(n)
 }
 
 // codec is how bytes are written in JSON.
