@@ -60,8 +60,9 @@ func newCompiler(ctx context.Context, root string, dirs ...string) (*compiler, e
 	return c, nil
 }
 
-// complaint is what is wrong with the package in dir when text is in the place of one of its files; "": nothing.
-func (c *compiler) complaint(dir, file, text string) string {
+// complaint is what is wrong with a file's package when text is in its place; "": nothing.
+func (c *compiler) complaint(path, text string) string {
+	dir, file := filepath.Dir(path), filepath.Base(path)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	files, ok := c.files[dir]

@@ -35,6 +35,12 @@ func (c *Counter) Reset() {
 	c.n = 0
 }
 `,
+	"counter/limit/limit.go": `package limit
+
+var Limit = 9
+
+var IsSet = Limit > 0
+`,
 	"counter/counter_test.go": `package counter
 
 import (
@@ -178,6 +184,11 @@ func TestSampleTriesSomeAndCompilesTheOthers(t *testing.T) {
 		bugText("syntax", "never-falls", "TestNeverFalls", "", "if d > 0 {", "if d > {"),
 		bugText("unused", "never-falls", "TestNeverFalls", "", "if d > 0 {", "if unused := d; true {"),
 	}
+	// A bug may be in a package below that of its folder.
+	for name, replace := range map[string]string{"below": "true", "syntax-below": ")"} {
+		b := bugText(name, "never-falls", "TestNeverFalls", "", "Limit > 0", replace)
+		bugs = append(bugs, strings.Replace(b, "file: counter.go", "file: limit/limit.go", 1))
+	}
 	for i := range 12 {
 		bugs = append(bugs, bugText(fmt.Sprintf("bug%d", i), "never-falls", "TestNeverFalls", "", "if d > 0 {", "if true {"))
 	}
@@ -192,6 +203,8 @@ func TestSampleTriesSomeAndCompilesTheOthers(t *testing.T) {
 	require.Regexp(t, `(?m)^stale +never-falls .* stale `, stdout.String())
 	require.Regexp(t, `(?m)^syntax +never-falls .* no build `, stdout.String())
 	require.Regexp(t, `(?m)^unused +never-falls .* no build `, stdout.String())
+	require.Regexp(t, `(?m)^syntax-below +never-falls .* no build `, stdout.String())
+	require.NotRegexp(t, `(?m)^below +never-falls`, stdout.String())
 	require.Contains(t, stdout.String(), "declared and not used: unused")
 
 	stdout.Reset()

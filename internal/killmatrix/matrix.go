@@ -152,7 +152,7 @@ func (m *matrix) prepareCompiler(ctx context.Context) (err error) {
 	dirs := map[string]bool{}
 	for _, b := range m.bugs {
 		if b.PassedOver && !b.Elsewhere {
-			dirs[b.Dir] = true
+			dirs[filepath.Dir(b.target())] = true
 		}
 	}
 	if len(dirs) > 0 {
@@ -174,7 +174,7 @@ func (m *matrix) try(ctx context.Context, i int) (Result, error) {
 		r.Verdict = compiles
 		if text, err := b.planted(); err != nil {
 			r.Verdict, r.Detail = stale, err.Error()
-		} else if r.Output = m.compiler.complaint(b.Dir, b.File, text); r.Output != "" {
+		} else if r.Output = m.compiler.complaint(b.target(), text); r.Output != "" {
 			r.Verdict, r.Detail = unbuilt, fmt.Sprintf("%s: the planted code does not compile", b.Path)
 		}
 		return r, nil
