@@ -273,11 +273,31 @@ func (e *exchange) sendHeader(res *http.Response) {
 			h["Trailer"] = []string{strings.Join(names, ", ")}
 		}
 	}
-	if e.in.ProtoMajor == 1 && e.in.Header["Upgrade"] != nil {
+	if e.in.ProtoMajor == 1 && (e.in.Header["Upgrade"] != nil || !e.bodyRead(res)) {
 		// What follows a request for another protocol may be in that protocol: nothing here reads it as HTTP (P2).
 		h["Connection"] = []string{"close"}
 	}
 	e.w.WriteHeader(res.StatusCode)
+}
+
+// shortBody is how much of a body that nobody wants is read away, so that its connection can be used again.
+const shortBody = 64 << 10
+
+// bodyRead tells whether nothing is left of a request's body. If something is, the connection ends with this answer, and the client
+// is told (P6): net/http reads the rest behind the answer, and in full duplex cannot take a next request after that.
+// A short body that was never sent upstream is read away before.
+func (e *exchange) bodyRead(res *http.Response) bool {
+	body := &e.out.body
+	if body.from == nil {
+		return true
+	}
+	begun, ended := body.progress()
+	local := e.body.ReadCloser == nil && res.ContentLength >= 0
+	if begun || !local || e.in.Header["Expect"] != nil || e.in.ContentLength < 0 || e.in.ContentLength > shortBody {
+		return ended
+	}
+	_, err := io.Copy(io.Discard, body)
+	return err == nil
 }
 
 // sendLength states the length of a body that is not the upstream's: as its filter says, or, if it

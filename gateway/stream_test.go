@@ -305,3 +305,36 @@ func TestGRPCStatusWithoutMessagesIsInTheLastFrame(t *testing.T) {
 		require.Zero(t, res.ContentLength, "RULE P3: the header does not end the answer, so that it is no status to a gRPC client")
 	})
 }
+
+// net/http would read the rest of a body behind an answer, and then break off at the connection's next request.
+func TestConnectionOutlivesABodyThatNobodyReads(t *testing.T) {
+	const post, get = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", "GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
+	inHouse(t, plan{routes: `a: Method("POST") -> inlineContent("no") -> <shunt>; b: Method("PUT") -> "http://b"; c: * -> "http://c";`,
+		behind: map[string]http.Handler{"c": says("next")}}, func(t *testing.T, h *house) {
+		h.rawServer("b", func(_ *http.Request, _ *bufio.Reader, c net.Conn) {
+			io.WriteString(c, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+		})
+		w := h.dial().send(post + "hello")
+		defer w.Close()
+		res, body := w.answer("POST")
+		require.Equal(t, "no", body)
+		require.False(t, res.Close, "a short body is read away")
+		_, err := io.WriteString(w.Conn, get)
+		require.NoError(t, err, "RULE P6: a body that nobody has read cut the connection")
+		_, body = w.answer("GET", "RULE P6: a body that nobody has read cut the connection")
+		require.Equal(t, "next", body)
+
+		for name, request := range map[string]string{
+			"long":            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nhalf",
+			"of no length":    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+			"half sent":       "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf",
+			"not asked for":   "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+			"stopped halfway": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nha",
+		} {
+			w := h.dial().send(request)
+			res, _ := w.answer("POST")
+			require.True(t, res.Close, "RULE P6: a connection with a body left on it (%s) ends without a word", name)
+			w.Close()
+		}
+	})
+}
