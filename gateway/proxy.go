@@ -187,6 +187,9 @@ func (e *exchange) end() {
 	if e.attempt.lease != nil {
 		e.attempt.lease.Close() // a filter may have panicked with the answer in its hands
 	}
+	if body := e.out.req.Body; body != nil {
+		body.Close() // what a filter has put around it may wait for that, and no transport may have had it
+	}
 	e.count()
 	aborted := e.aborted
 	e.out.body.end()

@@ -237,6 +237,39 @@ func TestEveryBodyIsClosed(t *testing.T) {
 	})
 }
 
+// Whoever has put something around a request's body, as tee does, hears of its end also if nobody has read it.
+func TestBodyThatIsNotSentIsClosedToo(t *testing.T) {
+	shadows := 0
+	inHouse(t, plan{
+		routes: `a: * -> tee("http://shadow") -> retry(1) -> sometimes() -> "http://a";`,
+		behind: map[string]http.Handler{"a": says("a"), "shadow": http.HandlerFunc(func(http.ResponseWriter, *http.Request) { shadows++ })},
+		filters: []filters.Spec{step{name: "sometimes",
+			request: func(c filters.FilterContext) {
+				if c.Request().URL.Path == "/answered" {
+					c.Serve(&http.Response{StatusCode: 429})
+				}
+			},
+			wrap: func(next filters.RoundTrip) filters.RoundTrip {
+				return func(c filters.FilterContext) (*http.Response, error) {
+					if c.Request().URL.Path == "/rejected" {
+						return nil, &filters.Error{Status: 503, Local: true}
+					}
+					return next(c)
+				}
+			},
+		}},
+	}, func(t *testing.T, h *house) {
+		for range 64 {
+			h.do("POST", "/answered", strings.NewReader("hello"))
+			h.do("POST", "/rejected", strings.NewReader("hello"))
+			h.do("PUT", "/rejected", io.MultiReader(strings.NewReader("hello")))
+		}
+		h.do("POST", "/sent", strings.NewReader("hello"))
+		synctest.Wait()
+		require.Equal(t, 1, shadows, "RULE P6: bodies that nobody has read were left open, and keep all places that tee has")
+	})
+}
+
 func TestLengthFollowsABodyThatAFilterHasReplaced(t *testing.T) {
 	replace := func(length int64) func(filters.FilterContext) {
 		return func(c filters.FilterContext) {
