@@ -233,6 +233,35 @@ func TestBodyThatBreaksOffIsNoFailureOfTheUpstream(t *testing.T) {
 	})
 }
 
+func TestEndpointIsBlamedForItsOwnFailuresOnly(t *testing.T) {
+	for _, protocol := range []string{"http1", "h2c"} {
+		inHouse(t, plan{
+			routes: `limit: Path("/limit") -> requestBodyLimit(5) -> consecutiveBreaker(1) -> backendProtocol("PROTOCOL") -> "http://a";
+			         hangs: Path("/hangs") -> backendTimeout("5s") -> consecutiveBreaker(1) -> backendProtocol("PROTOCOL") -> "http://b";`,
+			behind: map[string]http.Handler{
+				"a": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }),
+				"b": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
+			},
+		}.with("PROTOCOL", protocol), func(t *testing.T, h *house) {
+			for range 2 {
+				res, body := h.do("POST", "/limit", io.MultiReader(strings.NewReader("hello, world")))
+				require.Equal(t, 413, res.StatusCode, "RULE U3: a client that sent too much opened the breaker: %s", body)
+			}
+			res, _ := h.get("/hangs")
+			require.Equal(t, 504, res.StatusCode)
+			res, _ = h.get("/hangs")
+			require.Equal(t, 503, res.StatusCode, "RULE U3: %s: an endpoint that hangs has not failed for the breaker", protocol)
+			for _, s := range h.gw.pools.Status() {
+				if s.Address == "http://a:80" {
+					require.Zero(t, s.Failures, "RULE U3: %s: a client sent too much, and the endpoint is to blame", protocol)
+				} else {
+					require.EqualValues(t, 1, s.Failures, "RULE U3: %s: an endpoint that hangs has not failed", protocol)
+				}
+			}
+		})
+	}
+}
+
 func TestRequestIsCanceledWithItsContext(t *testing.T) {
 	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": says("a")}}, func(t *testing.T, h *house) {
 		ctx, cancel := context.WithCancel(context.Background())
