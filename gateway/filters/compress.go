@@ -86,7 +86,9 @@ func (f *compress) Response(c FilterContext) {
 	if tag := r.Header.Get("Etag"); tag != "" && !strings.HasPrefix(tag, "W/") {
 		r.Header["Etag"] = []string{"W/" + tag} // RFC 9110 section 8.8.1: other bytes, the same meaning
 	}
-	delete(r.Header, "Accept-Ranges")
+	for _, name := range ofBytes {
+		delete(r.Header, name)
+	}
 	streams := r.ContentLength < 0
 	unknownLength(r)
 	if c.OriginalRequest().Method == http.MethodHead || r.Body == nil || r.Body == http.NoBody {

@@ -153,7 +153,7 @@ func compressed(t *testing.T, method, accept string, status int, body string, he
 }
 
 func TestCompress(t *testing.T) {
-	plain := []string{"Content-Type", "text/plain; charset=utf-8", "Etag", `"1"`}
+	plain := []string{"Content-Type", "text/plain; charset=utf-8", "Etag", `"1"`, "Content-Digest", "sha-256=:x:", "Repr-Digest", "sha-256=:x:", "Content-Md5", "x"}
 	x := compressed(t, "GET", "br;q=1.0, gzip;q=0.8", 200, long, plain...)
 	r := x.Response()
 	require.Equal(t, http.Header{
