@@ -84,6 +84,20 @@ func TestSlowClientsAreCut(t *testing.T) {
 			time.Sleep(time.Hour)
 		})
 	})
+	t.Run("HTTP/2 end does not come", func(t *testing.T) {
+		limits := limits
+		limits.H2C = true
+		inHouse(t, plan{routes: `a: * -> "http://a";`, server: limits, behind: map[string]http.Handler{"a": says("a")}}, func(t *testing.T, h *house) {
+			w := h.dial()
+			defer w.Close()
+			all := frames("x", field{":method", "POST"}, field{":scheme", "http"}, field{":path", "/"}, field{":authority", "a"}, field{"content-length", "0"})
+			w.send(string(all[:len(all)-10])) // without the DATA frame
+			go io.Copy(io.Discard, w.r)
+			time.Sleep(8 * time.Second)
+			synctest.Wait()
+			require.Zero(t, h.gw.inFlight.Load(), "RULE P8: a client that does not end its request holds a stream")
+		})
+	})
 	t.Run("answer is not taken", func(t *testing.T) {
 		inHouse(t, plan{routes: `a: * -> "http://a";`, server: limits, behind: map[string]http.Handler{"a": says(big)}}, func(t *testing.T, h *house) {
 			w := h.dial().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
