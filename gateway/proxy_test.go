@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -288,6 +290,22 @@ func TestLengthFollowsABodyThatAFilterHasReplaced(t *testing.T) {
 			res, body := h.get(path)
 			require.Equal(t, "longer than it was", body, "RULE P7: cut to a length that was another body's")
 			require.EqualValues(t, 18, res.ContentLength)
+		}
+	})
+}
+
+func TestRetryWaitsForNoAnswerThatNobodyGets(t *testing.T) {
+	inHouse(t, plan{routes: `a: * -> retry(1, 1, 0) -> <roundRobin, "http://hangs", "http://b">;`, behind: map[string]http.Handler{"b": says("b")}}, func(t *testing.T, h *house) {
+		h.rawServer("hangs", func(_ *http.Request, _ *bufio.Reader, c net.Conn) {
+			io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 10\r\n\r\nhalf")
+		})
+		for range 2 {
+			w := h.dial().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			start := time.Now()
+			_, body := w.answer("GET", "RULE F4: a retry waits for the end of an answer that nobody gets")
+			require.Equal(t, "b", body)
+			require.Less(t, time.Since(start), time.Second)
+			w.Close()
 		}
 	})
 }
