@@ -131,7 +131,8 @@
 //	P3   Trailers, 1xx answers, and streams (SSE, gRPC, chunks) go through at once, unbuffered.
 //	P4   A client that goes away takes its upstream request with it, and is no failure of the upstream.
 //	P5   An upgrade (101) passes all bytes both ways, also those that came early, and closes both sides when one ends.
-//	P6   Every body is closed, every buffer returned, on every way out.
+//	P6   Every body is closed, every buffer returned, on every way out. A connection that a body was left on ends with the
+//	     answer, which says so.
 //	P7   An answer that broke off is seen as broken off by the client too, never as a short one.
 //	P8   A client that is slow with its header, its body or taking its answer holds a connection for a bounded time.
 //

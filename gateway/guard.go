@@ -29,7 +29,7 @@ import (
 // pass unchanged, so the two always agree on where they are:
 //
 //	requestLine -> header ... -> [ length bytes | chunkSize -> chunk ... -> trailer ... ] -> requestLine
-//	                   `-> open (an upgrade, or HTTP/2: not ours to read)
+//	                   `-> open (behind an upgrade and its body, or HTTP/2: not ours to read)
 type guardedConn struct {
 	net.Conn
 	body  time.Duration // for the next piece of a body; 0: no limit
@@ -186,7 +186,14 @@ func (c *guardedConn) bodyDone() {
 	if c.state == inChunk {
 		c.state = atChunkSize
 	} else {
-		c.state = atRequestLine
+		c.messageEnds()
+	}
+}
+
+func (c *guardedConn) messageEnds() {
+	c.state = atRequestLine
+	if c.upgrade {
+		c.state = open // the exchange closes the connection unless it becomes a tunnel
 	}
 }
 
@@ -280,15 +287,13 @@ func decimal(text []byte) (n int64, ok bool) {
 func (c *guardedConn) headerEnds() bool {
 	switch {
 	case c.state == atTrailer:
-		c.state = atRequestLine
-	case c.upgrade:
-		c.state = open // the exchange closes the connection unless it becomes a tunnel
+		c.messageEnds()
 	case c.chunked:
 		c.state = atChunkSize
 	case c.length > 0:
 		c.state, c.left = inBody, c.length
 	default:
-		c.state = atRequestLine
+		c.messageEnds()
 	}
 	return true
 }

@@ -64,6 +64,12 @@ type plan struct {
 	server  ServerOptions
 }
 
+// with has something else in the place of a word of the routes.
+func (p plan) with(word, text string) plan {
+	p.routes = strings.ReplaceAll(p.routes, word, text)
+	return p
+}
+
 func inHouse(t *testing.T, p plan, test func(t *testing.T, h *house)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

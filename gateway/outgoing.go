@@ -74,9 +74,11 @@ type requestBody struct {
 	limit   time.Duration // for the next piece; 0: none, or the guard's
 	rc      *http.ResponseController
 
-	mu   sync.Mutex
-	over bool // the exchange has ended: body and connection are the server's again
-	err  error
+	mu    sync.Mutex
+	begun bool // somebody has read
+	ended bool // and come to the end
+	over  bool // the exchange has ended: body and connection are the server's again
+	err   error
 }
 
 var errExchangeOver = errors.New("gateway: the request is over")
@@ -89,6 +91,9 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	switch {
 	case err == io.EOF:
 		b.takeTrailer()
+		b.mu.Lock()
+		b.ended = true
+		b.mu.Unlock()
 	case err != nil:
 		b.mu.Lock()
 		b.err = err
@@ -103,10 +108,18 @@ func (b *requestBody) Close() error { return nil }
 func (b *requestBody) begin() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.begun = true
 	if !b.over && b.limit > 0 {
 		_ = b.rc.SetReadDeadline(time.Now().Add(b.limit))
 	}
 	return !b.over
+}
+
+// progress tells how far the body was read.
+func (b *requestBody) progress() (begun, ended bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.begun, b.ended
 }
 
 // end tells a transport that still reads that there is nothing more.

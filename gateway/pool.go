@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -84,6 +86,13 @@ func judge(c filters.FilterContext, res *http.Response, err error) upstream.Outc
 	}
 	if e, is := c.(*exchange); is && err != nil && e.out.body.failure() != nil {
 		return upstream.Canceled
+	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) { // requestBodyLimit has stopped the client
+		return upstream.Canceled
+	}
+	if err != nil && c.Request().Context().Err() != nil {
+		err = context.Cause(c.Request().Context()) // HTTP/2 says of any end of a context that it was canceled; backendTimeout's is the endpoint's fault
 	}
 	return upstream.Judge(res, err)
 }

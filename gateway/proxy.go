@@ -67,7 +67,10 @@ func (e *exchange) lengthsAgree() bool {
 	if e.in.ContentLength != 0 || e.in.Body == nil || e.in.Body == http.NoBody {
 		return true
 	}
-	_, err := e.in.Body.Read(make([]byte, 1))
+	var body requestBody // for its time limit: the end may be a long time coming (P8)
+	body.from, body.in = e.in.Body, e.in
+	body.limitPieces(e.w)
+	_, err := body.Read(make([]byte, 1))
 	return err == io.EOF
 }
 
@@ -187,6 +190,9 @@ func (e *exchange) end() {
 	if e.attempt.lease != nil {
 		e.attempt.lease.Close() // a filter may have panicked with the answer in its hands
 	}
+	if body := e.out.req.Body; body != nil {
+		body.Close() // what a filter has put around it may wait for that, and no transport may have had it
+	}
 	e.count()
 	aborted := e.aborted
 	e.out.body.end()
@@ -273,11 +279,31 @@ func (e *exchange) sendHeader(res *http.Response) {
 			h["Trailer"] = []string{strings.Join(names, ", ")}
 		}
 	}
-	if e.in.ProtoMajor == 1 && e.in.Header["Upgrade"] != nil {
+	if e.in.ProtoMajor == 1 && (e.in.Header["Upgrade"] != nil || !e.bodyRead(res)) {
 		// What follows a request for another protocol may be in that protocol: nothing here reads it as HTTP (P2).
 		h["Connection"] = []string{"close"}
 	}
 	e.w.WriteHeader(res.StatusCode)
+}
+
+// shortBody is how much of a body that nobody wants is read away, so that its connection can be used again.
+const shortBody = 64 << 10
+
+// bodyRead tells whether nothing is left of a request's body. If something is, the connection ends with this answer, and the client
+// is told (P6): net/http reads the rest behind the answer, and in full duplex cannot take a next request after that.
+// A short body that was never sent upstream is read away before.
+func (e *exchange) bodyRead(res *http.Response) bool {
+	body := &e.out.body
+	if body.from == nil {
+		return true
+	}
+	begun, ended := body.progress()
+	local := e.body.ReadCloser == nil && res.ContentLength >= 0
+	if begun || !local || e.in.Header["Expect"] != nil || e.in.ContentLength < 0 || e.in.ContentLength > shortBody {
+		return ended
+	}
+	_, err := io.Copy(io.Discard, body)
+	return err == nil
 }
 
 // sendLength states the length of a body that is not the upstream's: as its filter says, or, if it

@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -237,6 +239,39 @@ func TestEveryBodyIsClosed(t *testing.T) {
 	})
 }
 
+// Whoever has put something around a request's body, as tee does, hears of its end also if nobody has read it.
+func TestBodyThatIsNotSentIsClosedToo(t *testing.T) {
+	shadows := 0
+	inHouse(t, plan{
+		routes: `a: * -> tee("http://shadow") -> retry(1) -> sometimes() -> "http://a";`,
+		behind: map[string]http.Handler{"a": says("a"), "shadow": http.HandlerFunc(func(http.ResponseWriter, *http.Request) { shadows++ })},
+		filters: []filters.Spec{step{name: "sometimes",
+			request: func(c filters.FilterContext) {
+				if c.Request().URL.Path == "/answered" {
+					c.Serve(&http.Response{StatusCode: 429})
+				}
+			},
+			wrap: func(next filters.RoundTrip) filters.RoundTrip {
+				return func(c filters.FilterContext) (*http.Response, error) {
+					if c.Request().URL.Path == "/rejected" {
+						return nil, &filters.Error{Status: 503, Local: true}
+					}
+					return next(c)
+				}
+			},
+		}},
+	}, func(t *testing.T, h *house) {
+		for range 64 {
+			h.do("POST", "/answered", strings.NewReader("hello"))
+			h.do("POST", "/rejected", strings.NewReader("hello"))
+			h.do("PUT", "/rejected", io.MultiReader(strings.NewReader("hello")))
+		}
+		h.do("POST", "/sent", strings.NewReader("hello"))
+		synctest.Wait()
+		require.Equal(t, 1, shadows, "RULE P6: bodies that nobody has read were left open, and keep all places that tee has")
+	})
+}
+
 func TestLengthFollowsABodyThatAFilterHasReplaced(t *testing.T) {
 	replace := func(length int64) func(filters.FilterContext) {
 		return func(c filters.FilterContext) {
@@ -255,6 +290,22 @@ func TestLengthFollowsABodyThatAFilterHasReplaced(t *testing.T) {
 			res, body := h.get(path)
 			require.Equal(t, "longer than it was", body, "RULE P7: cut to a length that was another body's")
 			require.EqualValues(t, 18, res.ContentLength)
+		}
+	})
+}
+
+func TestRetryWaitsForNoAnswerThatNobodyGets(t *testing.T) {
+	inHouse(t, plan{routes: `a: * -> retry(1, 1, 0) -> <roundRobin, "http://hangs", "http://b">;`, behind: map[string]http.Handler{"b": says("b")}}, func(t *testing.T, h *house) {
+		h.rawServer("hangs", func(_ *http.Request, _ *bufio.Reader, c net.Conn) {
+			io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 10\r\n\r\nhalf")
+		})
+		for range 2 {
+			w := h.dial().send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			start := time.Now()
+			_, body := w.answer("GET", "RULE F4: a retry waits for the end of an answer that nobody gets")
+			require.Equal(t, "b", body)
+			require.Less(t, time.Since(start), time.Second)
+			w.Close()
 		}
 	})
 }

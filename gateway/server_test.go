@@ -22,11 +22,13 @@ func TestSlowClientsAreCut(t *testing.T) {
 		after        time.Duration // that long, at least, after the beginning
 		want         string
 	}{
-		"nothing":           {"", "", 5 * time.Second, ""},
-		"header by letters": {"GET / HTTP/1.1\r\nX: ", "x", 5 * time.Second, ""},
-		"body stops":        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx", "", 7 * time.Second, "HTTP/1.1 408 "},
-		"chunks stop":       {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx", "", 7 * time.Second, "HTTP/1.1 408 "},
-		"idle":              {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "", 11 * time.Second, "HTTP/1.1 200 "},
+		"nothing":               {"", "", 5 * time.Second, ""},
+		"header by letters":     {"GET / HTTP/1.1\r\nX: ", "x", 5 * time.Second, ""},
+		"body stops":            {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx", "", 7 * time.Second, "HTTP/1.1 408 "},
+		"chunks stop":           {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx", "", 7 * time.Second, "HTTP/1.1 408 "},
+		"upgrade's body stops":  {"POST / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nContent-Length: 9\r\n\r\nx", "", 7 * time.Second, "HTTP/1.1 408 "},
+		"upgrade's chunks stop": {"POST / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx", "", 7 * time.Second, "HTTP/1.1 408 "},
+		"idle":                  {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "", 11 * time.Second, "HTTP/1.1 200 "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inHouse(t, plan{routes: `a: * -> "http://a";`, server: limits, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -80,6 +82,20 @@ func TestSlowClientsAreCut(t *testing.T) {
 			require.Equal(t, http.StatusRequestTimeout, res.StatusCode)
 			res.Body.Close()
 			time.Sleep(time.Hour)
+		})
+	})
+	t.Run("HTTP/2 end does not come", func(t *testing.T) {
+		limits := limits
+		limits.H2C = true
+		inHouse(t, plan{routes: `a: * -> "http://a";`, server: limits, behind: map[string]http.Handler{"a": says("a")}}, func(t *testing.T, h *house) {
+			w := h.dial()
+			defer w.Close()
+			all := frames("x", field{":method", "POST"}, field{":scheme", "http"}, field{":path", "/"}, field{":authority", "a"}, field{"content-length", "0"})
+			w.send(string(all[:len(all)-10])) // without the DATA frame
+			go io.Copy(io.Discard, w.r)
+			time.Sleep(8 * time.Second)
+			synctest.Wait()
+			require.Zero(t, h.gw.inFlight.Load(), "RULE P8: a client that does not end its request holds a stream")
 		})
 	})
 	t.Run("answer is not taken", func(t *testing.T) {

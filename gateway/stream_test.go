@@ -233,6 +233,35 @@ func TestBodyThatBreaksOffIsNoFailureOfTheUpstream(t *testing.T) {
 	})
 }
 
+func TestEndpointIsBlamedForItsOwnFailuresOnly(t *testing.T) {
+	for _, protocol := range []string{"http1", "h2c"} {
+		inHouse(t, plan{
+			routes: `limit: Path("/limit") -> requestBodyLimit(5) -> consecutiveBreaker(1) -> backendProtocol("PROTOCOL") -> "http://a";
+			         hangs: Path("/hangs") -> backendTimeout("5s") -> consecutiveBreaker(1) -> backendProtocol("PROTOCOL") -> "http://b";`,
+			behind: map[string]http.Handler{
+				"a": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }),
+				"b": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
+			},
+		}.with("PROTOCOL", protocol), func(t *testing.T, h *house) {
+			for range 2 {
+				res, body := h.do("POST", "/limit", io.MultiReader(strings.NewReader("hello, world")))
+				require.Equal(t, 413, res.StatusCode, "RULE U3: a client that sent too much opened the breaker: %s", body)
+			}
+			res, _ := h.get("/hangs")
+			require.Equal(t, 504, res.StatusCode)
+			res, _ = h.get("/hangs")
+			require.Equal(t, 503, res.StatusCode, "RULE U3: %s: an endpoint that hangs has not failed for the breaker", protocol)
+			for _, s := range h.gw.pools.Status() {
+				if s.Address == "http://a:80" {
+					require.Zero(t, s.Failures, "RULE U3: %s: a client sent too much, and the endpoint is to blame", protocol)
+				} else {
+					require.EqualValues(t, 1, s.Failures, "RULE U3: %s: an endpoint that hangs has not failed", protocol)
+				}
+			}
+		})
+	}
+}
+
 func TestRequestIsCanceledWithItsContext(t *testing.T) {
 	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": says("a")}}, func(t *testing.T, h *house) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -303,5 +332,38 @@ func TestGRPCStatusWithoutMessagesIsInTheLastFrame(t *testing.T) {
 		defer res.Body.Close()
 		require.Equal(t, "5", res.Header.Get("Grpc-Status"))
 		require.Zero(t, res.ContentLength, "RULE P3: the header does not end the answer, so that it is no status to a gRPC client")
+	})
+}
+
+// net/http would read the rest of a body behind an answer, and then break off at the connection's next request.
+func TestConnectionOutlivesABodyThatNobodyReads(t *testing.T) {
+	const post, get = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", "GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
+	inHouse(t, plan{routes: `a: Method("POST") -> inlineContent("no") -> <shunt>; b: Method("PUT") -> "http://b"; c: * -> "http://c";`,
+		behind: map[string]http.Handler{"c": says("next")}}, func(t *testing.T, h *house) {
+		h.rawServer("b", func(_ *http.Request, _ *bufio.Reader, c net.Conn) {
+			io.WriteString(c, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+		})
+		w := h.dial().send(post + "hello")
+		defer w.Close()
+		res, body := w.answer("POST")
+		require.Equal(t, "no", body)
+		require.False(t, res.Close, "a short body is read away")
+		_, err := io.WriteString(w.Conn, get)
+		require.NoError(t, err, "RULE P6: a body that nobody has read cut the connection")
+		_, body = w.answer("GET", "RULE P6: a body that nobody has read cut the connection")
+		require.Equal(t, "next", body)
+
+		for name, request := range map[string]string{
+			"long":            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nhalf",
+			"of no length":    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+			"half sent":       "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf",
+			"not asked for":   "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+			"stopped halfway": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nha",
+		} {
+			w := h.dial().send(request)
+			res, _ := w.answer("POST")
+			require.True(t, res.Close, "RULE P6: a connection with a body left on it (%s) ends without a word", name)
+			w.Close()
+		}
 	})
 }

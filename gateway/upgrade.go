@@ -40,6 +40,12 @@ func (e *exchange) upgrade() {
 		e.aborted = true // a filter has replaced the body
 		return
 	}
+	ends := &ends{upstream: back}
+	s, served := e.in.Context().Value(serverKey{}).(*Server)
+	if served {
+		// Before: whoever goes down is to see the connection with net/http, or here, at any moment (C4).
+		defer s.tunnels.add(ends)()
+	}
 	conn, buffered, err := e.rc.Hijack()
 	if err != nil {
 		e.gw.log.Warn("gateway: cannot upgrade this client's connection", "route", e.routeName(), "err", err)
@@ -48,14 +54,14 @@ func (e *exchange) upgrade() {
 	}
 	// Hijacked, the connection is nobody's but ours: whatever happens, it is closed here, the other one in end.
 	defer conn.Close()
-	release(conn)
-	_ = conn.SetDeadline(time.Time{})
-	if err := writeSwitch(buffered.Writer, res); err != nil {
+	if served {
+		s.tunnels.hijacked(ends, conn)
+	}
+	if err := writeSwitch(buffered.Writer, res); err != nil { // which has its time, as any answer (P8)
 		return
 	}
-	if s, is := e.in.Context().Value(serverKey{}).(*Server); is {
-		defer s.tunnels.add(conn, back)()
-	}
+	release(conn)
+	_ = conn.SetDeadline(time.Time{})
 	e.record.bytes = tunnel(conn, buffered.Reader, back)
 }
 
@@ -101,26 +107,42 @@ func fromClient(conn net.Conn, early *bufio.Reader) io.Reader {
 // cuts them (C4); net/http no longer knows of them.
 type tunnels struct {
 	mu   sync.Mutex
-	open map[io.Closer]io.Closer
+	open map[*ends]bool
+	over bool          // all were cut
 	none chan struct{} // closed when there is none; nil: nobody waits
 }
 
+// ends are those of one upgraded connection.
+type ends struct {
+	upstream io.Closer
+	client   io.Closer // nil as long as it is net/http's; guarded by tunnels.mu
+}
+
 // add keeps both ends until the function that it returns is called.
-func (t *tunnels) add(client, upstream io.Closer) (remove func()) {
+func (t *tunnels) add(e *ends) (remove func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.open == nil {
-		t.open = map[io.Closer]io.Closer{}
+		t.open = map[*ends]bool{}
 	}
-	t.open[client] = upstream
+	t.open[e] = true
 	return func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		delete(t.open, client)
+		delete(t.open, e)
 		if len(t.open) == 0 && t.none != nil {
 			close(t.none)
 			t.none = nil
 		}
+	}
+}
+
+// hijacked says that the client's end is ours now.
+func (t *tunnels) hijacked(e *ends, client io.Closer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e.client = client; t.over {
+		client.Close()
 	}
 }
 
@@ -143,8 +165,11 @@ func (t *tunnels) idle() <-chan struct{} {
 func (t *tunnels) cut() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for client, upstream := range t.open {
-		client.Close()
-		upstream.Close()
+	t.over = true
+	for e := range t.open {
+		if e.client != nil {
+			e.client.Close()
+		}
+		e.upstream.Close()
 	}
 }

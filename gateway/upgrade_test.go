@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -67,6 +68,36 @@ func TestUpgradedConnectionsEndTogether(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A client that does not take the 101 is neither forgotten on the way down nor waited for without end.
+func TestUpgradeThatIsNotTakenEnds(t *testing.T) {
+	begin := func(h *house) *wire {
+		h.rawServer("a", switches)
+		w := h.dial()
+		in := w.Conn.(*memoryConn).in
+		in.mu.Lock()
+		in.buf = make([]byte, streamSize) // there is no room for anything
+		in.mu.Unlock()
+		w.send(asksForEcho)
+		synctest.Wait()
+		return w
+	}
+	inHouse(t, plan{routes: `a: * -> "http://a";`}, func(t *testing.T, h *house) {
+		defer begin(h).Close()
+		h.cut = true
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, h.server.Shutdown(ctx), context.DeadlineExceeded, "RULE C4: down, with an upgrade under way")
+		synctest.Wait()
+		require.Zero(t, h.gw.inFlight.Load(), "RULE C4: the deadline cuts what is left")
+	})
+	inHouse(t, plan{routes: `a: * -> "http://a";`, server: ServerOptions{WriteTimeout: 7 * time.Second}}, func(t *testing.T, h *house) {
+		defer begin(h).Close()
+		time.Sleep(8 * time.Second)
+		synctest.Wait()
+		require.Zero(t, h.gw.inFlight.Load(), "RULE P8: a client that does not take its 101 holds an upstream")
+	})
 }
 
 func TestFailedUpgradeLeavesNothingOpen(t *testing.T) {

@@ -49,10 +49,16 @@ func setText(request *http.Request, r *http.Response, text string) {
 	changedBody(r)
 }
 
+// ofBytes are fields that are about the bytes of a body in its encoding: ranges, and digests (RFC 9530, and what was before it).
+var ofBytes = [...]string{"Accept-Ranges", "Content-Digest", "Content-Md5", "Digest", "Repr-Digest"}
+
 // changedBody drops what was true of another body. The length is the caller's to say.
 func changedBody(r *http.Response) {
 	r.TransferEncoding, r.Uncompressed = nil, false
-	for _, name := range []string{"Etag", "Last-Modified", "Content-Encoding", "Content-Range", "Accept-Ranges", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest", "Transfer-Encoding"} {
+	for _, name := range ofBytes {
+		delete(r.Header, name)
+	}
+	for _, name := range []string{"Etag", "Last-Modified", "Content-Encoding", "Content-Range", "Transfer-Encoding"} {
 		delete(r.Header, name)
 	}
 }

@@ -259,6 +259,19 @@ func TestJWTClaims(t *testing.T) {
 		require.Equal(t, c.status, x.Response().StatusCode, "RULE F6: %s", c.why)
 		require.Equal(t, c.status == 200, x.ID == "alice", c.why)
 	}
+	tenant := in(t, w, "jwt", "secret", "tenant=9007199254740993")
+	for _, c := range []struct {
+		claim  any
+		status int
+	}{
+		{uint64(9007199254740993), 200}, {uint64(9007199254740992), 403}, {"9007199254740993", 200},
+		{[]uint64{1, 9007199254740993}, 200}, {[]uint64{9007199254740992}, 403}, {21000000, 403},
+	} {
+		x := bearer(tenant, sign(t, jwt.SigningMethodHS256, []byte(secret), good("tenant", c.claim)))
+		require.Equal(t, c.status, x.Response().StatusCode, "RULE F6: a claim that is the number %v", c.claim)
+	}
+	x := bearer(in(t, w, "jwt", "secret", "tenant=21000000"), sign(t, jwt.SigningMethodHS256, []byte(secret), good("tenant", 21000000)))
+	require.Equal(t, 200, x.Response().StatusCode, "RULE F6: a claim that is the number 21000000")
 	token := sign(t, jwt.SigningMethodHS256, []byte(secret), good(all...))
 	for _, header := range [][]string{{}, {"Authorization", "Basic " + token}, {"Authorization", token}, {"Authorization", "Bearer " + token + "x"},
 		{"Authorization", "Bearer " + token, "Authorization", "Bearer " + token}} {

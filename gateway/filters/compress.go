@@ -71,6 +71,9 @@ func (f *compress) Request(FilterContext) {}
 
 func (f *compress) Response(c FilterContext) {
 	r := c.Response()
+	if r.StatusCode == http.StatusNotModified {
+		validated(c.OriginalRequest(), r)
+	}
 	if !f.may(r) {
 		return
 	}
@@ -79,14 +82,16 @@ func (f *compress) Response(c FilterContext) {
 	if !acceptsGzip(c.OriginalRequest().Header["Accept-Encoding"]) || bodyless(r.StatusCode) {
 		return
 	}
-	if r.ContentLength >= 0 && r.ContentLength < minCompressed && c.OriginalRequest().Method != http.MethodHead {
+	if isShort(c.OriginalRequest(), r) {
 		return
 	}
 	r.Header["Content-Encoding"] = []string{"gzip"}
 	if tag := r.Header.Get("Etag"); tag != "" && !strings.HasPrefix(tag, "W/") {
 		r.Header["Etag"] = []string{"W/" + tag} // RFC 9110 section 8.8.1: other bytes, the same meaning
 	}
-	delete(r.Header, "Accept-Ranges")
+	for _, name := range ofBytes {
+		delete(r.Header, name)
+	}
 	streams := r.ContentLength < 0
 	unknownLength(r)
 	if c.OriginalRequest().Method == http.MethodHead || r.Body == nil || r.Body == http.NoBody {
@@ -100,11 +105,38 @@ func (f *compress) may(r *http.Response) bool {
 	encoding := r.Header.Get("Content-Encoding")
 	if encoding != "" && encoding != "identity" ||
 		r.StatusCode == http.StatusPartialContent || r.Header["Content-Range"] != nil || r.StatusCode == http.StatusSwitchingProtocols ||
-		strings.Contains(r.Header.Get("Cache-Control"), "no-transform") {
+		listed(r.Header["Cache-Control"], "no-transform") {
 		return false
 	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && slices.Contains(f.types, kind)
+}
+
+// isShort tells whether compression would make nothing shorter. To HEAD goes the header of GET; but there, some say that nothing is
+// everything.
+func isShort(request *http.Request, r *http.Response) bool {
+	known := r.ContentLength > 0 || r.ContentLength == 0 && request.Method != http.MethodHead
+	return known && r.ContentLength < minCompressed
+}
+
+// validated gives a 304 the tag under which the client has what it asks about: that of a compressed answer was made weak, and a strong
+// one would be another answer's (RFC 9111 section 4.3.4).
+func validated(request *http.Request, r *http.Response) {
+	if tag := r.Header.Get("Etag"); tag != "" && listed(request.Header["If-None-Match"], "W/"+tag) {
+		r.Header["Etag"] = []string{"W/" + tag}
+	}
+}
+
+// listed tells whether an item is in a list, over one or more fields.
+func listed(lines []string, item string) bool {
+	for _, line := range lines {
+		for one := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(one), item) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // acceptsGzip reads Accept-Encoding (RFC 9110 section 12.5.3). As in Skipper, * is not enough.

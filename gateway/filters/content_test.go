@@ -153,7 +153,7 @@ func compressed(t *testing.T, method, accept string, status int, body string, he
 }
 
 func TestCompress(t *testing.T) {
-	plain := []string{"Content-Type", "text/plain; charset=utf-8", "Etag", `"1"`}
+	plain := []string{"Content-Type", "text/plain; charset=utf-8", "Etag", `"1"`, "Content-Digest", "sha-256=:x:", "Repr-Digest", "sha-256=:x:", "Content-Md5", "x"}
 	x := compressed(t, "GET", "br;q=1.0, gzip;q=0.8", 200, long, plain...)
 	r := x.Response()
 	require.Equal(t, http.Header{
@@ -173,6 +173,20 @@ func TestCompress(t *testing.T) {
 	require.Equal(t, "gzip", x.Response().Header.Get("Content-Encoding"))
 	require.Empty(t, x.Response().Header["Content-Length"], "RULE F7: HEAD has another length than GET")
 	require.Empty(t, x.Body(), "RULE F7: a body for HEAD")
+	x = compressed(t, "HEAD", "gzip", 200, "short", plain...)
+	require.Empty(t, x.Response().Header["Content-Encoding"], "RULE F7: HEAD has another encoding than GET")
+	require.Equal(t, `"1"`, x.Response().Header.Get("Etag"))
+}
+
+func TestTagOfWhatWasCompressedIsTheSameLater(t *testing.T) {
+	for asked, want := range map[string]string{
+		`W/"1"`: `W/"1"`, `"0", W/"1"`: `W/"1"`, // what was compressed
+		`"1"`: `"1"`, `*`: `"1"`, `W/"2"`: `"1"`, // what was not
+	} {
+		x := request("GET", "http://h/", "", "Accept-Encoding", "gzip", "If-None-Match", asked)
+		filtertest.Run(x, filtertest.Upstream(304, "", "Etag", `"1"`), filter(t, "compress"))
+		require.Equal(t, want, x.Response().Header.Get("Etag"), "RULE F7: the client has no answer under the tag of this 304 (%s)", asked)
+	}
 }
 
 func TestWhatIsNotCompressed(t *testing.T) {
@@ -193,6 +207,7 @@ func TestWhatIsNotCompressed(t *testing.T) {
 		{"compressed", "gzip", 200, long, []string{"Content-Type", "text/plain", "Content-Encoding", "gzip"}, false},
 		{"part", "gzip", 206, long, []string{"Content-Type", "text/plain", "Content-Range", "bytes 0-9/10"}, false},
 		{"no-transform", "gzip", 200, long, []string{"Content-Type", "text/plain", "Cache-Control", "no-transform"}, false},
+		{"no-transform", "gzip", 200, long, []string{"Content-Type", "text/plain", "Cache-Control", "max-age=60", "Cache-Control", "private, No-Transform"}, false},
 		{"no body", "gzip", 304, "", []string{"Content-Type", "text/plain"}, true},
 	} {
 		x := compressed(t, "GET", c.accept, c.status, c.body, c.header...)

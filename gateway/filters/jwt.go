@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ func jwts(env Env) []Spec {
 	return []Spec{NewSpec("jwt", `key file, "iss=", "aud=", "leeway=", "CLAIM=VALUE"...`, func(a *Args) Filter {
 		file := a.NonEmpty("file")
 		f := &jwtAuth{claims: a.Options()}
-		options := []jwt.ParserOption{jwt.WithTimeFunc(env.Now), jwt.WithExpirationRequired(), jwt.WithIssuedAt()}
+		options := []jwt.ParserOption{jwt.WithTimeFunc(env.Now), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithJSONNumber()}
 		for key, value := range f.claims {
 			switch key {
 			case "iss":
@@ -121,11 +122,11 @@ func has(claim any, want string) bool {
 		}
 	case []any:
 		for _, item := range v {
-			if item == want {
+			if item == want || item == json.Number(want) {
 				return true
 			}
 		}
-	case bool, float64:
+	case bool, json.Number: // as it is written in the token: 64-bit integers have more digits than a float64
 		return fmt.Sprint(v) == want
 	}
 	return false

@@ -110,13 +110,18 @@ func worthwhile(c FilterContext, r *http.Response, err error) bool {
 	return false
 }
 
-// discard closes an answer that nobody gets. A short one is read first: its connection can be used again then.
+// discardTime is how long the rest of an answer that nobody gets is waited for.
+const discardTime = 100 * time.Millisecond
+
+// discard closes an answer that nobody gets. A short one is read first, if it comes: its connection can be used again then.
 func discard(r *http.Response) {
 	if r.Body == nil {
 		return
 	}
 	if r.ContentLength >= 0 && r.ContentLength <= 4<<10 {
+		late := time.AfterFunc(discardTime, func() { r.Body.Close() })
 		io.Copy(io.Discard, r.Body)
+		late.Stop()
 	}
 	r.Body.Close()
 }

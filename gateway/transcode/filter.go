@@ -272,6 +272,9 @@ func rewrite(r *http.Request, b *Binding, frames []byte) error {
 			return err
 		}
 	}
+	if r.Body != nil {
+		r.Body.Close() // that of a rule without one was not read
+	}
 	r.Method = http.MethodPost
 	r.URL.Path, r.URL.RawPath, r.URL.RawQuery, r.URL.ForceQuery = b.path, "", "", false
 	for _, name := range []string{"Accept-Encoding", "Content-Encoding", "Content-Length", "Expect", "Connection", "Upgrade"} {

@@ -56,6 +56,22 @@ func TestVerbsAndBodies(t *testing.T) {
 	require.JSONEq(t, `{"name":"shelves/7"}`, body(t, w.do("DELETE /v1/shelves/7", "ignored, since no rule says what it is")))
 }
 
+type closing struct {
+	io.Reader
+	closed *bool
+}
+
+func (c closing) Close() error { *c.closed = true; return nil }
+
+func TestABodyThatNoRuleTakesIsClosed(t *testing.T) {
+	w := newWorld(t, new(Spec), library(t))
+	ctx, closed := filtertest.Of(newRequest(t.Context(), "DELETE /v1/shelves/7", "ignored")), false
+	ctx.Request().Body = closing{ctx.Request().Body, &closed}
+	w.filter.Request(ctx)
+	require.False(t, ctx.Served())
+	require.True(t, closed, "RULE P6: what is put in place of a body leaves it open")
+}
+
 func TestTheBodyOfACallCanBeSentAgain(t *testing.T) {
 	w := newWorld(t, new(Spec), library(t))
 	ctx := filtertest.Of(newRequest(t.Context(), "PUT /v1/all", `{"name":"x"}`))

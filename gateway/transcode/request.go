@@ -99,6 +99,9 @@ func setPath(b *Binding, m protoreflect.Message, path string) error {
 		if err != nil {
 			return fmt.Errorf("path: %w", err)
 		}
+		if err := fields.alone(m); err != nil {
+			return fmt.Errorf("path: %w", err)
+		}
 		parent := fields.parent(m)
 		if parent.Has(field) && !parent.Get(field).Equal(value) {
 			return fmt.Errorf("field %s: the path says %q, and the body says otherwise", v.field, text)
@@ -130,6 +133,23 @@ func (p fieldPath) parent(m protoreflect.Message) protoreflect.Message {
 		m = m.Mutable(field).Message()
 	}
 	return m
+}
+
+// alone fails if another member of a oneof is set where the path leads, however deep: to set this one would take that
+// one away, and with it what path or body have said.
+func (p fieldPath) alone(m protoreflect.Message) error {
+	for i, field := range p {
+		if one := field.ContainingOneof(); one != nil {
+			if other := m.WhichOneof(one); other != nil && other != field {
+				return fmt.Errorf("field %s is given, and %s too, but only one of them can be", field.Name(), other.Name())
+			}
+		}
+		if i == len(p)-1 || !m.Has(field) {
+			return nil
+		}
+		m = m.Get(field).Message()
+	}
+	return nil
 }
 
 // String is the dotted name, as in the .proto file, however the client wrote it.
@@ -219,12 +239,10 @@ func setParameter(path fieldPath, m protoreflect.Message, text string) error {
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
 	}
-	parent := path.parent(m)
-	if one := field.ContainingOneof(); one != nil {
-		if other := parent.WhichOneof(one); other != nil && other != field {
-			return fmt.Errorf("query: field %s is given, and %s too, but only one of them can be", field.Name(), other.Name())
-		}
+	if err := path.alone(m); err != nil {
+		return fmt.Errorf("query: %w", err)
 	}
+	parent := path.parent(m)
 	if field.IsList() {
 		parent.Mutable(field).List().Append(value)
 	} else {

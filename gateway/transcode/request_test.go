@@ -191,6 +191,37 @@ func TestAFieldHasOneSource(t *testing.T) {
 	})
 }
 
+func TestAFieldHasOneSourceUnderEachOfItsNamesAndInAOneof(t *testing.T) {
+	f := testFile(service("Test",
+		method("ByJSONName", ".test.v1.Choice", allType, "", rule("GET", "/id/{userId}"), rule("GET", "/deep/{me.sub.subfield}")),
+		method("Me", ".test.v1.Choice", allType, "", rule("GET", "/me/{me.subfield}"), rule("POST", "/me/{me.subfield}").withBody("you"), rule("PUT", "/me/{me.subfield}").withBody("*")),
+	))
+	f.MessageType = append(f.MessageType, message("Choice", "user_id string", "me oneof .test.v1.Sub", "you oneof .test.v1.Sub"))
+	services, err := Load(encodeSet(t, f))
+	require.NoError(t, err)
+	rules, err := services.Rules()
+	require.NoError(t, err)
+	for _, c := range []struct{ request, body, want, err string }{
+		{"GET /id/a", "", `{"userId":"a"}`, ""},
+		{"GET /id/a?user_id=b", "", "", "field user_id is in the path already"},
+		{"GET /id/a?userId=b", "", "", "field user_id is in the path already"},
+		{"GET /me/a?me.big=1", "", `{"me":{"subfield":"a","big":"1"}}`, ""},
+		{"GET /me/a?you.subfield=b", "", "", "field you is given, and me too"},
+		{"GET /deep/a?you.sub.subfield=b", "", "", "field you is given, and me too"},
+		{"POST /me/a", `{"subfield":"b"}`, "", "field me is given, and you too"},
+		{"PUT /me/a", `{"you":{}}`, "", "field me is given, and you too"},
+		{"PUT /me/a", `{"me":{"big":1}}`, `{"me":{"subfield":"a","big":"1"}}`, ""},
+	} {
+		got, err := built(t, new(Spec), services, rules, c.request, c.body)
+		if c.err != "" {
+			require.ErrorContains(t, err, c.err, "RULE X2: %s %s becomes %s", c.request, c.body, got)
+			continue
+		}
+		require.NoError(t, err)
+		require.JSONEq(t, c.want, got)
+	}
+}
+
 func TestBodiesAreJSONOfTheirField(t *testing.T) {
 	checkRequests(t, "X1", []requestCase{
 		{"POST /whole", `{"i64":"9007199254740993","u64":1,"kind":"LARGE","kinds":[1],"raw":"aGk/","tags":["a"],"sub":{"big":3},"labels":{"k":"v"},"at":"2026-11-27T03:00:00Z","any_json":{"a":[1,null]}}`,

@@ -121,7 +121,7 @@ func newBinding(rpc protoreflect.MethodDescriptor, rule httpRule) (*Binding, err
 			return nil, &TemplateError{Template: rule.path, Column: v.column, Msg: err.Error()}
 		}
 		b.fields = append(b.fields, path)
-		b.bound[v.field] = true
+		b.bound[path.String()] = true // a template may have the name that the field has in JSON
 	}
 	if rule.body != "" && !b.whole {
 		if b.body, err = topField(rpc.Input(), rule.body); err != nil {
