@@ -41,6 +41,8 @@
 //	H8  A snapshot ends with the SHA-256 of what was before. admin.go
 //	H9  The size of the store is what it takes, also when it is a tree on the
 //	    disk, and falls by defragmentation.          admin.go, probes.go
+//	H10 An error is the last answer of a stream, and when its request is over
+//	    nobody uses its connection.                          stream.go, watch.go
 //
 // Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //

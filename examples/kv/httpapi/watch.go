@@ -51,7 +51,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	ws := &watches{member: a.Member(), stream: a.newStream(w, r), ctx: ctx, cancel: cancel, byID: map[int64]*watch{}}
 	requests := make(chan error, 1)
-	go func() { requests <- ws.serve() }()
+	ws.pumps.Go(func() { requests <- ws.serve() })
 	var err error
 	select {
 	case err = <-requests:
