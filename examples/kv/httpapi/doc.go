@@ -28,9 +28,9 @@
 //	    that is none is refused, a field that nobody knows is passed over.
 //	                                                         decode.go
 //	H2  A body and a stream's message are bounded.           api.go, stream.go
-//	H3  A client that stops reading a stream costs a connection, for
-//	    StallTimeout; events wait in the store, and when they are compacted
-//	    there the watch is cancelled with the reason.        stream.go
+//	H3  A client that stops reading costs a connection, for StallTimeout; a
+//	    stream's events wait in the store, and when they are compacted
+//	    there the watch is cancelled with the reason.        stream.go, api.go
 //	H4  Events of a watch come in order, each once; "created" comes before
 //	    them, and after "canceled" nothing.                  watch.go
 //	H5  A refusal has etcd's code and text, and the HTTP status of its code.
