@@ -38,7 +38,8 @@
 //	H6  A lease that is over is no error: its TTL says so.   lease.go
 //	H7  A member is healthy if it serves everything, and ready if it serves
 //	    reads.                                               probes.go
-//	H8  A snapshot ends with the SHA-256 of what was before. admin.go
+//	H8  A snapshot ends with the SHA-256 of what was before, or with the error
+//	    that it broke off for.                               admin.go
 //	H9  The size of the store is what it takes, also when it is a tree on the
 //	    disk, and falls by defragmentation.          admin.go, probes.go
 //	H10 An error is the last answer of a stream, and when its request is over
