@@ -109,6 +109,10 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 	defer s.close()
 	state := m.Snapshot()
 	defer state.Close()
+	s.snapshot(m, state)
+}
+
+func (s *stream) snapshot(m *service.Member, state io.WriterTo) {
 	size, err := state.WriteTo(io.Discard)
 	if err != nil {
 		s.fail(err)
@@ -116,8 +120,11 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 	}
 	out := &pieces{stream: s, member: m, left: uint64(size) + sha256.Size}
 	sum := sha256.New()
-	if _, err := state.WriteTo(io.MultiWriter(out, sum)); err == nil {
-		out.Write(sum.Sum(nil)) // the client is gone, if this fails
+	if _, err = state.WriteTo(io.MultiWriter(out, sum)); err == nil {
+		_, err = out.Write(sum.Sum(nil))
+	}
+	if err != nil {
+		s.fail(err) // nobody hears it, if the client is gone
 	}
 }
 

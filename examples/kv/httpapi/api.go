@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +27,8 @@ type Options struct {
 	// ProgressInterval between the notices of a watch that asked for them, and
 	// had no events. Default 10 minutes, as in etcd.
 	ProgressInterval time.Duration
-	// StallTimeout is how long a client of a stream may take no byte, before its
-	// connection is cut. Default 30 s. What it misses waits in the store.
+	// StallTimeout is how long a client may take no byte of an answer, before its
+	// connection is cut. Default 30 s. What a stream's misses waits in the store.
 	StallTimeout time.Duration
 	// Stop, when closed, ends all streams, so that a server can be shut down
 	// without cutting requests off. Default: never.
@@ -110,9 +112,25 @@ func unary[Q any](a *api, mux *http.ServeMux, serve func(context.Context, *servi
 				writeError(w, err)
 				return
 			}
-			w.Header().Set("Content-Type", "application/json")
-			w.Write(body) // the client is gone, if this fails
+			a.answer(w, body)
 		})
+	}
+}
+
+// answerPiece of an answer has StallTimeout to be taken.
+const answerPiece = 64 << 10
+
+// answer writes a body that may be large to a client that may stop reading: it
+// holds memory and a connection for StallTimeout, and not for ever.
+func (a *api) answer(w http.ResponseWriter, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	control := http.NewResponseController(w)
+	for piece := range slices.Chunk(body, answerPiece) {
+		control.SetWriteDeadline(time.Now().Add(a.StallTimeout))
+		if _, err := w.Write(piece); err != nil {
+			return // the client is gone
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -117,5 +118,35 @@ func TestSlowWatchIsCancelledWithTheReasonWhenItsHistoryGoes(t *testing.T) {
 		}
 		require.Less(t, events, 100)
 		rule(t, "H3", r.Compacted == 101 && r.CancelReason == "etcdserver: mvcc: required revision has been compacted", "cancelled with %+v", r)
+	})
+}
+
+// An answer is in memory until it is taken; so it must be, or the client goes.
+func TestClientThatDoesNotTakeItsAnswerIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, 1, nil)
+		n := c.leader()
+		for range 3 {
+			c.ok(n, "/v3/kv/put", bigPut())
+		}
+		const body = `{"key":"YQ=="}`
+		// ask returns the answer to a client that has rested before it reads, twice.
+		ask := func(rest time.Duration) string {
+			conn, err := n.pipe.dial(t.Context())
+			require.NoError(t, err)
+			defer conn.Close()
+			go fmt.Fprintf(conn, "POST /v3/kv/range HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+			time.Sleep(rest)
+			head, err := io.ReadAll(io.LimitReader(conn, 100<<10))
+			require.NoError(t, err)
+			time.Sleep(rest)
+			tail, err := io.ReadAll(conn)
+			require.NoError(t, err)
+			return string(head) + string(tail)
+		}
+		slow := ask(20 * time.Second)
+		rule(t, "H3", strings.HasSuffix(slow, `"count":"1"}`), "a client that takes 40 s, and never half a minute for nothing, gets %d bytes", len(slow))
+		stalled := ask(31 * time.Second)
+		rule(t, "H3", !strings.HasSuffix(stalled, `"count":"1"}`), "an answer waits for ever for a client that does not take it")
 	})
 }

@@ -28,9 +28,9 @@
 //	    that is none is refused, a field that nobody knows is passed over.
 //	                                                         decode.go
 //	H2  A body and a stream's message are bounded.           api.go, stream.go
-//	H3  A client that stops reading a stream costs a connection, for
-//	    StallTimeout; events wait in the store, and when they are compacted
-//	    there the watch is cancelled with the reason.        stream.go
+//	H3  A client that stops reading costs a connection, for StallTimeout; a
+//	    stream's events wait in the store, and when they are compacted
+//	    there the watch is cancelled with the reason.        stream.go, api.go
 //	H4  Events of a watch come in order, each once; "created" comes before
 //	    them, and after "canceled" nothing.                  watch.go
 //	H5  A refusal has etcd's code and text, and the HTTP status of its code.
@@ -38,9 +38,12 @@
 //	H6  A lease that is over is no error: its TTL says so.   lease.go
 //	H7  A member is healthy if it serves everything, and ready if it serves
 //	    reads.                                               probes.go
-//	H8  A snapshot ends with the SHA-256 of what was before. admin.go
+//	H8  A snapshot ends with the SHA-256 of what was before, or with the error
+//	    that it broke off for.                               admin.go
 //	H9  The size of the store is what it takes, also when it is a tree on the
 //	    disk, and falls by defragmentation.          admin.go, probes.go
+//	H10 An error is the last answer of a stream, and when its request is over
+//	    nobody uses its connection.                          stream.go, watch.go
 //
 // Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //

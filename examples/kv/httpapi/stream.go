@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -20,6 +21,7 @@ type stream struct {
 	in      *json.Decoder
 	remote  string
 	closed  chan struct{}
+	waiting sync.WaitGroup // for Stop
 
 	mu    sync.Mutex // of what follows, and of w
 	begun bool
@@ -31,13 +33,13 @@ func (a *api) newStream(w http.ResponseWriter, r *http.Request) *stream {
 	// Answers begin while the request goes on. HTTP/2 does so anyway, and
 	// refuses to be told.
 	s.control.EnableFullDuplex()
-	go func() {
+	s.waiting.Go(func() {
 		select {
 		case <-a.Stop:
 			s.control.SetReadDeadline(past)
 		case <-s.closed:
 		}
-	}()
+	})
 	s.in = json.NewDecoder(&limited{r: r.Body, max: int64(a.MaxRequestBytes)*2 + 64<<10, in: &s.in})
 	return s
 }
@@ -70,10 +72,13 @@ func (s *stream) receive(v any) error {
 }
 
 // close ends reading, also where another goroutine waits for the client: the
-// server could not end the request before.
+// server could not end the request before. It leaves nobody behind who would use
+// w: after the handler it is another request's, or, with HTTP/2, a panic that ends
+// the process.
 func (s *stream) close() {
 	close(s.closed)
 	s.control.SetReadDeadline(past)
+	s.waiting.Wait()
 }
 
 // past is a deadline that is over.
@@ -103,31 +108,38 @@ type streamAnswer struct {
 	Error  *streamError `json:"error,omitempty"`
 }
 
+// errOver is of answers behind the last.
+var errOver = errors.New("kv: the stream is over")
+
 // send writes an answer and waits until the connection took it. After an error
 // there is no client any more.
-func (s *stream) send(v any) error { return s.write(streamAnswer{Result: v}, http.StatusOK) }
-
-// fail is the last answer.
-func (s *stream) fail(err error) {
-	s.mu.Lock()
-	begun := s.begun
-	s.mu.Unlock()
-	if !begun {
-		writeError(s.w, err)
-		return
-	}
-	code, message := codeOf(err)
-	status := statuses[code]
-	s.write(streamAnswer{Error: &streamError{code, status, message, http.StatusText(status)}}, status)
-}
-
-func (s *stream) write(v any, status int) error {
-	body, err := marshal(v)
+func (s *stream) send(v any) error {
+	body, err := marshal(streamAnswer{Result: v})
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.write(body, http.StatusOK)
+}
+
+// fail is the last answer, also where others go on sending.
+func (s *stream) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.begun {
+		writeError(s.w, err)
+	} else {
+		code, message := codeOf(err)
+		status := statuses[code]
+		body, _ := marshal(streamAnswer{Error: &streamError{code, status, message, http.StatusText(status)}}) // plain data cannot fail
+		s.write(body, status)
+	}
+	s.err = cmp.Or(s.err, errOver)
+}
+
+// write is called with the lock held.
+func (s *stream) write(body []byte, status int) error {
 	if s.err != nil {
 		return s.err
 	}

@@ -51,7 +51,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	ws := &watches{member: a.Member(), stream: a.newStream(w, r), ctx: ctx, cancel: cancel, byID: map[int64]*watch{}}
 	requests := make(chan error, 1)
-	go func() { requests <- ws.serve() }()
+	ws.pumps.Go(func() { requests <- ws.serve() })
 	var err error
 	select {
 	case err = <-requests:
@@ -107,17 +107,20 @@ func (ws *watches) respond(r watchResponse, revision int64) error {
 }
 
 // create starts a watch. What cannot be watched is created and cancelled in
-// one answer.
+// one answer, under an ID that no watch has: one that is there goes on.
 func (ws *watches) create(q *watchCreateRequest) error {
 	key, end := q.Key, q.RangeEnd
 	if len(key) == 0 {
 		key = []byte{0} // as in etcd: the lowest key
 	}
-	refuse := func(id int64, reason string) error {
-		return ws.respond(watchResponse{WatchID: id, Created: true, Canceled: true, CancelReason: reason}, 0)
+	refuse := func(reason string) error {
+		return ws.respond(watchResponse{WatchID: -1, Created: true, Canceled: true, CancelReason: reason}, 0)
+	}
+	if q.StartRevision < 0 {
+		return refuse(store.ErrCompacted.Message) // as in etcd
 	}
 	if len(end) > 0 && !bytes.Equal(end, []byte{0}) && bytes.Compare(key, end) >= 0 {
-		return refuse(-1, "mvcc: watcher range is empty")
+		return refuse("mvcc: watcher range is empty")
 	}
 	ws.mu.Lock()
 	id := q.WatchID
@@ -130,17 +133,17 @@ func (ws *watches) create(q *watchCreateRequest) error {
 	taken := ws.byID[id] != nil
 	ws.mu.Unlock()
 	if taken {
-		return refuse(id, "mvcc: duplicate watch ID provided on the WatchStream")
+		return refuse("mvcc: duplicate watch ID provided on the WatchStream")
 	}
 	revision := ws.member.Header(0).Revision
 	start := q.StartRevision
-	if start <= 0 {
+	if start == 0 {
 		start = revision + 1
 	}
 	events, err := ws.member.Watch(&store.WatchRequest{Key: key, End: end, StartRevision: start, PrevKV: q.PrevKv, Fragment: q.Fragment,
 		NoPut: slices.Contains(q.Filters, 0), NoDelete: slices.Contains(q.Filters, 1)})
 	if err != nil {
-		return refuse(-1, err.Error())
+		return refuse(err.Error())
 	}
 	w := &watch{id: id, events: events, notify: q.ProgressNotify}
 	w.done, w.cancel = context.WithCancel(ws.ctx)

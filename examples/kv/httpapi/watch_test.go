@@ -39,7 +39,7 @@ func TestWatchTellsEventsInOrderAndIsCancelled(t *testing.T) {
 		require.JSONEq(t, `{"watch_id":"9","created":true}`, s.next())
 		require.JSONEq(t, `{"watch_id":"9","events":[{"type":"DELETE","kv":{"key":"YQ==","mod_revision":"5"}}]}`, s.next())
 		s.say(`{"create_request":{"key":"YQ==","watch_id":"9"}}`)
-		require.JSONEq(t, `{"watch_id":"9","created":true,"canceled":true,"cancel_reason":"mvcc: duplicate watch ID provided on the WatchStream"}`, s.next())
+		require.JSONEq(t, `{"watch_id":"-1","created":true,"canceled":true,"cancel_reason":"mvcc: duplicate watch ID provided on the WatchStream"}`, s.next())
 		s.say(`{"create_request":{"key":"Yg==","range_end":"YQ=="}}`)
 		require.JSONEq(t, `{"watch_id":"-1","created":true,"canceled":true,"cancel_reason":"mvcc: watcher range is empty"}`, s.next())
 		s.say(`{"progress_request":{}}`)
@@ -48,6 +48,33 @@ func TestWatchTellsEventsInOrderAndIsCancelled(t *testing.T) {
 		require.JSONEq(t, `{"watch_id":"9","canceled":true}`, s.next())
 		c.ok(f, "/v3/kv/put", `{"key":"YQ=="}`)
 		require.Contains(t, s.next(), `"mod_revision":"6"`, "the other watch goes on")
+	})
+}
+
+// "created" and "canceled" in one answer is of no watch: what has its ID already
+// goes on, and its client must not take it for cancelled.
+func TestRefusedWatchHasNoID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, 1, nil)
+		s := c.stream(c.leader(), "/v3/watch", `{"create_request":{"key":"YQ==","watch_id":"9"}}`)
+		defer s.close()
+		require.JSONEq(t, `{"watch_id":"9","created":true}`, s.next())
+		s.say(`{"create_request":{"key":"YQ==","watch_id":"9"}}`)
+		twice := s.next()
+		rule(t, "H4", strings.Contains(twice, `"watch_id":"-1"`), "a watch is cancelled by another that wants its ID: %s", twice)
+		c.ok(c.leader(), "/v3/kv/put", `{"key":"YQ=="}`)
+		require.Contains(t, s.next(), `"mod_revision":"2"`)
+	})
+}
+
+func TestWatchFromANegativeRevisionIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, 1, nil)
+		s := c.stream(c.leader(), "/v3/watch", `{"create_request":{"key":"YQ==","start_revision":"-3"}}`)
+		defer s.close()
+		r := s.next()
+		rule(t, "H5", r == `{"cancel_reason":"etcdserver: mvcc: required revision has been compacted","canceled":true,"created":true,"watch_id":"-1"}`,
+			"a watch from revision -3 is told %s", r)
 	})
 }
 

@@ -17,6 +17,8 @@
 //	    he is.                                               peers.go
 //	P5  A snapshot is streamed: neither end has it in memory, and one that is cut
 //	    off is none.                                         snapshot.go
+//	P6  A connection that cannot be accepted is one connection less, and not a
+//	    member that is deaf from then on.                    split.go
 //
 // Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -12,6 +13,9 @@ import (
 // helloTimeout bounds TLS and the first byte: a stranger that connects and is
 // silent holds nothing for longer.
 const helloTimeout = 5 * time.Second
+
+// acceptPause is between two attempts to accept, when the first failed.
+const acceptPause = 100 * time.Millisecond
 
 // split shares a listener between two protocols by the first byte that a
 // client sends.
@@ -27,17 +31,29 @@ type split struct {
 // listen starts to accept.
 func listen(l net.Listener, config *tls.Config) *split {
 	s := &split{Listener: l, tls: config, raft: make(chan net.Conn), calls: make(chan net.Conn), done: make(chan struct{})}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				s.close()
-				return
-			}
-			go s.sort(conn)
-		}
-	}()
+	go s.accept()
 	return s
+}
+
+// accept takes connections until the listener is closed. What else keeps it from
+// that, a process without file descriptors for instance, passes.
+func (s *split) accept() {
+	for {
+		conn, err := s.Accept()
+		switch {
+		case err == nil:
+			go s.sort(conn)
+			continue
+		case errors.Is(err, net.ErrClosed):
+			s.close()
+			return
+		}
+		select {
+		case <-time.After(acceptPause):
+		case <-s.done:
+			return
+		}
+	}
 }
 
 func (s *split) close() error {

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -60,5 +61,40 @@ func TestSilentStrangerIsSentAway(t *testing.T) {
 		if took := time.Since(began); err != io.EOF || took > helloTimeout {
 			t.Fatalf("RULE P3: a stranger who is silent is sent away after %v: %v", took, err)
 		}
+	})
+}
+
+// poor is a listener that has no file descriptor for its first connections.
+type poor struct {
+	pipes
+	fails int
+}
+
+func (p *poor) Accept() (net.Conn, error) {
+	if p.fails--; p.fails >= 0 {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: errors.New("too many open files")}
+	}
+	return p.pipes.Accept()
+}
+
+// A member that ran out of file descriptors for a moment is deaf for a moment.
+func TestAcceptGoesOnAfterAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &poor{make(pipes), 3}
+		s := listen(p, nil)
+		time.Sleep(time.Second) // virtual
+		select {
+		case <-s.done:
+			t.Fatal("RULE P6: after an error of accept a member listens no more")
+		default:
+		}
+		defer s.close()
+		here, there := net.Pipe()
+		defer here.Close()
+		p.pipes <- there
+		go io.WriteString(here, "raft")
+		conn, err := half{s, s.raft}.Accept()
+		require.NoError(t, err)
+		conn.Close()
 	})
 }

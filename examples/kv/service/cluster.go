@@ -222,7 +222,8 @@ func (m *Member) addHere(ctx context.Context, c memberChange, who raft.Membershi
 	return added, m.node.ChangeMembership(ctx, set)
 }
 
-// reachable counts the voters that can be reached now, this one included.
+// reachable counts the voters that can be reached now, this one included. What it
+// asks them costs nothing, however much they hold.
 func (m *Member) reachable(ctx context.Context, who raft.Membership) int {
 	n := 0
 	for _, id := range who.Voters {
@@ -234,9 +235,7 @@ func (m *Member) reachable(ctx context.Context, who raft.Membership) int {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, m.election())
-		_, err := m.opts.Peers.Call(ctx, id, CallHash, []byte("0"))
-		var refusal *store.Error
-		if err == nil || errors.As(err, &refusal) {
+		if _, err := m.opts.Peers.Call(ctx, id, CallMembers, EncodeMembers(true)); err == nil {
 			n++
 		}
 		cancel()

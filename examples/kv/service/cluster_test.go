@@ -45,6 +45,20 @@ func TestMembershipChangesOnlyWithAMajorityBehindIt(t *testing.T) {
 	})
 }
 
+// Whoever needs longer than an election for all its data is there nonetheless.
+func TestMembershipOfALargeStoreCanBeChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := start(t, 3, nil)
+		leader, lost := g.leader(), g.follower()
+		g.peers[id(leader)].large = true
+		g.cut(lost)
+		_, err := leader.MemberRemove(t.Context(), uint64(id(lost)))
+		rule(t, "S5", err == nil, "of three members with much data the one that is lost cannot be removed: %v", err)
+		_, _, err = leader.MemberAdd(t.Context(), there, false)
+		rule(t, "S5", err == nil, "to two members that run no third can be added: %v", err)
+	})
+}
+
 // A member that comes at the place of an old one must not have its ID: the old
 // one has voted.
 func TestMemberAtTheSamePlaceHasAnotherID(t *testing.T) {

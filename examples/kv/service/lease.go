@@ -75,9 +75,8 @@ func (m *Member) renewHere(ctx context.Context, id int64) (int64, error) {
 	if err := m.node.Read(ctx); err != nil {
 		return 0, err
 	}
-	s := m.node.Status()
-	if s.Role != raft.Leader {
-		return 0, &raft.NotLeaderError{Leader: s.Leader}
+	if err := m.keepsLeases(); err != nil {
+		return 0, err
 	}
 	m.renewals.RLock()
 	defer m.renewals.RUnlock()
@@ -94,6 +93,16 @@ func (m *Member) renewHere(ctx context.Context, id int64) (int64, error) {
 		}
 	}
 	return ttl, nil
+}
+
+// keepsLeases refuses what only the leader knows, and a leader of many terms only
+// by the book of its present one: others have renewed leases in between. The next
+// tick opens it.
+func (m *Member) keepsLeases() error {
+	if s := m.node.Status(); s.Role != raft.Leader || m.led.Load() != s.Term {
+		return &raft.NotLeaderError{Leader: s.Leader}
+	}
+	return nil
 }
 
 type ttlRequest struct {
@@ -122,8 +131,8 @@ func (m *Member) timeToLiveHere(ctx context.Context, r ttlRequest) (TimeToLive, 
 	if err := m.node.Read(ctx); err != nil {
 		return TimeToLive{}, err
 	}
-	if s := m.node.Status(); s.Role != raft.Leader {
-		return TimeToLive{}, &raft.NotLeaderError{Leader: s.Leader}
+	if err := m.keepsLeases(); err != nil {
+		return TimeToLive{}, err
 	}
 	lease, keys, err := m.machine.Lease(r.ID, r.Keys)
 	if err != nil {

@@ -1,7 +1,10 @@
 package service_test
 
 import (
+	"context"
 	"errors"
+	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/flagship-go/flagship/examples/kv/service"
 	"github.com/flagship-go/flagship/examples/kv/store"
+	"github.com/flagship-go/flagship/raft"
 )
 
 func grant(t *testing.T, m *service.Member, id, ttl int64) {
@@ -85,5 +89,58 @@ func TestLeaseIsNotShorterThanAnElection(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 2, r.TTL)
 		require.Positive(t, r.ID, "and its ID is made up")
+	})
+}
+
+// busy is a log on which one message, once asked for, takes its time: so do the
+// chores of who writes it.
+type busy struct {
+	slog.Handler
+	hold, going chan struct{}
+}
+
+func (b *busy) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "lease expired" {
+		select {
+		case b.hold <- struct{}{}:
+			<-b.going
+		default:
+		}
+	}
+	return nil
+}
+
+func (b *busy) Enabled(context.Context, slog.Level) bool { return true }
+
+// A member that led, and leads again before it noticed that it did not, knows
+// nothing of what was renewed in between.
+func TestLeaderWhoReturnsForgetsItsOldBookOfLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logs := map[raft.NodeID]*busy{}
+		g := start(t, 2, func(o *service.Options) {
+			b := &busy{slog.DiscardHandler, make(chan struct{}), make(chan struct{})}
+			logs[o.Raft.ID], o.Logger = b, slog.New(b)
+		})
+		leader, other := g.leader(), g.follower()
+		grant(t, leader, 1, 20)
+		grant(t, leader, 2, 3)
+		<-logs[id(leader)].hold // the second is over, and its leader busy with it
+		release := sync.OnceFunc(func() { close(logs[id(leader)].going) })
+		defer release()
+		require.NoError(t, leader.MoveLeader(t.Context(), uint64(id(other))))
+		time.Sleep(time.Second)
+		for range 5 {
+			_, err := other.LeaseRenew(t.Context(), 1)
+			require.NoError(t, err)
+			time.Sleep(10 * time.Second)
+		}
+		require.NoError(t, other.MoveLeader(t.Context(), uint64(id(leader))))
+		require.Eventually(t, leader.Leads, time.Minute, 10*time.Millisecond)
+		time.AfterFunc(time.Second, release)
+		ttl, err := leader.LeaseRenew(t.Context(), 1)
+		rule(t, "S3", err == nil && ttl == 20, "some 10 s after its last renewal a lease of 20 s is not renewed: %v", err)
+		left, err := leader.LeaseTimeToLive(t.Context(), 1, false)
+		require.NoError(t, err)
+		require.EqualValues(t, 20, left.Left)
 	})
 }

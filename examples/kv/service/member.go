@@ -77,9 +77,10 @@ type Member struct {
 	// records what leases have left.
 	renewals sync.RWMutex
 
+	led atomic.Uint64 // the term for which the lessor was promoted; 0: none
+
 	// The chores' own.
 	known        map[raft.NodeID][]string // as last told to Peers
-	led          uint64                   // the term for which the lessor was promoted
 	lastSeen     time.Time                // of a leader
 	checkpointed time.Time
 
@@ -311,13 +312,13 @@ func (m *Member) lead() {
 	s := m.node.Status()
 	lessor := m.machine.Lessor()
 	if s.Role != raft.Leader {
-		if m.led != 0 {
+		if m.led.Load() != 0 {
 			lessor.Demote()
-			m.led = 0
+			m.led.Store(0)
 		}
 		return
 	}
-	if m.led != s.Term {
+	if m.led.Load() != s.Term {
 		// Whatever earlier leaders committed must be applied first: a lease is
 		// given its time only if it is known.
 		ctx, cancel := context.WithTimeout(m.ctx, m.election())
@@ -326,7 +327,7 @@ func (m *Member) lead() {
 			return
 		}
 		lessor.Promote(time.Now(), m.election())
-		m.led = s.Term
+		m.led.Store(s.Term)
 	}
 	m.expire(lessor)
 	m.checkpoint(lessor)

@@ -94,10 +94,15 @@ func (g *group) heal() {
 // lossy loses the answers, or the questions, of calls.
 type lossy struct {
 	service.Peers
-	answers, questions int // so many
+	answers, questions int  // so many
+	large              bool // what the others hold: nobody waits for its hash
 }
 
 func (l *lossy) Call(ctx context.Context, to raft.NodeID, call string, body []byte) ([]byte, error) {
+	if l.large && call == service.CallHash {
+		<-ctx.Done()
+		return nil, errors.Join(raft.ErrOutcomeUnknown, ctx.Err())
+	}
 	if call != service.CallPropose {
 		return l.Peers.Call(ctx, to, call, body)
 	}
