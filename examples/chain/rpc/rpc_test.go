@@ -218,6 +218,14 @@ func TestJSONAndURIAreTheSameCalls(t *testing.T) { // Q1
 	err = client.Call(t.Context(), "tx", map[string]any{"hash": make([]byte, 32)}, &found)
 	require.ErrorContains(t, err, "not found")
 
+	tx := []byte{0xd3, 0x1d, 'a', '=', 'b', 'c'} // in base64 it begins with 0x, as each 4096th hash does
+	var sent struct {
+		Hash rpc.Hex `json:"hash"`
+	}
+	err = client.Call(t.Context(), "broadcast_tx_sync", map[string]any{"tx": tx}, &sent)
+	sum := sha256.Sum256(tx)
+	rule(t, "Q1", err == nil && bytes.Equal(sent.Hash, sum[:]), "%x in base64 is taken for %X: %v", tx, []byte(sent.Hash), err)
+
 	r, err := http.Post(w.url, "application/json", strings.NewReader(`[{"id":1,"method":"health"},{"method":"health"},{"id":2,"method":"nope"}]`))
 	require.NoError(t, err)
 	defer r.Body.Close()
