@@ -19,6 +19,7 @@ type follower struct {
 	hub   hub
 
 	mu        sync.Mutex
+	next      types.Height // to be followed; 0: run has not begun
 	committed types.Height
 	changed   chan struct{} // closed and made anew when committed grows
 	stop      chan struct{}
@@ -67,6 +68,19 @@ func (f *follower) last() types.Height {
 	return h
 }
 
+// following is the height to be read next: from there on blocks have to be kept.
+func (f *follower) following() types.Height {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.next
+}
+
+func (f *follower) reads(next types.Height) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.next = next
+}
+
 // catchUp indexes what was committed before, and is not in the index. Nobody subscribes yet.
 func (f *follower) catchUp(last types.Height) error {
 	f.tell(last)
@@ -87,6 +101,7 @@ func (f *follower) catchUp(last types.Height) error {
 func (f *follower) run(next types.Height) {
 	defer close(f.done)
 	defer f.hub.close()
+	f.reads(next)
 	for {
 		last, changed := f.at()
 		for ; next <= last; next++ {
@@ -94,6 +109,7 @@ func (f *follower) run(next types.Height) {
 				f.failed(err)
 				return
 			}
+			f.reads(next + 1)
 		}
 		select {
 		case <-changed:

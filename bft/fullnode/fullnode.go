@@ -115,6 +115,7 @@ func (n *FullNode) openChain() error {
 	}
 	n.owned(x.log)
 	n.follower = newFollower(n.store, x, n.fail)
+	n.store.followed = n.follower.following
 	if err := n.follower.catchUp(last); err != nil {
 		return err
 	}
