@@ -33,7 +33,7 @@ type Options struct {
 	// Timeout is how long a peer may take for its next answer. Default 10 s.
 	Timeout time.Duration
 	// MinPeers is how many peers have to say how far they are before the node counts as caught up; after Grace it does
-	// without. Default 1, and 5 s.
+	// without, and where it has applied a block after Timeout and Grace from then on. Default 1, and 5 s.
 	MinPeers int
 	Grace    time.Duration
 	// HaltHeight is the last height to be applied, that of bft.Options: at it Run ends with bft.ErrHaltHeight. 0: none.
