@@ -90,7 +90,11 @@ func (f *follower) catchUp(last types.Height) error {
 		if err != nil {
 			return fmt.Errorf("fullnode: indexing: %w", err)
 		}
-		if err := f.index.add(b, f.store.Base()); err != nil {
+		results, err := f.store.Results(h)
+		if err != nil {
+			return fmt.Errorf("fullnode: indexing: %w", err)
+		}
+		if err := f.index.add(b, results.Response.TxResults, f.store.Base()); err != nil {
 			return err
 		}
 	}
@@ -129,7 +133,7 @@ func (f *follower) follow(h types.Height) error {
 	if err != nil {
 		return fmt.Errorf("fullnode: following the chain: %w", err)
 	}
-	if err := f.index.add(b, f.store.Base()); err != nil {
+	if err := f.index.add(b, results.Response.TxResults, f.store.Base()); err != nil {
 		return err
 	}
 	f.hub.publish(&Committed{Block: b, ID: id, Results: results.Response})
