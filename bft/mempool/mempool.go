@@ -46,8 +46,8 @@ type Options struct {
 	// SkipRecheck leaves what waits in the pool after a block as it is, for applications that sort it out
 	// in PrepareProposal.
 	SkipRecheck bool
-	// Timeout is how long the recheck after a block may take until the application counts as hanging, and the node
-	// halts. Default a minute.
+	// Timeout is how long the recheck after a block, or a check under way when it is decided, may take until the application counts
+	// as hanging, and the node halts. Default a minute.
 	Timeout time.Duration
 	// Priorities reaps by CheckTxResponse.Priority, the highest first, and when the pool is full drops the lowest.
 	Priorities bool
@@ -68,6 +68,7 @@ type Pool struct {
 	opts Options
 
 	updating gate // lets checks in, or an update; before mu
+	hangs    bool // a check has not left in time; from Lock to Update
 
 	mu         sync.Mutex
 	txs        map[Key]*item // in the list, or being checked

@@ -382,6 +382,25 @@ func TestAnApplicationThatHangsIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+// A client's or a peer's transaction in which the application hangs must not have the node stand still without a word.
+func TestAnApplicationThatHangsInACheckHaltsTheNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app := &judge{}
+		p := newPool(t, app, Options{})
+		hold := make(chan struct{})
+		answer := sync.OnceFunc(func() { close(hold) })
+		defer answer()
+		time.AfterFunc(time.Hour, answer) // so that who waits hears it
+		app.during = func(string) { <-hold }
+		go p.CheckTx(t.Context(), []byte("a"))
+		synctest.Wait()
+		began := time.Now()
+		p.Lock()
+		require.Equal(t, time.Minute, time.Since(began), "RULE M4: the application hangs, and the node with it")
+		require.ErrorIs(t, p.Update(t.Context(), 1, nil, nil), ErrApplication, "RULE M4: the node is to halt")
+	})
+}
+
 func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 	for _, o := range []Options{{MaxTxs: -1}, {MaxBytes: -1}, {MaxTxBytes: -1}, {CacheSize: -1}, {MaxTxBytes: types.MaxBlockBytes + 1}} {
 		_, err := New(&judge{}, o)

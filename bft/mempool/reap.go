@@ -43,8 +43,9 @@ func (p *Pool) order() []*item {
 // Available implements [bft.Mempool].
 func (p *Pool) Available() <-chan struct{} { return p.available }
 
-// Lock implements [bft.Mempool]: it waits for checks under way, and lets none begin.
-func (p *Pool) Lock() { p.updating.lock() }
+// Lock implements [bft.Mempool]: it waits for checks under way, and lets none begin. An application that hangs in one is waited for
+// no longer than Options.Timeout: then it is Update that says so, and the node halts.
+func (p *Pool) Lock() { p.hangs = !p.updating.lock(p.opts.Timeout) }
 
 // Unlock implements [bft.Mempool].
 func (p *Pool) Unlock() { p.updating.unlock() }
@@ -53,6 +54,9 @@ func (p *Pool) Unlock() { p.updating.unlock() }
 // KeepInvalid. The error is the application's, of a recheck.
 func (p *Pool) Update(ctx context.Context, _ types.Height, txs [][]byte, codes []uint32) error {
 	defer p.updating.unlock()
+	if p.hangs {
+		return fmt.Errorf("%w: a CheckTx had not returned %v after the block was decided", ErrApplication, p.opts.Timeout)
+	}
 	if len(codes) != len(txs) {
 		return fmt.Errorf("mempool: %d codes for %d transactions", len(codes), len(txs))
 	}
