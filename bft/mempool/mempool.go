@@ -86,8 +86,10 @@ type (
 		bytes         []byte
 		key           Key
 		gas, priority int64
-		place         int  // in the heap
-		passed        bool // on to us, by a peer
+		sender        string // "": the application does not say
+		place         int    // in the heap
+		worth         int64  // what order counts
+		passed        bool   // on to us, by a peer
 	}
 	item = relay.Item[transaction]
 )
@@ -245,7 +247,7 @@ func (p *Pool) settle(c *candidate) {
 	tx := &c.item.Value
 	if c.err == nil && c.response.Code == abci.CodeOK {
 		if c.err = p.makeRoom(c); c.err == nil {
-			tx.gas, tx.priority = c.response.GasWanted, c.response.Priority
+			tx.gas, tx.priority, tx.sender = c.response.GasWanted, c.response.Priority, c.response.Sender
 			p.add(c.item)
 			return
 		}

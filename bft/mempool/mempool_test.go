@@ -57,6 +57,8 @@ func (j *judge) CheckTx(_ context.Context, r *abci.CheckTxRequest) (*abci.CheckT
 			answer.GasWanted = n
 		case "prio":
 			answer.Priority = n
+		case "from":
+			answer.Sender = value
 		case "bad":
 			answer.Code = 7
 		case "panic":
@@ -254,6 +256,17 @@ func TestHigherPrioritiesGoFirstAndPushOutLower(t *testing.T) {
 	require.Equal(t, uint64(1), p.Metrics().Evicted)
 	commit(t, p, "e prio=3")
 	add(t, p, "c prio=1") // it was not committed, and may come back
+}
+
+// A wallet that pays more for its second transaction, to have it go faster, must not have it fail for want of the first.
+func TestASendersOrderIsKeptWhateverItPays(t *testing.T) {
+	p := newPool(t, &judge{}, Options{Priorities: true})
+	add(t, p, "a1 from=a prio=2", "b1 from=b prio=5", "a2 from=a prio=9", "c1 prio=7", "b2 from=b prio=1", "b3 from=b prio=4", "c2 prio=8")
+	var names []string
+	for _, tx := range p.Reap(-1, -1) {
+		names = append(names, strings.Fields(string(tx))[0])
+	}
+	require.Equal(t, []string{"c2", "c1", "b1", "a1", "a2", "b2", "b3"}, names, "RULE M3: the higher first, and each sender's in order")
 }
 
 func TestEvictionIsAllOrNothing(t *testing.T) {

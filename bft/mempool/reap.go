@@ -31,12 +31,23 @@ func (p *Pool) Reap(maxBytes, maxGas int64) [][]byte {
 	return txs
 }
 
-// order is the pool as it is to be reaped: as it came, or the higher priority first.
+// order is the pool as it is to be reaped: as it came, or the higher priority first. A sender's next transaction is of no use before
+// the one it follows, so it does not count for more than that.
 func (p *Pool) order() []*item {
 	items := slices.AppendSeq(make([]*item, 0, p.list.Len()), p.list.All())
-	if p.opts.Priorities {
-		slices.SortStableFunc(items, func(a, b *item) int { return -compare(a.Value.priority, b.Value.priority) })
+	if !p.opts.Priorities {
+		return items
 	}
+	last := make(map[string]int64) // the worth of a sender's last one
+	for _, it := range items {
+		tx := &it.Value
+		tx.worth = tx.priority
+		if before, follows := last[tx.sender]; follows && tx.sender != "" {
+			tx.worth = min(before, tx.priority)
+		}
+		last[tx.sender] = tx.worth
+	}
+	slices.SortStableFunc(items, func(a, b *item) int { return -compare(a.Value.worth, b.Value.worth) })
 	return items
 }
 
