@@ -54,8 +54,8 @@ func (s *Sync) begin(state *types.State) error {
 		return ErrRunning
 	}
 	now := s.opts.Now()
-	s.plan = &schedule{next: state.Height(), blocks: make(map[types.Height]*slot), limits: limits{window: max(s.opts.Window, 2), perPeer: s.opts.PerPeer,
-		maxBuffer: s.opts.MaxBuffer, timeout: s.opts.Timeout, minPeers: s.opts.MinPeers, grace: now.Add(s.opts.Grace)}}
+	s.plan = &schedule{next: state.Height(), latest: now, blocks: make(map[types.Height]*slot), limits: limits{window: max(s.opts.Window, 2), perPeer: s.opts.PerPeer,
+		maxBuffer: s.opts.MaxBuffer, timeout: s.opts.Timeout, minPeers: s.opts.MinPeers, patience: s.opts.Grace, grace: now.Add(s.opts.Grace)}}
 	for _, p := range s.links {
 		s.plan.join(string(p.ID()), now)
 	}

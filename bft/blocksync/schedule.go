@@ -15,9 +15,11 @@ type schedule struct {
 	next   types.Height           // the first block that is not applied
 	blocks map[types.Height]*slot // asked for, or here
 	held   int                    // bytes of the blocks that are here
-	seen   int                    // the largest block yet
+	seen   int                    // the largest block yet, but for those of liars
+	proved int                    // the largest of those that were applied
 	peers  []*source              // in the order in which they came
 	behind int                    // blocks applied since the peers were asked how far they are
+	latest time.Time              // when the last one was applied, or it began
 	count  int                    // requests
 	orders []order
 }
@@ -27,7 +29,8 @@ type limits struct {
 	maxBuffer       int // bytes
 	timeout         time.Duration
 	minPeers        int
-	grace           time.Time // until then minPeers must have said how far they are
+	patience        time.Duration
+	grace           time.Time // until then minPeers must have said how far they are; a block that is applied gives more
 }
 
 // A slot is a height in the window.
@@ -60,6 +63,8 @@ const (
 	nearby = 4
 	// maxStrikes is how often a peer may be slow and yet be asked again.
 	maxStrikes = 3
+	// maxStuck is for how many timeouts peers that come and go may have the node wait without a block that can be applied.
+	maxStuck = 12
 )
 
 func (s *schedule) peer(id string) *source {
@@ -106,6 +111,10 @@ func (s *schedule) drop(id string, now time.Time) {
 			s.held -= b.size
 			delete(s.blocks, h)
 		}
+	}
+	s.seen = s.proved // what it has sent says nothing of how large blocks are
+	for _, b := range s.blocks {
+		s.seen = max(s.seen, b.size)
 	}
 	s.leave(id, now)
 }
@@ -188,12 +197,15 @@ func (s *schedule) pair() (first, second *slot) {
 	return first, second
 }
 
-// applied says that the next block is.
+// applied says that the next block is. So peers have more than this node has: if all are gone or slow now, they have
+// as long as at the beginning to come back.
 func (s *schedule) applied(now time.Time) {
 	if b := s.blocks[s.next]; b != nil {
 		s.held -= b.size
+		s.proved = max(s.proved, b.size)
 		delete(s.blocks, s.next)
 	}
+	s.latest, s.grace = now, now.Add(s.timeout+s.patience)
 	s.next++
 	s.behind++
 	s.fill(now)
@@ -298,11 +310,11 @@ func (s *schedule) choose(h types.Height) *source {
 }
 
 // caughtUp tells whether the node may take part: nothing more can be verified, and as many peers as there should be have said, not
-// long ago, how far they are. Where that was long ago it asks them.
+// long ago, how far they are. Where that was long ago it asks them. Ever new ones that do not answer keep the node for a while only.
 func (s *schedule) caughtUp(now time.Time) bool {
-	said := 0
+	said, stuck := 0, now.Sub(s.latest) >= maxStuck*s.timeout
 	for _, p := range s.peers {
-		if _, waits := p.waits(); waits {
+		if _, waits := p.waits(); waits && !stuck {
 			return false
 		}
 		if !p.slow {

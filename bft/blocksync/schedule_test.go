@@ -17,7 +17,7 @@ var syncs = flag.Uint64("syncs", 100, "how many `seeds` TestASyncEndsAmongLiars 
 var begin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newSchedule(change ...func(*schedule)) *schedule {
-	s := &schedule{next: 1, blocks: map[types.Height]*slot{}, limits: limits{window: 8, perPeer: 3, maxBuffer: 1 << 20, timeout: 10 * time.Second, minPeers: 1, grace: begin.Add(5 * time.Second)}}
+	s := &schedule{next: 1, latest: begin, blocks: map[types.Height]*slot{}, limits: limits{window: 8, perPeer: 3, maxBuffer: 1 << 20, timeout: 10 * time.Second, minPeers: 1, patience: 5 * time.Second, grace: begin.Add(5 * time.Second)}}
 	for _, f := range change {
 		f(s)
 	}
@@ -141,6 +141,71 @@ func TestCaughtUpIsWhenThePeersHaveNoMore(t *testing.T) {
 	require.False(t, s.caughtUp(begin), "RULE B1: another one can be verified")
 	s.applied(begin)
 	require.True(t, s.caughtUp(begin), "RULE B1: a few are not worth another question")
+}
+
+// A link that breaks in the middle of a sync, and a peer that pauses, are no reason to go on without blocks: the chain has more, as
+// the last block has shown.
+func TestWhoIsBehindWaitsForItsPeersToComeBack(t *testing.T) {
+	fetching := func() (s *schedule, now time.Time) {
+		s = newSchedule(func(s *schedule) { s.seen = 1 })
+		s.join("a", begin)
+		now = begin.Add(time.Minute) // long after the grace of the beginning
+		s.status("a", 1, 1000, now)
+		s.received("a", block(1), 1, now)
+		s.received("a", block(2), 1, now)
+		s.applied(now)
+		require.False(t, s.caughtUp(now))
+		return s, now
+	}
+	s, now := fetching()
+	s.leave("a", now)
+	require.False(t, s.caughtUp(now), "RULE B1: it takes part 998 blocks behind, since a link has broken")
+	at, ok := s.deadline(now)
+	require.True(t, ok && at.Equal(now.Add(15*time.Second)))
+	require.True(t, s.caughtUp(at), "RULE B1: nobody comes back")
+
+	s, now = fetching()
+	now = now.Add(10 * time.Second)
+	s.tick(now)
+	require.True(t, s.peer("a").slow)
+	require.False(t, s.caughtUp(now), "RULE B1: it takes part 998 blocks behind, since a peer has paused")
+	s.take()
+	s.received("a", block(3), 1, now.Add(time.Second))
+	require.Len(t, s.take(), 3, "and goes on with it")
+}
+
+// Peers that come, say nothing, and leave for others before they are found to be slow do not keep a node from taking part.
+func TestWhoComesAndGoesKeepsNobodyForLong(t *testing.T) {
+	s := newSchedule()
+	s.join("honest", begin)
+	s.status("honest", 0, 0, begin)
+	now := begin
+	for i := 0; i == 0 || !s.caughtUp(now); i++ {
+		require.LessOrEqual(t, now.Sub(begin), 130*time.Second, "RULE B1: it waits for ever")
+		s.join(fmt.Sprint("liar ", i), now) // before the one before it leaves
+		if i > 0 {
+			s.leave(fmt.Sprint("liar ", i-1), now)
+		}
+		now = now.Add(9 * time.Second)
+		s.tick(now)
+	}
+}
+
+// A liar's block says nothing of how large the chain's are: else one that is large would leave a window of two for all of the sync.
+func TestALiarsBlockIsNoMeasure(t *testing.T) {
+	s := newSchedule(func(s *schedule) { s.maxBuffer, s.perPeer = 100, 2 })
+	for _, id := range []string{"liar", "a", "b"} {
+		s.join(id, begin)
+		s.status(id, 1, 100, begin)
+	}
+	s.take()
+	s.received("liar", block(1), 90, begin)
+	s.received("liar", block(2), 90, begin)
+	s.drop("liar", begin)
+	require.Equal(t, []order{{"a", 1}, {"b", 2}}, s.take())
+	s.received("a", block(1), 10, begin)
+	s.received("b", block(2), 10, begin)
+	require.Equal(t, []order{{"a", 3}, {"a", 4}, {"b", 5}, {"b", 6}}, s.take(), "RULE B1: as many as there is room for")
 }
 
 // A world is peers of all kinds, and the time.

@@ -28,12 +28,12 @@ type Options struct {
 	// MaxBuffer bounds the blocks that are here or on their way, in bytes, as far as the largest seen tells. Default 64 MiB.
 	MaxBuffer int
 	// MaxBlockBytes is the largest block that is taken from a peer. Default: the largest there can be, 100 MiB. A chain whose
-	// parameters allow less may say so here, and liars cost less memory.
+	// parameters allow less may say so here, and liars cost less memory. Who was never asked for a block costs none.
 	MaxBlockBytes int
 	// Timeout is how long a peer may take for its next answer. Default 10 s.
 	Timeout time.Duration
 	// MinPeers is how many peers have to say how far they are before the node counts as caught up; after Grace it does
-	// without. Default 1, and 5 s.
+	// without, and where it has applied a block after Timeout and Grace from then on. Default 1, and 5 s.
 	MinPeers int
 	Grace    time.Duration
 	// HaltHeight is the last height to be applied, that of bft.Options: at it Run ends with bft.ErrHaltHeight. 0: none.
@@ -83,10 +83,14 @@ type Sync struct {
 type peer struct {
 	*p2p.Peer
 	howFar bool // is to be asked
+	asked  bool // for a block, at any time
 	status bool // is due
 	wants  []types.Height
 	owes   []types.Height
 }
+
+// maxWord is the longest message that is no block.
+const maxWord = 32
 
 // maxOwed is how many blocks a peer may ask for at a time. It has no reason to ask for as many.
 const maxOwed = 256
@@ -122,7 +126,7 @@ func New(o Options) (*Sync, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Sync{opts: o, wake: make(chan struct{}, 1)}
-	return s, o.Switch.Channel(p2p.ChannelOptions{ID: Channel, Priority: 2, Inbox: 4 << 20, MaxMessage: o.MaxBlockBytes + 16, Next: s.nextMessage}, handler{s})
+	return s, o.Switch.Channel(p2p.ChannelOptions{ID: Channel, Priority: 2, Inbox: 4 << 20, MaxMessage: o.MaxBlockBytes + 16, Limit: s.limit, Next: s.nextMessage}, handler{s})
 }
 
 func orDefault[T comparable](v *T, d T) {
@@ -130,6 +134,16 @@ func orDefault[T comparable](v *T, d T) {
 	if *v == zero {
 		*v = d
 	}
+}
+
+// limit is how long a peer's message may be: who was asked for no block has none to send, and takes no memory for one.
+func (s *Sync) limit(q *p2p.Peer) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.link(q.ID()); p != nil && p.asked {
+		return s.opts.MaxBlockBytes + 16
+	}
+	return maxWord
 }
 
 // link is a peer's, or nil.
@@ -208,6 +222,7 @@ func (s *Sync) question(p *peer) []byte {
 		h := p.wants[0]
 		p.wants = p.wants[1:]
 		if s.plan != nil && s.plan.wants(string(p.ID()), h) {
+			p.asked = true
 			return encodeHeights(kindWant, h)
 		}
 	}

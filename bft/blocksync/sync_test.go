@@ -395,6 +395,26 @@ func TestGarbageIsBanned(t *testing.T) {
 	})
 }
 
+// Any node may dial, and a block may be 100 MiB: 40 strangers that send what nobody has asked for must not take 4 GiB.
+func TestABlockThatNobodyAskedForTakesNoMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m p2p.Memory
+		c := chaintest.New(t, 4).Begin().Grow(3)
+		server, peer := newServer(t, &m, 1, c.Store), newSwitch(t, &m, 2)
+		require.NoError(t, peer.Channel(p2p.ChannelOptions{ID: Channel}, deaf{}))
+		require.NoError(t, peer.Start())
+		p, err := peer.Dial(t.Context(), server.Address())
+		require.NoError(t, err)
+		require.True(t, p.Send(Channel, encodeHeights(kindStatus, 1, 1<<62)), "the longest word")
+		synctest.Wait()
+		require.Len(t, server.Peers(), 1)
+		require.True(t, p.Send(Channel, append(encodeHeights(kindBlock, 1), make([]byte, 1<<19)...)))
+		synctest.Wait()
+		require.Empty(t, server.Peers(), "RULE B1: it is taken in, and was not asked for")
+		require.ErrorIs(t, context.Cause(p.Context()), p2p.ErrTooLarge)
+	})
+}
+
 type deaf struct{}
 
 func (deaf) AddPeer(*p2p.Peer)           {}

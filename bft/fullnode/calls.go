@@ -19,14 +19,20 @@ func (n *FullNode) BroadcastTx(ctx context.Context, tx []byte) (*abci.CheckTxRes
 
 // WaitTx returns when the transaction with a hash is in a committed block, or was before. bft.ErrStopped: it will not be, here.
 func (n *FullNode) WaitTx(ctx context.Context, hash types.Hash) (*TxResult, error) {
-	p, err := n.follower.index.wait(ctx, n.ended, hash)
+	return n.WaitTxAfter(ctx, hash, 0)
+}
+
+// WaitTxAfter is WaitTx for a block after a height: that of Committed before BroadcastTx, say, when the same transaction may have been
+// in a block long ago.
+func (n *FullNode) WaitTxAfter(ctx context.Context, hash types.Hash, h types.Height) (*TxResult, error) {
+	p, err := n.follower.index.wait(ctx, n.ended, hash, h)
 	if err != nil {
 		return nil, fmt.Errorf("fullnode: waiting for transaction %X: %w", hash[:], err)
 	}
 	return n.at(hash, p)
 }
 
-// Tx is the transaction with a hash. types.ErrNotFound: it is in no block that is stored.
+// Tx is the transaction with a hash; if it was in several blocks, in the last in which it did not fail. types.ErrNotFound: it is in no block that is stored.
 func (n *FullNode) Tx(hash types.Hash) (*TxResult, error) {
 	p, ok := n.follower.index.find(hash)
 	if !ok {

@@ -19,6 +19,9 @@ type follower struct {
 	hub   hub
 
 	mu        sync.Mutex
+	next      types.Height // to be followed; 0: run has not begun
+	over      bool         // run has ended
+	read      sync.Cond    // next or over has changed
 	committed types.Height
 	changed   chan struct{} // closed and made anew when committed grows
 	stop      chan struct{}
@@ -27,8 +30,10 @@ type follower struct {
 }
 
 func newFollower(store bft.Store, x *index, failed func(error)) *follower {
-	return &follower{store: store, index: x, hub: hub{all: map[*Subscription]struct{}{}}, changed: make(chan struct{}),
+	f := &follower{store: store, index: x, hub: hub{all: map[*Subscription]struct{}{}}, changed: make(chan struct{}),
 		stop: make(chan struct{}), done: make(chan struct{}), failed: failed}
+	f.read.L = &f.mu
+	return f
 }
 
 // watched is an evidence pool that tells the follower.
@@ -67,6 +72,29 @@ func (f *follower) last() types.Height {
 	return h
 }
 
+// following is the height to be read next: from there on blocks have to be kept.
+func (f *follower) following() types.Height {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.next
+}
+
+func (f *follower) reads(next types.Height, over bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.next, f.over = next, over
+	f.read.Broadcast()
+}
+
+// settle returns when all that was committed is indexed and told, or nothing more will be.
+func (f *follower) settle() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.next <= f.committed && !f.over {
+		f.read.Wait()
+	}
+}
+
 // catchUp indexes what was committed before, and is not in the index. Nobody subscribes yet.
 func (f *follower) catchUp(last types.Height) error {
 	f.tell(last)
@@ -76,7 +104,11 @@ func (f *follower) catchUp(last types.Height) error {
 		if err != nil {
 			return fmt.Errorf("fullnode: indexing: %w", err)
 		}
-		if err := f.index.add(b, f.store.Base()); err != nil {
+		results, err := f.store.Results(h)
+		if err != nil {
+			return fmt.Errorf("fullnode: indexing: %w", err)
+		}
+		if err := f.index.add(b, results.Response.TxResults, f.store.Base()); err != nil {
 			return err
 		}
 	}
@@ -87,6 +119,8 @@ func (f *follower) catchUp(last types.Height) error {
 func (f *follower) run(next types.Height) {
 	defer close(f.done)
 	defer f.hub.close()
+	f.reads(next, false)
+	defer func() { f.reads(next, true) }()
 	for {
 		last, changed := f.at()
 		for ; next <= last; next++ {
@@ -94,6 +128,7 @@ func (f *follower) run(next types.Height) {
 				f.failed(err)
 				return
 			}
+			f.reads(next+1, false)
 		}
 		select {
 		case <-changed:
@@ -113,7 +148,7 @@ func (f *follower) follow(h types.Height) error {
 	if err != nil {
 		return fmt.Errorf("fullnode: following the chain: %w", err)
 	}
-	if err := f.index.add(b, f.store.Base()); err != nil {
+	if err := f.index.add(b, results.Response.TxResults, f.store.Base()); err != nil {
 		return err
 	}
 	f.hub.publish(&Committed{Block: b, ID: id, Results: results.Response})

@@ -115,6 +115,7 @@ func (n *FullNode) openChain() error {
 	}
 	n.owned(x.log)
 	n.follower = newFollower(n.store, x, n.fail)
+	n.store.followed = n.follower.following
 	if err := n.follower.catchUp(last); err != nil {
 		return err
 	}
@@ -167,8 +168,13 @@ func (n *FullNode) start() error {
 	n.stop, n.stopped = cancel, make(chan error, 1)
 	go func() {
 		err := n.run(ctx, exec, state)
+		n.follower.settle() // who waits for what is in the last block is not told that it has not come
 		n.fail(err)
 		n.stopped <- err
+	}()
+	go func() { // a node that cannot index ends, and does not only say so
+		<-n.ended
+		cancel()
 	}()
 	n.owned(running{n})
 	return nil
@@ -183,13 +189,12 @@ type running struct{ *FullNode }
 // Close waits for it. What has ended it before is told once more.
 func (r running) Close() error {
 	r.stop()
-	err := <-r.stopped
-	for _, fine := range []error{bft.ErrStopped, bft.ErrHaltHeight, context.Canceled} {
-		if errors.Is(err, fine) {
-			return nil
+	for _, err := range []error{<-r.stopped, r.Err()} {
+		if !errors.Is(err, bft.ErrStopped) && !errors.Is(err, bft.ErrHaltHeight) && !errors.Is(err, context.Canceled) {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // run fetches blocks, and then takes part, until ctx ends or something fails: the error says what.

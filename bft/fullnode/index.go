@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/flagship-go/flagship/bft"
@@ -29,7 +30,9 @@ type TxResult struct {
 // An index knows where each transaction is. All of it is in memory, 50 bytes a transaction; its file spares a start the
 // reading of all blocks.
 //
-//	record   height | hash of each transaction...
+//	record   height | hash of each transaction...    zeros: one that is not to be found here
+//
+// A transaction that comes again is found where it came last; but one that fails is not found in place of itself.
 //
 // A height is written when it is committed, and not synced: what a power cut takes is read from the blocks again.
 type index struct {
@@ -38,7 +41,13 @@ type index struct {
 	mu      sync.Mutex
 	places  map[types.Hash]place
 	heights []indexed // in order, without gaps
-	waiting map[types.Hash][]chan place
+	waiting map[types.Hash][]waiter
+}
+
+// A waiter is to be told of a transaction in a block after a height.
+type waiter struct {
+	after types.Height
+	c     chan place
 }
 
 type place struct {
@@ -60,7 +69,7 @@ func openIndex(dir string, base, last types.Height, logger *slog.Logger) (*index
 	if err != nil {
 		return nil, fmt.Errorf("fullnode: opening the index of transactions: %w", err)
 	}
-	x := &index{log: log, places: map[types.Hash]place{}, waiting: map[types.Hash][]chan place{}}
+	x := &index{log: log, places: map[types.Hash]place{}, waiting: map[types.Hash][]waiter{}}
 	if err := x.load(base, last); err != nil {
 		return nil, errors.Join(fmt.Errorf("fullnode: the index of transactions (remove %s, and it is made again): %w", dir, err), log.Close())
 	}
@@ -122,32 +131,69 @@ func (x *index) next() types.Height {
 func (x *index) place(h indexed) {
 	x.heights = append(x.heights, h)
 	for i, hash := range h.hashes {
-		if _, again := x.places[hash]; !again { // the first one was executed, others were found to be stale
+		if hash != (types.Hash{}) {
 			x.places[hash] = place{h.height, uint32(i)}
 		}
 	}
 }
 
+// found are the hashes of a block's transactions, with zeros for those that are to be found elsewhere. It is for the one who adds.
+func (x *index) found(all []types.Hash, results []abci.ExecTxResult) []types.Hash {
+	found := slices.Clone(all)
+	var first map[types.Hash]int // made for the first that has failed: mostly there is none
+	for i, hash := range all {
+		if results[i].Code == abci.CodeOK {
+			continue
+		}
+		if first == nil {
+			first = make(map[types.Hash]int, len(all))
+			for k := len(all) - 1; k >= 0; k-- {
+				first[all[k]] = k
+			}
+		}
+		if _, before := x.places[hash]; before || first[hash] < i {
+			found[i] = types.Hash{}
+		}
+	}
+	return found
+}
+
 // add indexes a committed block, and tells who waits for its transactions. Below base nothing is stored any more.
-func (x *index) add(b *types.Block, base types.Height) error {
+func (x *index) add(b *types.Block, results []abci.ExecTxResult, base types.Height) error {
 	hashes := make([]types.Hash, len(b.Txs))
 	for i, tx := range b.Txs {
 		hashes[i] = sha256.Sum256(tx)
 	}
-	seq, err := x.log.Append(encodeRecord(b.Height, hashes))
+	found := x.found(hashes, results)
+	seq, err := x.log.Append(encodeRecord(b.Height, found))
 	if err != nil {
 		return fmt.Errorf("fullnode: indexing block %d: %w", b.Height, err)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.place(indexed{b.Height, hashes, seq})
-	for _, hash := range hashes {
-		for _, c := range x.waiting[hash] {
-			c <- x.places[hash]
-		}
-		delete(x.waiting, hash)
+	x.place(indexed{b.Height, found, seq})
+	for i, hash := range hashes {
+		x.tell(hash, place{b.Height, uint32(i)})
 	}
 	return x.prune(base)
+}
+
+// tell tells who waits for a transaction of this height.
+func (x *index) tell(hash types.Hash, p place) {
+	x.leave(hash, func(w waiter) bool {
+		if w.after >= p.height {
+			return false
+		}
+		w.c <- p
+		return true
+	})
+}
+
+// leave drops those who wait for a transaction and do not any more.
+func (x *index) leave(hash types.Hash, left func(waiter) bool) {
+	if x.waiting[hash] = slices.DeleteFunc(x.waiting[hash], left); len(x.waiting[hash]) == 0 {
+		delete(x.waiting, hash)
+	}
 }
 
 func (x *index) prune(base types.Height) error {
@@ -176,15 +222,15 @@ func (x *index) find(hash types.Hash) (place, bool) {
 	return p, ok
 }
 
-// wait returns when a transaction is in a block.
-func (x *index) wait(ctx context.Context, done <-chan struct{}, hash types.Hash) (place, error) {
+// wait returns when a transaction is in a block after a height.
+func (x *index) wait(ctx context.Context, done <-chan struct{}, hash types.Hash, after types.Height) (place, error) {
 	x.mu.Lock()
-	if p, ok := x.places[hash]; ok {
+	if p, ok := x.places[hash]; ok && p.height > after {
 		x.mu.Unlock()
 		return p, nil
 	}
 	c := make(chan place, 1)
-	x.waiting[hash] = append(x.waiting[hash], c)
+	x.waiting[hash] = append(x.waiting[hash], waiter{after, c})
 	x.mu.Unlock()
 	var err error
 	select {
@@ -202,14 +248,6 @@ func (x *index) wait(ctx context.Context, done <-chan struct{}, hash types.Hash)
 		return p, nil
 	default:
 	}
-	left := x.waiting[hash][:0]
-	for _, other := range x.waiting[hash] {
-		if other != c {
-			left = append(left, other)
-		}
-	}
-	if x.waiting[hash] = left; len(left) == 0 {
-		delete(x.waiting, hash)
-	}
+	x.leave(hash, func(w waiter) bool { return w.c == c })
 	return place{}, err
 }

@@ -11,6 +11,8 @@ import (
 // was stored, and so do peers that are a little behind.
 type recent struct {
 	bft.Store
+	followed func() types.Height // the lowest height that the follower has still to read
+
 	mu   sync.Mutex
 	last [recentHeights]recentHeight
 }
@@ -48,6 +50,9 @@ func (r *recent) SaveState(s *types.State, results *types.Results) error {
 	}
 	return err
 }
+
+// Prune implements [bft.Store]. What is not indexed yet, and told to who subscribes, is dropped with a later block (F2).
+func (r *recent) Prune(retain types.Height) error { return r.Store.Prune(min(retain, r.followed())) }
 
 // Block implements [bft.Store]. Blocks are shared, and not to be changed.
 func (r *recent) Block(h types.Height) (*types.Block, types.ValueID, error) {

@@ -70,7 +70,8 @@ func New(o Options) (*Gossip, error) {
 	}, handler{g})
 }
 
-// Attach gives the node what is heard: deliver is [bft.Node.Deliver]. Until then peers wait.
+// Attach gives the node what is heard: deliver is [bft.Node.Deliver]. Until then peers wait with messages, which they have no reason
+// to send. What they say of themselves is heard, however long it takes: a node may fetch blocks over the same links meanwhile.
 func (g *Gossip) Attach(deliver func(ctx context.Context, from string, m types.Message) error) {
 	g.deliver = deliver
 	close(g.attached)
@@ -197,11 +198,6 @@ func (h handler) RemovePeer(p *p2p.Peer, _ error) {
 
 func (h handler) Receive(p *p2p.Peer, msg []byte) {
 	g := h.g
-	select {
-	case <-g.attached:
-	case <-p.Context().Done():
-		return
-	}
 	g.mu.Lock()
 	l := g.peers[p.ID()]
 	if l == nil {
@@ -211,6 +207,11 @@ func (h handler) Receive(p *p2p.Peer, msg []byte) {
 	m, err := g.state.heard(l.peer, msg)
 	g.unlock()
 	if err == nil && m != nil {
+		select {
+		case <-g.attached:
+		case <-p.Context().Done():
+			return
+		}
 		if err = g.deliver(p.Context(), p.String(), m); !errors.Is(err, bft.ErrInvalid) {
 			return // the node is closed, or the link is; or there is nothing wrong
 		}

@@ -84,9 +84,11 @@ func (s *state) heardStatus(p *peer, r *report) error {
 		p.answers = 0
 	}
 	p.height, p.round = r.height, r.round
+	own := types.Height(0)
 	if s.cur != nil {
-		p.sweep(s.cur.height)
+		own = s.cur.height
 	}
+	p.sweep(own)
 	v := p.look(r.height)
 	for k, g := range v.keys {
 		if k.round <= r.round {

@@ -303,3 +303,52 @@ func (w *network) sent(writes bool) float64 {
 	}
 	return float64(n)
 }
+
+// mute says nothing of its own.
+type mute struct{ heard chan []byte }
+
+func (mute) AddPeer(*p2p.Peer)                 {}
+func (mute) RemovePeer(*p2p.Peer, error)       {}
+func (m mute) Receive(_ *p2p.Peer, msg []byte) { m.heard <- msg }
+
+// A node that fetches blocks for long hears meanwhile, height for height, how far its peers are. That must not fill the
+// link over which the blocks come.
+func TestWhoIsNotAttachedYetKeepsItsLinksOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const other = 0x7f
+		var m p2p.Memory
+		open := func(i byte) *p2p.Switch {
+			seed := make([]byte, ed25519.SeedSize)
+			seed[0] = i
+			listener, err := m.Listen(fmt.Sprintf("node%d:1", i))
+			require.NoError(t, err)
+			sw, err := p2p.New(p2p.Options{Key: ed25519.NewKeyFromSeed(seed), Network: "test", Listener: listener, Dial: m.Dial})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, sw.Close()) })
+			return sw
+		}
+		joiner, peer := open(1), open(2)
+		g, err := New(Options{Switch: joiner, Store: memory.NewStore(), Inbox: 4096})
+		require.NoError(t, err)
+		blocks := mute{make(chan []byte, 1)}
+		require.NoError(t, joiner.Channel(p2p.ChannelOptions{ID: other}, blocks))
+		require.NoError(t, peer.Channel(p2p.ChannelOptions{ID: Channel}, mute{make(chan []byte, 1)}))
+		require.NoError(t, peer.Channel(p2p.ChannelOptions{ID: other}, mute{}))
+		require.NoError(t, joiner.Start())
+		require.NoError(t, peer.Start())
+		p, err := peer.Dial(t.Context(), joiner.Address())
+		require.NoError(t, err)
+		for h := range types.Height(1000) {
+			require.True(t, p.Send(Channel, (&report{form: formStatus, height: h + 1}).encode()))
+		}
+		synctest.Wait()
+		require.True(t, p.Send(other, []byte("block")))
+		synctest.Wait()
+		require.Len(t, blocks.heard, 1, "RULE P2: the link is full of what nobody listens to yet")
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		at := g.state.peers[0]
+		require.Equal(t, types.Height(1000), at.height)
+		require.LessOrEqual(t, len(at.views), 4, "RULE P1: what it says of itself is bounded")
+	})
+}

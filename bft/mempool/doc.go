@@ -27,7 +27,8 @@
 //	M1  A transaction is in the pool at most once, and not again after it was committed, as long as the cache remembers.
 //	M2  The pool is bounded in transactions and bytes, and each transaction in bytes. What does not fit is refused, or with
 //	    priorities takes the place of what is worth less.
-//	M3  First come, first reaped; with priorities, the higher first. The order of one sender's transactions is kept.
+//	M3  First come, first reaped; with priorities, the higher first. The order of one sender's transactions is kept, where
+//	    the application names the sender.
 //	M4  No check runs from the application's Commit until Update. What is wrong after a block is dropped.
 //	P2  A transaction is sent or announced to each peer that has not named it, in order, as soon as the link can take it. What is
 //	    announced and wanted is sent, with what comes behind it.

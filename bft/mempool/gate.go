@@ -1,6 +1,9 @@
 package mempool
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // A gate lets many checks in, or one update (M4). Unlike a sync.RWMutex it may be waited at in a testing/synctest bubble.
 type gate struct {
@@ -29,17 +32,26 @@ func (g *gate) leave() {
 	}
 }
 
-// lock keeps new checks out, and waits for those that are in.
-func (g *gate) lock() {
+// lock keeps new checks out, and waits for those that are in; false: they have not left in time, and it is locked all the same.
+func (g *gate) lock(patience time.Duration) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for g.update {
 		g.changed.Wait()
 	}
 	g.update = true
-	for g.checks > 0 {
+	late := false
+	timer := time.AfterFunc(patience, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		late = true
+		g.changed.Broadcast()
+	})
+	defer timer.Stop()
+	for g.checks > 0 && !late {
 		g.changed.Wait()
 	}
+	return g.checks == 0
 }
 
 func (g *gate) unlock() {

@@ -46,8 +46,8 @@ type Options struct {
 	// SkipRecheck leaves what waits in the pool after a block as it is, for applications that sort it out
 	// in PrepareProposal.
 	SkipRecheck bool
-	// Timeout is how long the recheck after a block may take until the application counts as hanging, and the node
-	// halts. Default a minute.
+	// Timeout is how long the recheck after a block, or a check under way when it is decided, may take until the application counts
+	// as hanging, and the node halts. Default a minute.
 	Timeout time.Duration
 	// Priorities reaps by CheckTxResponse.Priority, the highest first, and when the pool is full drops the lowest.
 	Priorities bool
@@ -68,6 +68,7 @@ type Pool struct {
 	opts Options
 
 	updating gate // lets checks in, or an update; before mu
+	hangs    bool // a check has not left in time; from Lock to Update
 
 	mu         sync.Mutex
 	txs        map[Key]*item // in the list, or being checked
@@ -85,8 +86,10 @@ type (
 		bytes         []byte
 		key           Key
 		gas, priority int64
-		place         int  // in the heap
-		passed        bool // on to us, by a peer
+		sender        string // "": the application does not say
+		place         int    // in the heap
+		worth         int64  // what order counts
+		passed        bool   // on to us, by a peer
 	}
 	item = relay.Item[transaction]
 )
@@ -244,7 +247,7 @@ func (p *Pool) settle(c *candidate) {
 	tx := &c.item.Value
 	if c.err == nil && c.response.Code == abci.CodeOK {
 		if c.err = p.makeRoom(c); c.err == nil {
-			tx.gas, tx.priority = c.response.GasWanted, c.response.Priority
+			tx.gas, tx.priority, tx.sender = c.response.GasWanted, c.response.Priority, c.response.Sender
 			p.add(c.item)
 			return
 		}

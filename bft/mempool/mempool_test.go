@@ -57,6 +57,8 @@ func (j *judge) CheckTx(_ context.Context, r *abci.CheckTxRequest) (*abci.CheckT
 			answer.GasWanted = n
 		case "prio":
 			answer.Priority = n
+		case "from":
+			answer.Sender = value
 		case "bad":
 			answer.Code = 7
 		case "panic":
@@ -256,6 +258,17 @@ func TestHigherPrioritiesGoFirstAndPushOutLower(t *testing.T) {
 	add(t, p, "c prio=1") // it was not committed, and may come back
 }
 
+// A wallet that pays more for its second transaction, to have it go faster, must not have it fail for want of the first.
+func TestASendersOrderIsKeptWhateverItPays(t *testing.T) {
+	p := newPool(t, &judge{}, Options{Priorities: true})
+	add(t, p, "a1 from=a prio=2", "b1 from=b prio=5", "a2 from=a prio=9", "c1 prio=7", "b2 from=b prio=1", "b3 from=b prio=4", "c2 prio=8")
+	var names []string
+	for _, tx := range p.Reap(-1, -1) {
+		names = append(names, strings.Fields(string(tx))[0])
+	}
+	require.Equal(t, []string{"c2", "c1", "b1", "a1", "a2", "b2", "b3"}, names, "RULE M3: the higher first, and each sender's in order")
+}
+
 func TestEvictionIsAllOrNothing(t *testing.T) {
 	p := newPool(t, &judge{}, Options{Priorities: true, MaxBytes: 30})
 	add(t, p, "aaa prio=1", "bbb prio=5", "ccc prio=2")
@@ -379,6 +392,25 @@ func TestAnApplicationThatHangsIsNotWaitedFor(t *testing.T) {
 		began := time.Now()
 		require.ErrorIs(t, p.Update(t.Context(), 1, nil, nil), ErrApplication, "RULE M4: the node is to halt")
 		require.Equal(t, time.Minute, time.Since(began))
+	})
+}
+
+// A client's or a peer's transaction in which the application hangs must not have the node stand still without a word.
+func TestAnApplicationThatHangsInACheckHaltsTheNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app := &judge{}
+		p := newPool(t, app, Options{})
+		hold := make(chan struct{})
+		answer := sync.OnceFunc(func() { close(hold) })
+		defer answer()
+		time.AfterFunc(time.Hour, answer) // so that who waits hears it
+		app.during = func(string) { <-hold }
+		go p.CheckTx(t.Context(), []byte("a"))
+		synctest.Wait()
+		began := time.Now()
+		p.Lock()
+		require.Equal(t, time.Minute, time.Since(began), "RULE M4: the application hangs, and the node with it")
+		require.ErrorIs(t, p.Update(t.Context(), 1, nil, nil), ErrApplication, "RULE M4: the node is to halt")
 	})
 }
 

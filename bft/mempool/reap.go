@@ -31,20 +31,32 @@ func (p *Pool) Reap(maxBytes, maxGas int64) [][]byte {
 	return txs
 }
 
-// order is the pool as it is to be reaped: as it came, or the higher priority first.
+// order is the pool as it is to be reaped: as it came, or the higher priority first. A sender's next transaction is of no use before
+// the one it follows, so it does not count for more than that.
 func (p *Pool) order() []*item {
 	items := slices.AppendSeq(make([]*item, 0, p.list.Len()), p.list.All())
-	if p.opts.Priorities {
-		slices.SortStableFunc(items, func(a, b *item) int { return -compare(a.Value.priority, b.Value.priority) })
+	if !p.opts.Priorities {
+		return items
 	}
+	last := make(map[string]int64) // the worth of a sender's last one
+	for _, it := range items {
+		tx := &it.Value
+		tx.worth = tx.priority
+		if before, follows := last[tx.sender]; follows && tx.sender != "" {
+			tx.worth = min(before, tx.priority)
+		}
+		last[tx.sender] = tx.worth
+	}
+	slices.SortStableFunc(items, func(a, b *item) int { return -compare(a.Value.worth, b.Value.worth) })
 	return items
 }
 
 // Available implements [bft.Mempool].
 func (p *Pool) Available() <-chan struct{} { return p.available }
 
-// Lock implements [bft.Mempool]: it waits for checks under way, and lets none begin.
-func (p *Pool) Lock() { p.updating.lock() }
+// Lock implements [bft.Mempool]: it waits for checks under way, and lets none begin. An application that hangs in one is waited for
+// no longer than Options.Timeout: then it is Update that says so, and the node halts.
+func (p *Pool) Lock() { p.hangs = !p.updating.lock(p.opts.Timeout) }
 
 // Unlock implements [bft.Mempool].
 func (p *Pool) Unlock() { p.updating.unlock() }
@@ -53,6 +65,9 @@ func (p *Pool) Unlock() { p.updating.unlock() }
 // KeepInvalid. The error is the application's, of a recheck.
 func (p *Pool) Update(ctx context.Context, _ types.Height, txs [][]byte, codes []uint32) error {
 	defer p.updating.unlock()
+	if p.hangs {
+		return fmt.Errorf("%w: a CheckTx had not returned %v after the block was decided", ErrApplication, p.opts.Timeout)
+	}
 	if len(codes) != len(txs) {
 		return fmt.Errorf("mempool: %d codes for %d transactions", len(codes), len(txs))
 	}

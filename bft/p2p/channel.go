@@ -28,6 +28,9 @@ type ChannelOptions struct {
 	Queue, Inbox int
 	// MaxMessage bounds a message, in bytes. Longer ones are not sent, and end the link that they come from. Default 1 MiB.
 	MaxMessage int
+	// Limit, if not nil, bounds a message from a peer further, by what it may have to say now: it is asked for each piece that comes.
+	// It must not wait. So what only who was asked may send costs nothing from others.
+	Limit func(*Peer) int
 	// WhenFull says what happens to what comes while the inbox is full. Default [Wait].
 	WhenFull WhenFull
 	// Next, if not nil, is asked for the next message to a peer when the link is ready for it, after [Peer.Wake], until it

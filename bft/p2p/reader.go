@@ -64,8 +64,12 @@ func (p *Peer) piece(last bool, channel byte, payload []byte) error {
 	if len(payload) == 0 && !last {
 		return fmt.Errorf("%w: an empty piece of a message on channel %#x", ErrProtocol, channel)
 	}
-	if len(l.partial)+len(payload) > l.MaxMessage {
-		return fmt.Errorf("%w: on channel %#x, more than %d bytes", ErrTooLarge, channel, l.MaxMessage)
+	limit := l.MaxMessage
+	if l.Limit != nil {
+		limit = min(limit, l.Limit(p))
+	}
+	if len(l.partial)+len(payload) > limit {
+		return fmt.Errorf("%w: on channel %#x, more than %d bytes", ErrTooLarge, channel, limit)
 	}
 	l.partial = append(l.partial, payload...)
 	if !last {

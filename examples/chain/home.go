@@ -66,7 +66,8 @@ type testnetOptions struct {
 // nodeHome is a validator's below a net's directory.
 func nodeHome(dir string, i int) string { return filepath.Join(dir, fmt.Sprint("node", i)) }
 
-// makeNet makes the homes of a net, with one genesis. A home is one by its genesis file, which comes last.
+// makeNet makes the homes of a net, with one genesis. A home is one by its genesis file, which comes last, and that of node0 last of
+// all: a net that was made by half is none, and not one whose validators are too few to decide anything.
 func makeNet(o testnetOptions) error {
 	g := &types.Genesis{ChainID: o.chainID, Time: time.Now()}
 	var peers []string
@@ -87,7 +88,7 @@ func makeNet(o testnetOptions) error {
 			return err
 		}
 	}
-	for i := range o.validators {
+	for i := o.validators - 1; i >= 0; i-- {
 		var others []string
 		if o.firstPort > 0 {
 			others = append(append(others, peers[:i]...), peers[i+1:]...)

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flagship-go/flagship/bft/fullnode"
 	"github.com/flagship-go/flagship/examples/chain/rpc"
 	"github.com/flagship-go/flagship/examples/internal/child"
 	"github.com/stretchr/testify/require"
@@ -244,6 +245,16 @@ func TestAHomeBelongsToOneProcess(t *testing.T) { // P2
 }
 
 // startNet starts a process for each home of a net; they know each other's addresses once they listen.
+// A disk that is full, or a kill, in the middle of making the homes: the next start must not take those that are finished for the net.
+func TestANetThatWasMadeByHalfIsNone(t *testing.T) { // P2
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(fullnode.GenesisFile(nodeHome(dir, 1))+".new", "in the way"), 0o700))
+	o := testnetOptions{dir: dir, chainID: "half", app: "kvstore", validators: 4}
+	require.Error(t, makeNet(o))
+	rule(t, "P2", !isHome(nodeHome(dir, 0)), "one of four is there, and would be started alone")
+	require.ErrorContains(t, makeNet(o), "remove it")
+}
+
 func startNet(t *testing.T, n int) (homes []string, nodes []*process) {
 	dir := t.TempDir()
 	code, _, stderr := local("testnet", "--o", dir, "--v", fmt.Sprint(n), "--app", "kvstore", "--p2p.port", "1")

@@ -137,7 +137,7 @@ func (p *params) bytes(name string, asHex bool) []byte {
 	switch digits, isHex := strings.CutPrefix(text, "0x"); {
 	case p.uri != nil && quoted:
 		return []byte(text)
-	case isHex:
+	case isHex && (p.uri != nil || asHex): // else 0x are two digits of base64 as any others
 		b, err = hex.DecodeString(digits)
 	case p.uri == nil && quoted && asHex:
 		b, err = hex.DecodeString(text)

@@ -22,6 +22,7 @@ import (
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/abci/kvstore"
 	"github.com/flagship-go/flagship/bft/fullnode"
+	"github.com/flagship-go/flagship/bft/mempool"
 	"github.com/flagship-go/flagship/bft/merkle"
 	"github.com/flagship-go/flagship/bft/privval"
 	"github.com/flagship-go/flagship/bft/types"
@@ -60,7 +61,8 @@ func newWorld(t *testing.T, o rpc.Options) *world {
 	require.NoError(t, err)
 	genesis := &types.Genesis{ChainID: "rpc", Time: time.Now().Add(-time.Minute), Validators: []types.Validator{{PubKey: signer.PubKey(), Power: 10}}}
 	require.NoError(t, signer.Close())
-	n, err := fullnode.Open(fullnode.Options{Home: home, Genesis: genesis, App: panicky{kvstore.New()}, Moniker: "one"})
+	n, err := fullnode.Open(fullnode.Options{Home: home, Genesis: genesis, App: panicky{kvstore.New()}, Moniker: "one",
+		Mempool: mempool.Options{CacheSize: 1}}) // what was committed before the last may come again, as after a restart
 	require.NoError(t, err)
 	o.Node = n
 	s := rpc.New(o)
@@ -218,12 +220,39 @@ func TestJSONAndURIAreTheSameCalls(t *testing.T) { // Q1
 	err = client.Call(t.Context(), "tx", map[string]any{"hash": make([]byte, 32)}, &found)
 	require.ErrorContains(t, err, "not found")
 
+	tx := []byte{0xd3, 0x1d, 'a', '=', 'b', 'c'} // in base64 it begins with 0x, as each 4096th hash does
+	var sent struct {
+		Hash rpc.Hex `json:"hash"`
+	}
+	err = client.Call(t.Context(), "broadcast_tx_sync", map[string]any{"tx": tx}, &sent)
+	sum := sha256.Sum256(tx)
+	rule(t, "Q1", err == nil && bytes.Equal(sent.Hash, sum[:]), "%x in base64 is taken for %X: %v", tx, []byte(sent.Hash), err)
+
 	r, err := http.Post(w.url, "application/json", strings.NewReader(`[{"id":1,"method":"health"},{"method":"health"},{"id":2,"method":"nope"}]`))
 	require.NoError(t, err)
 	defer r.Body.Close()
 	var batch []answer
 	require.NoError(t, json.NewDecoder(r.Body).Decode(&batch))
 	rule(t, "Q1", len(batch) == 2 && string(batch[0].ID) == "1" && batch[1].Error != nil && batch[1].Error.Code == -32601, "a batch is answered by %+v", batch)
+}
+
+func TestWhatIsSentOnceMoreIsWaitedForOnceMore(t *testing.T) { // Q1
+	w := newWorld(t, rpc.Options{})
+	first, hash := w.commit("name=a")
+	between, _ := w.commit("name=b")
+	again, _ := w.commit("name=a")
+	before, after := parse(t, between), parse(t, again)
+	rule(t, "Q1", after > before, "it is said to be in block %d, when it was sent after block %d: it was in %s long ago", after, before, first)
+	value := at(t, w.ok("abci_query", "data", `"name"`), "response.value")
+	rule(t, "Q1", value == "YQ==", "it is said to be committed, and the value is %v", value)
+	rule(t, "Q1", at(t, w.ok("tx", "hash", "0x"+hash), "height") == again, "the last block with it is %s", again)
+}
+
+func parse(t *testing.T, height string) int64 {
+	t.Helper()
+	h, err := strconv.ParseInt(height, 10, 64)
+	require.NoError(t, err)
+	return h
 }
 
 func TestWhoAsksWronglyIsToldWhat(t *testing.T) { // Q2

@@ -74,6 +74,7 @@ func (s *Server) broadcastCommit(ctx context.Context, p *params) (any, error) {
 	}{Check: txResult(&abci.ExecTxResult{}), Result: txResult(&abci.ExecTxResult{})}
 	hash := sha256.Sum256(tx)
 	answer.Hash = hash[:]
+	before := s.opts.Node.Committed()
 	check, err := s.opts.Node.BroadcastTx(ctx, tx)
 	if err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func (s *Server) broadcastCommit(ctx context.Context, p *params) (any, error) {
 	}
 	wait, cancel := context.WithTimeout(ctx, s.opts.CommitTimeout)
 	defer cancel()
-	found, err := s.opts.Node.WaitTx(wait, hash)
+	found, err := s.opts.Node.WaitTxAfter(wait, hash, before) // a block that had it long ago is not what is asked for
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, failure(-32603, "Internal error", "timed out waiting for tx to be included in a block: %v have passed; it may be yet, see /tx?hash=0x%X", s.opts.CommitTimeout, hash)
 	}
