@@ -180,6 +180,7 @@ func (n *Node) apply(s *Snapshot, entries []Entry) {
 			k++
 		}
 		n.waiting = slices.Delete(n.waiting, 0, k)
+		n.settle(s.Term)
 	}
 	if k := len(entries); k > 0 {
 		n.counters.committed.Add(uint64(k))
@@ -191,8 +192,28 @@ func (n *Node) apply(s *Snapshot, entries []Entry) {
 			b.waiting = slices.Clone(n.waiting[:w])
 			n.waiting = slices.Delete(n.waiting, 0, w)
 		}
+		n.settle(entries[k-1].Term)
 	}
 	n.applier.put(b)
+}
+
+// settle answers those who wait behind a committed entry of term in one of an
+// earlier term. Terms never fall along a log, so no log will have it there, and
+// it may be long until another entry stands at its index.
+//
+//	committed   1 1 3
+//	waiting             2 2 2    of the leader of term 2, who was deposed
+func (n *Node) settle(term uint64) {
+	if term == n.settled {
+		return
+	}
+	n.settled = term
+	n.waiting = slices.DeleteFunc(n.waiting, func(p *proposal) bool {
+		if p.term < term {
+			p.done <- p.dropped()
+		}
+		return p.term < term
+	})
 }
 
 func (n *Node) decideReads(reads []Read) {

@@ -34,6 +34,7 @@ type Node struct {
 
 	mail    mail        // of the present turn
 	waiting []*proposal // in the log, by index
+	settled uint64      // term of the last committed entry: none of before waits
 	readID  uint64
 	reads   map[uint64][]*waiter // asked of the core
 	ready   []readyRead          // waiting for the state machine

@@ -101,6 +101,40 @@ func TestNobodyWaitsForALeaderThatIsNoMore(t *testing.T) {
 	})
 }
 
+// Commands of a deposed leader stand at indexes that its successor's log does
+// not reach, perhaps for hours: what became of them is known all the same.
+func TestNobodyWaitsForAnIndexThatNobodyReaches(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		old := c.leader(5*election, c.voters...)
+		c.work(old, "before", 5)
+		rest := others(c.voters, old)
+		c.network.Cut([]raft.NodeID{old}, rest)
+		ends := make(chan error, 20)
+		for i := range cap(ends) {
+			go func() {
+				_, err := c.nodes[old].Propose(t.Context(), fmt.Appendf(nil, "lost %d", i))
+				ends <- err
+			}()
+		}
+		synctest.Wait()
+		c.leader(10*election, rest...) // adds one entry, and nobody another
+		c.network.Heal()
+		for range cap(ends) {
+			err := within(t, "no-silence", "a command of a deposed leader", func(context.Context) error { return <-ends })
+			if !t.Failed() && !errors.Is(err, raft.ErrDropped) {
+				broken(t, "no-silence", "a command that can never be applied ends with %v", err)
+			}
+			if t.Failed() {
+				break
+			}
+		}
+		for id := range c.nodes {
+			c.stop(id) // which answers whoever waits still
+		}
+	})
+}
+
 func TestNobodyWaitsForWhatWasRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCluster(t, 3)

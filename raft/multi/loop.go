@@ -227,7 +227,23 @@ func (h *Host) apply(g *group, entries []raft.Entry) {
 	if g.waiting = g.waiting[w:]; len(g.waiting) == 0 {
 		g.waiting = nil
 	}
+	g.settle(entries[len(entries)-1].Term)
 	h.pool.put(g, b)
+}
+
+// settle answers those who wait behind a committed entry of term in one of an
+// earlier term: terms never fall along a log, so no log will have it there.
+func (g *group) settle(term uint64) {
+	if term == g.settled {
+		return
+	}
+	g.settled = term
+	g.waiting = slices.DeleteFunc(g.waiting, func(p *proposal) bool {
+		if p.term < term {
+			p.done <- p.dropped()
+		}
+		return p.term < term
+	})
 }
 
 // install hands a snapshot from the leader to the state machine.
@@ -239,6 +255,7 @@ func (h *Host) install(g *group, s *raft.Snapshot) {
 		w++
 	}
 	g.waiting = slices.Delete(g.waiting, 0, w)
+	g.settle(s.Term)
 	h.pool.put(g, batch{snapshot: s})
 }
 
