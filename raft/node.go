@@ -96,6 +96,7 @@ func newNode(o Options) (*Node, error) {
 			return nil, err
 		}
 	}
+	n.applier.done.Store(n.applier.applied)
 	cfg := opts.Config
 	cfg.Trace = n.traced(opts.Trace)
 	if n.core, err = NewCore(cfg, st); err != nil {

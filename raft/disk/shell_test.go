@@ -68,6 +68,25 @@ func TestReadIsAnsweredWhenItsIndexIsAppliedAndNotBefore(t *testing.T) {
 	})
 }
 
+// A follower that starts again with a snapshot of everything has nothing to
+// apply, and can answer.
+func TestReadOnAFollowerThatStartsWithEverythingIsAnswered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		l := c.leader(5*election, c.voters...)
+		c.work(l, "before", 39) // and the leader's empty entry
+		time.Sleep(time.Second)
+		f := others(c.voters, l)[0]
+		c.stop(f)
+		c.start(f)
+		time.Sleep(time.Second)
+		st := c.nodes[f].Status()
+		require.Equal(t, st.Snapshot, st.Last, "its log is empty behind the snapshot")
+		err := within(t, "read-applied", "a read on a follower that was started again", c.nodes[f].Read)
+		require.NoError(t, err)
+	})
+}
+
 func TestNobodyWaitsForALeaderThatIsNoMore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCluster(t, 3)
