@@ -90,7 +90,6 @@ func newNode(o Options) (*Node, error) {
 	_, n.memory = opts.Storage.(*MemStorage)
 	n.writer = writer{node: n, wake: make(chan struct{}, 1)}
 	n.applier = applier{node: n, wake: make(chan struct{}, 1), applied: opts.Applied, sessions: sessions{max: opts.MaxSessions}}
-	n.applier.membership = Membership{Voters: opts.Voters}
 	if s := st.Snapshot; s != nil && s.Index > opts.Applied {
 		if err := n.applier.restore(s); err != nil {
 			return nil, err
@@ -102,6 +101,8 @@ func newNode(o Options) (*Node, error) {
 	if n.core, err = NewCore(cfg, st); err != nil {
 		return nil, err
 	}
+	// Of the entries up to here the state machine will not be told again.
+	n.applier.membership = n.core.MembershipAt(n.applier.applied)
 	n.publish()
 	if t, ok := opts.Transport.(SnapshotReporter); ok {
 		t.OnSnapshot(n.reportSnapshot)
