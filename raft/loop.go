@@ -43,11 +43,17 @@ func (n *Node) run() {
 	}
 }
 
-// tick lets time pass for the core, unless the disk has not answered for an
-// election timeout: a leader that cannot write must fall silent, so that the
-// others replace it, and must not campaign either.
+// stalled says whether the disk has not answered for an election timeout: a
+// leader that cannot write must fall silent, whatever its clients ask of it, so
+// that the others replace it.
+func (n *Node) stalled() bool {
+	return n.writer.stalled(time.Duration(n.opts.ElectionTicks) * n.opts.TickInterval)
+}
+
+// tick lets time pass for the core, unless the disk has stalled: then it must
+// not campaign either.
 func (n *Node) tick() {
-	if n.writer.stalled(time.Duration(n.opts.ElectionTicks) * n.opts.TickInterval) {
+	if n.stalled() {
 		n.counters.stalled.Add(1)
 		n.core.DropLease() // its ticks do not count any more
 		return
@@ -162,7 +168,9 @@ func (n *Node) read(ws []*waiter) {
 // handle does what a Ready asks for, in the order in which it asks. A received
 // snapshot goes to the state machine when it is on the disk.
 func (n *Node) handle(rd Ready) error {
-	n.send(rd.Messages)
+	if len(rd.Messages) > 0 && !n.stalled() {
+		n.send(rd.Messages)
+	}
 	n.decideReads(rd.Reads)
 	if len(rd.Committed) > 0 {
 		n.apply(nil, rd.Committed)

@@ -55,13 +55,17 @@ func (h *Host) passTime() {
 		h.due = now
 	}
 	for !h.due.After(now) {
-		if h.writer.stalled(time.Duration(h.opts.Raft.ElectionTicks) * h.opts.TickInterval) {
+		if h.stalled() {
 			h.core.DropLease()
 		} else {
 			h.core.Tick()
 		}
 		h.due = h.due.Add(h.opts.TickInterval)
 	}
+}
+
+func (h *Host) stalled() bool {
+	return h.writer.stalled(time.Duration(h.opts.Raft.ElectionTicks) * h.opts.TickInterval)
 }
 
 // feed gives the core what has gathered in the inbox.
@@ -160,7 +164,9 @@ func (h *Host) read(rs []*reader) {
 // handle does what a Ready asks for, in the order in which it asks. A received
 // snapshot goes to the state machine when it is on the disk.
 func (h *Host) handle(rd Ready) error {
-	h.send(rd.Send)
+	if len(rd.Send) > 0 && !h.stalled() { // what clients ask for is a sign of life too (M11)
+		h.send(rd.Send)
+	}
 	h.decideReads(rd.Reads)
 	for _, c := range rd.Committed {
 		h.apply(h.groups[c.Group], c.Entries)

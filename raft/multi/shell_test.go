@@ -115,6 +115,45 @@ func TestAHostWhoseDiskStallsFallsSilentAndIsReplaced(t *testing.T) {
 	})
 }
 
+// Nor do the commands and reads that clients go on to ask of it keep it alive.
+func TestAHostWhoseDiskStallsIsReplacedThoughItIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, disks := slowParty(t)
+		old := p.leader(1)
+		block := make(chan struct{})
+		disks[old.opts.ID].block.Store(&block)
+		defer func() {
+			disks[old.opts.ID].block.Store(nil)
+			close(block)
+		}()
+		asking, enough := context.WithCancel(t.Context())
+		defer enough()
+		for _, ask := range []func(context.Context) error{
+			func(ctx context.Context) error { return old.Read(ctx, 1) },
+			func(ctx context.Context) error {
+				_, err := old.Propose(ctx, 1, []byte("a=2"))
+				return err
+			},
+		} {
+			go func() {
+				for asking.Err() == nil {
+					ctx, cancel := context.WithTimeout(asking, 100*time.Millisecond)
+					_ = ask(ctx)
+					<-ctx.Done()
+					cancel()
+				}
+			}()
+		}
+		time.Sleep(10 * time.Second)
+		for _, id := range p.ids {
+			if st, err := p.hosts[id].Status(context.Background(), 1); err == nil && id != old.opts.ID && st.Role == raft.Leader {
+				return
+			}
+		}
+		broken(t, "M11", "a leader whose disk has not answered for 10 s, while clients ask on, is not replaced")
+	})
+}
+
 func TestLeasesEndWhenTheClockStoodStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, 1, func(c *Config) { c.Raft.Lease = 8 })
