@@ -120,6 +120,7 @@ func (n *Node) feed() error {
 	}
 	n.enter(m.proposals)
 	n.read(m.reads)
+	n.finishRequests() // of a change that the next one would hide
 	for _, r := range m.requests {
 		if err := r.start(n.core); err != nil || r.finished == nil {
 			r.done <- answer{err: err}

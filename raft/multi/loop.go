@@ -101,6 +101,7 @@ func (h *Host) feed() error {
 	}
 	h.enter(m.proposals)
 	h.read(m.reads)
+	h.finishRequests() // of a change that the next one would hide
 	for _, r := range m.requests {
 		h.begin(r)
 	}
