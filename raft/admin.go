@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 )
 
 // What an operator asks of a running node. Each is carried out by the loop,
@@ -72,11 +71,12 @@ func (n *Node) Peers(ctx context.Context) ([]PeerStatus, error) {
 // the leader was deposed, or ctx ended, before the change was committed; ask
 // the next leader for its Membership.
 func (n *Node) ChangeMembership(ctx context.Context, m Membership) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	var term uint64
-	var done atomic.Bool
 	err := n.ask(ctx, func(c *Core) (err error) {
 		_, term, err = c.ChangeMembership(m)
-		done.Store(err == nil)
 		return err
 	}, func(c *Core) (bool, error) {
 		switch {
@@ -87,7 +87,7 @@ func (n *Node) ChangeMembership(ctx context.Context, m Membership) error {
 		}
 		return false, nil
 	})
-	if ctx.Err() != nil && err == ctx.Err() && done.Load() {
+	if err != nil && err == ctx.Err() { // it may wait for its turn, and be done yet
 		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
 	return err
@@ -102,7 +102,8 @@ func sameMembers(a, b Membership) bool {
 
 // TransferLeadership hands leadership to a voter, and returns when this node
 // follows it. While it lasts proposals fail with ErrPending. After an election
-// timeout without a successor the error is ErrDropped and this node leads on.
+// timeout without a successor the error is ErrDropped and this node leads on; it
+// is ErrDropped, too, when another took over.
 func (n *Node) TransferLeadership(ctx context.Context, to NodeID) error {
 	return n.ask(ctx, func(c *Core) error {
 		return c.TransferLeadership(to)
@@ -112,6 +113,8 @@ func (n *Node) TransferLeadership(ctx context.Context, to NodeID) error {
 			return true, nil
 		case c.role == Leader && c.transferee == None:
 			return true, fmt.Errorf("%w: %s did not take over", ErrDropped, to)
+		case c.role != Leader && c.leader != None:
+			return true, fmt.Errorf("%w: %s took over in place of %s", ErrDropped, c.leader, to)
 		}
 		return false, nil
 	})

@@ -31,6 +31,11 @@ type proposal struct {
 	term    uint64
 }
 
+// dropped is the answer of one whose entry will never be committed.
+func (p *proposal) dropped() answer {
+	return answer{err: fmt.Errorf("%w: the leader of term %d was deposed before it committed entry %d", ErrDropped, p.term, p.index)}
+}
+
 // batch is one piece of work for the state machine.
 type batch struct {
 	snapshot *Snapshot // replaces the state first
@@ -133,7 +138,7 @@ func (a *applier) apply(b *batch) error {
 			if p.index == e.Index && p.term == e.Term {
 				p.done <- answer{result, err}
 			} else {
-				p.done <- answer{err: fmt.Errorf("%w: the leader of term %d was deposed before it committed entry %d", ErrDropped, p.term, p.index)}
+				p.done <- p.dropped()
 			}
 		}
 	}

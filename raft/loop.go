@@ -43,11 +43,17 @@ func (n *Node) run() {
 	}
 }
 
-// tick lets time pass for the core, unless the disk has not answered for an
-// election timeout: a leader that cannot write must fall silent, so that the
-// others replace it, and must not campaign either.
+// stalled says whether the disk has not answered for an election timeout: a
+// leader that cannot write must fall silent, whatever its clients ask of it, so
+// that the others replace it.
+func (n *Node) stalled() bool {
+	return n.writer.stalled(time.Duration(n.opts.ElectionTicks) * n.opts.TickInterval)
+}
+
+// tick lets time pass for the core, unless the disk has stalled: then it must
+// not campaign either.
 func (n *Node) tick() {
-	if n.writer.stalled(time.Duration(n.opts.ElectionTicks) * n.opts.TickInterval) {
+	if n.stalled() {
 		n.counters.stalled.Add(1)
 		n.core.DropLease() // its ticks do not count any more
 		return
@@ -114,6 +120,7 @@ func (n *Node) feed() error {
 	}
 	n.enter(m.proposals)
 	n.read(m.reads)
+	n.finishRequests() // of a change that the next one would hide
 	for _, r := range m.requests {
 		if err := r.start(n.core); err != nil || r.finished == nil {
 			r.done <- answer{err: err}
@@ -162,7 +169,9 @@ func (n *Node) read(ws []*waiter) {
 // handle does what a Ready asks for, in the order in which it asks. A received
 // snapshot goes to the state machine when it is on the disk.
 func (n *Node) handle(rd Ready) error {
-	n.send(rd.Messages)
+	if len(rd.Messages) > 0 && !n.stalled() {
+		n.send(rd.Messages)
+	}
 	n.decideReads(rd.Reads)
 	if len(rd.Committed) > 0 {
 		n.apply(nil, rd.Committed)
@@ -180,6 +189,7 @@ func (n *Node) apply(s *Snapshot, entries []Entry) {
 			k++
 		}
 		n.waiting = slices.Delete(n.waiting, 0, k)
+		n.settle(s.Term)
 	}
 	if k := len(entries); k > 0 {
 		n.counters.committed.Add(uint64(k))
@@ -191,8 +201,28 @@ func (n *Node) apply(s *Snapshot, entries []Entry) {
 			b.waiting = slices.Clone(n.waiting[:w])
 			n.waiting = slices.Delete(n.waiting, 0, w)
 		}
+		n.settle(entries[k-1].Term)
 	}
 	n.applier.put(b)
+}
+
+// settle answers those who wait behind a committed entry of term in one of an
+// earlier term. Terms never fall along a log, so no log will have it there, and
+// it may be long until another entry stands at its index.
+//
+//	committed   1 1 3
+//	waiting             2 2 2    of the leader of term 2, who was deposed
+func (n *Node) settle(term uint64) {
+	if term == n.settled {
+		return
+	}
+	n.settled = term
+	n.waiting = slices.DeleteFunc(n.waiting, func(p *proposal) bool {
+		if p.term < term {
+			p.done <- p.dropped()
+		}
+		return p.term < term
+	})
 }
 
 func (n *Node) decideReads(reads []Read) {

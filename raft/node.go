@@ -34,6 +34,7 @@ type Node struct {
 
 	mail    mail        // of the present turn
 	waiting []*proposal // in the log, by index
+	settled uint64      // term of the last committed entry: none of before waits
 	readID  uint64
 	reads   map[uint64][]*waiter // asked of the core
 	ready   []readyRead          // waiting for the state machine
@@ -89,17 +90,19 @@ func newNode(o Options) (*Node, error) {
 	_, n.memory = opts.Storage.(*MemStorage)
 	n.writer = writer{node: n, wake: make(chan struct{}, 1)}
 	n.applier = applier{node: n, wake: make(chan struct{}, 1), applied: opts.Applied, sessions: sessions{max: opts.MaxSessions}}
-	n.applier.membership = Membership{Voters: opts.Voters}
 	if s := st.Snapshot; s != nil && s.Index > opts.Applied {
 		if err := n.applier.restore(s); err != nil {
 			return nil, err
 		}
 	}
+	n.applier.done.Store(n.applier.applied)
 	cfg := opts.Config
 	cfg.Trace = n.traced(opts.Trace)
 	if n.core, err = NewCore(cfg, st); err != nil {
 		return nil, err
 	}
+	// Of the entries up to here the state machine will not be told again.
+	n.applier.membership = n.core.MembershipAt(n.applier.applied)
 	n.publish()
 	if t, ok := opts.Transport.(SnapshotReporter); ok {
 		t.OnSnapshot(n.reportSnapshot)

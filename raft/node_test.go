@@ -594,6 +594,40 @@ func TestNodeSessionExecutesARetriedCommandOnce(t *testing.T) {
 	})
 }
 
+func TestNodeSessionWaitsForItsTurnNoLongerThanTheContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newParty(t, 3, nil)
+		l := p.leader()
+		s, err := p.nodes[l].Session(t.Context())
+		require.NoError(t, err)
+		p.network.Cut([]NodeID{l}, p.ids)
+		long, end := context.WithCancel(t.Context())
+		defer end()
+		go s.Propose(long, p.nodes[l], put("a", "1"))
+		synctest.Wait()
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		ended := make(chan error, 2)
+		go func() {
+			_, err := s.Propose(short, p.nodes[l], put("a", "2"))
+			ended <- err
+		}()
+		go func() {
+			_, err := s.Retry(short, p.nodes[l])
+			ended <- err
+		}()
+		time.Sleep(2 * time.Second)
+		for range cap(ended) {
+			select {
+			case err := <-ended:
+				require.Equal(t, context.DeadlineExceeded, err, "nothing was done")
+			default:
+				t.Error("RULE no-silence: a command waits for another of its session, and its context has ended")
+			}
+		}
+	})
+}
+
 func TestNodeForgetsTheLeastRecentlyUsedSessionOnEveryNode(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newParty(t, 3, func(o *Options) { o.MaxSessions = 2 })

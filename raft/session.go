@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 )
 
 // Exactly once (dissertation §6.3). A client that does not know whether its
@@ -35,8 +34,8 @@ var ErrSessionExpired = fmt.Errorf("%w: the session has expired", ErrOutcomeUnkn
 // it. One command can be under way at a time; it is safe for concurrent use.
 type Session struct {
 	id  uint64
-	mu  sync.Mutex
-	seq uint64 // of the last command
+	one chan struct{} // holds a token while a command is under way
+	seq uint64        // of the last command
 	// data is the last command, wrapped, while its outcome is not known.
 	data []byte
 }
@@ -48,13 +47,15 @@ func (n *Node) Session(ctx context.Context) (*Session, error) {
 		return nil, err
 	}
 	id, _ := binary.Uvarint(result)
-	return &Session{id: id}, nil
+	return &Session{id: id, one: make(chan struct{}, 1)}, nil
 }
 
 // Propose is Node.Propose, executed at most once even if Retry repeats it.
 func (s *Session) Propose(ctx context.Context, n *Node, command []byte) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	if s.data != nil {
 		return nil, fmt.Errorf("%w: the outcome of the session's last command is not known, Retry it first", ErrPending)
 	}
@@ -69,13 +70,27 @@ func (s *Session) Propose(ctx context.Context, n *Node, command []byte) ([]byte,
 // known, and returns its result, whether it was executed now or before. It
 // fails with ErrInvalid when there is none.
 func (s *Session) Retry(ctx context.Context, n *Node) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	if s.data == nil {
 		return nil, fmt.Errorf("%w: no command of this session is in doubt", ErrInvalid)
 	}
 	return s.try(ctx, n)
 }
+
+// enter waits until no command is under way, and no longer than ctx.
+func (s *Session) enter(ctx context.Context) error {
+	select {
+	case s.one <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Session) leave() { <-s.one }
 
 func (s *Session) try(ctx context.Context, n *Node) ([]byte, error) {
 	result, err := n.propose(ctx, EntrySession, s.data)

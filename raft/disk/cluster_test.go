@@ -301,6 +301,45 @@ func TestLeaderWithAStalledDiskIsReplaced(t *testing.T) {
 	})
 }
 
+// Nor do the commands and reads that clients go on to ask of it keep it alive.
+func TestLeaderWithAStalledDiskIsReplacedThoughItIsAsked(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		old := c.leader(5*election, c.voters...)
+		rest := others(c.voters, old)
+		c.work(old, "before", 20)
+		term := c.nodes[old].Status().Term
+		goOn := make(chan struct{})
+		defer func() {
+			c.disks[old].ClearFaults()
+			close(goOn)
+		}()
+		c.disks[old].Inject(vfs.Fault{Kind: vfs.OpSync, Sticky: true, Block: func() { <-goOn }})
+		asking, enough := context.WithCancel(t.Context())
+		defer enough()
+		for _, ask := range []func(context.Context) error{
+			c.nodes[old].Read,
+			func(ctx context.Context) error {
+				_, err := c.nodes[old].Propose(ctx, []byte("in the stall"))
+				return err
+			},
+		} {
+			go func() {
+				for asking.Err() == nil {
+					ctx, cancel := context.WithTimeout(asking, 100*time.Millisecond)
+					_ = ask(ctx)
+					<-ctx.Done()
+					cancel()
+				}
+			}()
+		}
+		time.Sleep(5 * election)
+		if n := c.nodes[rest[0]].Status(); n.Term == term {
+			broken(t, "stalled-disk", "the disk of %s has not answered for %v while clients ask on, and it leads on", old, 5*election)
+		}
+	})
+}
+
 func TestNodeWhoseFsyncFailsStopsForGood(t *testing.T) {
 	for name, which := range map[string]func(c *cluster, leader raft.NodeID) raft.NodeID{
 		"leader":   func(_ *cluster, leader raft.NodeID) raft.NodeID { return leader },

@@ -68,6 +68,25 @@ func TestReadIsAnsweredWhenItsIndexIsAppliedAndNotBefore(t *testing.T) {
 	})
 }
 
+// A follower that starts again with a snapshot of everything has nothing to
+// apply, and can answer.
+func TestReadOnAFollowerThatStartsWithEverythingIsAnswered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		l := c.leader(5*election, c.voters...)
+		c.work(l, "before", 39) // and the leader's empty entry
+		time.Sleep(time.Second)
+		f := others(c.voters, l)[0]
+		c.stop(f)
+		c.start(f)
+		time.Sleep(time.Second)
+		st := c.nodes[f].Status()
+		require.Equal(t, st.Snapshot, st.Last, "its log is empty behind the snapshot")
+		err := within(t, "read-applied", "a read on a follower that was started again", c.nodes[f].Read)
+		require.NoError(t, err)
+	})
+}
+
 func TestNobodyWaitsForALeaderThatIsNoMore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCluster(t, 3)
@@ -90,6 +109,40 @@ func TestNobodyWaitsForALeaderThatIsNoMore(t *testing.T) {
 			err := within(t, "no-silence", "a call to a leader that was deposed", func(context.Context) error { return <-ends })
 			if err == nil {
 				broken(t, "no-silence", "a leader that was cut off and deposed says that it was done")
+			}
+			if t.Failed() {
+				break
+			}
+		}
+		for id := range c.nodes {
+			c.stop(id) // which answers whoever waits still
+		}
+	})
+}
+
+// Commands of a deposed leader stand at indexes that its successor's log does
+// not reach, perhaps for hours: what became of them is known all the same.
+func TestNobodyWaitsForAnIndexThatNobodyReaches(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		old := c.leader(5*election, c.voters...)
+		c.work(old, "before", 5)
+		rest := others(c.voters, old)
+		c.network.Cut([]raft.NodeID{old}, rest)
+		ends := make(chan error, 20)
+		for i := range cap(ends) {
+			go func() {
+				_, err := c.nodes[old].Propose(t.Context(), fmt.Appendf(nil, "lost %d", i))
+				ends <- err
+			}()
+		}
+		synctest.Wait()
+		c.leader(10*election, rest...) // adds one entry, and nobody another
+		c.network.Heal()
+		for range cap(ends) {
+			err := within(t, "no-silence", "a command of a deposed leader", func(context.Context) error { return <-ends })
+			if !t.Failed() && !errors.Is(err, raft.ErrDropped) {
+				broken(t, "no-silence", "a command that can never be applied ends with %v", err)
 			}
 			if t.Failed() {
 				break

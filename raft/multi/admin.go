@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 
 	"github.com/flagship-go/flagship/raft"
 )
@@ -117,7 +116,8 @@ func (h *Host) Remove(ctx context.Context, g GroupID) error {
 // TransferLeadership hands a group that is led here over to another of its
 // voters, and returns when this host follows it. While it lasts proposals fail
 // with raft.ErrPending. After an election timeout without a successor the error
-// is raft.ErrDropped and this host leads on.
+// is raft.ErrDropped and this host leads on; it is raft.ErrDropped, too, when
+// another took over.
 func (h *Host) TransferLeadership(ctx context.Context, g GroupID, to raft.NodeID) error {
 	ticks := h.opts.Raft.ElectionTicks
 	return h.ask(ctx, &request{start: func() error {
@@ -129,6 +129,8 @@ func (h *Host) TransferLeadership(ctx context.Context, g GroupID, to raft.NodeID
 			return true, err
 		case st.Role == raft.Leader && !h.core.transferring(g):
 			return true, fmt.Errorf("%w: %s did not take over %s in %d ticks", raft.ErrDropped, to, g, ticks)
+		case st.Role != raft.Leader && st.Leader != raft.None:
+			return true, fmt.Errorf("%w: %s took over %s in place of %s", raft.ErrDropped, st.Leader, g, to)
 		}
 		return false, nil
 	}})
@@ -142,11 +144,12 @@ func (h *Host) TransferLeadership(ctx context.Context, g GroupID, to raft.NodeID
 // raft.ErrOutcomeUnknown: the leader was deposed, or ctx ended, before the change
 // was committed; ask the next leader for its Membership.
 func (h *Host) ChangeMembership(ctx context.Context, g GroupID, m raft.Membership) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	var term uint64
-	var begun atomic.Bool
 	err := h.ask(ctx, &request{start: func() (err error) {
 		_, term, err = h.core.ChangeMembership(g, m)
-		begun.Store(err == nil)
 		return err
 	}, finished: func() (bool, error) {
 		st, err := h.core.Status(g)
@@ -161,7 +164,7 @@ func (h *Host) ChangeMembership(ctx context.Context, g GroupID, m raft.Membershi
 		}
 		return false, nil
 	}})
-	if ctx.Err() != nil && err == ctx.Err() && begun.Load() {
+	if err != nil && err == ctx.Err() { // it may wait for its turn, and be done yet
 		err = fmt.Errorf("%w: %w", raft.ErrOutcomeUnknown, err)
 	}
 	return err

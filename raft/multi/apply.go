@@ -34,6 +34,11 @@ type answer struct {
 	err   error
 }
 
+// dropped is the answer of one whose entry will never be committed.
+func (p *proposal) dropped() answer {
+	return answer{err: fmt.Errorf("%w: the leader of term %d was deposed before it committed entry %d", raft.ErrDropped, p.term, p.index)}
+}
+
 // batch is one piece of work for a state machine.
 type batch struct {
 	snapshot *raft.Snapshot // replaces the state first
@@ -197,7 +202,7 @@ func (b *batch) settle(e *raft.Entry, a answer) {
 		if p.index == e.Index && p.term == e.Term {
 			p.done <- a
 		} else {
-			p.done <- answer{err: fmt.Errorf("%w: the leader of term %d was deposed before it committed entry %d", raft.ErrDropped, p.term, p.index)}
+			p.done <- p.dropped()
 		}
 	}
 }

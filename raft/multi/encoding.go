@@ -139,9 +139,11 @@ func (d *decoder) bytes() []byte {
 }
 
 // Over makes a transport of package raft, such as raft/tcp's, carry envelopes:
-// each travels as the one entry of a message that no raft node ever sees.
-// Snapshots travel inside, so groups must be small against the transport's
-// largest message.
+// each travels as the one entry of a message that no raft node ever sees, one
+// with much in it as several: what many groups have to say at once, when a host
+// comes back, is together more than any transport takes. A message of a group is
+// not divided. Snapshots are messages too, so groups must be small against the
+// transport's largest message.
 func Over(t raft.Transport) Transport { return &over{t} }
 
 type over struct{ raft.Transport }
@@ -159,13 +161,42 @@ func (o *over) Start(deliver func(Envelope)) error {
 }
 
 func (o *over) Send(envelopes []Envelope) {
-	messages := make([]raft.Message, len(envelopes))
-	for i := range envelopes {
-		e := &envelopes[i]
-		messages[i] = raft.Message{
-			Type: raft.AppendEntries, From: e.From, To: e.To,
-			Entries: []raft.Entry{{Data: AppendEnvelope(nil, e)}},
+	messages := make([]raft.Message, 0, len(envelopes))
+	for _, e := range envelopes {
+		for rest, more := e.Messages, true; more; more = len(rest) > 0 {
+			n := fitting(rest)
+			e.Messages, rest = rest[:n], rest[n:]
+			messages = append(messages, raft.Message{
+				Type: raft.AppendEntries, From: e.From, To: e.To,
+				Entries: []raft.Entry{{Data: AppendEnvelope(nil, &e)}},
+			})
 		}
 	}
 	o.Transport.Send(messages)
+}
+
+const (
+	// wireEnvelope bounds an envelope on a wire, about, in bytes, unless it is
+	// of one message.
+	wireEnvelope = 256 << 10
+	// wireMessage is about what a message without data takes.
+	wireMessage = 64
+)
+
+// fitting returns how many of the messages go into one envelope.
+func fitting(ms []Message) (n int) {
+	for bytes := 0; n < len(ms); n++ {
+		m := &ms[n].Raft
+		bytes += wireMessage
+		for i := range m.Entries {
+			bytes += len(m.Entries[i].Data)
+		}
+		if m.Snapshot != nil {
+			bytes += len(m.Snapshot.Data)
+		}
+		if bytes > wireEnvelope && n > 0 {
+			break
+		}
+	}
+	return n
 }

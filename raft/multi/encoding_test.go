@@ -103,3 +103,44 @@ func TestEnvelopesTravelOverATransportOfRaft(t *testing.T) {
 		p.put(2, "b", "3")
 	})
 }
+
+// wire is a transport that keeps what it is given to send.
+type wire struct {
+	raft.Transport
+	sent []raft.Message
+}
+
+func (w *wire) Send(ms []raft.Message) { w.sent = append(w.sent, ms...) }
+
+// A host comes back, and a hundred groups have a megabyte for it each.
+func TestAnEnvelopeOnAWireIsNotLargerThanATransportTakes(t *testing.T) {
+	var w wire
+	full := Envelope{From: 1, To: 2, Life: 3, Shares: true}
+	for g := range GroupID(100) {
+		m := raft.Message{Type: raft.AppendEntries, From: 1, To: 2, Term: 1}
+		switch {
+		case g < 40:
+			m.Entries = []raft.Entry{{Index: 1, Term: 1, Data: make([]byte, 1<<20)}}
+		case g < 60:
+			m.Type, m.Snapshot = raft.InstallSnapshot, &raft.Snapshot{Index: 1, Term: 1, Data: make([]byte, 1<<20)}
+		}
+		full.Messages = append(full.Messages, Message{Group: g + 1, Raft: m})
+	}
+	beat := Envelope{From: 1, To: 3, Life: 3}
+	Over(&w).Send([]Envelope{full, beat})
+	got := map[raft.NodeID]Envelope{}
+	for i := range w.sent {
+		data := w.sent[i].Entries[0].Data
+		if len(data) > 1<<20+wireEnvelope+1024 {
+			broken(t, "envelope-bounded", "an envelope of %d bytes is sent, whose largest message has 1 MiB", len(data))
+		}
+		e, err := DecodeEnvelope(data)
+		require.NoError(t, err)
+		require.Equal(t, w.sent[i].To, e.To)
+		e.Messages = append(got[e.To].Messages, e.Messages...)
+		got[e.To] = e
+	}
+	require.Equal(t, beat, got[3], "a sign of life has no messages")
+	require.Equal(t, full, got[2])
+	require.Len(t, w.sent, 62, "small messages share one")
+}

@@ -51,6 +51,7 @@ type group struct {
 	id      GroupID
 	machine raft.StateMachine
 	waiting []*proposal // in the log, by index
+	settled uint64      // term of the last committed entry: none of before waits
 	reads   []readyRead // waiting for the state machine
 	reading *groupRead  // asked in this turn
 	cutAt   uint64      // applied at the last cut

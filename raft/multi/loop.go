@@ -55,13 +55,17 @@ func (h *Host) passTime() {
 		h.due = now
 	}
 	for !h.due.After(now) {
-		if h.writer.stalled(time.Duration(h.opts.Raft.ElectionTicks) * h.opts.TickInterval) {
+		if h.stalled() {
 			h.core.DropLease()
 		} else {
 			h.core.Tick()
 		}
 		h.due = h.due.Add(h.opts.TickInterval)
 	}
+}
+
+func (h *Host) stalled() bool {
+	return h.writer.stalled(time.Duration(h.opts.Raft.ElectionTicks) * h.opts.TickInterval)
 }
 
 // feed gives the core what has gathered in the inbox.
@@ -97,6 +101,7 @@ func (h *Host) feed() error {
 	}
 	h.enter(m.proposals)
 	h.read(m.reads)
+	h.finishRequests() // of a change that the next one would hide
 	for _, r := range m.requests {
 		h.begin(r)
 	}
@@ -160,7 +165,9 @@ func (h *Host) read(rs []*reader) {
 // handle does what a Ready asks for, in the order in which it asks. A received
 // snapshot goes to the state machine when it is on the disk.
 func (h *Host) handle(rd Ready) error {
-	h.send(rd.Send)
+	if len(rd.Send) > 0 && !h.stalled() { // what clients ask for is a sign of life too (M11)
+		h.send(rd.Send)
+	}
 	h.decideReads(rd.Reads)
 	for _, c := range rd.Committed {
 		h.apply(h.groups[c.Group], c.Entries)
@@ -227,7 +234,23 @@ func (h *Host) apply(g *group, entries []raft.Entry) {
 	if g.waiting = g.waiting[w:]; len(g.waiting) == 0 {
 		g.waiting = nil
 	}
+	g.settle(entries[len(entries)-1].Term)
 	h.pool.put(g, b)
+}
+
+// settle answers those who wait behind a committed entry of term in one of an
+// earlier term: terms never fall along a log, so no log will have it there.
+func (g *group) settle(term uint64) {
+	if term == g.settled {
+		return
+	}
+	g.settled = term
+	g.waiting = slices.DeleteFunc(g.waiting, func(p *proposal) bool {
+		if p.term < term {
+			p.done <- p.dropped()
+		}
+		return p.term < term
+	})
 }
 
 // install hands a snapshot from the leader to the state machine.
@@ -239,6 +262,7 @@ func (h *Host) install(g *group, s *raft.Snapshot) {
 		w++
 	}
 	g.waiting = slices.Delete(g.waiting, 0, w)
+	g.settle(s.Term)
 	h.pool.put(g, batch{snapshot: s})
 }
 

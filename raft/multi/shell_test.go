@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -114,6 +115,45 @@ func TestAHostWhoseDiskStallsFallsSilentAndIsReplaced(t *testing.T) {
 	})
 }
 
+// Nor do the commands and reads that clients go on to ask of it keep it alive.
+func TestAHostWhoseDiskStallsIsReplacedThoughItIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, disks := slowParty(t)
+		old := p.leader(1)
+		block := make(chan struct{})
+		disks[old.opts.ID].block.Store(&block)
+		defer func() {
+			disks[old.opts.ID].block.Store(nil)
+			close(block)
+		}()
+		asking, enough := context.WithCancel(t.Context())
+		defer enough()
+		for _, ask := range []func(context.Context) error{
+			func(ctx context.Context) error { return old.Read(ctx, 1) },
+			func(ctx context.Context) error {
+				_, err := old.Propose(ctx, 1, []byte("a=2"))
+				return err
+			},
+		} {
+			go func() {
+				for asking.Err() == nil {
+					ctx, cancel := context.WithTimeout(asking, 100*time.Millisecond)
+					_ = ask(ctx)
+					<-ctx.Done()
+					cancel()
+				}
+			}()
+		}
+		time.Sleep(10 * time.Second)
+		for _, id := range p.ids {
+			if st, err := p.hosts[id].Status(context.Background(), 1); err == nil && id != old.opts.ID && st.Role == raft.Leader {
+				return
+			}
+		}
+		broken(t, "M11", "a leader whose disk has not answered for 10 s, while clients ask on, is not replaced")
+	})
+}
+
 func TestLeasesEndWhenTheClockStoodStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, 1, func(c *Config) { c.Raft.Lease = 8 })
@@ -163,6 +203,41 @@ func TestAHostWhoseDiskFailsStopsAndSaysWhy(t *testing.T) {
 		disks[h.opts.ID].fail.Store(false)
 		p.stop(h.opts.ID)
 		p.put(1, "a", "4") // the others go on
+	})
+}
+
+// Commands of a deposed leader stand at indexes that its successor's log does
+// not reach, perhaps for hours: what became of them is known all the same.
+func TestNobodyWaitsForAnIndexThatNobodyReaches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParty(t, 3, nil)
+		p.create(1)
+		p.put(1, "a", "1")
+		old := p.leader(1)
+		rest := slices.DeleteFunc(slices.Clone(p.ids), func(id raft.NodeID) bool { return id == old.opts.ID })
+		p.network.Cut([]raft.NodeID{old.opts.ID}, rest)
+		ends := make(chan error, 20)
+		for range cap(ends) {
+			go func() {
+				_, err := old.Propose(t.Context(), 1, []byte("a=2"))
+				ends <- err
+			}()
+		}
+		time.Sleep(10 * time.Second) // the others have a leader, who adds one entry
+		p.network.Heal()
+		time.Sleep(10 * time.Second)
+		st, err := old.Status(t.Context(), 1)
+		require.NoError(t, err)
+		require.Equal(t, raft.Follower, st.Role)
+		for range cap(ends) {
+			select {
+			case err := <-ends:
+				require.ErrorIs(t, err, raft.ErrDropped)
+			default:
+				broken(t, "no-silence", "a command of a deposed leader is not answered for 10 s")
+				return
+			}
+		}
 	})
 }
 
