@@ -91,8 +91,9 @@ func (d *DB) NewIter(o *IterOptions) (*Iterator, error) {
 }
 
 // SetDiscard tells a store with Options.Timestamps that nobody reads at a timestamp
-// below ts any more: of the versions of a key at or below ts, compactions keep
-// the newest only. It does not go back.
+// below ts any more, nor writes at one that is not above ts: of the versions of a key
+// at or below ts, compactions keep the newest only, and none when that is a delete. It
+// does not go back.
 func (d *DB) SetDiscard(ts uint64) {
 	for old := d.discard.Load(); ts > old; old = d.discard.Load() {
 		if d.discard.CompareAndSwap(old, ts) {

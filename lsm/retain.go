@@ -28,7 +28,8 @@ type retain struct {
 	now       int64
 	versions  int    // NumVersionsToKeep
 	discard   uint64 // of timestamps at or below it only the newest is wanted
-	// bottom reports whether no level below holds the user key.
+	// bottom reports whether no level below holds the user key; with timestamps,
+	// whether nothing at all but the input holds a version of it.
 	bottom func(user []byte) bool
 	merge  func(k, base []byte, operands [][]byte) ([]byte, error)
 	// load returns the value of an entry that is to be merged onto.
