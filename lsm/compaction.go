@@ -352,12 +352,7 @@ func (d *DB) compactLevel(level int, start, end []byte) error {
 
 // runManual does a plan on the caller's goroutine. It is called under d.mu, and unlocks it.
 func (d *DB) runManual(p *compact.Plan) error {
-	j := &job{name: "manual", plan: p}
-	d.begin(j)
-	d.mu.Unlock()
-	err := d.run(j)
-	d.mu.Lock()
-	d.end(j)
+	err := d.runHere(&job{name: "manual", plan: p})
 	d.kick()
 	d.mu.Unlock()
 	return err

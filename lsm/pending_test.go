@@ -37,7 +37,11 @@ func TestLargeBatchIsFlushedOnceItIsVisible(t *testing.T) {
 		db.mu.Lock()
 		flush := db.flushJob()
 		db.mu.Unlock()
-		go db.runHere(flush)
+		go func() {
+			db.mu.Lock()
+			defer db.mu.Unlock()
+			db.runHere(flush)
+		}()
 		synctest.Wait()
 		require.Equal(t, "old", get(t, db, "k"), "RULE L5: k is in a batch that nobody sees yet")
 		db.pipe.leave(&b.commit, db.visible.Store)
@@ -46,4 +50,34 @@ func TestLargeBatchIsFlushedOnceItIsVisible(t *testing.T) {
 		require.Equal(t, "new", get(t, db, "k"), "RULE L5")
 		require.NoError(t, db.Close())
 	})
+}
+
+// Between the offer of a job and the choice of it another goroutine may have run it.
+func TestJobIsRunOnce(t *testing.T) {
+	o := small(nil, nil)
+	o.InMemory, o.Schedule = true, func([]string) int { return -1 }
+	db := openTest(t, "db", o)
+	put(t, db, "a=1")
+	rotate := func() {
+		db.pipe.mu.Lock()
+		defer db.pipe.mu.Unlock()
+		db.rotate()
+	}
+	rotate()
+	db.opts.Schedule = func(jobs []string) int {
+		require.Equal(t, "flush 1", jobs[0])
+		done := make(chan error)
+		go func() { done <- db.Flush() }()
+		require.NoError(t, <-done)
+		c := db.NewBatch()
+		c.Put([]byte("c"), []byte("3"))
+		require.NoError(t, db.commit(c, false))
+		rotate()
+		return 0
+	}
+	put(t, db, "b=2")
+	for _, pair := range []string{"a=1", "b=2", "c=3"} {
+		require.Equal(t, pair[2:], get(t, db, pair[:1]), "RULE L1: a flush ran twice, and its memtables went without it")
+	}
+	require.NoError(t, db.Close())
 }
