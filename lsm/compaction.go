@@ -379,7 +379,7 @@ func (d *DB) compactValues() error {
 		var p *compact.Plan
 		d.mu.Lock()
 		err := d.wait(func() bool {
-			if d.copying() || slices.ContainsFunc(begun, func(p *compact.Plan) bool { return slices.Contains(d.jobs.plans, p) }) {
+			if d.jobs.paused > 0 || d.copying() || slices.ContainsFunc(begun, func(p *compact.Plan) bool { return slices.Contains(d.jobs.plans, p) }) {
 				return false
 			}
 			files := d.garbageFiles()

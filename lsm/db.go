@@ -51,6 +51,7 @@ type DB struct {
 	snapshots snapshotList
 	jobs      jobs
 	closed    bool
+	dropping  bool                  // DropAll is about to remove everything
 	failure   atomic.Pointer[error] // why the store takes no writes
 
 	// install is held by who makes the next version; above mu.
