@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/flagship-go/flagship/lsm/key"
@@ -68,7 +69,12 @@ func (b *Batch) Put(k, value []byte) { b.add(key.Set, k, value, 0) }
 
 // PutTTL sets key to value until ttl from now.
 func (b *Batch) PutTTL(k, value []byte, ttl time.Duration) {
-	b.add(key.SetTTL, k, value, b.db.opts.Clock().Add(ttl).UnixNano())
+	now := b.db.opts.Clock().UnixNano()
+	expires := now + int64(ttl)
+	if ttl > 0 && expires < now {
+		expires = math.MaxInt64 // in the year 2262: later cannot be said
+	}
+	b.add(key.SetTTL, k, value, expires)
 }
 
 // Delete removes key; one that is not there may be deleted too.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -78,6 +79,33 @@ func TestExpiredValueHidesWhatIsOlder(t *testing.T) {
 		require.Zero(t, db.Metrics().Levels[6].Entries, "RULE L11: expired and hidden entries are gone after a compaction")
 		require.NoError(t, db.Close())
 	}
+}
+
+// The longest duration is how callers say "for ever".
+func TestLongestTTLIsNotOver(t *testing.T) {
+	db := openTest(t, "db", small(vfs.NewMem(), nil))
+	require.NoError(t, db.PutTTL([]byte("k"), []byte("v"), math.MaxInt64))
+	require.Equal(t, "v", get(t, db, "k"), "RULE L11: a TTL of 292 years is over at once")
+	require.NoError(t, db.PutTTL([]byte("k"), []byte("v"), math.MinInt64))
+	require.Equal(t, "-", get(t, db, "k"), "RULE L11")
+	require.NoError(t, db.Close())
+}
+
+func TestReadAtTimestampZero(t *testing.T) {
+	o := small(vfs.NewMem(), nil)
+	o.Timestamps, o.MergeOperator = true, nil
+	db := openTest(t, "db", o)
+	b := db.NewBatch()
+	b.PutAt([]byte("k"), 0, []byte("zero"))
+	b.PutAt([]byte("k"), 1, []byte("one"))
+	b.PutAt([]byte("l"), 1, []byte("one"))
+	require.NoError(t, db.Apply(b))
+	v, err := db.GetAt([]byte("k"), 0)
+	require.NoError(t, err)
+	require.Equal(t, "zero", string(v), "RULE timestamps: a version above the timestamp asked for")
+	_, err = db.GetAt([]byte("l"), 0)
+	require.ErrorIs(t, err, ErrNotFound, "RULE timestamps: a version above the timestamp asked for")
+	require.NoError(t, db.Close())
 }
 
 func TestVersionsAreKeptAndShown(t *testing.T) {
