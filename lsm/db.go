@@ -143,10 +143,17 @@ func (d *DB) fail(err error) error {
 // writeError judges an error of a write in the foreground. A full disk has
 // changed nothing (rule L8); everything else is the end.
 func (d *DB) writeError(err error) error {
-	if errors.Is(err, vfs.ErrNoSpace) && !errors.Is(err, wal.ErrFailed) {
+	if noSpace(err) {
 		return err
 	}
 	return d.fail(err)
+}
+
+// noSpace reports whether err is of a full disk, and nothing has changed. A sync that
+// fails for want of space is a failed sync.
+func noSpace(err error) bool {
+	return errors.Is(err, vfs.ErrNoSpace) &&
+		!errors.Is(err, wal.ErrFailed) && !errors.Is(err, vlog.ErrFailed) && !errors.Is(err, manifest.ErrFailed)
 }
 
 // Close ends the background work and makes what was written durable; where that
