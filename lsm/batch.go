@@ -99,8 +99,9 @@ func (b *Batch) DeleteRange(start, end []byte) {
 	if b.db.order.CompareUser(start, end) >= 0 {
 		return
 	}
-	if len(end) > MaxKeyLen {
-		b.fail(fmt.Errorf("%w: key of %d bytes, at most %d", ErrTooLarge, len(end), MaxKeyLen))
+	// A bound behind the longest key is a byte longer.
+	if n, limit := max(len(start), len(end)), MaxKeyLen+1+int(b.db.order); n > limit {
+		b.fail(fmt.Errorf("%w: bound of %d bytes, at most %d", ErrTooLarge, n, limit))
 		return
 	}
 	b.append(key.RangeDelete, start, end, 0)

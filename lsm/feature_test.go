@@ -219,6 +219,30 @@ func TestTimestamps(t *testing.T) {
 	}
 }
 
+// No key ends the range of a prefix of 0xff: what is there has to be looked at.
+func TestDropPrefixWithoutAnEnd(t *testing.T) {
+	o := small(vfs.NewMem(), nil)
+	o.Timestamps, o.MergeOperator = true, nil
+	db := openTest(t, "db", o)
+	b := db.NewBatch()
+	b.PutAt([]byte("\xff"), 5, []byte("a"))
+	b.PutAt([]byte("\xff\xff"), 5, []byte("b"))
+	b.DeleteAt([]byte("\xff\xff"), 10)
+	require.NoError(t, db.Apply(b))
+	require.NoError(t, db.DropPrefix([]byte("\xff")))
+	_, err := db.GetAt([]byte("\xff\xff"), 7)
+	require.ErrorIs(t, err, ErrNotFound, "RULE drop-prefix: an older version of a deleted key stays")
+	require.NoError(t, db.Close())
+
+	db = openTest(t, "db", small(vfs.NewMem(), nil))
+	longest := strings.Repeat("\xff", MaxKeyLen)
+	put(t, db, longest+"=1")
+	require.NoError(t, db.DropPrefix([]byte("\xff")), "RULE drop-prefix: of the longest key")
+	require.Equal(t, "-", get(t, db, longest), "RULE drop-prefix")
+	require.ErrorIs(t, db.DeleteRange([]byte(strings.Repeat("a", MaxKeyLen+2)), []byte("b")), ErrTooLarge)
+	require.NoError(t, db.Close())
+}
+
 func TestDropPrefixAndDropAll(t *testing.T) {
 	o := small(vfs.NewMem(), nil)
 	db := openTest(t, "db", o)
