@@ -147,17 +147,21 @@ const nothing = key.MaxKind
 // keepStripe keeps what is wanted of the entries of one stripe, newest first.
 // More says that the key has entries in older stripes.
 func (r *retain) keepStripe(all []kept, more bool) error {
-	for i := 0; i < len(all) && i < r.versions; i++ {
-		switch key.KindOf(all[i].trailer) {
-		case nothing:
+	for i := 0; i < len(all) && (i < r.versions || r.versions > 1); i++ {
+		switch kind := key.KindOf(all[i].trailer); {
+		case kind == nothing:
 			return nil
-		case key.Delete:
+		case kind == key.Delete:
+			// Also behind the versions kept: it ends the key's history, and older
+			// versions may lie below.
 			r.out = append(r.out, all[i])
 			return nil
-		case key.Merge:
+		case i >= r.versions:
+		case kind == key.Merge:
 			return r.keepMerge(all[i:], more)
+		default:
+			r.out = append(r.out, all[i])
 		}
-		r.out = append(r.out, all[i])
 	}
 	return nil
 }
