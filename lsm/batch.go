@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/flagship-go/flagship/lsm/key"
@@ -68,7 +69,12 @@ func (b *Batch) Put(k, value []byte) { b.add(key.Set, k, value, 0) }
 
 // PutTTL sets key to value until ttl from now.
 func (b *Batch) PutTTL(k, value []byte, ttl time.Duration) {
-	b.add(key.SetTTL, k, value, b.db.opts.Clock().Add(ttl).UnixNano())
+	now := b.db.opts.Clock().UnixNano()
+	expires := now + int64(ttl)
+	if ttl > 0 && expires < now {
+		expires = math.MaxInt64 // in the year 2262: later cannot be said
+	}
+	b.add(key.SetTTL, k, value, expires)
 }
 
 // Delete removes key; one that is not there may be deleted too.
@@ -93,8 +99,9 @@ func (b *Batch) DeleteRange(start, end []byte) {
 	if b.db.order.CompareUser(start, end) >= 0 {
 		return
 	}
-	if len(end) > MaxKeyLen {
-		b.fail(fmt.Errorf("%w: key of %d bytes, at most %d", ErrTooLarge, len(end), MaxKeyLen))
+	// A bound behind the longest key is a byte longer.
+	if n, limit := max(len(start), len(end)), MaxKeyLen+1+int(b.db.order); n > limit {
+		b.fail(fmt.Errorf("%w: bound of %d bytes, at most %d", ErrTooLarge, n, limit))
 		return
 	}
 	b.append(key.RangeDelete, start, end, 0)

@@ -120,6 +120,7 @@ func (d *DB) commit(b *Batch, large bool) error {
 		return err
 	case large:
 		d.pipe.leave(&b.commit, d.visible.Store)
+		b.mem.writers.Done() // see place
 		return nil
 	}
 	return d.place(b, nil)
@@ -292,6 +293,8 @@ func (d *DB) pushFlat(b *Batch) error {
 		return d.fail(fmt.Errorf("lsm: sorting a batch: %w", err))
 	}
 	m.logFirst, m.last, m.free = d.mutable.logFirst, d.pipe.nextSeq-1, d.freeMemtable
+	b.mem = m
+	m.writers.Add(1)
 	d.liveValues.hold(m, d.liveValues.held(d.mutable))
 	d.mu.Lock()
 	d.markMemtable(d.mutable)

@@ -1,7 +1,9 @@
 package lsm
 
 import (
+	"bytes"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -9,6 +11,7 @@ import (
 	"github.com/flagship-go/flagship/lsm/compact"
 	"github.com/flagship-go/flagship/lsm/key"
 	"github.com/flagship-go/flagship/lsm/manifest"
+	"github.com/flagship-go/flagship/lsm/skiplist"
 	"github.com/flagship-go/flagship/lsm/table"
 )
 
@@ -172,7 +175,9 @@ func (d *DB) rewritePart(v *version, p *compact.Plan, b *builder, snapshots []ui
 	f := d.order.Fragment(spans)
 	r := d.newRetain(&m, snapshots, f)
 	below := &belowCheck{v: v, level: p.Target}
-	r.bottom = below.free
+	if r.bottom = below.free; d.opts.Timestamps {
+		r.bottom = func(user []byte) bool { return d.alone(p, user) }
+	}
 	newest, view := newestOfStripe(r), v.view()
 	b.spans = f
 	b.keep = func(s key.Span) bool {
@@ -203,10 +208,9 @@ func (v *version) pick(level int, tables []*compact.Table) (out []*tableFile) {
 // belowCheck tells, for user keys in ascending order, whether the levels after
 // level are free of them. It goes along the tables with the keys.
 type belowCheck struct {
-	v          *version
-	level      int
-	at         [compact.Levels]int
-	start, end []byte
+	v     *version
+	level int
+	at    [compact.Levels]int
 }
 
 func (c *belowCheck) free(user []byte) bool {
@@ -214,19 +218,48 @@ func (c *belowCheck) free(user []byte) bool {
 		return false // older tables of L0 are not looked at
 	}
 	order := c.v.order
-	c.start, c.end = append(c.start[:0], user...), append(c.end[:0], user...)
-	if order == key.Timestamped {
-		// All versions of the key count.
-		for i := len(user) - 8; i < len(user); i++ {
-			c.start[i], c.end[i] = 0, 0xff
-		}
-	}
 	for l := c.level + 1; l < compact.Levels; l++ {
 		tables := c.v.levels[l]
-		for c.at[l] < len(tables) && order.CompareUser(key.UserKey(tables[c.at[l]].Largest), c.start) < 0 {
+		for c.at[l] < len(tables) && order.CompareUser(key.UserKey(tables[c.at[l]].Largest), user) < 0 {
 			c.at[l]++
 		}
-		if c.at[l] < len(tables) && order.CompareUser(key.UserKey(tables[c.at[l]].Smallest), c.end) <= 0 {
+		if c.at[l] < len(tables) && order.CompareUser(key.UserKey(tables[c.at[l]].Smallest), user) <= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// alone reports whether nothing but the tables of p holds a version of a key. An older
+// version may have been written later, and then lies above; and tables end between two
+// versions, so that it may lie beside:
+//
+//	L0                            [k@5 .. p]
+//	L6  [a .. k@10 is deleted]    [k@4 .. q]
+func (d *DB) alone(p *compact.Plan, user []byte) bool {
+	s, err := d.acquire() // the store as it is now: what SetDiscard speaks of is in it
+	if err != nil {
+		return false
+	}
+	defer s.unref()
+	bare := d.order.Bare(user)
+	first, last := key.Append(nil, appendTS(nil, bare, math.MaxUint64), key.First), appendTS(nil, bare, 0)
+	own := func(t *tableFile) bool {
+		is := func(o *compact.Table) bool { return o.Num == t.Num }
+		return slices.ContainsFunc(p.Inputs, is) || slices.ContainsFunc(p.Overlaps, is)
+	}
+	for _, run := range s.version.sorted {
+		for _, t := range run[s.version.search(run, first):] {
+			if d.order.CompareUser(key.UserKey(t.Smallest), last) > 0 {
+				break
+			}
+			if !own(t) {
+				return false
+			}
+		}
+	}
+	for _, m := range s.mems {
+		if k := m.cursor(new(skiplist.Cursor)).SeekGE(first); k != nil && bytes.Equal(d.order.Bare(key.UserKey(k)), bare) {
 			return false
 		}
 	}
@@ -319,12 +352,7 @@ func (d *DB) compactLevel(level int, start, end []byte) error {
 
 // runManual does a plan on the caller's goroutine. It is called under d.mu, and unlocks it.
 func (d *DB) runManual(p *compact.Plan) error {
-	j := &job{name: "manual", plan: p}
-	d.begin(j)
-	d.mu.Unlock()
-	err := d.run(j)
-	d.mu.Lock()
-	d.end(j)
+	err := d.runHere(&job{name: "manual", plan: p})
 	d.kick()
 	d.mu.Unlock()
 	return err
@@ -351,7 +379,7 @@ func (d *DB) compactValues() error {
 		var p *compact.Plan
 		d.mu.Lock()
 		err := d.wait(func() bool {
-			if d.copying() || slices.ContainsFunc(begun, func(p *compact.Plan) bool { return slices.Contains(d.jobs.plans, p) }) {
+			if d.jobs.paused > 0 || d.copying() || slices.ContainsFunc(begun, func(p *compact.Plan) bool { return slices.Contains(d.jobs.plans, p) }) {
 				return false
 			}
 			files := d.garbageFiles()

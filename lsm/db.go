@@ -51,6 +51,7 @@ type DB struct {
 	snapshots snapshotList
 	jobs      jobs
 	closed    bool
+	dropping  bool                  // DropAll is about to remove everything
 	failure   atomic.Pointer[error] // why the store takes no writes
 
 	// install is held by who makes the next version; above mu.
@@ -91,8 +92,9 @@ func (d *DB) NewIter(o *IterOptions) (*Iterator, error) {
 }
 
 // SetDiscard tells a store with Options.Timestamps that nobody reads at a timestamp
-// below ts any more: of the versions of a key at or below ts, compactions keep
-// the newest only. It does not go back.
+// below ts any more, nor writes at one that is not above ts: of the versions of a key
+// at or below ts, compactions keep the newest only, and none when that is a delete. It
+// does not go back.
 func (d *DB) SetDiscard(ts uint64) {
 	for old := d.discard.Load(); ts > old; old = d.discard.Load() {
 		if d.discard.CompareAndSwap(old, ts) {
@@ -141,10 +143,17 @@ func (d *DB) fail(err error) error {
 // writeError judges an error of a write in the foreground. A full disk has
 // changed nothing (rule L8); everything else is the end.
 func (d *DB) writeError(err error) error {
-	if errors.Is(err, vfs.ErrNoSpace) && !errors.Is(err, wal.ErrFailed) {
+	if noSpace(err) {
 		return err
 	}
 	return d.fail(err)
+}
+
+// noSpace reports whether err is of a full disk, and nothing has changed. A sync that
+// fails for want of space is a failed sync.
+func noSpace(err error) bool {
+	return errors.Is(err, vfs.ErrNoSpace) &&
+		!errors.Is(err, wal.ErrFailed) && !errors.Is(err, vlog.ErrFailed) && !errors.Is(err, manifest.ErrFailed)
 }
 
 // Close ends the background work and makes what was written durable; where that

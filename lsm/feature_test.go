@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -78,6 +79,33 @@ func TestExpiredValueHidesWhatIsOlder(t *testing.T) {
 		require.Zero(t, db.Metrics().Levels[6].Entries, "RULE L11: expired and hidden entries are gone after a compaction")
 		require.NoError(t, db.Close())
 	}
+}
+
+// The longest duration is how callers say "for ever".
+func TestLongestTTLIsNotOver(t *testing.T) {
+	db := openTest(t, "db", small(vfs.NewMem(), nil))
+	require.NoError(t, db.PutTTL([]byte("k"), []byte("v"), math.MaxInt64))
+	require.Equal(t, "v", get(t, db, "k"), "RULE L11: a TTL of 292 years is over at once")
+	require.NoError(t, db.PutTTL([]byte("k"), []byte("v"), math.MinInt64))
+	require.Equal(t, "-", get(t, db, "k"), "RULE L11")
+	require.NoError(t, db.Close())
+}
+
+func TestReadAtTimestampZero(t *testing.T) {
+	o := small(vfs.NewMem(), nil)
+	o.Timestamps, o.MergeOperator = true, nil
+	db := openTest(t, "db", o)
+	b := db.NewBatch()
+	b.PutAt([]byte("k"), 0, []byte("zero"))
+	b.PutAt([]byte("k"), 1, []byte("one"))
+	b.PutAt([]byte("l"), 1, []byte("one"))
+	require.NoError(t, db.Apply(b))
+	v, err := db.GetAt([]byte("k"), 0)
+	require.NoError(t, err)
+	require.Equal(t, "zero", string(v), "RULE timestamps: a version above the timestamp asked for")
+	_, err = db.GetAt([]byte("l"), 0)
+	require.ErrorIs(t, err, ErrNotFound, "RULE timestamps: a version above the timestamp asked for")
+	require.NoError(t, db.Close())
 }
 
 func TestVersionsAreKeptAndShown(t *testing.T) {
@@ -189,6 +217,30 @@ func TestTimestamps(t *testing.T) {
 		check(25)
 		require.NoError(t, db.Close())
 	}
+}
+
+// No key ends the range of a prefix of 0xff: what is there has to be looked at.
+func TestDropPrefixWithoutAnEnd(t *testing.T) {
+	o := small(vfs.NewMem(), nil)
+	o.Timestamps, o.MergeOperator = true, nil
+	db := openTest(t, "db", o)
+	b := db.NewBatch()
+	b.PutAt([]byte("\xff"), 5, []byte("a"))
+	b.PutAt([]byte("\xff\xff"), 5, []byte("b"))
+	b.DeleteAt([]byte("\xff\xff"), 10)
+	require.NoError(t, db.Apply(b))
+	require.NoError(t, db.DropPrefix([]byte("\xff")))
+	_, err := db.GetAt([]byte("\xff\xff"), 7)
+	require.ErrorIs(t, err, ErrNotFound, "RULE drop-prefix: an older version of a deleted key stays")
+	require.NoError(t, db.Close())
+
+	db = openTest(t, "db", small(vfs.NewMem(), nil))
+	longest := strings.Repeat("\xff", MaxKeyLen)
+	put(t, db, longest+"=1")
+	require.NoError(t, db.DropPrefix([]byte("\xff")), "RULE drop-prefix: of the longest key")
+	require.Equal(t, "-", get(t, db, longest), "RULE drop-prefix")
+	require.ErrorIs(t, db.DeleteRange([]byte(strings.Repeat("a", MaxKeyLen+2)), []byte("b")), ErrTooLarge)
+	require.NoError(t, db.Close())
 }
 
 func TestDropPrefixAndDropAll(t *testing.T) {

@@ -203,7 +203,12 @@ func (d *DB) rotateManifest(v *version) error {
 	d.mu.Lock()
 	edit.NextFile = d.nextFile
 	d.mu.Unlock()
-	if err := d.manifest.Rotate(edit); err != nil {
+	switch err := d.manifest.Rotate(edit); {
+	case noSpace(err):
+		// The edit is in the long one, which stays: the next edit tries again.
+		d.opts.Logger.Warn("lsm: no space for a shorter manifest", "dir", d.dir, "err", err)
+		return nil
+	case err != nil:
 		return d.manifestError(err)
 	}
 	d.manifestLimit = max(manifestSize, 2*d.manifest.Size())

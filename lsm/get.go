@@ -142,7 +142,8 @@ func (v *version) findIn(run []*tableFile, level int, seek []byte, hash uint64, 
 // getVersion is get by way of an iterator: for a key with operands, and for one
 // whose versions may be in any level.
 func (d *DB) getVersion(s *readState, dst, k []byte, seq, ts uint64, tr *table.Trace) ([]byte, error) {
-	it := d.newIterator(s, false, seq, &IterOptions{At: max(ts, 1)}, tr)
+	it := d.newIterator(s, false, seq, nil, tr)
+	it.opts.At = ts // 0 is a timestamp here
 	it.opts.Lower, it.opts.Upper = append(it.opts.Lower[:0], k...), append(append(it.opts.Upper[:0], k...), 0)
 	found := it.SeekGE(k)
 	if found {

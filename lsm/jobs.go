@@ -234,31 +234,35 @@ func (d *DB) afterWrite() {
 	var ready []*job
 	var names []string
 	d.mu.Lock()
-	if !d.closed && d.failure.Load() == nil {
+	defer d.mu.Unlock()
+	state, begun := d.state.Load(), d.jobs.begun
+	if !d.closed && d.failure.Load() == nil && d.jobs.paused == 0 {
 		for _, j := range []*job{d.flushJob(), d.compactJob()} {
 			if j != nil {
 				ready, names = append(ready, j), append(names, j.name)
 			}
 		}
 	}
-	d.mu.Unlock()
 	if len(ready) == 0 {
 		return
 	}
-	if i := d.opts.Schedule(names); i >= 0 && i < len(ready) {
+	d.mu.Unlock()
+	i := d.opts.Schedule(names)
+	d.mu.Lock()
+	// What was offered is gone if another goroutine has come meanwhile.
+	if i >= 0 && i < len(ready) && d.jobs.begun == begun && d.jobs.paused == 0 && d.state.Load() == state {
 		d.runHere(ready[i]) // what failed is told by the next write that depends on it
 	}
 }
 
-// runHere runs a job on this goroutine.
+// runHere runs a job on this goroutine. It is called, and returns, with d.mu held: who
+// looks for a job next must find this one begun.
 func (d *DB) runHere(j *job) error {
-	d.mu.Lock()
 	d.begin(j)
 	d.mu.Unlock()
 	err := d.run(j)
 	d.mu.Lock()
 	d.end(j)
-	d.mu.Unlock()
 	return err
 }
 
@@ -297,10 +301,7 @@ func (d *DB) wait(done func() bool) error {
 			d.changed.Wait()
 			continue
 		}
-		d.mu.Unlock()
-		err := d.runHere(j)
-		d.mu.Lock()
-		if err != nil {
+		if err := d.runHere(j); err != nil {
 			return err
 		}
 	}

@@ -57,15 +57,16 @@ func (d *DB) DropPrefix(prefix []byte) error {
 	return d.Compact(prefix, end)
 }
 
-// lastKey returns a key at or after all keys that are there.
-func (d *DB) lastKey() ([]byte, error) {
+// lastKey returns a key at or after all keys that have an entry, also one that an
+// iterator would not show: its older versions are to go, too.
+func (d *DB) lastKey() (last []byte, err error) {
+	defer table.Guard(debug.SetPanicOnFault(true), &err)
 	it, err := d.NewIter(nil)
 	if err != nil {
 		return nil, err
 	}
-	last := []byte(nil)
-	if it.Last() {
-		last = slices.Clone(it.Key())
+	if k := it.m.Last(); k != nil {
+		last = slices.Clone(d.order.Bare(key.UserKey(k)))
 	}
 	return last, it.Close()
 }
@@ -79,24 +80,31 @@ func (d *DB) DropAll() error {
 		return err
 	}
 	d.mu.Lock()
-	if len(d.snapshots.seqs) > 0 {
-		d.mu.Unlock()
-		return ErrSnapshots
-	}
+	defer d.mu.Unlock()
 	d.jobs.paused++
 	for d.jobs.running() > 0 {
 		d.changed.Wait()
 	}
-	flushed := len(d.mems)
-	if d.mutable.used {
-		d.mu.Unlock()
-		d.mutable.writers.Wait()
-		d.rotate()
-		d.mu.Lock()
-	} else {
-		flushed--
+	err := d.dropEverything()
+	d.jobs.paused--
+	d.jobChanged()
+	d.kick()
+	return err
+}
+
+// dropEverything is DropAll while no job runs. Under pipe.mu and d.mu, which it lets go
+// of meanwhile; whoever wants a snapshot waits then, for it would see nothing.
+func (d *DB) dropEverything() error {
+	if len(d.snapshots.seqs) > 0 {
+		return ErrSnapshots
 	}
-	gone := slices.Clone(d.mems[:flushed])
+	d.dropping = true
+	d.mu.Unlock()
+	if d.mutable.used {
+		d.rotate()
+	}
+	d.mu.Lock()
+	gone := slices.Clone(d.mems[:len(d.mems)-1])
 	edit := &manifest.Edit{LastSeq: d.pipe.nextSeq - 1, WALFirst: d.mutable.logFirst}
 	for level, tables := range d.state.Load().version.levels {
 		for _, t := range tables {
@@ -104,12 +112,12 @@ func (d *DB) DropAll() error {
 		}
 	}
 	d.mu.Unlock()
+	for _, m := range gone {
+		m.writers.Wait()
+	}
 	err := d.dropMemtables(edit, gone)
 	d.mu.Lock()
-	d.jobs.paused--
-	d.jobChanged()
-	d.kick()
-	d.mu.Unlock()
+	d.dropping = false
 	return err
 }
 

@@ -28,7 +28,8 @@ type retain struct {
 	now       int64
 	versions  int    // NumVersionsToKeep
 	discard   uint64 // of timestamps at or below it only the newest is wanted
-	// bottom reports whether no level below holds the user key.
+	// bottom reports whether no level below holds the user key; with timestamps,
+	// whether nothing at all but the input holds a version of it.
 	bottom func(user []byte) bool
 	merge  func(k, base []byte, operands [][]byte) ([]byte, error)
 	// load returns the value of an entry that is to be merged onto.
@@ -146,17 +147,21 @@ const nothing = key.MaxKind
 // keepStripe keeps what is wanted of the entries of one stripe, newest first.
 // More says that the key has entries in older stripes.
 func (r *retain) keepStripe(all []kept, more bool) error {
-	for i := 0; i < len(all) && i < r.versions; i++ {
-		switch key.KindOf(all[i].trailer) {
-		case nothing:
+	for i := 0; i < len(all) && (i < r.versions || r.versions > 1); i++ {
+		switch kind := key.KindOf(all[i].trailer); {
+		case kind == nothing:
 			return nil
-		case key.Delete:
+		case kind == key.Delete:
+			// Also behind the versions kept: it ends the key's history, and older
+			// versions may lie below.
 			r.out = append(r.out, all[i])
 			return nil
-		case key.Merge:
+		case i >= r.versions:
+		case kind == key.Merge:
 			return r.keepMerge(all[i:], more)
+		default:
+			r.out = append(r.out, all[i])
 		}
-		r.out = append(r.out, all[i])
 	}
 	return nil
 }

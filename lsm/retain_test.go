@@ -148,6 +148,8 @@ func TestRetainKeepsTheNewestOfEachStripe(t *testing.T) {
 		{name: "a delete below a snapshot goes", in: "a#5=x a#3del a#2=y", bottom: true, snapshots: []uint64{4}, want: "a#5=x"},
 		{name: "versions are kept", in: "a#4=w a#3=x a#2=y", versions: 2, want: "a#4=w a#3=x"},
 		{name: "versions end at a delete", in: "a#4=w a#3del a#2=y", versions: 5, want: "a#4=w a#3del"},
+		{name: "the delete that ends the versions stays", in: "a#5=v a#4=w a#3=x a#2del a#1=y", versions: 2, want: "a#5=v a#4=w a#2del"},
+		{name: "the delete that ends the versions goes at the bottom", in: "a#5=v a#4=w a#3=x a#2del a#1=y", versions: 2, bottom: true, want: "a#5=v a#4=w"},
 		{name: "covered by a range delete", in: "a#4=w b#3=x c#6=y", spans: []key.Span{{Start: []byte("a"), End: []byte("d"), Seq: 5}}, want: "c#6=y"},
 		{name: "covered, but not for the snapshot", in: "a#4=w", snapshots: []uint64{4}, spans: []key.Span{{Start: []byte("a"), End: []byte("d"), Seq: 5}}, want: "a#4=w"},
 		{name: "expired counts as deleted", in: "a#4ttl5=w a#3=x", want: "a#4del"},

@@ -17,6 +17,9 @@ type Snapshot struct {
 func (d *DB) Snapshot() *Snapshot {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	for d.dropping {
+		d.changed.Wait()
+	}
 	s := &Snapshot{db: d, seq: d.visible.Load()}
 	d.snapshots.add(s.seq)
 	return s
