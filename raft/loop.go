@@ -218,10 +218,11 @@ func (n *Node) settle(term uint64) {
 	}
 	n.settled = term
 	n.waiting = slices.DeleteFunc(n.waiting, func(p *proposal) bool {
-		if p.term < term {
-			p.done <- p.dropped()
+		if p.term >= term {
+			return false
 		}
-		return p.term < term
+		p.done <- p.dropped() // from here on it is its owner's again
+		return true
 	})
 }
 

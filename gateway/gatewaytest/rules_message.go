@@ -60,7 +60,8 @@ func bodies(s *stage) {
 }
 
 func oneConnection(s *stage) {
-	s.with(func(c *call) { c.answer(200, c.URL.Path) })
+	// An answer before the request is whole may end the connection.
+	s.with(func(c *call) { c.take().answer(200, c.URL.Path) })
 	c := s.dial()
 	var all strings.Builder
 	for i := range 20 {

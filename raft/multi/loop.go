@@ -246,10 +246,11 @@ func (g *group) settle(term uint64) {
 	}
 	g.settled = term
 	g.waiting = slices.DeleteFunc(g.waiting, func(p *proposal) bool {
-		if p.term < term {
-			p.done <- p.dropped()
+		if p.term >= term {
+			return false
 		}
-		return p.term < term
+		p.done <- p.dropped() // from here on it is its owner's again
+		return true
 	})
 }
 
