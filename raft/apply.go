@@ -90,12 +90,13 @@ func (a *applier) run() {
 				<-a.node.stopped
 				return
 			}
+			// Each time, for while clients go on there may always be a next one.
+			a.done.Store(a.applied)
+			if a.awaited.Load() {
+				a.node.inbox.signal()
+			}
+			a.maybeSnapshot()
 		}
-		a.done.Store(a.applied)
-		if a.awaited.Load() {
-			a.node.inbox.signal()
-		}
-		a.maybeSnapshot()
 	}
 }
 

@@ -1,8 +1,11 @@
 package raft
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -43,4 +46,45 @@ func TestNodeWithAStateOfItsOwnTakesSnapshotsWithTheMembershipInForce(t *testing
 			require.Equal(t, want, m, "RULE membership-in-snapshot: after a restart")
 		})
 	}
+}
+
+// slowRegister takes its time for each command.
+type slowRegister struct{ *register }
+
+func (r slowRegister) Apply(index uint64, command []byte) []byte {
+	time.Sleep(10 * time.Millisecond) // virtual
+	return r.register.Apply(index, command)
+}
+
+// Clients who propose again as soon as they are answered leave a slow state
+// machine no pause: the node must not wait for one.
+func TestNodeReadsAndTakesSnapshotsWhileItsStateMachineIsNeverIdle(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newParty(t, 1, func(o *Options) {
+			o.SnapshotEvery, o.KeepEntries = 50, 1
+			o.StateMachine = slowRegister{o.StateMachine.(*register)}
+		})
+		p.leader()
+		busy, enough := context.WithCancel(t.Context())
+		var clients sync.WaitGroup
+		defer clients.Wait()
+		defer enough()
+		for range 8 {
+			clients.Go(func() {
+				for busy.Err() == nil {
+					p.nodes[1].Propose(busy, put("k", "v"))
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := p.nodes[1].Read(ctx); err != nil {
+			t.Errorf("RULE no-silence: a read beside commands that keep coming: %v", err)
+		}
+		time.Sleep(10 * time.Second)
+		s, err := p.disks[1].Snapshot()
+		require.NoError(t, err)
+		require.NotNil(t, s, "RULE no-silence: no snapshot while commands keep coming, the log grows")
+	})
 }
