@@ -2,7 +2,9 @@ package raft
 
 import (
 	"context"
+	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,5 +88,40 @@ func TestNodeReadsAndTakesSnapshotsWhileItsStateMachineIsNeverIdle(t *testing.T)
 		s, err := p.disks[1].Snapshot()
 		require.NoError(t, err)
 		require.NotNil(t, s, "RULE no-silence: no snapshot while commands keep coming, the log grows")
+	})
+}
+
+// reluctantRegister does not write its state out at first.
+type reluctantRegister struct {
+	*register
+	refused atomic.Bool
+}
+
+func (r *reluctantRegister) Snapshot() (io.WriterTo, error) {
+	if r.refused.Swap(true) {
+		return r.register.Snapshot()
+	}
+	return unwritable{}, nil
+}
+
+type unwritable struct{}
+
+func (unwritable) WriteTo(io.Writer) (int64, error) { return 0, errDisk }
+
+func TestNodeGoesOnWhenItsStateMachineCannotWriteASnapshot(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newParty(t, 1, func(o *Options) {
+			o.SnapshotEvery, o.KeepEntries = 10, 1
+			o.StateMachine = &reluctantRegister{register: o.StateMachine.(*register)}
+		})
+		p.leader()
+		for range 40 {
+			_, err := p.nodes[1].Propose(t.Context(), put("k", "v"))
+			require.NoError(t, err, "RULE snapshot-may-wait: the state machine could not write its state out, and the disk is well")
+			synctest.Wait()
+		}
+		s, err := p.disks[1].Snapshot()
+		require.NoError(t, err)
+		require.NotNil(t, s, "RULE snapshot-may-wait: it is not asked again")
 	})
 }
