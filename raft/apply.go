@@ -90,12 +90,13 @@ func (a *applier) run() {
 				<-a.node.stopped
 				return
 			}
+			// Each time, for while clients go on there may always be a next one.
+			a.done.Store(a.applied)
+			if a.awaited.Load() {
+				a.node.inbox.signal()
+			}
+			a.maybeSnapshot()
 		}
-		a.done.Store(a.applied)
-		if a.awaited.Load() {
-			a.node.inbox.signal()
-		}
-		a.maybeSnapshot()
 	}
 }
 
@@ -191,8 +192,8 @@ func (a *applier) maybeSnapshot() {
 	}
 	state, err := n.opts.StateMachine.Snapshot()
 	if err != nil {
-		n.opts.Logger.Warn("raft: no snapshot, the log keeps growing", "node", n.opts.ID, "index", a.applied, "err", err)
-		a.lastSnapshot = a.applied // try again after as many entries
+		n.noSnapshot(a.applied, err)
+		a.lastSnapshot = a.applied
 		return
 	}
 	a.lastSnapshot = a.applied
@@ -201,14 +202,19 @@ func (a *applier) maybeSnapshot() {
 	table := a.sessions.encode()
 	n.background.Go(func() {
 		buf := bytes.NewBuffer(table)
-		_, err := state.WriteTo(buf)
-		if err == nil {
+		_, unwritten := state.WriteTo(buf)
+		var err error
+		if unwritten == nil {
 			s.Data = buf.Bytes()
 			err = n.opts.Storage.SaveSnapshot(s)
 		}
 		a.mu.Lock()
 		a.snapshotting = false
 		a.mu.Unlock()
+		if unwritten != nil {
+			n.noSnapshot(s.Index, unwritten)
+			return
+		}
 		s.Data = nil
 		n.inbox.put(func(m *mail) {
 			if err != nil {
@@ -218,4 +224,10 @@ func (a *applier) maybeSnapshot() {
 			m.snapshot = &s
 		})
 	})
+}
+
+// noSnapshot reports what a state machine says against one. It is tried again
+// after as many entries.
+func (n *Node) noSnapshot(index uint64, err error) {
+	n.opts.Logger.Warn("raft: no snapshot, the log keeps growing", "node", n.opts.ID, "index", index, "err", err)
 }

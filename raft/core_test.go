@@ -212,3 +212,23 @@ func TestStepRefusesMessagesNoCorrectPeerSends(t *testing.T) {
 		})
 	}
 }
+
+// What a commit gives back must have been taken before, or the bound grows with
+// each change of membership.
+func TestChangesOfMembershipCountAsUncommittedWhileTheyAre(t *testing.T) {
+	g := newGroup(t, 3, nil)
+	g.cores[1].Campaign()
+	g.settle()
+	c := g.cores[1]
+	for i := range 10 {
+		m := Membership{Voters: g.ids}
+		if i%2 == 0 {
+			m = Membership{Voters: g.ids[:2], Learners: g.ids[2:]}
+		}
+		_, _, err := c.ChangeMembership(m)
+		require.NoError(t, err)
+		g.settle()
+		require.Equal(t, c.log.last(), c.log.commit)
+		require.Zero(t, c.uncommitted, "RULE uncommitted-bounded: %d changes are committed, and so is all else", i+1)
+	}
+}

@@ -254,6 +254,7 @@ func (c *Core) ChangeMembership(m Membership) (index, term uint64, err error) {
 func (c *Core) appendConfig(m Membership) {
 	e := Entry{Index: c.log.last() + 1, Term: c.term, Type: EntryMembership, Data: EncodeMembership(m)}
 	c.log.add(e)
+	c.uncommitted += e.size()
 	c.adoptEntries([]Entry{e})
 	c.emit(EventMembership, None, e.Index, "§6")
 }

@@ -16,11 +16,10 @@ import "fmt"
 func (l *Log) Sync(seq uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if seq > l.last {
-		return fmt.Errorf("%w: sync of %d, the last record is %d", ErrOutOfRange, seq, l.last)
-	}
 	for l.durable < seq {
 		switch {
+		case seq > l.last: // or it was when the wait began, and is cut off now
+			return fmt.Errorf("%w: sync of %d, the last record is %d", ErrOutOfRange, seq, l.last)
 		case l.err != nil:
 			return l.err
 		case l.syncing:

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -59,6 +60,31 @@ func TestSyncCountsOnlyWhatCameBeforeIt(t *testing.T) {
 		require.NoError(t, <-done)
 		if l.DurableSeq() != 1 {
 			broken(t, "W2", "a sync that began with record 1 made %d durable", l.DurableSeq())
+		}
+	})
+}
+
+// What waits for a sync may find, when its turn comes, that TruncateBack was
+// before it. Syncing on would be for ever.
+func TestSyncOfARecordThatIsCutOffMeanwhileEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewMem()
+		l := openSmall(t, mem)
+		fill(t, l, 3)
+		l.mu.Lock()
+		l.syncing = true
+		l.mu.Unlock()
+		done := make(chan error, 1)
+		go func() { done <- l.Sync(3) }()
+		synctest.Wait()
+		l.mu.Lock()
+		require.NoError(t, l.truncateBack(l.find(2), 1))
+		l.syncing = false
+		l.idle.Broadcast()
+		l.mu.Unlock()
+		mem.Inject(vfs.Fault{Kind: vfs.OpSync, Skip: 10, Err: vfs.ErrIO})
+		if err := <-done; !errors.Is(err, ErrOutOfRange) {
+			broken(t, "W2", "record 3 was cut off, and whoever waits for it syncs again and again: %v", err)
 		}
 	})
 }

@@ -30,6 +30,7 @@ type Storage struct {
 
 	mu     sync.Mutex
 	buf    []byte
+	most   int // bytes of entries in a record
 	spans  spans
 	oldest uint64 // index of the oldest snapshot that the log must go back to
 	newest uint64 // index of the newest snapshot
@@ -70,7 +71,8 @@ func (s *Storage) Load() (raft.State, error) {
 }
 
 // Save appends the hard state and the entries as one record: after a crash all
-// of it is there or nothing. Nothing of the arguments is kept.
+// of it is there or nothing. Entries of more than 256 MiB are several; then the
+// first of them may be there alone. Nothing of the arguments is kept.
 func (s *Storage) Save(hs raft.HardState, entries []raft.Entry, sync bool) error {
 	last, err := s.append(hs, entries)
 	if err != nil || !sync {
@@ -94,6 +96,36 @@ func (s *Storage) append(hs raft.HardState, entries []raft.Entry) (last uint64, 
 	if len(entries) > 0 && (entries[0].Index <= s.base || entries[0].Index > s.next) {
 		return 0, fmt.Errorf("%w: entry %d does not join the stored log, %d to %d", raft.ErrCorrupt, entries[0].Index, s.base+1, s.next-1)
 	}
+	for rest := entries; ; {
+		n := s.fitting(rest)
+		part := hs
+		if n < len(rest) { // committed is at most what is there
+			part.Commit = min(hs.Commit, rest[n-1].Index)
+		}
+		if last, err = s.appendRecord(part, rest[:n]); err != nil {
+			return 0, err
+		}
+		if rest = rest[n:]; len(rest) == 0 {
+			return last, nil
+		}
+	}
+}
+
+// maxSave is how many bytes of entries are one record of the log, which takes
+// somewhat more at most.
+const maxSave = wal.MaxRecord / 2
+
+// fitting returns how many of the entries go into one record.
+func (s *Storage) fitting(entries []raft.Entry) (n int) {
+	for bytes := 0; n < len(entries); n++ {
+		if bytes += entryOverhead + len(entries[n].Data); bytes > s.most && n > 0 {
+			break
+		}
+	}
+	return n
+}
+
+func (s *Storage) appendRecord(hs raft.HardState, entries []raft.Entry) (last uint64, err error) {
 	b, err := appendSave(s.buf[:0], hs, entries)
 	if err != nil {
 		return 0, err

@@ -409,3 +409,30 @@ func TestSaveDoesNotAllocate(t *testing.T) {
 	})
 	require.Zero(t, allocs)
 }
+
+// The log's records have a bound; what a leader takes while its disk is slow may
+// be more. Wherever the process dies in between, what is left is a log.
+func TestEntriesThatAreTooManyForOneRecordAreSavedInSeveral(t *testing.T) {
+	for n := int64(0); ; n++ {
+		mem := NewMemFS()
+		s := open(t, mem)
+		s.most = 350
+		before := s.Metrics().Log
+		mem.CutPower(mem.Ops() + n)
+		failed := s.Save(raft.HardState{Term: 1, Commit: 8}, entries(1, 10, 1), true)
+		if after := s.Metrics().Log; failed == nil {
+			if bytes := after.Payload - before.Payload; bytes/(after.Records-before.Records) > 400 {
+				broken(t, "D1", "%d bytes were saved as %d records, where one may have 350", bytes, after.Records-before.Records)
+			}
+		}
+		st := load(t, open(t, mem.KillClone()))
+		if _, err := raft.NewCore(raft.Config{ID: 1, Voters: []raft.NodeID{1}}, st); err != nil {
+			broken(t, "D1", "the process was killed after operation %d of a Save, and no node starts: %v", n, err)
+		}
+		if failed == nil {
+			require.Equal(t, entries(1, 10, 1), st.Entries)
+			require.Equal(t, uint64(8), st.HardState.Commit)
+			return
+		}
+	}
+}

@@ -32,7 +32,7 @@ func Open(dir string, options *Options) (*Storage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Storage{dir: dir, opts: opts}
+	s := &Storage{dir: dir, opts: opts, most: maxSave}
 	if err := s.open(); err != nil {
 		if s.log != nil {
 			s.log.Close()

@@ -28,6 +28,9 @@ const (
 	kindForce    = 3
 )
 
+// entryOverhead is the most that an entry takes beside its data.
+const entryOverhead = 2*binary.MaxVarintLen64 + 1
+
 // record is a decoded one.
 type record struct {
 	kind    byte

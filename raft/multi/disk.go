@@ -57,6 +57,7 @@ type Disk struct {
 	since  map[GroupID]uint64 // the record that each group's begin with
 	host   uint64             // the record of the host
 	buf    []byte
+	most   int    // bytes of a batch
 	begun  uint64 // files begun when Pinned looked last,
 	saves  int    // and saves since then
 	err    error  // why nothing can be stored any more
@@ -79,7 +80,7 @@ func OpenDisk(dir string, o DiskOptions) (*Disk, error) {
 	if err != nil {
 		return nil, diskError("open the log in "+dir, err)
 	}
-	d := &Disk{dir: dir, opts: o, log: log, since: map[GroupID]uint64{}}
+	d := &Disk{dir: dir, opts: o, log: log, most: maxBatch, since: map[GroupID]uint64{}}
 	if err := d.replay(); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
@@ -189,41 +190,65 @@ func (d *Disk) sayHost() error {
 // keepBuffer is the largest encoding buffer kept between saves.
 const keepBuffer = 4 << 20
 
-// Save implements Storage.
+// maxBatch is how many bytes of records are one batch of the log, which takes
+// somewhat more at most. What gathers while the disk is slow, or the states of
+// many groups, may come to more.
+const maxBatch = wal.MaxBatch / 2
+
+// Save implements Storage. Of writes that are more than 512 MiB a power cut may
+// leave the first ones only, as if they had been saved one after the other.
 func (d *Disk) Save(writes []Write, sync bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.err != nil {
 		return d.err
 	}
-	b, ends := d.buf[:0], make([]int, len(writes))
+	for rest := writes; len(rest) > 0; {
+		n, err := d.append(rest)
+		if err != nil {
+			return d.fail(diskError("store in "+d.dir, err))
+		}
+		rest = rest[n:]
+	}
+	if sync {
+		if err := d.log.Sync(d.log.LastSeq()); err != nil {
+			return d.fail(diskError("store in "+d.dir, err))
+		}
+	}
+	return nil
+}
+
+// append puts writes at the log's end as one batch, and returns how many: all,
+// if they are not too many for one.
+func (d *Disk) append(writes []Write) (n int, err error) {
+	b, ends := d.buf[:0], make([]int, 0, len(writes))
 	for i := range writes {
 		b = appendWrite(b, &writes[i])
-		ends[i] = len(b)
+		if i > 0 && len(b) > d.most {
+			break
+		}
+		ends = append(ends, len(b))
 	}
 	if cap(b) <= keepBuffer {
 		d.buf = b
 	}
-	records, start := make([][]byte, len(writes)), 0
+	records, start := make([][]byte, len(ends)), 0
 	for i, end := range ends {
 		records[i], start = b[start:end], end
 	}
 	last, err := d.log.Append(records...)
-	if err == nil && sync {
-		err = d.log.Sync(last)
-	}
 	if err != nil {
-		return d.fail(diskError("store in "+d.dir, err))
+		return 0, err
 	}
-	first := last + 1 - uint64(len(writes))
-	for i := range writes {
+	first := last + 1 - uint64(len(records))
+	for i := range records {
 		w := &writes[i]
 		d.account(w, first+uint64(i))
 		if w.Remove {
 			d.ledger.gone[w.Group] = struct{}{}
 		}
 	}
-	return nil
+	return len(records), nil
 }
 
 // lookEvery saves, Pinned looks again while the log is too long.

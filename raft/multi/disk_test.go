@@ -325,3 +325,39 @@ func TestRecordsComeBack(t *testing.T) {
 	_, err := decodeRecord([]byte{1, 77, 0})
 	require.True(t, errors.Is(err, raft.ErrCorrupt))
 }
+
+// What gathers while the disk is slow, or the states of many groups that are
+// written again at once, may be more than the log takes as one batch.
+func TestASaveThatIsTooLongForOneBatchIsStoredInSeveral(t *testing.T) {
+	mem := vfs.NewMem()
+	d, err := OpenDisk("d", diskOptions(mem))
+	require.NoError(t, err)
+	defer d.Close()
+	_, err = d.Load()
+	require.NoError(t, err)
+	d.most = 1000
+	before := d.Metrics()
+	model := newLedger()
+	var writes []Write
+	for g := range GroupID(20) {
+		data := make([]byte, 100*g) // the last are too long by themselves
+		w := Write{Group: g + 1, HardState: raft.HardState{Commit: 1}, Snapshot: &raft.Snapshot{Index: 1, Data: data, Membership: raft.Membership{Voters: []raft.NodeID{1}}}}
+		require.NoError(t, model.add(&w))
+		writes = append(writes, w)
+	}
+	require.NoError(t, d.Save(writes, true))
+	after := d.Metrics()
+	require.Equal(t, uint64(1), after.Syncs-before.Syncs-(after.Rotations-before.Rotations), "one for all, beside those of the files")
+	batches, bytes := after.Batches-before.Batches, after.Payload-before.Payload
+	if bytes/batches > 1500 {
+		broken(t, "M2", "%d bytes were stored as %d batches, where one may have 1000", bytes, batches)
+	}
+	again, err := OpenDisk("d", diskOptions(mem.CrashClone(nil)))
+	require.NoError(t, err)
+	defer again.Close()
+	got, err := again.Load()
+	require.NoError(t, err)
+	if !sameStored(got, model.stored()) {
+		broken(t, "M2", "not all is stored: %d groups of %d", len(got.Groups), len(writes))
+	}
+}

@@ -91,6 +91,7 @@ func (h *Host) feed() error {
 	}
 	for i := range m.captured {
 		if err := h.onCaptured(&m.captured[i]); err != nil {
+			h.turnAway(m, fmt.Errorf("%w: %w", raft.ErrStopped, err))
 			return err
 		}
 	}
@@ -195,14 +196,16 @@ func (h *Host) handle(rd Ready) error {
 	return h.store(rd)
 }
 
-// join makes a replica of a group that its leader wants here.
+// join makes a replica of a group that its leader wants here, unless it was made
+// in this very turn. Where there is no state machine for it the other groups go
+// on; its members will ask again.
 func (h *Host) join(g GroupID) error {
-	machine, err := h.opts.StateMachine(g)
-	if err != nil {
-		return fmt.Errorf("raft/multi: the state machine of %s, which joins: %w", g, err)
+	if h.groups[g] != nil || errors.Is(h.core.absent(g), ErrRemoved) {
+		return nil
 	}
-	if machine == nil {
-		h.opts.Logger.Warn("raft/multi: no state machine for a group that its leader wants here", "host", h.opts.ID, "group", uint64(g))
+	machine, err := h.opts.StateMachine(g)
+	if err != nil || machine == nil {
+		h.opts.Logger.Warn("raft/multi: no state machine for a group that its leader wants here", "host", h.opts.ID, "group", uint64(g), "err", err)
 		return nil
 	}
 	if err := h.core.Join(g); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -285,3 +286,85 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 	_, err = h.Status(context.Background(), 7)
 	require.ErrorIs(t, err, ErrNoGroup)
 }
+
+func TestAHostThatIsToJoinAGroupThatWasJustMadeHasIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParty(t, 1, nil)
+		p.create(1)
+		p.create(2)
+		p.put(1, "a", "1")
+		h, before := p.hosts[1], p.tables[1][1]
+		require.NoError(t, h.Remove(context.Background(), 2))
+		for g := GroupID(1); g <= 2; g++ {
+			if err := h.ask(context.Background(), &request{start: func() error { return h.join(g) }}); err != nil {
+				broken(t, "M8", "the members of %s counted on a host that made it, and removed it, in the same turn; the host stops over it: %v", g, err)
+			}
+		}
+		require.Same(t, before, p.tables[1][1], "RULE M8: a second state machine was made for a group")
+	})
+}
+
+func TestAHostWithoutAStateMachineForAGroupThatWantsItGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var refuse atomic.Bool
+		refuse.Store(true)
+		p := newParty(t, 3, func(o *Options) {
+			machine := o.StateMachine
+			o.StateMachine = func(g GroupID) (raft.StateMachine, error) {
+				if g == 2 && o.ID == 3 && refuse.Load() {
+					return nil, errDisk
+				}
+				return machine(g)
+			}
+		})
+		p.create(1)
+		for _, id := range p.ids[:2] {
+			require.NoError(t, p.hosts[id].Create(context.Background(), 2, p.ids))
+		}
+		time.Sleep(30 * time.Second)
+		if _, err := p.hosts[3].Status(context.Background(), 1); err != nil {
+			broken(t, "M8", "the state machine of g2 cannot be made on n3, and g1 there: %v", err)
+			return
+		}
+		refuse.Store(false)
+		time.Sleep(30 * time.Second)
+		_, err := p.hosts[3].Status(context.Background(), 2)
+		require.NoError(t, err, "it was asked again")
+	})
+}
+
+// Whatever ends the host, who has asked for something in that turn is told so.
+func TestTheMailOfAHostsLastTurnIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		p := newParty(t, 1, func(o *Options) {
+			o.StateMachine = func(GroupID) (raft.StateMachine, error) { return held{release}, nil }
+		})
+		p.create(1)
+		h := p.leader(1)
+		go h.Propose(context.Background(), 1, []byte("x"))
+		synctest.Wait() // it is in the log, and not applied
+		st, err := h.Status(context.Background(), 1)
+		require.NoError(t, err)
+		r := &reader{group: 1, done: make(chan error, 1)}
+		require.NoError(t, h.inbox.put(func(m *mail) {
+			m.captured = append(m.captured, captured{group: h.groups[1], index: st.Last})
+			m.reads = append(m.reads, r)
+		}))
+		synctest.Wait()
+		select {
+		case err := <-r.done:
+			require.ErrorIs(t, err, raft.ErrStopped)
+		default:
+			broken(t, "M10", "the log of a group could not be cut, the host has ended, and a read of that turn waits for ever")
+		}
+		close(release)
+	})
+}
+
+// held is a state machine that waits with each command.
+type held struct{ release chan struct{} }
+
+func (m held) Apply(uint64, []byte) []byte    { <-m.release; return nil }
+func (m held) Snapshot() (io.WriterTo, error) { return nothing{}.Snapshot() }
+func (m held) Restore(r io.Reader) error      { return nil }

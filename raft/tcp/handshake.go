@@ -115,6 +115,7 @@ type link struct {
 	frames  frameReader
 	version byte // of the message encoding
 	dialed  string
+	arrival uint64 // its number among those accepted
 	release func() bool
 }
 

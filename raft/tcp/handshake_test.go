@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -274,4 +275,29 @@ func FuzzHandshake(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// A listener that was paused finds, all at once, the connections of a peer that
+// was restarted meanwhile: those of the dead process first, which may be served
+// last.
+func TestConnectionOfAFormerProcessThatIsServedLateDisplacesNobody(t *testing.T) {
+	var in incoming
+	const former, present = 1, 2
+	enter := func(arrival, instance uint64) error {
+		near, far := net.Pipe()
+		defer far.Close()
+		l := newLink(t.Context(), near, &Options{Timeout: time.Second})
+		defer l.Close()
+		l.arrival = arrival
+		leave, err := in.enter(&hello{from: 2, instance: instance}, l)
+		if err == nil {
+			leave()
+		}
+		return err
+	}
+	require.NoError(t, enter(11, present))
+	require.Error(t, enter(10, former), "RULE T5: a connection that came before that of the process in office displaces it")
+	require.NoError(t, enter(12, present), "RULE T5: the process in office is shut out for good by its predecessor's last connection")
+	require.NoError(t, enter(13, former), "it is alive then")
+	require.ErrorIs(t, enter(14, present), ErrDuplicateID)
 }

@@ -39,6 +39,8 @@ func (t *Transport) accept() {
 		retry.reset()
 		l := newLink(t.ctx, conn, &t.opts)
 		t.mu.Lock()
+		t.arrivals++
+		l.arrival = t.arrivals
 		t.pending = append(t.pending, l)
 		if len(t.pending) > maxPending {
 			t.pending[0].Close() // its serve does the rest
@@ -141,6 +143,7 @@ func (t *Transport) welcome(l *link) (h hello, p *peer, err error) {
 type incoming struct {
 	mu       sync.Mutex
 	instance uint64
+	newest   uint64 // arrival of its newest connection
 	// displaced are processes in whose place another came. None may return.
 	displaced []uint64
 	links     [numStreams]*guest
@@ -164,6 +167,10 @@ const maxDisplaced = 64
 //	process A ---- connection -------x      cut by B
 //	process B            ----------- connection ------------->
 //	process A                                  x refused: ErrDuplicateID
+//
+// Newest is what arrived last, and not what is served last: a listener that was
+// paused finds the connections of a process that has ended meanwhile beside those
+// of the one that came after it.
 func (in *incoming) enter(h *hello, l *link) (leave func(), err error) {
 	me := &guest{l, make(chan struct{})}
 	in.mu.Lock()
@@ -171,6 +178,10 @@ func (in *incoming) enter(h *hello, l *link) (leave func(), err error) {
 		if slices.Contains(in.displaced, h.instance) {
 			in.mu.Unlock()
 			return nil, fmt.Errorf("%w: %s runs twice; this one was started, or connected, earlier: stop one of the two", ErrDuplicateID, h.from)
+		}
+		if l.arrival < in.newest {
+			in.mu.Unlock()
+			return nil, fmt.Errorf("%w: another process of %s has connected since", ErrRemoved, h.from)
 		}
 		if in.instance != 0 {
 			in.displaced = append(in.displaced, in.instance)
@@ -183,6 +194,7 @@ func (in *incoming) enter(h *hello, l *link) (leave func(), err error) {
 			}
 		}
 	}
+	in.newest = max(in.newest, l.arrival)
 	old := in.links[h.stream]
 	in.links[h.stream] = me
 	in.mu.Unlock()

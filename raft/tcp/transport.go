@@ -33,7 +33,8 @@ type Transport struct {
 	closed  bool
 	peers   map[raft.NodeID]*peer
 	// pending are accepted and have not introduced themselves, oldest first.
-	pending []*link
+	pending  []*link
+	arrivals uint64 // connections accepted
 }
 
 var (
