@@ -30,6 +30,10 @@ type Executor struct {
 	Evidence EvidencePool
 	// Timeout is how long a call of the application may take before it counts as hanging. 0: for ever.
 	Timeout time.Duration
+	// HaltHeight is the last height to be applied: a stored block beyond it waits in the store. 0: none.
+	HaltHeight types.Height
+
+	oldest oldest
 }
 
 // ErrHalted is that the node must not go on, for its application or its chain is not what the others have. The error is
@@ -195,12 +199,7 @@ func (e *Executor) Apply(s *types.State, b *types.Block, id types.ValueID, seen 
 		return nil, err
 	}
 	e.Evidence.Update(next, b.Evidence)
-	if retain > e.Store.Base() {
-		if err := e.Store.Prune(min(retain, b.Height)); err != nil {
-			return nil, fmt.Errorf("bft: dropping blocks below %d: %w", retain, err)
-		}
-	}
-	return next, nil
+	return next, e.prune(next, retain)
 }
 
 // finalize has the application execute a block. set is who may have signed its last commit.
@@ -353,6 +352,9 @@ func (e *Executor) replay(s *types.State, at types.Height, hash []byte) error {
 func (e *Executor) finish(s *types.State) (*types.State, error) {
 	h := s.Height()
 	if e.Store.Height() < h {
+		return s, nil
+	}
+	if e.HaltHeight > 0 && h > e.HaltHeight {
 		return s, nil
 	}
 	b, id, err := e.Store.Block(h)

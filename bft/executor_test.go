@@ -298,3 +298,50 @@ type greedy struct{ abci.BaseApplication }
 func (greedy) PrepareProposal(context.Context, *abci.PrepareProposalRequest) (*abci.PrepareProposalResponse, error) {
 	return &abci.PrepareProposalResponse{Txs: [][]byte{make([]byte, 5000)}}, nil
 }
+
+// E1: an application that keeps its last blocks only does not make its node find evidence not valid that the others find valid.
+func TestBlocksOfWhichThereMayBeEvidenceAreKept(t *testing.T) {
+	g, blocks, commits := ledgerOf(t, 12)
+	span := func(from, to int) time.Duration { return blocks[to-1].Time.Sub(blocks[from-1].Time) }
+	for _, c := range []struct {
+		name string
+		ages abci.EvidenceParams
+		base types.Height
+	}{
+		{"the application's wish", abci.EvidenceParams{MaxAgeNumBlocks: 1, MaxAgeDuration: 1}, 9},
+		{"by number", abci.EvidenceParams{MaxAgeNumBlocks: 7, MaxAgeDuration: 1}, 5},
+		{"by time", abci.EvidenceParams{MaxAgeNumBlocks: 1, MaxAgeDuration: span(6, 12)}, 6},
+		{"all", abci.EvidenceParams{MaxAgeNumBlocks: 100, MaxAgeDuration: time.Hour}, 1},
+	} {
+		app, store := newListApp(), memory.NewStore()
+		app.keep = 3
+		g.Params.Evidence = &c.ages
+		s, err := advance(executor(app, store), g, blocks, commits)
+		require.NoError(t, err)
+		require.Equal(t, types.Height(12), s.LastHeight)
+		require.Equal(t, c.base, store.Base(), "RULE E1: %s: a block of which there may be evidence is gone, or one is kept too long", c.name)
+	}
+}
+
+// F5: a block that was stored when the node died is not applied beyond the height that it is told to halt at now.
+func TestAStoredBlockBeyondTheHeightToHaltAtWaits(t *testing.T) {
+	g, blocks, commits := ledgerOf(t, 3)
+	app, store := newListApp(), memory.NewStore()
+	_, err := advance(executor(app, store), g, blocks[:2], commits)
+	require.NoError(t, err)
+	require.NoError(t, store.SaveBlock(blocks[2], blocks[2].ID(), commits[2]))
+	halting := executor(app, store)
+	halting.HaltHeight = 2
+	s, err := halting.Handshake(g)
+	require.NoError(t, err)
+	require.Equal(t, types.Height(2), s.LastHeight, "RULE W3: applied beyond the height to halt at")
+	require.Equal(t, int64(2), app.height)
+	n, err := NewNode(Options{Genesis: g, App: app, Store: store, HaltHeight: 2})
+	require.NoError(t, err)
+	<-n.Done()
+	require.ErrorIs(t, n.Err(), ErrHaltHeight)
+	require.Equal(t, int64(2), app.height, "RULE W3: applied beyond the height to halt at")
+	s, err = executor(app, store).Handshake(g)
+	require.NoError(t, err)
+	require.Equal(t, types.Height(3), s.LastHeight, "it goes on where it is not to halt")
+}
