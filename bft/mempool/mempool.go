@@ -261,7 +261,7 @@ func (p *Pool) settle(c *candidate) {
 }
 
 func (p *Pool) makeRoom(c *candidate) error {
-	if p.fits(c.tx) || p.opts.Priorities && p.evict(int64(len(c.tx)), c.response.Priority) {
+	if p.fits(c.tx) || p.opts.Priorities && p.evict(int64(len(c.tx)), c.response.Sender, c.response.Priority) {
 		return nil
 	}
 	return p.full(c.tx)

@@ -269,6 +269,20 @@ func TestASendersOrderIsKeptWhateverItPays(t *testing.T) {
 	require.Equal(t, []string{"c2", "c1", "b1", "a1", "a2", "b2", "b3"}, names, "RULE M3: the higher first, and each sender's in order")
 }
 
+// In a full pool a transaction must neither push out the one of its sender that it follows, nor stay when that one is pushed out.
+func TestASendersOrderOutlivesAFullPool(t *testing.T) {
+	p := newPool(t, &judge{}, Options{Priorities: true, MaxTxs: 3})
+	add(t, p, "a1 from=a prio=2", "b1 from=b prio=5", "c1 prio=7")
+	require.ErrorIs(t, refused(t, p, "a2 from=a prio=9"), ErrFull, "RULE M3: it pushes out the one that it follows")
+	commit(t, p, "c1 prio=7")
+	add(t, p, "a2 from=a prio=9")
+	require.Equal(t, "b1 from=b prio=5|a1 from=a prio=2|a2 from=a prio=9", reap(p, -1, -1))
+	add(t, p, "d1 prio=3")
+	require.Equal(t, "b1 from=b prio=5|d1 prio=3", reap(p, -1, -1), "RULE M3: one is left that follows what is gone")
+	add(t, p, "a1 from=a prio=2")
+	require.Equal(t, uint64(2), p.Metrics().Evicted)
+}
+
 func TestEvictionIsAllOrNothing(t *testing.T) {
 	p := newPool(t, &judge{}, Options{Priorities: true, MaxBytes: 30})
 	add(t, p, "aaa prio=1", "bbb prio=5", "ccc prio=2")
