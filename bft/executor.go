@@ -107,10 +107,26 @@ const (
 	maxOverheadBytes  = 11 + 10
 )
 
+// roomForTxs is what a block after state has for transactions and evidence, with a last commit of so many signatures.
+func roomForTxs(s *types.State, signatures int) int64 {
+	room := s.MaxBlockBytes() - maxOverheadBytes - maxHeaderBytes - maxCommitBytes - maxCommitSigBytes*int64(signatures)
+	return room - int64(max(0, len(s.AppHash)-len(types.Hash{}))) // the header's size is with a hash of 32 bytes
+}
+
+// limit tells a mempool that wants to know what fits into a block after state.
+func (e *Executor) limit(s *types.State) {
+	if m, ok := e.Mempool.(interface{ Limit(room, gas int64) }); ok {
+		signatures := 0
+		if s.LastValidators != nil {
+			signatures = s.LastValidators.Len()
+		}
+		m.Limit(max(roomForTxs(s, signatures), 0), s.Params.Block.MaxGas)
+	}
+}
+
 // CreateBlock makes the block after state, for a proposer of it. last is the commit of the block before.
 func (e *Executor) CreateBlock(s *types.State, last *types.Commit, proposer types.Address) (*types.Block, error) {
-	room := s.MaxBlockBytes() - maxOverheadBytes - maxHeaderBytes - maxCommitBytes - maxCommitSigBytes*int64(len(last.Signatures))
-	room -= int64(max(0, len(s.AppHash)-len(types.Hash{}))) // the header's size is with a hash of 32 bytes
+	room := roomForTxs(s, len(last.Signatures))
 	evidence := e.Evidence.Pending(s.Params.Evidence.MaxBytes)
 	for i, d := range evidence {
 		size := int64(len(d.Encode(nil))) + 2*maxFieldBytes
@@ -194,6 +210,7 @@ func (e *Executor) Apply(s *types.State, b *types.Block, id types.ValueID, seen 
 	if err := e.Store.SaveState(next, &types.Results{Height: b.Height, Response: response}); err != nil {
 		return nil, fmt.Errorf("bft: storing the state after block %d: %w", b.Height, err)
 	}
+	e.limit(next)
 	retain, err := e.commit(b, response)
 	if err != nil {
 		return nil, err
@@ -267,6 +284,7 @@ func (e *Executor) Handshake(g *types.Genesis) (*types.State, error) {
 			return nil, err
 		}
 	}
+	e.limit(s)
 	if err := e.replay(s, at, info.LastBlockAppHash); err != nil {
 		return nil, err
 	}

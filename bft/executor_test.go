@@ -345,3 +345,34 @@ func TestAStoredBlockBeyondTheHeightToHaltAtWaits(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, types.Height(3), s.LastHeight, "it goes on where it is not to halt")
 }
+
+// limited is a mempool that wants to know what fits into a block.
+type limited struct {
+	*memory.Mempool
+	room, gas int64
+}
+
+func (l *limited) Limit(room, gas int64) { l.room, l.gas = room, gas }
+
+// A2: what a mempool takes fits into a block, now and when the parameters change.
+func TestAMempoolIsToldWhatFitsIntoABlock(t *testing.T) {
+	g, blocks, commits := ledgerOf(t, 2)
+	g.Params.Block = &abci.BlockParams{MaxBytes: 5000, MaxGas: 77}
+	g.Params.Evidence = &abci.EvidenceParams{MaxAgeNumBlocks: 1, MaxAgeDuration: 1}
+	app, pool := newListApp(), &limited{Mempool: memory.NewMempool()}
+	app.onFinalize = func(_ *abci.FinalizeBlockRequest, a *abci.FinalizeBlockResponse) error {
+		a.ConsensusParamUpdates = &abci.ConsensusParams{Block: &abci.BlockParams{MaxBytes: 4000, MaxGas: 55}}
+		return nil
+	}
+	e := executor(app, memory.NewStore())
+	e.Mempool = pool
+	s, err := e.Handshake(g)
+	require.NoError(t, err)
+	empty := pool.room
+	require.Equal(t, int64(77), pool.gas, "RULE A2: at the beginning")
+	require.Equal(t, int64(5000-maxOverheadBytes-maxHeaderBytes-maxCommitBytes), empty, "RULE A2: at the beginning")
+	s, err = e.Apply(s, blocks[0], blocks[0].ID(), commits[0])
+	require.NoError(t, err)
+	require.Equal(t, int64(55), pool.gas, "RULE A2: the parameters have changed")
+	require.Equal(t, empty-1000-maxCommitSigBytes*int64(s.LastValidators.Len()), pool.room, "RULE A2: the parameters have changed")
+}

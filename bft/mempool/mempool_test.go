@@ -162,6 +162,20 @@ func TestWhatFitsIntoNoBlockKeepsNobodyWaiting(t *testing.T) {
 	require.Equal(t, "a gas=1|b gas=1", reap(p, -1, 50), "RULE M3: in order")
 }
 
+// What no block can ever have would stay for ever, and anybody could fill the pool with it for nothing.
+func TestWhatNoBlockTakesIsNotTaken(t *testing.T) {
+	p := newPool(t, &judge{}, Options{})
+	add(t, p, "a gas=8", "b gas=3")
+	p.Limit(20, 8)
+	require.ErrorIs(t, refused(t, p, "c gas=9"), ErrTooLarge, "RULE M2: no block has so much gas")
+	require.ErrorIs(t, refused(t, p, "d-of-19-characters+"), ErrTooLarge, "RULE M2: no block has so much room")
+	add(t, p, "e gas=8", "f-of-18-characters")
+	p.Limit(20, 7) // the parameters have changed
+	commit(t, p)
+	require.Equal(t, "b gas=3|f-of-18-characters", reap(p, -1, -1), "RULE M2: they stay for ever")
+	require.Equal(t, 2, p.Metrics().Txs)
+}
+
 func TestATransactionIsTakenOnce(t *testing.T) {
 	app := &judge{}
 	p := newPool(t, app, Options{})
