@@ -64,10 +64,7 @@ const (
 
 // call makes one call of the application. It panics, hangs, errs or answers: three of them halt the node.
 func call[Q, A any](e *Executor, h types.Height, name string, method func(context.Context, *Q) (*A, error), request *Q) (*A, error) {
-	ctx, cancel := context.Background(), context.CancelFunc(func() {})
-	if e.Timeout > 0 {
-		ctx, cancel = context.WithTimeout(ctx, e.Timeout)
-	}
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	type answer struct {
 		response *A
@@ -87,16 +84,30 @@ func call[Q, A any](e *Executor, h types.Height, name string, method func(contex
 			a.err = errors.New("the application answered nothing")
 		}
 	}()
-	var a answer
-	select {
-	case a = <-done:
-	case <-ctx.Done():
+	a, answered := within(e.Timeout, time.After, done)
+	if !answered {
 		a.err = fmt.Errorf("the application has not answered for %v", e.Timeout)
 	}
 	if a.err != nil {
 		return nil, &HaltError{Height: h, What: name, Err: a.err, Remedy: remedyApp}
 	}
 	return a.response, nil
+}
+
+// within is what comes in a time; 0: for ever. It is waited for in two halves: a machine that was paused for longer than all of it finds one
+// of them over, and there is the other one for an application that has gone on as late as we have.
+func within[T any](timeout time.Duration, after func(time.Duration) <-chan time.Time, c <-chan T) (v T, ok bool) {
+	if timeout == 0 {
+		return <-c, true
+	}
+	for range 2 {
+		select {
+		case v = <-c:
+			return v, true
+		case <-after(timeout / 2):
+		}
+	}
+	return v, false
 }
 
 // Sizes of a block without its transactions, in CometBFT's encoding, at most.

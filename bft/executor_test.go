@@ -376,3 +376,20 @@ func TestAMempoolIsToldWhatFitsIntoABlock(t *testing.T) {
 	require.Equal(t, int64(55), pool.gas, "RULE A2: the parameters have changed")
 	require.Equal(t, empty-1000-maxCommitSigBytes*int64(s.LastValidators.Len()), pool.room, "RULE A2: the parameters have changed")
 }
+
+// A1: a machine that was paused in a call for longer than AppTimeout does not take its application for one that hangs.
+func TestAPauseOfTheMachineIsNoHangingApplication(t *testing.T) {
+	answers, paused := make(chan string, 1), false
+	got, ok := within(time.Minute, func(time.Duration) <-chan time.Time {
+		c := make(chan time.Time, 1)
+		if !paused {
+			paused = true
+			c <- time.Now() // the time is over when the machine goes on, before the application does
+		} else {
+			answers <- "late"
+		}
+		return c
+	}, answers)
+	require.True(t, ok, "RULE A1: the application was not given time to answer after the pause")
+	require.Equal(t, "late", got)
+}
