@@ -30,6 +30,10 @@ type Executor struct {
 	Evidence EvidencePool
 	// Timeout is how long a call of the application may take before it counts as hanging. 0: for ever.
 	Timeout time.Duration
+	// HaltHeight is the last height to be applied: a stored block beyond it waits in the store. 0: none.
+	HaltHeight types.Height
+
+	oldest oldest
 }
 
 // ErrHalted is that the node must not go on, for its application or its chain is not what the others have. The error is
@@ -60,10 +64,7 @@ const (
 
 // call makes one call of the application. It panics, hangs, errs or answers: three of them halt the node.
 func call[Q, A any](e *Executor, h types.Height, name string, method func(context.Context, *Q) (*A, error), request *Q) (*A, error) {
-	ctx, cancel := context.Background(), context.CancelFunc(func() {})
-	if e.Timeout > 0 {
-		ctx, cancel = context.WithTimeout(ctx, e.Timeout)
-	}
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	type answer struct {
 		response *A
@@ -83,16 +84,30 @@ func call[Q, A any](e *Executor, h types.Height, name string, method func(contex
 			a.err = errors.New("the application answered nothing")
 		}
 	}()
-	var a answer
-	select {
-	case a = <-done:
-	case <-ctx.Done():
+	a, answered := within(e.Timeout, time.After, done)
+	if !answered {
 		a.err = fmt.Errorf("the application has not answered for %v", e.Timeout)
 	}
 	if a.err != nil {
 		return nil, &HaltError{Height: h, What: name, Err: a.err, Remedy: remedyApp}
 	}
 	return a.response, nil
+}
+
+// within is what comes in a time; 0: for ever. It is waited for in two halves: a machine that was paused for longer than all of it finds one
+// of them over, and there is the other one for an application that has gone on as late as we have.
+func within[T any](timeout time.Duration, after func(time.Duration) <-chan time.Time, c <-chan T) (v T, ok bool) {
+	if timeout == 0 {
+		return <-c, true
+	}
+	for range 2 {
+		select {
+		case v = <-c:
+			return v, true
+		case <-after(timeout / 2):
+		}
+	}
+	return v, false
 }
 
 // Sizes of a block without its transactions, in CometBFT's encoding, at most.
@@ -103,10 +118,26 @@ const (
 	maxOverheadBytes  = 11 + 10
 )
 
+// roomForTxs is what a block after state has for transactions and evidence, with a last commit of so many signatures.
+func roomForTxs(s *types.State, signatures int) int64 {
+	room := s.MaxBlockBytes() - maxOverheadBytes - maxHeaderBytes - maxCommitBytes - maxCommitSigBytes*int64(signatures)
+	return room - int64(max(0, len(s.AppHash)-len(types.Hash{}))) // the header's size is with a hash of 32 bytes
+}
+
+// limit tells a mempool that wants to know what fits into a block after state.
+func (e *Executor) limit(s *types.State) {
+	if m, ok := e.Mempool.(interface{ Limit(room, gas int64) }); ok {
+		signatures := 0
+		if s.LastValidators != nil {
+			signatures = s.LastValidators.Len()
+		}
+		m.Limit(max(roomForTxs(s, signatures), 0), s.Params.Block.MaxGas)
+	}
+}
+
 // CreateBlock makes the block after state, for a proposer of it. last is the commit of the block before.
 func (e *Executor) CreateBlock(s *types.State, last *types.Commit, proposer types.Address) (*types.Block, error) {
-	room := s.MaxBlockBytes() - maxOverheadBytes - maxHeaderBytes - maxCommitBytes - maxCommitSigBytes*int64(len(last.Signatures))
-	room -= int64(max(0, len(s.AppHash)-len(types.Hash{}))) // the header's size is with a hash of 32 bytes
+	room := roomForTxs(s, len(last.Signatures))
 	evidence := e.Evidence.Pending(s.Params.Evidence.MaxBytes)
 	for i, d := range evidence {
 		size := int64(len(d.Encode(nil))) + 2*maxFieldBytes
@@ -190,17 +221,13 @@ func (e *Executor) Apply(s *types.State, b *types.Block, id types.ValueID, seen 
 	if err := e.Store.SaveState(next, &types.Results{Height: b.Height, Response: response}); err != nil {
 		return nil, fmt.Errorf("bft: storing the state after block %d: %w", b.Height, err)
 	}
+	e.limit(next)
 	retain, err := e.commit(b, response)
 	if err != nil {
 		return nil, err
 	}
 	e.Evidence.Update(next, b.Evidence)
-	if retain > e.Store.Base() {
-		if err := e.Store.Prune(min(retain, b.Height)); err != nil {
-			return nil, fmt.Errorf("bft: dropping blocks below %d: %w", retain, err)
-		}
-	}
-	return next, nil
+	return next, e.prune(next, retain)
 }
 
 // finalize has the application execute a block. set is who may have signed its last commit.
@@ -268,6 +295,7 @@ func (e *Executor) Handshake(g *types.Genesis) (*types.State, error) {
 			return nil, err
 		}
 	}
+	e.limit(s)
 	if err := e.replay(s, at, info.LastBlockAppHash); err != nil {
 		return nil, err
 	}
@@ -353,6 +381,9 @@ func (e *Executor) replay(s *types.State, at types.Height, hash []byte) error {
 func (e *Executor) finish(s *types.State) (*types.State, error) {
 	h := s.Height()
 	if e.Store.Height() < h {
+		return s, nil
+	}
+	if e.HaltHeight > 0 && h > e.HaltHeight {
 		return s, nil
 	}
 	b, id, err := e.Store.Block(h)

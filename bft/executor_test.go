@@ -298,3 +298,98 @@ type greedy struct{ abci.BaseApplication }
 func (greedy) PrepareProposal(context.Context, *abci.PrepareProposalRequest) (*abci.PrepareProposalResponse, error) {
 	return &abci.PrepareProposalResponse{Txs: [][]byte{make([]byte, 5000)}}, nil
 }
+
+// E1: an application that keeps its last blocks only does not make its node find evidence not valid that the others find valid.
+func TestBlocksOfWhichThereMayBeEvidenceAreKept(t *testing.T) {
+	g, blocks, commits := ledgerOf(t, 12)
+	span := func(from, to int) time.Duration { return blocks[to-1].Time.Sub(blocks[from-1].Time) }
+	for _, c := range []struct {
+		name string
+		ages abci.EvidenceParams
+		base types.Height
+	}{
+		{"the application's wish", abci.EvidenceParams{MaxAgeNumBlocks: 1, MaxAgeDuration: 1}, 9},
+		{"by number", abci.EvidenceParams{MaxAgeNumBlocks: 7, MaxAgeDuration: 1}, 5},
+		{"by time", abci.EvidenceParams{MaxAgeNumBlocks: 1, MaxAgeDuration: span(6, 12)}, 6},
+		{"all", abci.EvidenceParams{MaxAgeNumBlocks: 100, MaxAgeDuration: time.Hour}, 1},
+	} {
+		app, store := newListApp(), memory.NewStore()
+		app.keep = 3
+		g.Params.Evidence = &c.ages
+		s, err := advance(executor(app, store), g, blocks, commits)
+		require.NoError(t, err)
+		require.Equal(t, types.Height(12), s.LastHeight)
+		require.Equal(t, c.base, store.Base(), "RULE E1: %s: a block of which there may be evidence is gone, or one is kept too long", c.name)
+	}
+}
+
+// F5: a block that was stored when the node died is not applied beyond the height that it is told to halt at now.
+func TestAStoredBlockBeyondTheHeightToHaltAtWaits(t *testing.T) {
+	g, blocks, commits := ledgerOf(t, 3)
+	app, store := newListApp(), memory.NewStore()
+	_, err := advance(executor(app, store), g, blocks[:2], commits)
+	require.NoError(t, err)
+	require.NoError(t, store.SaveBlock(blocks[2], blocks[2].ID(), commits[2]))
+	halting := executor(app, store)
+	halting.HaltHeight = 2
+	s, err := halting.Handshake(g)
+	require.NoError(t, err)
+	require.Equal(t, types.Height(2), s.LastHeight, "RULE W3: applied beyond the height to halt at")
+	require.Equal(t, int64(2), app.height)
+	n, err := NewNode(Options{Genesis: g, App: app, Store: store, HaltHeight: 2})
+	require.NoError(t, err)
+	<-n.Done()
+	require.ErrorIs(t, n.Err(), ErrHaltHeight)
+	require.Equal(t, int64(2), app.height, "RULE W3: applied beyond the height to halt at")
+	s, err = executor(app, store).Handshake(g)
+	require.NoError(t, err)
+	require.Equal(t, types.Height(3), s.LastHeight, "it goes on where it is not to halt")
+}
+
+// limited is a mempool that wants to know what fits into a block.
+type limited struct {
+	*memory.Mempool
+	room, gas int64
+}
+
+func (l *limited) Limit(room, gas int64) { l.room, l.gas = room, gas }
+
+// A2: what a mempool takes fits into a block, now and when the parameters change.
+func TestAMempoolIsToldWhatFitsIntoABlock(t *testing.T) {
+	g, blocks, commits := ledgerOf(t, 2)
+	g.Params.Block = &abci.BlockParams{MaxBytes: 5000, MaxGas: 77}
+	g.Params.Evidence = &abci.EvidenceParams{MaxAgeNumBlocks: 1, MaxAgeDuration: 1}
+	app, pool := newListApp(), &limited{Mempool: memory.NewMempool()}
+	app.onFinalize = func(_ *abci.FinalizeBlockRequest, a *abci.FinalizeBlockResponse) error {
+		a.ConsensusParamUpdates = &abci.ConsensusParams{Block: &abci.BlockParams{MaxBytes: 4000, MaxGas: 55}}
+		return nil
+	}
+	e := executor(app, memory.NewStore())
+	e.Mempool = pool
+	s, err := e.Handshake(g)
+	require.NoError(t, err)
+	empty := pool.room
+	require.Equal(t, int64(77), pool.gas, "RULE A2: at the beginning")
+	require.Equal(t, int64(5000-maxOverheadBytes-maxHeaderBytes-maxCommitBytes), empty, "RULE A2: at the beginning")
+	s, err = e.Apply(s, blocks[0], blocks[0].ID(), commits[0])
+	require.NoError(t, err)
+	require.Equal(t, int64(55), pool.gas, "RULE A2: the parameters have changed")
+	require.Equal(t, empty-1000-maxCommitSigBytes*int64(s.LastValidators.Len()), pool.room, "RULE A2: the parameters have changed")
+}
+
+// A1: a machine that was paused in a call for longer than AppTimeout does not take its application for one that hangs.
+func TestAPauseOfTheMachineIsNoHangingApplication(t *testing.T) {
+	answers, paused := make(chan string, 1), false
+	got, ok := within(time.Minute, func(time.Duration) <-chan time.Time {
+		c := make(chan time.Time, 1)
+		if !paused {
+			paused = true
+			c <- time.Now() // the time is over when the machine goes on, before the application does
+		} else {
+			answers <- "late"
+		}
+		return c
+	}, answers)
+	require.True(t, ok, "RULE A1: the application was not given time to answer after the pause")
+	require.Equal(t, "late", got)
+}

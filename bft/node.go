@@ -87,7 +87,7 @@ func NewNode(o Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{opts: o, inbox: make(chan types.Message, 256), done: make(chan struct{}), changed: make(chan struct{}), known: make(map[voteKey]*types.Vote)}
-	n.exec = &Executor{App: o.App, Store: o.Store, Mempool: o.Mempool, Evidence: o.Evidence, Timeout: o.AppTimeout}
+	n.exec = &Executor{App: o.App, Store: o.Store, Mempool: o.Mempool, Evidence: o.Evidence, Timeout: o.AppTimeout, HaltHeight: o.HaltHeight}
 	if o.Signer != nil {
 		n.self = types.AddressOf(o.Signer.PubKey())
 	}

@@ -617,7 +617,8 @@ func TestANodeHaltsInTheMiddleOfTheNextHeight(t *testing.T) {
 		for _, m := range c.members[2:] {
 			require.NoError(t, m.stop())
 		}
-		synctest.Wait() // two of four have begun a height, and cannot decide it
+		time.Sleep(DefaultTimeouts().Propose + time.Second) // two of four have begun a height, and cannot decide it, whoever was to propose
+		synctest.Wait()
 		for _, m := range c.members[:2] {
 			require.NoError(t, m.stop())
 			last := m.store.Height()
@@ -721,6 +722,7 @@ func TestAnApplicationThatCannotGoOnHaltsTheNode(t *testing.T) {
 func TestARetainHeightPrunes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t, 1, nil)
+		c.genesis.Params.Evidence = &abci.EvidenceParams{MaxAgeNumBlocks: 1, MaxAgeDuration: 1}
 		m := c.members[0]
 		m.app.keep = 3
 		c.start(m)

@@ -260,7 +260,7 @@ type EventAttribute struct {
 // CommitRequest asks to make the last finalised block durable.
 type CommitRequest struct{}
 
-// CommitResponse: below RetainHeight blocks may be dropped; 0: keep all.
+// CommitResponse: below RetainHeight blocks may be dropped, once evidence of them would be too old; 0: keep all.
 type CommitResponse struct{ RetainHeight int64 }
 
 // ExtendVoteRequest asks for the bytes of a vote extension.

@@ -19,7 +19,7 @@ import (
 // Options configure a [Pool]. Store is required; the zero value of the rest is a good default, in memory and without peers.
 type Options struct {
 	// Store is the node's: evidence is verified by the blocks and validators in it. It must keep as many blocks as
-	// evidence may be old.
+	// evidence may be old, and a [bft.Executor] sees to that.
 	Store bft.Store
 	// Dir is where the pool's file is, and FS the file system; one pool has a Dir at a time. Default: no file, and the
 	// operating system's files.

@@ -156,7 +156,8 @@ func (n *FullNode) openNetwork() error {
 
 // start brings the application to where the store is, lets peers in, and leaves the rest to run.
 func (n *FullNode) start() error {
-	exec := &bft.Executor{App: n.opts.App, Store: n.store, Mempool: n.mempool, Evidence: n.evidence, Timeout: appTimeout}
+	exec := &bft.Executor{App: n.opts.App, Store: n.store, Mempool: n.mempool, Evidence: n.evidence, Timeout: appTimeout,
+		HaltHeight: n.opts.HaltHeight}
 	state, err := exec.Handshake(n.opts.Genesis)
 	if err != nil {
 		return err

@@ -79,7 +79,7 @@ func (s *state) enter(h types.Height, r types.Round, set *types.ValidatorSet) {
 			p.wants, p.asks, p.asked = nil, nil, false
 			p.sweep(h)
 			p.forget(set)
-			p.status = true
+			p.status, p.nothing = true, 0 // a disk that failed may read again
 		}
 	case h < s.cur.height || r <= s.round:
 		return

@@ -557,6 +557,8 @@ func TestAPeerThatIsBehindIsServedFromTheStoreOnce(t *testing.T) {
 	require.Equal(t, []string{"load 6"}, says(t, s, p))
 	s.loaded(p, 6, nil)
 	require.Empty(t, says(t, s, p), "RULE P2: what the store has not is not asked for again and again")
+	s.enter(10, 0, set)
+	require.Equal(t, []string{"status 10/0", "load 6"}, says(t, s, p), "RULE P2: the disk had failed, and is not tried again")
 }
 
 func TestWhatWasOwedAndIsGoneIsNotSent(t *testing.T) {

@@ -112,13 +112,14 @@ func stored[T any](s *Store, m map[types.Height]T, h types.Height, what string) 
 	return v, nil
 }
 
-// Prune implements bft.Store.
+// Prune implements bft.Store. The set of the height before the first one stays: it signed the commit in that block, with which an
+// application that has just the blocks before is given it again.
 func (s *Store) Prune(retain types.Height) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for retain = min(retain, s.last); s.base < retain; s.base++ {
 		delete(s.blocks, s.base)
-		delete(s.sets, s.base)
+		delete(s.sets, s.base-1)
 		delete(s.results, s.base)
 	}
 	return nil

@@ -48,3 +48,23 @@ func TestAFaultThatIsTooOldIsNotProposed(t *testing.T) {
 	e.Update(&later, nil)
 	require.Empty(t, e.Pending(1<<20), "RULE E1: it is proposed, and every block with it is refused")
 }
+
+// W3: an application that has all blocks but those that are kept is given these again.
+func TestTheFirstBlockThatIsKeptCanBeExecutedAgain(t *testing.T) {
+	c := chaintest.New(t, 4).Begin().Grow(4)
+	behind := c.Exec.App // at block 4
+	c.Exec = chaintest.NewExecutor(c.Store)
+	var err error
+	c.State, err = c.Exec.Handshake(c.Genesis)
+	require.NoError(t, err)
+	c.Grow(8)
+	require.NoError(t, c.Store.Prune(5))
+	require.Equal(t, types.Height(5), c.Store.Base())
+	exec := chaintest.NewExecutor(c.Store)
+	exec.App = behind
+	state, err := exec.Handshake(c.Genesis)
+	require.NoError(t, err, "RULE W3: block 5 is there, and cannot be executed")
+	require.Equal(t, c.State.AppHash, state.AppHash)
+	_, err = c.Store.Validators(3)
+	require.ErrorIs(t, err, types.ErrNotFound)
+}

@@ -26,7 +26,7 @@
 //
 //	M1  A transaction is in the pool at most once, and not again after it was committed, as long as the cache remembers.
 //	M2  The pool is bounded in transactions and bytes, and each transaction in bytes. What does not fit is refused, or with
-//	    priorities takes the place of what is worth less.
+//	    priorities takes the place of what is worth less. What no block has room or gas for is refused, too.
 //	M3  First come, first reaped; with priorities, the higher first. The order of one sender's transactions is kept, where
 //	    the application names the sender.
 //	M4  No check runs from the application's Commit until Update. What is wrong after a block is dropped.

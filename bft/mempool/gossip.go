@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/flagship-go/flagship/bft/p2p"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -150,8 +151,23 @@ func (h handler) AddPeer(p *p2p.Peer) { h.addPeer(string(p.ID()), func() { p.Wak
 
 func (h handler) RemovePeer(p *p2p.Peer, _ error) { h.removePeer(string(p.ID())) }
 
+// Receive returns once the link has ended, also when the application hangs: it is waited for as long as for a recheck.
 func (h handler) Receive(p *p2p.Peer, msg []byte) {
-	if err := h.receive(p.Context(), string(p.ID()), msg); err != nil {
+	done := make(chan error, 1)
+	go func() { done <- h.receive(p.Context(), string(p.ID()), msg) }()
+	var err error
+	select {
+	case err = <-done:
+	case <-p.Context().Done():
+		select {
+		case err = <-done:
+		case <-time.After(h.opts.Timeout):
+			err = fmt.Errorf("%w: a CheckTx has not returned", ErrApplication)
+		}
+	}
+	if errors.Is(err, ErrApplication) {
+		h.opts.Logger.Error("mempool: the application hangs, and is left alone", "peer", p.ID(), "err", err)
+	} else if err != nil {
 		h.opts.Logger.Warn("mempool: a peer is at fault", "peer", p.ID(), "err", err)
 		h.opts.Switch.Stop(p, err)
 	}

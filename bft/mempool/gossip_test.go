@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,6 +128,25 @@ func TestGarbageEndsTheLinkAndNothingElse(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A node whose application hangs in a check can be closed all the same.
+func TestASwitchClosesWhileTheApplicationHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m p2p.Memory
+		a, b := newStation(t, &m, 1, Options{}), newStation(t, &m, 2, Options{})
+		hold := make(chan struct{})
+		answer := sync.OnceFunc(func() { close(hold) })
+		defer answer()
+		time.AfterFunc(time.Hour, answer) // so that who waits hears it
+		b.app.during = func(string) { <-hold }
+		link(t, a.Switch, b.Switch)
+		add(t, a.Pool, "a")
+		synctest.Wait()
+		began := time.Now()
+		require.NoError(t, b.Close())
+		require.LessOrEqual(t, time.Since(began), 2*time.Minute, "RULE M4: the node hangs with its application, and cannot be closed")
+	})
 }
 
 func TestAPeersTransactionsAreCheckedAndBounded(t *testing.T) {

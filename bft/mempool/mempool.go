@@ -24,7 +24,7 @@ var (
 	ErrSeen = errors.New("mempool: transaction was seen before")
 	// ErrFull: it does not fit. It may be handed in again when a block has made room.
 	ErrFull = errors.New("mempool: full")
-	// ErrTooLarge: it is longer than Options.MaxTxBytes.
+	// ErrTooLarge: it is longer than Options.MaxTxBytes, or no block has room or gas for it.
 	ErrTooLarge = errors.New("mempool: transaction too large")
 	// ErrApplication: the application failed, panicked, or answered what it must not.
 	ErrApplication = errors.New("mempool: the application failed")
@@ -76,6 +76,7 @@ type Pool struct {
 	neighbours map[string]*neighbour
 	lowest     heap // with priorities
 	bytes      int64
+	room, gas  int64 // of an empty block (Limit); below 0: not bounded
 	cache      cache
 	metrics    Metrics
 	available  chan struct{}
@@ -131,7 +132,7 @@ func New(app abci.Application, o Options) (*Pool, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Pool{app: app, opts: o, txs: make(map[Key]*item), neighbours: make(map[string]*neighbour), cache: newCache(o.CacheSize), available: make(chan struct{}, 1)}
+	p := &Pool{app: app, opts: o, txs: make(map[Key]*item), neighbours: make(map[string]*neighbour), room: -1, gas: -1, cache: newCache(o.CacheSize), available: make(chan struct{}, 1)}
 	p.updating.init()
 	if o.Switch == nil {
 		return p, nil
@@ -204,6 +205,9 @@ func (p *Pool) meet(c *candidate, from string) error {
 	if len(c.tx) > p.opts.MaxTxBytes {
 		return fmt.Errorf("%w: %d bytes, and at most %d are taken", ErrTooLarge, len(c.tx), p.opts.MaxTxBytes)
 	}
+	if err := p.inNoBlock(c.tx, 0); err != nil {
+		return err
+	}
 	if known := p.txs[c.key]; known != nil {
 		p.list.Heard(known, from)
 		p.again(from, c.key, known)
@@ -231,6 +235,22 @@ func (p *Pool) seen(key Key, from, where string) error {
 	return fmt.Errorf("%w: %X %s", ErrSeen, key[:4], where)
 }
 
+// Limit says how much room and gas an empty block has; -1: without a bound. [bft.Executor] calls it. What fits into none is not taken, and
+// dropped after the next block: it would never leave the pool, and cost its sender nothing (M2).
+func (p *Pool) Limit(room, gas int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.room, p.gas = room, gas
+}
+
+// inNoBlock is the error for what no block has room or gas for.
+func (p *Pool) inNoBlock(tx []byte, gas int64) error {
+	if size := abci.TxSize(tx); p.room >= 0 && size > p.room || p.gas >= 0 && gas > p.gas {
+		return fmt.Errorf("%w: in a block it takes %d bytes and %d gas, and no block has more than %d and %d", ErrTooLarge, size, gas, p.room, p.gas)
+	}
+	return nil
+}
+
 // fits tells whether there is room (M2).
 func (p *Pool) fits(tx []byte) bool {
 	return p.list.Len() < p.opts.MaxTxs && int64(len(tx)) <= p.opts.MaxBytes-p.bytes
@@ -246,7 +266,10 @@ func (p *Pool) full(tx []byte) error {
 func (p *Pool) settle(c *candidate) {
 	tx := &c.item.Value
 	if c.err == nil && c.response.Code == abci.CodeOK {
-		if c.err = p.makeRoom(c); c.err == nil {
+		if c.err = p.inNoBlock(c.tx, c.response.GasWanted); c.err == nil {
+			c.err = p.makeRoom(c)
+		}
+		if c.err == nil {
 			tx.gas, tx.priority, tx.sender = c.response.GasWanted, c.response.Priority, c.response.Sender
 			p.add(c.item)
 			return
@@ -261,7 +284,7 @@ func (p *Pool) settle(c *candidate) {
 }
 
 func (p *Pool) makeRoom(c *candidate) error {
-	if p.fits(c.tx) || p.opts.Priorities && p.evict(int64(len(c.tx)), c.response.Priority) {
+	if p.fits(c.tx) || p.opts.Priorities && p.evict(int64(len(c.tx)), c.response.Sender, c.response.Priority) {
 		return nil
 	}
 	return p.full(c.tx)

@@ -162,6 +162,20 @@ func TestWhatFitsIntoNoBlockKeepsNobodyWaiting(t *testing.T) {
 	require.Equal(t, "a gas=1|b gas=1", reap(p, -1, 50), "RULE M3: in order")
 }
 
+// What no block can ever have would stay for ever, and anybody could fill the pool with it for nothing.
+func TestWhatNoBlockTakesIsNotTaken(t *testing.T) {
+	p := newPool(t, &judge{}, Options{})
+	add(t, p, "a gas=8", "b gas=3")
+	p.Limit(20, 8)
+	require.ErrorIs(t, refused(t, p, "c gas=9"), ErrTooLarge, "RULE M2: no block has so much gas")
+	require.ErrorIs(t, refused(t, p, "d-of-19-characters+"), ErrTooLarge, "RULE M2: no block has so much room")
+	add(t, p, "e gas=8", "f-of-18-characters")
+	p.Limit(20, 7) // the parameters have changed
+	commit(t, p)
+	require.Equal(t, "b gas=3|f-of-18-characters", reap(p, -1, -1), "RULE M2: they stay for ever")
+	require.Equal(t, 2, p.Metrics().Txs)
+}
+
 func TestATransactionIsTakenOnce(t *testing.T) {
 	app := &judge{}
 	p := newPool(t, app, Options{})
@@ -267,6 +281,20 @@ func TestASendersOrderIsKeptWhateverItPays(t *testing.T) {
 		names = append(names, strings.Fields(string(tx))[0])
 	}
 	require.Equal(t, []string{"c2", "c1", "b1", "a1", "a2", "b2", "b3"}, names, "RULE M3: the higher first, and each sender's in order")
+}
+
+// In a full pool a transaction must neither push out the one of its sender that it follows, nor stay when that one is pushed out.
+func TestASendersOrderOutlivesAFullPool(t *testing.T) {
+	p := newPool(t, &judge{}, Options{Priorities: true, MaxTxs: 3})
+	add(t, p, "a1 from=a prio=2", "b1 from=b prio=5", "c1 prio=7")
+	require.ErrorIs(t, refused(t, p, "a2 from=a prio=9"), ErrFull, "RULE M3: it pushes out the one that it follows")
+	commit(t, p, "c1 prio=7")
+	add(t, p, "a2 from=a prio=9")
+	require.Equal(t, "b1 from=b prio=5|a1 from=a prio=2|a2 from=a prio=9", reap(p, -1, -1))
+	add(t, p, "d1 prio=3")
+	require.Equal(t, "b1 from=b prio=5|d1 prio=3", reap(p, -1, -1), "RULE M3: one is left that follows what is gone")
+	add(t, p, "a1 from=a prio=2")
+	require.Equal(t, uint64(2), p.Metrics().Evicted)
 }
 
 func TestEvictionIsAllOrNothing(t *testing.T) {

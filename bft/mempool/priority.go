@@ -3,6 +3,7 @@ package mempool
 import (
 	"cmp"
 	stdheap "container/heap"
+	"iter"
 )
 
 // When a pool with priorities is full, who comes has to be worth more than all who leave for it (M2).
@@ -10,10 +11,23 @@ import (
 //	full:   5 5 3 2 1      a 4 of the size of two comes: 1 and 2 leave
 //	                       a 2 of the size of two comes: refused, for only the 1 is worth less
 
-// evict makes room for a transaction of a size and priority, or changes nothing.
-func (p *Pool) evict(size, priority int64) bool {
+//
+// Of a sender's transactions one is worth no more than those before it (M3). So nobody pushes out its own, and
+// what follows one that leaves goes with it: without that one it is of no use.
+
+// evict makes room for a sender's transaction of a size and priority, or changes nothing.
+func (p *Pool) evict(size int64, sender string, priority int64) bool {
 	count, bytes := p.list.Len(), p.bytes
+	if len(p.lowest) > 0 && p.lowest[0].Value.priority < priority {
+		for it := range p.of(sender) {
+			priority = min(priority, it.Value.priority)
+		}
+	}
 	var leaving []*item
+	leave := func(it *item) {
+		leaving = append(leaving, it)
+		count, bytes = count-1, bytes-int64(len(it.Value.bytes))
+	}
 	for count >= p.opts.MaxTxs || size > p.opts.MaxBytes-bytes {
 		if len(p.lowest) == 0 || p.lowest[0].Value.priority >= priority {
 			for _, it := range leaving {
@@ -21,15 +35,33 @@ func (p *Pool) evict(size, priority int64) bool {
 			}
 			return false
 		}
-		it := stdheap.Pop(&p.lowest).(*item)
-		leaving = append(leaving, it)
-		count, bytes = count-1, bytes-int64(len(it.Value.bytes))
+		first := stdheap.Pop(&p.lowest).(*item)
+		leave(first)
+		for it := range p.of(first.Value.sender) {
+			if it.After(first) && p.lowest.remove(it) {
+				leave(it)
+			}
+		}
 	}
 	for _, it := range leaving {
 		p.remove(it)
 		p.metrics.Evicted++
 	}
 	return true
+}
+
+// of are a sender's transactions, in order. Of whom the application does not name there are none.
+func (p *Pool) of(sender string) iter.Seq[*item] {
+	return func(yield func(*item) bool) {
+		if sender == "" {
+			return
+		}
+		for it := range p.list.All() {
+			if it.Value.sender == sender && !yield(it) {
+				return
+			}
+		}
+	}
 }
 
 // A heap has the transaction of the lowest priority on top; of equals, the one that came last.
@@ -39,11 +71,14 @@ func compare(a, b int64) int { return cmp.Compare(a, b) }
 
 func (h *heap) push(it *item) { stdheap.Push(h, it) }
 
-// remove takes an item out, if it is in the heap.
-func (h *heap) remove(it *item) {
-	if i := it.Value.place; i < len(*h) && (*h)[i] == it {
+// remove takes an item out, and tells whether it was in the heap.
+func (h *heap) remove(it *item) bool {
+	i := it.Value.place
+	there := i < len(*h) && (*h)[i] == it
+	if there {
 		stdheap.Remove(h, i)
 	}
+	return there
 }
 
 // Len implements [stdheap.Interface], as do the following.

@@ -145,12 +145,13 @@ func (p *Pool) committed(txs [][]byte, codes []uint32) []*item {
 // rechecked drops a transaction that is wrong now, and takes over its new gas and priority otherwise.
 func (p *Pool) rechecked(it *item, r *abci.CheckTxResponse) {
 	tx := &it.Value
-	if r.Code == abci.CodeOK && r.GasWanted == tx.gas && r.Priority == tx.priority {
-		return // nobody else changes these during an update
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r.Code == abci.CodeOK {
+	good := r.Code == abci.CodeOK && p.inNoBlock(tx.bytes, r.GasWanted) == nil
+	if good && r.GasWanted == tx.gas && r.Priority == tx.priority {
+		return
+	}
+	if good {
 		tx.gas, tx.priority = r.GasWanted, r.Priority
 		if p.opts.Priorities {
 			p.lowest.remove(it)

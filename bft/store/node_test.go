@@ -67,7 +67,8 @@ func runNode(fs *vfs.Mem, app *tallyApp, heights types.Height) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	g := &types.Genesis{ChainID: "alone", Time: time.Unix(1_700_000_000, 0), Validators: []types.Validator{{PubKey: signer.PubKey(), Power: 1}}}
+	g := &types.Genesis{ChainID: "alone", Time: time.Unix(1_700_000_000, 0), Validators: []types.Validator{{PubKey: signer.PubKey(), Power: 1}},
+		Params: abci.ConsensusParams{Evidence: &abci.EvidenceParams{MaxAgeNumBlocks: 1, MaxAgeDuration: 1}}} // what is old is dropped
 	node, err := bft.NewNode(bft.Options{Genesis: g, App: app, Signer: signer, Store: s, FS: fs, WALDir: "wal", CreateEmptyBlocks: true,
 		HaltHeight: heights})
 	if err != nil {
@@ -154,7 +155,7 @@ func TestOneOfFourDiesAtEveryOperationAndComesBack(t *testing.T) {
 func oneOfFour(t *testing.T, key *vfs.Mem, cut int64, clone func(*vfs.Mem) *vfs.Mem) (ops int64) {
 	const heights = 2
 	hub, fs, app := memory.NewHub(), key.KillClone(), &tallyApp{commits: make(map[int64]int)}
-	g := &types.Genesis{ChainID: "four", Time: time.Now()}
+	g := &types.Genesis{ChainID: "four", Time: time.Now(), Params: abci.ConsensusParams{Evidence: &abci.EvidenceParams{MaxAgeNumBlocks: 1, MaxAgeDuration: 1}}}
 	signer, err := privval.OpenFileSigner(fs, "signer")
 	require.NoError(t, err)
 	g.Validators = append(g.Validators, types.Validator{PubKey: signer.PubKey(), Power: 1})

@@ -58,9 +58,24 @@ func (l *List[T]) Leave(id string) { delete(l.readers, id) }
 // Heard notes that a reader has told of an item, which may be one that is not in the list yet. Others than readers
 // are nobody.
 func (l *List[T]) Heard(it *Item[T], id string) {
-	if r := l.readers[id]; r != nil && !slices.Contains(it.from, r.number) {
-		it.from = append(it.from, r.number)
+	r := l.readers[id]
+	if r == nil || slices.Contains(it.from, r.number) {
+		return
 	}
+	if len(it.from) >= len(l.readers) { // some of them have left
+		it.from = slices.DeleteFunc(it.from, l.left)
+	}
+	it.from = append(it.from, r.number)
+}
+
+// left tells whether the reader that had a number is here no more.
+func (l *List[T]) left(number uint32) bool {
+	for _, r := range l.readers {
+		if r.number == number {
+			return false
+		}
+	}
+	return true
 }
 
 // Append puts an item at the end. Readers hear of it by the next Wake.

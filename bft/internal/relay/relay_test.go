@@ -115,3 +115,20 @@ func TestAnItemTooLargeForTheRoomGoesAlone(t *testing.T) {
 		require.Equal(t, []string{v}, l.Next("a", 5, size), "RULE P2: once, in order")
 	}
 }
+
+// TestWhoHasLeftIsNotKept: peers that come and go, and send the same each time, take no room.
+func TestWhoHasLeftIsNotKept(t *testing.T) {
+	var l List[string]
+	l.Join("a", func() {})
+	it := &Item[string]{Value: "x"}
+	l.Heard(it, "a")
+	l.Append(it)
+	for range 100 {
+		l.Join("b", func() {})
+		l.Heard(it, "b")
+		require.Nil(t, l.Next("b", 9, one), "RULE P2: it has sent it")
+		l.Leave("b")
+	}
+	require.LessOrEqual(t, len(it.from), 2, "RULE P2: each of its links is kept for ever")
+	require.Nil(t, l.Next("a", 9, one), "RULE P2: it has sent it, before the other one")
+}
