@@ -221,7 +221,7 @@ func (c *guardedConn) lineIs(line []byte) bool {
 func (c *guardedConn) requestLine(line []byte) bool {
 	c.state, c.length, c.chunked, c.upgrade = atHeader, -1, false, false
 	c.old = !bytes.HasSuffix(line, []byte(" HTTP/1.1"))
-	if bytes.HasPrefix(line, []byte("PRI ")) {
+	if string(line) == "PRI * HTTP/2.0" { // and nothing else: net/http takes any other PRI for a method of HTTP/1
 		c.state = open
 		return c.h2c // and nobody reads it as HTTP/1 then
 	}

@@ -130,6 +130,27 @@ func TestFailedUpgradeLeavesNothingOpen(t *testing.T) {
 	}
 }
 
+// What the guard does not read must be the last of its connection, whoever answers.
+func TestGuardIsNotLeftByRequestsThatStayHTTP(t *testing.T) {
+	const twoLengths = "Host: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+	for name, sent := range map[string]string{
+		"OPTIONS * with Upgrade": "OPTIONS * HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\nPOST / HTTP/1.1\r\n" + twoLengths,
+		"a method like HTTP/2":   "PRI /x HTTP/1.1\r\n" + twoLengths,
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			inHouse(t, plan{routes: `a: * -> "http://a";`, server: ServerOptions{H2C: true}, behind: map[string]http.Handler{
+				"a": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked++ }),
+			}}, func(t *testing.T, h *house) {
+				w := h.dial().send(sent + next)
+				defer w.Close()
+				require.Equal(t, 1, strings.Count(w.rest(), "HTTP/1.1 "), "RULE P2: the rest of the connection was read without the guard")
+				require.Zero(t, asked, "RULE P2: the upstream got what was behind it") // OPTIONS * its own server answers
+			})
+		})
+	}
+}
+
 func TestHTTPItselfIsNoProtocolToUpgradeTo(t *testing.T) {
 	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, r.Header.Get("Upgrade")+"|"+r.Header.Get("Connection")+"|"+r.Header.Get("Http2-Settings"))
