@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -181,12 +182,15 @@ func (a *earlyAnswers) pass(code int, header textproto.MIMEHeader) error {
 		a.expects = false
 	}
 	h := a.w.Header()
+	// Who is around the gateway may have set fields of the answer that is still to come.
+	before := maps.Clone(h)
 	removeHopByHop(http.Header(header)) // P1: golang/go#81319
 	for name, values := range header {
 		h[name] = values
 	}
 	a.w.WriteHeader(code)
 	clear(h)
+	maps.Copy(h, before)
 	return nil
 }
 
