@@ -76,9 +76,10 @@ type requestBody struct {
 	rc      *http.ResponseController
 
 	mu    sync.Mutex
-	begun bool // somebody has read
-	ended bool // and come to the end
-	over  bool // the exchange has ended: body and connection are the server's again
+	until time.Time // as readTimeout has set it: for all pieces
+	begun bool      // somebody has read
+	ended bool      // and come to the end
+	over  bool      // the exchange has ended: body and connection are the server's again
 	err   error
 }
 
@@ -111,9 +112,28 @@ func (b *requestBody) begin() bool {
 	defer b.mu.Unlock()
 	b.begun = true
 	if !b.over && b.limit > 0 {
-		_ = b.rc.SetReadDeadline(time.Now().Add(b.limit))
+		t := time.Now().Add(b.limit)
+		if !b.until.IsZero() && b.until.Before(t) {
+			t = b.until
+		}
+		_ = b.rc.SetReadDeadline(t)
 	}
 	return !b.over
+}
+
+// A deadlineWriter is a ResponseWriter of HTTP/2 that tells the body of a deadline which a filter sets: it holds beside those of pieces.
+type deadlineWriter struct {
+	http.ResponseWriter
+	body *requestBody
+}
+
+func (w *deadlineWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *deadlineWriter) SetReadDeadline(t time.Time) error {
+	w.body.mu.Lock()
+	defer w.body.mu.Unlock()
+	w.body.until = t
+	return w.body.rc.SetReadDeadline(t)
 }
 
 // progress tells how far the body was read.

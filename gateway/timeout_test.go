@@ -52,3 +52,32 @@ func TestTimeoutsOfARouteHoldBesideThoseOfPieces(t *testing.T) {
 		require.Less(t, time.Since(start), 20*time.Second, "RULE P8: a client that takes an answer by pieces, under writeTimeout")
 	})
 }
+
+func TestReadTimeoutHoldsInHTTP2(t *testing.T) {
+	inHouse(t, plan{routes: `a: * -> readTimeout("5s") -> "http://a";`, server: ServerOptions{H2C: true}, behind: map[string]http.Handler{
+		"a": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }),
+	}}, func(t *testing.T, h *house) {
+		defer time.Sleep(time.Minute) // until all have ended
+		tr := h.client.Transport.(*http.Transport)
+		tr.Protocols = new(http.Protocols)
+		tr.Protocols.SetUnencryptedHTTP2(true)
+		body, pieces := io.Pipe()
+		defer body.Close()
+		go func() {
+			for range 9 {
+				if _, err := io.WriteString(pieces, "x"); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+			pieces.Close()
+		}()
+		start := time.Now()
+		res, err := h.client.Post("http://front.example/", "text/plain", body)
+		if err == nil {
+			res.Body.Close()
+			require.Equal(t, 408, res.StatusCode, "RULE P8: a body of HTTP/2 that comes by pieces, under readTimeout")
+		}
+		require.Equal(t, 5*time.Second, time.Since(start), "RULE P8: a body of HTTP/2 that comes by pieces, under readTimeout")
+	})
+}
