@@ -173,6 +173,7 @@
 //	source.go    where configurations come from: source_file.go, source_http.go, source_push.go; history.go remembers
 //	server.go    what clients connect to, and how it goes down; listener.go, tls.go, proxyproto.go beside it
 //	guard.go     messages that could be read in two ways
+//	deadlines.go limits for pieces, beside those for the whole
 //	stats.go     what is counted; metrics.go, prometheus.go and accesslog.go tell it
 //	admin.go     what one can see, and admin.html for people; explain.go: why which route
 //	transcode/ push/   HTTP/JSON to gRPC; one configuration to many

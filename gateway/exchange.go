@@ -77,6 +77,9 @@ func (e *exchange) begin(g *Gateway, w http.ResponseWriter, r *http.Request, t *
 		// Or an answer that is there before the whole body is (P3) would wait for the rest of it.
 		_ = e.rc.EnableFullDuplex()
 	}
+	if e.out.body.limit > 0 {
+		e.rc = *http.NewResponseController(&deadlineWriter{w, &e.out.body})
+	}
 	e.at = -1
 }
 

@@ -35,7 +35,8 @@ type guardedConn struct {
 	body  time.Duration // for the next piece of a body; 0: no limit
 	write time.Duration // for a piece of an answer; 0: no limit
 	max   int           // bytes of a line
-	h2c   bool          // the first line may begin HTTP/2
+	set   deadlines
+	h2c   bool // the first line may begin HTTP/2
 
 	state   guardState
 	line    []byte // the beginning of a line that has come in pieces
@@ -73,7 +74,7 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	timed := c.body > 0 && c.state >= inBody
 	if timed {
 		// net/http takes it back when the body has ended.
-		_ = c.Conn.SetReadDeadline(time.Now().Add(c.body))
+		c.set.piece(c.Conn.SetReadDeadline, &c.set.read, c.body)
 	}
 	n, err := c.Conn.Read(p)
 	if n == 0 {
@@ -104,9 +105,23 @@ func (c *guardedConn) spoil(p []byte) (int, error) {
 // Write gives each piece its time: a client that does not read holds up what is meant for others.
 func (c *guardedConn) Write(p []byte) (int, error) {
 	if c.write > 0 {
-		_ = c.Conn.SetWriteDeadline(time.Now().Add(c.write))
+		c.set.piece(c.Conn.SetWriteDeadline, &c.set.write, c.write)
 	}
 	return c.Conn.Write(p)
+}
+
+// Deadlines that are set from outside hold beside those of pieces.
+
+func (c *guardedConn) SetReadDeadline(t time.Time) error {
+	return c.set.store(c.Conn.SetReadDeadline, t, &c.set.read)
+}
+
+func (c *guardedConn) SetWriteDeadline(t time.Time) error {
+	return c.set.store(c.Conn.SetWriteDeadline, t, &c.set.write)
+}
+
+func (c *guardedConn) SetDeadline(t time.Time) error {
+	return c.set.store(c.Conn.SetDeadline, t, &c.set.read, &c.set.write)
 }
 
 // CloseWrite lets net/http end what it says before it closes the connection: closed with bytes of the
@@ -221,7 +236,7 @@ func (c *guardedConn) lineIs(line []byte) bool {
 func (c *guardedConn) requestLine(line []byte) bool {
 	c.state, c.length, c.chunked, c.upgrade = atHeader, -1, false, false
 	c.old = !bytes.HasSuffix(line, []byte(" HTTP/1.1"))
-	if bytes.HasPrefix(line, []byte("PRI ")) {
+	if string(line) == "PRI * HTTP/2.0" { // and nothing else: net/http takes any other PRI for a method of HTTP/1
 		c.state = open
 		return c.h2c // and nobody reads it as HTTP/1 then
 	}

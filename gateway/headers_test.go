@@ -46,6 +46,26 @@ func TestHopByHopFieldsOfAnAnswerStopHere(t *testing.T) {
 	})
 }
 
+func TestInformationalAnswersTakeNothingFromTheFinalOne(t *testing.T) {
+	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</a.css>")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Del("Link")
+	})}}, func(t *testing.T, h *house) {
+		h.server.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // a gateway is a handler, and something may be around it
+			w.Header().Set("Strict-Transport-Security", "max-age=1")
+			h.gw.ServeHTTP(w, r)
+		})
+		w := h.dial().send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		defer w.Close()
+		early, _ := w.answer("GET")
+		require.Equal(t, "</a.css>", early.Header.Get("Link"))
+		res, _ := w.answer("GET")
+		require.Equal(t, "max-age=1", res.Header.Get("Strict-Transport-Security"), "RULE P3: a 1xx answer takes away what was set for the final one")
+		require.Empty(t, res.Header.Get("Link"), "RULE P3: what a 1xx answer said is said again")
+	})
+}
+
 func TestTrailersPassBothWays(t *testing.T) {
 	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-Said")

@@ -65,13 +65,27 @@ func (h *history) metrics() ConfigMetrics {
 	return m
 }
 
-// record adds an attempt to the history and the log.
+// repeats tells whether a refusal says again what the last one said.
+func (h *history) repeats(v Version) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.last) == 0 || v.Err == "" || v.Name == "" {
+		return false
+	}
+	last := h.last[len(h.last)-1]
+	return last.Source == v.Source && last.Name == v.Name && last.Err == v.Err
+}
+
+// record adds an attempt to the history and the log. That one is refused for the same reason as before is not said twice.
 func (g *Gateway) record(c Configuration, source string, started time.Duration, set, removed int, err error) {
 	v := Version{
 		Source: source, Name: c.Version, When: g.env.Now(), Took: g.env.Elapsed() - started, Set: set, Removed: removed,
 	}
 	if err != nil {
 		v.Err = err.Error()
+		if g.history.repeats(v) {
+			return
+		}
 		g.log.Error("gateway: the configuration was refused, the last good one stays", "source", source, "version", c.Version, "err", err)
 	} else {
 		g.log.Info("gateway: the configuration was applied", "source", source, "version", c.Version, "set", set, "removed", removed, "took", v.Took)

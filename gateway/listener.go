@@ -116,7 +116,7 @@ func (l *listener) open(raw net.Conn) (net.Conn, error) {
 		return nil, err
 	}
 	if config := l.server.tls; config != nil {
-		secure := tls.Server(&slowWriter{conn, o.WriteTimeout}, config)
+		secure := tls.Server(&slowWriter{Conn: conn, timeout: o.WriteTimeout}, config)
 		if err := secure.HandshakeContext(l.ctx); err != nil {
 			return nil, err
 		}
@@ -149,11 +149,20 @@ func (l *listener) guard(conn net.Conn) net.Conn {
 type slowWriter struct {
 	net.Conn
 	timeout time.Duration
+	set     deadlines
 }
 
 func (w *slowWriter) Write(p []byte) (int, error) {
 	if w.timeout > 0 {
-		_ = w.SetWriteDeadline(time.Now().Add(w.timeout))
+		w.set.piece(w.Conn.SetWriteDeadline, &w.set.write, w.timeout)
 	}
 	return w.Conn.Write(p)
+}
+
+func (w *slowWriter) SetWriteDeadline(t time.Time) error {
+	return w.set.store(w.Conn.SetWriteDeadline, t, &w.set.write)
+}
+
+func (w *slowWriter) SetDeadline(t time.Time) error {
+	return w.set.store(w.Conn.SetDeadline, t, &w.set.write)
 }

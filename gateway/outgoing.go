@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -75,9 +76,10 @@ type requestBody struct {
 	rc      *http.ResponseController
 
 	mu    sync.Mutex
-	begun bool // somebody has read
-	ended bool // and come to the end
-	over  bool // the exchange has ended: body and connection are the server's again
+	until time.Time // as readTimeout has set it: for all pieces
+	begun bool      // somebody has read
+	ended bool      // and come to the end
+	over  bool      // the exchange has ended: body and connection are the server's again
 	err   error
 }
 
@@ -110,9 +112,28 @@ func (b *requestBody) begin() bool {
 	defer b.mu.Unlock()
 	b.begun = true
 	if !b.over && b.limit > 0 {
-		_ = b.rc.SetReadDeadline(time.Now().Add(b.limit))
+		t := time.Now().Add(b.limit)
+		if !b.until.IsZero() && b.until.Before(t) {
+			t = b.until
+		}
+		_ = b.rc.SetReadDeadline(t)
 	}
 	return !b.over
+}
+
+// A deadlineWriter is a ResponseWriter of HTTP/2 that tells the body of a deadline which a filter sets: it holds beside those of pieces.
+type deadlineWriter struct {
+	http.ResponseWriter
+	body *requestBody
+}
+
+func (w *deadlineWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *deadlineWriter) SetReadDeadline(t time.Time) error {
+	w.body.mu.Lock()
+	defer w.body.mu.Unlock()
+	w.body.until = t
+	return w.body.rc.SetReadDeadline(t)
 }
 
 // progress tells how far the body was read.
@@ -181,12 +202,15 @@ func (a *earlyAnswers) pass(code int, header textproto.MIMEHeader) error {
 		a.expects = false
 	}
 	h := a.w.Header()
+	// Who is around the gateway may have set fields of the answer that is still to come.
+	before := maps.Clone(h)
 	removeHopByHop(http.Header(header)) // P1: golang/go#81319
 	for name, values := range header {
 		h[name] = values
 	}
 	a.w.WriteHeader(code)
 	clear(h)
+	maps.Copy(h, before)
 	return nil
 }
 

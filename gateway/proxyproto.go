@@ -54,7 +54,7 @@ func behindProxy(conn net.Conn, trusted []netip.Prefix) (net.Conn, error) {
 		return conn, nil
 	}
 	addr, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-	if err != nil || !isTrusted(addr.Addr().Unmap(), trusted) {
+	if err != nil || !isTrusted(addr.Addr().Unmap().WithZone(""), trusted) {
 		return conn, nil
 	}
 	r := bufio.NewReaderSize(conn, 4096)

@@ -78,7 +78,10 @@ func NewServer(g *Gateway, o ServerOptions) (*Server, error) {
 	s := &Server{gw: g, opts: o.withDefaults()}
 	ctx := context.WithValue(context.Background(), serverKey{}, s)
 	s.http = &http.Server{
-		Handler:           g,
+		Handler: g,
+		// OPTIONS * is a request too: net/http's own answer would pass no route, and say nothing of an Upgrade (P2).
+		DisableGeneralOptionsHandler: true,
+
 		ReadHeaderTimeout: s.opts.HeaderTimeout,
 		IdleTimeout:       s.opts.IdleTimeout,
 		MaxHeaderBytes:    s.opts.MaxHeaderBytes,

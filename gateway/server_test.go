@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -245,6 +246,17 @@ func TestProxyHeaderSaysWhoTheClientIs(t *testing.T) {
 			w.Close()
 		})
 	})
+}
+
+// A zone says by which interface a neighbour is met, not who it is.
+func TestProxyHeaderOfANeighbourWithAZoneIsRead(t *testing.T) {
+	client, server := net.Pipe()
+	defer client.Close()
+	go io.WriteString(client, "PROXY TCP4 203.0.113.5 198.51.100.7 56324 443\r\n")
+	neighbour := &proxiedConn{Conn: server, remote: &net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 1, Zone: "eth0"}}
+	conn, err := behindProxy(neighbour, []netip.Prefix{netip.MustParsePrefix("fe80::/10")})
+	require.NoError(t, err)
+	require.Equal(t, "203.0.113.5:56324", conn.RemoteAddr().String(), "RULE F6: a trusted proxy's header is not read, and its client's request is none")
 }
 
 func TestConnectionWithoutAProxyHeaderHoldsUpNobody(t *testing.T) {

@@ -106,7 +106,7 @@ func watch(ctx context.Context, every time.Duration, apply func(Configuration, e
 	if every == 0 {
 		every = 500 * time.Millisecond
 	}
-	var w watcher
+	w, t := watcher{}, teller{apply: apply}
 	for {
 		l, err := read()
 		if err != nil {
@@ -117,7 +117,9 @@ func watch(ctx context.Context, every time.Duration, apply func(Configuration, e
 			if err == nil {
 				c, err = parseFiles(l)
 			}
-			_ = apply(c, err) // said to everybody already: the next look will be at what somebody has mended
+			t.tell(c, err)
+		} else if slices.Equal(l, w.told) {
+			t.nothingNew()
 		}
 		if err := wait(ctx, every); err != nil {
 			return err

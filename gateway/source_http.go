@@ -36,6 +36,7 @@ func (s HTTPSource) Watch(ctx context.Context, apply func(Configuration, error) 
 		every = 5 * time.Second
 	}
 	var told answered
+	t := teller{apply: apply}
 	for first := true; ; first = false {
 		now, err := s.ask(ctx, told)
 		if ctx.Err() != nil {
@@ -46,7 +47,9 @@ func (s HTTPSource) Watch(ctx context.Context, apply func(Configuration, error) 
 			if err == nil {
 				c.Routes, err = eskip.Parse(s.URL, now.text)
 			}
-			_ = apply(c, err) // said to everybody already
+			t.tell(c, err)
+		} else {
+			t.nothingNew()
 		}
 		told = now
 		if err := wait(ctx, every); err != nil {

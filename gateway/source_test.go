@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -94,6 +96,51 @@ func TestFileIsFollowed(t *testing.T) {
 		require.NoError(t, f.news())
 		require.Equal(t, "203 ", f.get("/a"))
 	})
+}
+
+// What routes name may come after them: keys, users, descriptors.
+func TestRoutesThatWereRefusedForAMissingFileAreTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	routes, users := filepath.Join(dir, "routes.eskip"), filepath.Join(dir, "users")
+	const asks = `a: Path("/a") -> basicAuth("USERS") -> say(202) -> <shunt>;`
+	server := map[string]func(t *testing.T, text string) Source{
+		"file": func(t *testing.T, text string) Source { return FileSource{Path: routes, Interval: interval} },
+		"url": func(t *testing.T, text string) Source {
+			client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				text, err := os.ReadFile(routes)
+				require.NoError(t, err)
+				w := httptest.NewRecorder()
+				w.Header().Set("ETag", fmt.Sprintf("%q", fmt.Sprint(len(text))))
+				w.Write(text)
+				return w.Result(), nil
+			})}
+			return HTTPSource{URL: "http://c/", Interval: interval, Client: client}
+		},
+	}
+	for name, source := range server {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				write(t, routes, `a: Path("/a") -> say(201) -> <shunt>;`)
+				f := follow(t, source(t, routes))
+				write(t, routes, strings.Replace(asks, "USERS", filepath.ToSlash(users), 1))
+				require.ErrorContains(t, f.news(), "users")
+				time.Sleep(3 * tryAgain)
+				synctest.Wait()
+				require.Equal(t, 1, f.history.metrics().Refused, "a refusal for the same reason is told once")
+				require.Equal(t, "201 ", f.get("/a"))
+				write(t, users, "u:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n")
+				defer os.Remove(users)
+				time.Sleep(tryAgain + interval)
+				synctest.Wait()
+				require.Equal(t, "401", f.get("/a")[:3], "RULE C1: routes whose missing file has come are not tried again")
+				for len(f.told) > 1 {
+					require.Error(t, <-f.told)
+				}
+				require.NoError(t, <-f.told)
+				f.quiet(30)
+			})
+		})
+	}
 }
 
 // TestHalfOfAFileIsNoConfiguration: C1. The first half of a file is often a configuration too, a smaller one.

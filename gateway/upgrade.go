@@ -29,6 +29,10 @@ func (e *exchange) badUpgrade(res *http.Response) string {
 	if _, is := res.Body.(io.ReadWriteCloser); !is {
 		return "the upstream's connection cannot be written to"
 	}
+	// RFC 9110 section 7.8: a request ends first. The transport still sends it, and reads the client's connection for that.
+	if _, ended := e.out.body.progress(); !ended && e.out.body.from != nil {
+		return "the upstream switched protocols in the middle of the request"
+	}
 	return ""
 }
 

@@ -130,6 +130,62 @@ func TestFailedUpgradeLeavesNothingOpen(t *testing.T) {
 	}
 }
 
+// In the middle of a body it is not known whose the next bytes are: the request's, or the other protocol's.
+func TestSwitchInTheMiddleOfABodyIsRefused(t *testing.T) {
+	const asks = "POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n"
+	patient := func(r *http.Request, br *bufio.Reader, c net.Conn) {
+		io.Copy(io.Discard, r.Body)
+		switches(r, br, c)
+	}
+	for name, test := range map[string]struct {
+		sent     string
+		upstream func(*http.Request, *bufio.Reader, net.Conn)
+		want     string
+	}{
+		"half of a body":  {"Content-Length: 12\r\n\r\nhello;", switches, "502"},
+		"half of a chunk": {"Transfer-Encoding: chunked\r\n\r\nc\r\nhello;", switches, "502"},
+		"whole":           {"Content-Length: 6\r\n\r\nhello;", patient, "101"},
+		"whole chunks":    {"Transfer-Encoding: chunked\r\n\r\n6\r\nhello;\r\n0\r\n\r\n", patient, "101"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, plan{routes: `a: * -> "http://a";`}, func(t *testing.T, h *house) {
+				h.rawServer("a", test.upstream)
+				w := h.dial().send(asks + test.sent)
+				require.Equal(t, test.want, w.until("\r\n")[9:12], "RULE P5: a connection is upgraded before its request has ended")
+				if test.want == "101" {
+					w.until("early;")
+					w.send("after;")
+					require.Equal(t, "AFTER;", w.until(";"))
+				}
+				w.Close()
+				synctest.Wait()
+				require.Zero(t, h.behind["a:80"].open.Load(), "RULE P5: the upstream's connection was left open")
+			})
+		})
+	}
+}
+
+// What the guard does not read must be the last of its connection, whoever answers.
+func TestGuardIsNotLeftByRequestsThatStayHTTP(t *testing.T) {
+	const twoLengths = "Host: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+	for name, sent := range map[string]string{
+		"OPTIONS * with Upgrade": "OPTIONS * HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\nPOST / HTTP/1.1\r\n" + twoLengths,
+		"a method like HTTP/2":   "PRI /x HTTP/1.1\r\n" + twoLengths,
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			inHouse(t, plan{routes: `a: * -> "http://a";`, server: ServerOptions{H2C: true}, behind: map[string]http.Handler{
+				"a": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked++ }),
+			}}, func(t *testing.T, h *house) {
+				w := h.dial().send(sent + next)
+				defer w.Close()
+				require.Equal(t, 1, strings.Count(w.rest(), "HTTP/1.1 "), "RULE P2: the rest of the connection was read without the guard")
+				require.Zero(t, asked, "RULE P2: the upstream got what was behind it") // OPTIONS * its own server answers
+			})
+		})
+	}
+}
+
 func TestHTTPItselfIsNoProtocolToUpgradeTo(t *testing.T) {
 	inHouse(t, plan{routes: `a: * -> "http://a";`, behind: map[string]http.Handler{"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, r.Header.Get("Upgrade")+"|"+r.Header.Get("Connection")+"|"+r.Header.Get("Http2-Settings"))

@@ -55,8 +55,15 @@ func readRoutes(name string) (*routesFile, error) {
 	files := []string{name}
 	if info.IsDir() {
 		f.isDir, f.dir = true, name
-		if files, err = filepath.Glob(filepath.Join(name, "*.eskip")); err != nil {
-			return nil, err
+		entries, err := os.ReadDir(name) // what a gateway.DirSource looks at, whatever the directory is called
+		if err != nil {
+			return nil, fmt.Errorf("the routes: %w", err)
+		}
+		files = nil
+		for _, e := range entries {
+			if !e.IsDir() && strings.HasSuffix(e.Name(), ".eskip") {
+				files = append(files, filepath.Join(name, e.Name()))
+			}
 		}
 	}
 	for _, one := range files {

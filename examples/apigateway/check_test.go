@@ -94,6 +94,15 @@ d: Path("/s") && Method("GET") -> <shunt>;
 `)))
 }
 
+// A directory is what the gateway takes it for (A3): its files that end in .eskip, whatever it is called.
+func TestDirectoriesHaveAnyName(t *testing.T) {
+	write(t, "")
+	require.NoError(t, os.MkdirAll(filepath.Join("conf[1]", "old.eskip"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join("conf[1]", "a.eskip"), []byte(`a: Path("/a") -> <shunt>;`), 0o644))
+	require.Equal(t, "conf[1] is right: 1 routes, 0 that never win, 0 pairs that only names decide\nexit 0\n", told(t, "check", "conf[1]"),
+		"RULE A3: what check says of a directory is not what the gateway does with it")
+}
+
 func TestExplainSaysWhichRouteAndWhy(t *testing.T) {
 	file := write(t, `checkout: Path("/shop/:item") -> <shunt>;
 beta: Path("/shop/:item") && Header("X-Test", "b") && Host("^shop\\.example$") -> status(204) -> <shunt>;

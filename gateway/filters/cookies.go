@@ -76,13 +76,23 @@ func domainAbove(host string) string {
 	return above
 }
 
+// dropRequestCookie leaves the others as they were sent, also those that net/http would not read.
 func dropRequestCookie(r *http.Request, name string) {
-	all := r.Cookies()
-	r.Header.Del("Cookie")
-	for _, c := range all {
-		if c.Name != name {
-			r.AddCookie(c)
+	var kept []string
+	for _, line := range r.Header["Cookie"] {
+		var rest []string
+		for part := range strings.SplitSeq(line, ";") {
+			part = strings.Trim(part, " \t")
+			if is, _, _ := strings.Cut(part, "="); part != "" && strings.Trim(is, " \t") != name {
+				rest = append(rest, part)
+			}
 		}
+		if len(rest) > 0 {
+			kept = append(kept, strings.Join(rest, "; "))
+		}
+	}
+	if r.Header.Del("Cookie"); kept != nil {
+		r.Header["Cookie"] = kept
 	}
 }
 

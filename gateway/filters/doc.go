@@ -73,7 +73,8 @@
 //     X-Forwarded-For says (F6). clientRatelimit goes by the identity, if there is one.
 //   - setContextRequestHeader drops the field if there is nothing to set: what a client wrote there would pass for it.
 //   - Fields of the connection (Content-Length, Connection, Transfer-Encoding, ...) cannot be set by filters (P2).
-//   - setQuery and dropQuery leave other parameters as they are written. A parameter of the path stays in its segment (M2).
+//   - setQuery and dropQuery leave other parameters as they are written. A parameter of the path stays in its segment, and
+//     what takes the place of any other placeholder of setPath below it (M2).
 //   - tee follows no redirects, and has bounds (F5). Breakers and limits are the route's own, not the backend's.
 //   - A rateBreaker's failures are not older than a minute (B1), and the idleTTL of breakers says nothing.
 //   - A file of users or keys is looked at again every ten seconds, while requests come.

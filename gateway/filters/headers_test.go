@@ -105,6 +105,18 @@ func TestCookies(t *testing.T) {
 	require.Equal(t, []string{"kept=2", "new=5; Path=/; Domain=b.example.org; Max-Age=60; HttpOnly; Secure"}, x.Response().Header["Set-Cookie"])
 }
 
+func TestCookiesOfOthersStayAsTheyWereSent(t *testing.T) {
+	for sent, want := range map[string][]string{
+		`session=["x"]; user=J\u00fcrgen; a=1;b="2"`: {`session=["x"]; user=J\u00fcrgen; b="2"`},
+		`session=["x"]`: {`session=["x"]`},
+		"a=1; a = 2;":   nil,
+	} {
+		x := request("GET", "http://h/", "", "Cookie", sent)
+		filtertest.Run(x, filtertest.Upstream(200, ""), filter(t, "dropRequestCookie", "a"))
+		require.Equal(t, want, x.Request().Header["Cookie"], "RULE M2: dropping one cookie changed others")
+	}
+}
+
 func TestCookieDomains(t *testing.T) {
 	for host, want := range map[string]string{"example.org": "", "10.0.0.1": "", "10.0.0.1:80": "", "localhost": "", "www.example.org": "example.org"} {
 		x := request("GET", "http://h/", "")

@@ -9,7 +9,7 @@ import (
 )
 
 // The path that is sent upstream. What was matched was canonical (M2), and what these filters make of it is again:
-// a parameter cannot climb out of its place by ".." or "%2F".
+// what a client puts in the place of a placeholder cannot climb out of it by ".." or "%2F".
 
 func paths() []Spec {
 	return []Spec{
@@ -46,11 +46,11 @@ func setPath(c FilterContext, to *Template) {
 	// a free wildcard's own.
 	inside := strings.Contains(strings.ToLower(c.OriginalRequest().URL.RawPath), "%2f")
 	encoded, _ := to.eval(c, func(value string, ofPath bool) string {
-		value = (&url.URL{Path: value}).EscapedPath()
+		escaped := func(p string) string { return (&url.URL{Path: p}).EscapedPath() }
 		if ofPath && inside {
-			return strings.ReplaceAll(value, "/", "%2F")
+			return strings.ReplaceAll(escaped(value), "/", "%2F")
 		}
-		return value
+		return escaped(below(value))
 	})
 	setEncoded(u, encoded)
 }
@@ -71,6 +71,14 @@ func setEncoded(u *url.URL, p string) {
 	if (&url.URL{Path: decoded}).EscapedPath() == p {
 		u.RawPath = ""
 	}
+}
+
+// below resolves dot segments in a part of a path, whose beginning is as high as they lead.
+func below(part string) string {
+	if strings.HasPrefix(part, "/") {
+		return clean(part)
+	}
+	return clean("/" + part)[1:]
 }
 
 // clean makes a path begin with a slash, and resolves dot segments if there are any.

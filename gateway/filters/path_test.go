@@ -36,7 +36,11 @@ func TestPaths(t *testing.T) {
 		{"/f/a/b", map[string]string{"rest": "a/b"}, set("/v2/${rest}"), "/v2/a/b"},
 		{"/u/a%2Fb", map[string]string{"id": "a/b"}, set("/v2/${id}"), "/v2/a%2Fb"},
 		{"/u/..%2Fadmin", map[string]string{"id": "../admin"}, set("/v2/${id}"), "/v2/..%2Fadmin"},
-		{"/u?p=../../admin", nil, set("/v2/${request.query.p}"), "/admin"},
+		{"/u?p=../../admin", nil, set("/v2/${request.query.p}"), "/v2/admin"},
+		{"/u?p=..", nil, set("/v2/${request.query.p}"), "/v2/"},
+		{"/u?p=./a/../../..&q=.", nil, set("/v2/b${request.query.p}/.${request.query.q}${request.query.q}/c"), "/v2/b/c"},
+		{"/u?p=/../a/", nil, set("/v2${request.query.p}"), "/v2/a/"},
+		{"/u?p=%252e%252e/a", nil, set("/v2/${request.query.p}"), "/v2/%252e%252e/a"},
 		{"/u?p=/a/./b/..", nil, set("${request.query.p}"), "/a/"},
 	} {
 		x := request("GET", "http://h"+c.was, "")

@@ -249,7 +249,7 @@ func (c *conn) SetWriteDeadline(t time.Time) error { c.write = t; return nil }
 func TestDeadlinesOfTheClientsConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &conn{}
-		x := request("GET", "http://h/", "")
+		x := request("POST", "http://h/", "body")
 		x.Conn = http.NewResponseController(c)
 		filtertest.Run(x, filtertest.Upstream(200, ""), filter(t, "readTimeout", "1s"), filter(t, "writeTimeout", 2000))
 		require.Equal(t, time.Second, time.Until(c.read))

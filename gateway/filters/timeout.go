@@ -17,20 +17,24 @@ func timeouts() []Spec {
 			return &backendTimeout{after: a.Duration("timeout", time.Microsecond)}
 		}),
 		NewSpec("readTimeout", "timeout", func(a *Args) Filter {
-			d := a.Duration("timeout", time.Microsecond)
-			return deadline(d, (*http.ResponseController).SetReadDeadline)
+			f := deadline(a.Duration("timeout", time.Microsecond), (*http.ResponseController).SetReadDeadline)
+			return OnRequest(func(c FilterContext) {
+				// Without a body net/http reads only to see a client that leaves, and would take the deadline for that.
+				if body := c.OriginalRequest().Body; body != nil && body != http.NoBody {
+					f(c)
+				}
+			})
 		}),
 		NewSpec("writeTimeout", "timeout", func(a *Args) Filter {
-			d := a.Duration("timeout", time.Microsecond)
-			return deadline(d, (*http.ResponseController).SetWriteDeadline)
+			return OnRequest(deadline(a.Duration("timeout", time.Microsecond), (*http.ResponseController).SetWriteDeadline))
 		}),
 	}
 }
 
 // deadline sets one on the client's connection, as it is when the request comes. Deadlines are those of the network: they
 // are real time, whatever Env's clock says.
-func deadline(after time.Duration, set func(*http.ResponseController, time.Time) error) Filter {
-	return OnRequest(func(c FilterContext) {
+func deadline(after time.Duration, set func(*http.ResponseController, time.Time) error) func(FilterContext) {
+	return func(c FilterContext) {
 		conn := c.Controller()
 		if conn == nil {
 			return
@@ -38,7 +42,7 @@ func deadline(after time.Duration, set func(*http.ResponseController, time.Time)
 		if err := set(conn, time.Now().Add(after)); err != nil {
 			c.Log().Warn("the connection takes no deadline", "error", err)
 		}
-	})
+	}
 }
 
 var errBackendTimeout = errors.New("backendTimeout is over")
