@@ -216,7 +216,7 @@ func (it *Iterator) Next() bool {
 	if it.stand == nowhere || it.stand == preKey && !it.valid {
 		return it.First()
 	}
-	if !it.valid {
+	if !it.Valid() {
 		return false
 	}
 	defer table.Guard(debug.SetPanicOnFault(true), &it.err)
@@ -240,7 +240,7 @@ func (it *Iterator) Prev() bool {
 	if it.stand == nowhere || it.stand != preKey && !it.valid {
 		return it.Last()
 	}
-	if !it.valid {
+	if !it.Valid() {
 		return false
 	}
 	defer table.Guard(debug.SetPanicOnFault(true), &it.err)
@@ -287,8 +287,9 @@ func (it *Iterator) bare() []byte {
 	return it.at[:len(it.at)-key.TrailerLen-int(it.db.order)]
 }
 
-// Valid reports whether the iterator is at a key.
-func (it *Iterator) Valid() bool { return it.valid }
+// Valid reports whether the iterator is at a key. After an error it is at none, also
+// when a fault has ended a move half way.
+func (it *Iterator) Valid() bool { return it.valid && it.err == nil }
 
 // Key returns the key, valid until the iterator moves.
 func (it *Iterator) Key() []byte { return it.key }
@@ -305,7 +306,7 @@ func (it *Iterator) Version() uint64 {
 // Value returns the value, valid until the iterator moves. When it cannot be read
 // it is nil, and Err says why.
 func (it *Iterator) Value() []byte {
-	if !it.valid {
+	if !it.Valid() {
 		return nil
 	}
 	kind := key.KindOf(it.trailer)
