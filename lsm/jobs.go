@@ -317,13 +317,20 @@ func (d *DB) stall(rotate bool) error {
 		return nil
 	}
 	start := time.Now()
-	d.event(Event{Kind: EventStallBegin, Job: reason})
+	d.tell(Event{Kind: EventStallBegin, Job: reason})
 	err := d.wait(func() bool { return d.stallReason(rotate) == "" })
 	took := time.Since(start)
 	d.stats.stalls.Add(1)
 	d.stats.stalled.Add(int64(took))
-	d.event(Event{Kind: EventStallEnd, Job: reason, Duration: took, Err: err})
+	d.tell(Event{Kind: EventStallEnd, Job: reason, Duration: took, Err: err})
 	return err
+}
+
+// tell is event without d.mu, which a snapshot needs, and Metrics.
+func (d *DB) tell(e Event) {
+	d.mu.Unlock()
+	defer d.mu.Lock()
+	d.event(e)
 }
 
 func (d *DB) stallReason(rotate bool) string {
