@@ -132,6 +132,27 @@ func TestVersionsAreKeptAndShown(t *testing.T) {
 	require.Equal(t, "5", get(t, db, "a"))
 }
 
+// A store that keeps one version drops deletes behind it, and then has what they hid.
+func TestOneVersionIsShownWhereOneIsKept(t *testing.T) {
+	o := small(vfs.NewMem(), nil)
+	o.Schedule, o.L0Compaction, o.L0Stop = func([]string) int { return -1 }, 100, 200
+	db := openTest(t, "db", o)
+	put(t, db, "a=hidden")
+	require.NoError(t, db.Compact(nil, nil))
+	require.NoError(t, db.Delete([]byte("a")))
+	put(t, db, "a=1")
+	require.NoError(t, db.Flush())
+	it, err := db.NewIter(&IterOptions{AllVersions: true})
+	require.NoError(t, err)
+	var got []string
+	for ok := it.First(); ok; ok = it.Next() {
+		got = append(got, string(it.Value()))
+	}
+	require.NoError(t, it.Close())
+	require.Equal(t, []string{"1"}, got, "RULE L5: a deleted version is shown")
+	require.NoError(t, db.Close())
+}
+
 // TestTimestamps reads every key at every timestamp, before and after compactions
 // that may drop what is below SetDiscard.
 func TestTimestamps(t *testing.T) {

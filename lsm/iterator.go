@@ -65,7 +65,8 @@ type IterOptions struct {
 	// Prefix shows only keys that begin with it; it replaces the bounds.
 	Prefix []byte
 	// AllVersions shows every version that is kept of a key, newest first, down
-	// to where it was deleted. Such an iterator goes forwards only.
+	// to where it was deleted. Such an iterator goes forwards only. Where
+	// Options.NumVersionsToKeep is 1, and there are no timestamps, it has no effect.
 	AllVersions bool
 	// At is the timestamp to read at, in a store with Options.Timestamps: of
 	// each key the newest version that is not above. 0: the newest.
@@ -140,7 +141,8 @@ func (it *Iterator) setOptions(o *IterOptions) {
 			it.opts.Upper = []byte{}
 		}
 	}
-	it.opts.AllVersions = o.AllVersions
+	// Of more than are kept, some may lie below a delete that is gone.
+	it.opts.AllVersions = o.AllVersions && (it.db.opts.Timestamps || it.db.opts.NumVersionsToKeep > 1)
 	if o.At != 0 {
 		it.opts.At = o.At
 	}

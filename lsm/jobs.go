@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/flagship-go/flagship/lsm/compact"
 	"github.com/flagship-go/flagship/lsm/vlog"
 )
@@ -83,11 +82,13 @@ func (d *DB) view() *compact.View {
 
 // pickPlan returns the compaction that could begin: what the policy picks, which
 // copies live values out of files of mostly garbage on its way, or one that does
-// only that. Under d.mu.
+// only that. After a job for which there was no room the next one copies none: what
+// it puts out of the tree makes room. Under d.mu.
 func (d *DB) pickPlan(view *compact.View) *compact.Plan {
 	p, files := d.opts.Policy.Pick(view), d.garbageFiles()
 	switch {
 	case len(files) == 0 || p != nil && (p.Move || p.Drop):
+	case p != nil && d.jobs.err != nil:
 	case p != nil:
 		p.Values = files
 	default:
@@ -206,7 +207,7 @@ func (d *DB) run(j *job) error {
 		if why := d.failure.Load(); why != nil {
 			err = *why
 		}
-	case errors.Is(err, vfs.ErrNoSpace) && d.failure.Load() == nil:
+	case noSpace(err) && d.failure.Load() == nil:
 		d.setJobErr(j, err)
 		d.opts.Logger.Warn("lsm: no space", "dir", d.dir, "job", j.name, "err", err)
 	default:
