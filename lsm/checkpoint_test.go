@@ -13,7 +13,7 @@ func TestFailedCheckpointLeavesNothing(t *testing.T) {
 	for _, file := range []string{"000001.sst", "0000000000000001.vlog", "MANIFEST-000001"} {
 		fs := vfs.NewMem()
 		o := small(fs, nil)
-		o.ValueThreshold = 50
+		o.ValueThreshold, o.Schedule = 50, func([]string) int { return -1 }
 		db := openTest(t, "db", o)
 		put(t, db, "a=1", "b="+string(make([]byte, 100)))
 		require.NoError(t, db.Flush())
