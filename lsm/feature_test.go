@@ -132,6 +132,29 @@ func TestVersionsAreKeptAndShown(t *testing.T) {
 	require.Equal(t, "5", get(t, db, "a"))
 }
 
+// A loop that is left in any way pins nothing any more.
+func TestRangeThatIsLeftPinsNothing(t *testing.T) {
+	db := openTest(t, "db", small(vfs.NewMem(), nil))
+	put(t, db, "a=1", "b=2")
+	for name, body := range map[string]func() bool{
+		"at its end":   func() bool { return true },
+		"by a break":   func() bool { return false },
+		"with a panic": func() bool { panic(t) },
+	} {
+		func() {
+			defer func() { recover() }()
+			for _, err := range db.Range(nil, nil) {
+				require.NoError(t, err)
+				if !body() {
+					break
+				}
+			}
+		}()
+		require.Equal(t, int64(1), db.state.Load().refs.Load(), "RULE L7: a loop that was left %s pins what it has read", name)
+	}
+	require.NoError(t, db.Close())
+}
+
 // A store that keeps one version drops deletes behind it, and then has what they hid.
 func TestOneVersionIsShownWhereOneIsKept(t *testing.T) {
 	o := small(vfs.NewMem(), nil)
