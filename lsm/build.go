@@ -187,6 +187,7 @@ func (b *builder) cut(next []byte) error {
 	if err != nil {
 		return fmt.Errorf("lsm: writing table %d: %w", b.num, err)
 	}
+	b.tick(p.Size - min(p.Size, b.counted)) // counted is an estimate
 	if len(spans) > 0 || b.lasting {
 		b.expires = 0
 	}
@@ -236,9 +237,10 @@ type limiter struct {
 	mu   sync.Mutex
 	rate float64
 	next time.Time // when the bytes let through so far are due
+	stop chan struct{}
 }
 
-// wait returns when n more bytes are due.
+// wait returns when n more bytes are due, or after end.
 func (l *limiter) wait(n uint64) {
 	if l == nil {
 		return
@@ -251,5 +253,17 @@ func (l *limiter) wait(n uint64) {
 	pause := l.next.Sub(now)
 	l.next = l.next.Add(time.Duration(float64(n) / l.rate * float64(time.Second)))
 	l.mu.Unlock()
-	time.Sleep(pause)
+	due := time.NewTimer(pause)
+	defer due.Stop()
+	select {
+	case <-due.C:
+	case <-l.stop:
+	}
+}
+
+// end lets go who waits. It is called once.
+func (l *limiter) end() {
+	if l != nil {
+		close(l.stop)
+	}
 }

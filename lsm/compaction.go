@@ -268,7 +268,8 @@ func (d *DB) alone(p *compact.Plan, user []byte) bool {
 
 // divide returns the user keys that cut a large plan into parts of about equal
 // size, one for each compaction that may run.
-func (d *DB) divide(v *version, p *compact.Plan) ([][]byte, error) {
+func (d *DB) divide(v *version, p *compact.Plan) (bounds [][]byte, err error) {
+	defer table.Guard(debug.SetPanicOnFault(true), &err)
 	size := compact.Size(p.Inputs) + compact.Size(p.Overlaps)
 	parts := min(d.opts.MaxCompactions, int(size/uint64(4*d.opts.BaseTableSize)))
 	if parts < 2 || p.Level == p.Target {
@@ -284,7 +285,6 @@ func (d *DB) divide(v *version, p *compact.Plan) ([][]byte, error) {
 	}
 	slices.SortFunc(cuts, d.order.CompareUser)
 	cuts = slices.CompactFunc(cuts, func(a, b []byte) bool { return d.order.CompareUser(a, b) == 0 })
-	var bounds [][]byte
 	for i := 1; i < parts; i++ {
 		if at := i * len(cuts) / parts; at < len(cuts) && (len(bounds) == 0 || d.order.CompareUser(bounds[len(bounds)-1], cuts[at]) < 0) {
 			bounds = append(bounds, cuts[at])

@@ -168,6 +168,7 @@ func (d *DB) Close() error {
 		return nil
 	}
 	d.closed = true
+	d.limit.end()
 	failed := d.failure.Load()
 	if d.opts.ReadOnly {
 		failed = nil

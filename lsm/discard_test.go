@@ -51,3 +51,26 @@ func TestDiscardedDeleteHidesOlderVersionsElsewhere(t *testing.T) {
 	state.unref()
 	require.NoError(t, db.Close())
 }
+
+// An older version that was written later is seen by fewer snapshots than the delete:
+// it stays, and so must the delete that hides it.
+func TestDiscardedDeleteStaysWithAVersionThatStays(t *testing.T) {
+	db := openTest(t, "db", &Options{FS: vfs.NewMem(), Timestamps: true, Schedule: func([]string) int { return -1 }})
+	b := db.NewBatch()
+	b.DeleteAt([]byte("k"), 10)
+	require.NoError(t, db.Apply(b))
+	s := db.Snapshot()
+	b = db.NewBatch()
+	b.PutAt([]byte("k"), 5, []byte("old"))
+	require.NoError(t, db.Apply(b))
+	db.SetDiscard(20)
+	require.NoError(t, db.Compact(nil, nil))
+	require.NoError(t, db.Compact(nil, nil))
+	_, err := db.GetAt([]byte("k"), 30)
+	require.ErrorIs(t, err, ErrNotFound, "RULE L5: the delete is gone, and the version that it hides is not")
+	require.NoError(t, s.Close())
+	require.NoError(t, db.Compact(nil, nil))
+	_, err = db.GetAt([]byte("k"), 30)
+	require.ErrorIs(t, err, ErrNotFound)
+	require.NoError(t, db.Close())
+}

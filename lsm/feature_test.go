@@ -132,6 +132,50 @@ func TestVersionsAreKeptAndShown(t *testing.T) {
 	require.Equal(t, "5", get(t, db, "a"))
 }
 
+// A loop that is left in any way pins nothing any more.
+func TestRangeThatIsLeftPinsNothing(t *testing.T) {
+	db := openTest(t, "db", small(vfs.NewMem(), nil))
+	put(t, db, "a=1", "b=2")
+	for name, body := range map[string]func() bool{
+		"at its end":   func() bool { return true },
+		"by a break":   func() bool { return false },
+		"with a panic": func() bool { panic(t) },
+	} {
+		func() {
+			defer func() { recover() }()
+			for _, err := range db.Range(nil, nil) {
+				require.NoError(t, err)
+				if !body() {
+					break
+				}
+			}
+		}()
+		require.Equal(t, int64(1), db.state.Load().refs.Load(), "RULE L7: a loop that was left %s pins what it has read", name)
+	}
+	require.NoError(t, db.Close())
+}
+
+// A store that keeps one version drops deletes behind it, and then has what they hid.
+func TestOneVersionIsShownWhereOneIsKept(t *testing.T) {
+	o := small(vfs.NewMem(), nil)
+	o.Schedule, o.L0Compaction, o.L0Stop = func([]string) int { return -1 }, 100, 200
+	db := openTest(t, "db", o)
+	put(t, db, "a=hidden")
+	require.NoError(t, db.Compact(nil, nil))
+	require.NoError(t, db.Delete([]byte("a")))
+	put(t, db, "a=1")
+	require.NoError(t, db.Flush())
+	it, err := db.NewIter(&IterOptions{AllVersions: true})
+	require.NoError(t, err)
+	var got []string
+	for ok := it.First(); ok; ok = it.Next() {
+		got = append(got, string(it.Value()))
+	}
+	require.NoError(t, it.Close())
+	require.Equal(t, []string{"1"}, got, "RULE L5: a deleted version is shown")
+	require.NoError(t, db.Close())
+}
+
 // TestTimestamps reads every key at every timestamp, before and after compactions
 // that may drop what is below SetDiscard.
 func TestTimestamps(t *testing.T) {

@@ -207,16 +207,22 @@ func (d *DB) Range(lower, upper []byte) iter.Seq2[KV, error] {
 			yield(KV{}, err)
 			return
 		}
+		closed := false
+		defer func() {
+			if !closed { // the loop has ended early, perhaps with a panic
+				it.Close()
+			}
+		}()
 		for ok := it.First(); ok; ok = it.Next() {
 			v := it.Value()
 			if it.err != nil {
 				break
 			}
 			if !yield(KV{it.key, v}, nil) {
-				it.Close()
 				return
 			}
 		}
+		closed = true
 		if err := it.Close(); err != nil {
 			yield(KV{}, err)
 		}

@@ -65,7 +65,8 @@ type IterOptions struct {
 	// Prefix shows only keys that begin with it; it replaces the bounds.
 	Prefix []byte
 	// AllVersions shows every version that is kept of a key, newest first, down
-	// to where it was deleted. Such an iterator goes forwards only.
+	// to where it was deleted. Such an iterator goes forwards only. Where
+	// Options.NumVersionsToKeep is 1, and there are no timestamps, it has no effect.
 	AllVersions bool
 	// At is the timestamp to read at, in a store with Options.Timestamps: of
 	// each key the newest version that is not above. 0: the newest.
@@ -140,7 +141,8 @@ func (it *Iterator) setOptions(o *IterOptions) {
 			it.opts.Upper = []byte{}
 		}
 	}
-	it.opts.AllVersions = o.AllVersions
+	// Of more than are kept, some may lie below a delete that is gone.
+	it.opts.AllVersions = o.AllVersions && (it.db.opts.Timestamps || it.db.opts.NumVersionsToKeep > 1)
 	if o.At != 0 {
 		it.opts.At = o.At
 	}
@@ -216,7 +218,7 @@ func (it *Iterator) Next() bool {
 	if it.stand == nowhere || it.stand == preKey && !it.valid {
 		return it.First()
 	}
-	if !it.valid {
+	if !it.Valid() {
 		return false
 	}
 	defer table.Guard(debug.SetPanicOnFault(true), &it.err)
@@ -240,7 +242,7 @@ func (it *Iterator) Prev() bool {
 	if it.stand == nowhere || it.stand != preKey && !it.valid {
 		return it.Last()
 	}
-	if !it.valid {
+	if !it.Valid() {
 		return false
 	}
 	defer table.Guard(debug.SetPanicOnFault(true), &it.err)
@@ -287,8 +289,9 @@ func (it *Iterator) bare() []byte {
 	return it.at[:len(it.at)-key.TrailerLen-int(it.db.order)]
 }
 
-// Valid reports whether the iterator is at a key.
-func (it *Iterator) Valid() bool { return it.valid }
+// Valid reports whether the iterator is at a key. After an error it is at none, also
+// when a fault has ended a move half way.
+func (it *Iterator) Valid() bool { return it.valid && it.err == nil }
 
 // Key returns the key, valid until the iterator moves.
 func (it *Iterator) Key() []byte { return it.key }
@@ -305,7 +308,7 @@ func (it *Iterator) Version() uint64 {
 // Value returns the value, valid until the iterator moves. When it cannot be read
 // it is nil, and Err says why.
 func (it *Iterator) Value() []byte {
-	if !it.valid {
+	if !it.Valid() {
 		return nil
 	}
 	kind := key.KindOf(it.trailer)

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/flagship-go/flagship/lsm/compact"
 	"github.com/flagship-go/flagship/lsm/vlog"
 )
@@ -83,11 +82,13 @@ func (d *DB) view() *compact.View {
 
 // pickPlan returns the compaction that could begin: what the policy picks, which
 // copies live values out of files of mostly garbage on its way, or one that does
-// only that. Under d.mu.
+// only that. After a job for which there was no room the next one copies none: what
+// it puts out of the tree makes room. Under d.mu.
 func (d *DB) pickPlan(view *compact.View) *compact.Plan {
 	p, files := d.opts.Policy.Pick(view), d.garbageFiles()
 	switch {
 	case len(files) == 0 || p != nil && (p.Move || p.Drop):
+	case p != nil && d.jobs.err != nil:
 	case p != nil:
 		p.Values = files
 	default:
@@ -206,7 +207,7 @@ func (d *DB) run(j *job) error {
 		if why := d.failure.Load(); why != nil {
 			err = *why
 		}
-	case errors.Is(err, vfs.ErrNoSpace) && d.failure.Load() == nil:
+	case noSpace(err) && d.failure.Load() == nil:
 		d.setJobErr(j, err)
 		d.opts.Logger.Warn("lsm: no space", "dir", d.dir, "job", j.name, "err", err)
 	default:
@@ -317,13 +318,20 @@ func (d *DB) stall(rotate bool) error {
 		return nil
 	}
 	start := time.Now()
-	d.event(Event{Kind: EventStallBegin, Job: reason})
+	d.tell(Event{Kind: EventStallBegin, Job: reason})
 	err := d.wait(func() bool { return d.stallReason(rotate) == "" })
 	took := time.Since(start)
 	d.stats.stalls.Add(1)
 	d.stats.stalled.Add(int64(took))
-	d.event(Event{Kind: EventStallEnd, Job: reason, Duration: took, Err: err})
+	d.tell(Event{Kind: EventStallEnd, Job: reason, Duration: took, Err: err})
 	return err
+}
+
+// tell is event without d.mu, which a snapshot needs, and Metrics.
+func (d *DB) tell(e Event) {
+	d.mu.Unlock()
+	defer d.mu.Lock()
+	d.event(e)
 }
 
 func (d *DB) stallReason(rotate bool) string {

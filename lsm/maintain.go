@@ -190,7 +190,7 @@ func (d *DB) verifyValues(r *table.Reader, buf []byte) ([]byte, error) {
 // or be empty, and which Open opens then. It flushes first, hence a read-only store
 // must hold nothing in its log. Writes go on meanwhile, and may or may not be in
 // the copy.
-func (d *DB) Checkpoint(dir string) error {
+func (d *DB) Checkpoint(dir string) (err error) {
 	if d.opts.InMemory {
 		return errors.New("lsm: a store in memory has no checkpoint")
 	}
@@ -216,6 +216,12 @@ func (d *DB) Checkpoint(dir string) error {
 	if err := d.opts.FS.MkdirAll(values); err != nil {
 		return fmt.Errorf("lsm: checkpoint to %s: %w", dir, err)
 	}
+	defer func() {
+		if err != nil {
+			d.removeAll(values)
+			d.removeAll(dir)
+		}
+	}()
 	edit := state.version.snapshotEdit()
 	for _, t := range edit.Added {
 		if err := d.copyFile(d.tables.path(t.Num), filepath.Join(dir, tableName(t.Num)), math.MaxInt64); err != nil {
@@ -239,6 +245,16 @@ func (d *DB) Checkpoint(dir string) error {
 		return fmt.Errorf("lsm: checkpoint to %s: %w", dir, err)
 	}
 	return m.Close()
+}
+
+// removeAll removes a directory of files, as far as it goes: a half copy helps nobody,
+// and takes the room of a whole one.
+func (d *DB) removeAll(dir string) {
+	names, _ := d.opts.FS.List(dir)
+	for _, name := range names {
+		d.opts.FS.Remove(filepath.Join(dir, name))
+	}
+	d.opts.FS.Remove(dir)
 }
 
 // copyFile copies a file, at most the first size bytes of it, durably.

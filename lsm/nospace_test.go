@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,4 +57,58 @@ func TestFullDisksLongManifestIsNoFailedFlush(t *testing.T) {
 	put(t, db, "b=2")
 	require.NoError(t, db.Flush())
 	require.NoError(t, db.Close())
+}
+
+// A compaction that copies values needs more room than one that does not, and what it
+// fails to do is what would make room.
+func TestFullDiskIsCompactedWithoutCopies(t *testing.T) {
+	fs := vfs.NewMem()
+	o := small(fs, nil)
+	run := -1
+	o.ValueThreshold, o.MaxValueAmplification, o.Schedule = 50, 1.05, func([]string) int { return run }
+	db := openTest(t, "db", o)
+	value := make([]byte, 1000)
+	for _, step := range []int{1, 5} {
+		for i := 0; i < 60; i += step {
+			require.NoError(t, db.Put([]byte{byte(i)}, value))
+		}
+		require.NoError(t, db.Flush())
+	}
+	require.NoError(t, db.compactLevel(0, nil, nil)) // finds the garbage
+	for i := range 2 {
+		put(t, db, string(rune(i))+"=1")
+		require.NoError(t, db.Flush())
+		put(t, db, string(rune(i))+"=2")
+		require.NoError(t, db.Flush())
+	}
+	require.NotEmpty(t, db.pickPlan(db.view()).Values)
+	layers := db.Metrics().L0Layers
+	fs.Inject(vfs.Fault{Kind: vfs.OpWrite, Match: func(op vfs.Op) bool { return strings.HasSuffix(op.Name, ".vlog") }, Err: vfs.ErrNoSpace, Sticky: true})
+	run = 0
+	put(t, db, "a=1")
+	require.ErrorIs(t, db.Metrics().JobErr, vfs.ErrNoSpace)
+	require.Equal(t, layers, db.Metrics().L0Layers)
+	put(t, db, "a=2")
+	require.Less(t, db.Metrics().L0Layers, layers, "RULE L8: there was room for the tables, and a compaction failed for copies of values")
+	fs.ClearFaults()
+	require.NoError(t, db.Close())
+}
+
+// A compaction is told by its sync of the values, too.
+func TestCompactionsSyncWithoutSpaceIsAFailedSync(t *testing.T) {
+	fs := vfs.NewMem()
+	o := small(fs, nil)
+	o.ValueThreshold, o.Schedule = 50, func([]string) int { return -1 }
+	db := openTest(t, "db", o)
+	for step := 1; step <= 2; step++ {
+		for i := 0; i < 60; i += step {
+			require.NoError(t, db.Put([]byte{byte(i)}, make([]byte, 1000)))
+		}
+		require.NoError(t, db.Flush())
+	}
+	fs.Inject(vfs.Fault{Kind: vfs.OpSync, Match: func(op vfs.Op) bool { return strings.HasSuffix(op.Name, ".vlog") }, Err: vfs.ErrNoSpace})
+	require.ErrorIs(t, db.Compact(nil, nil), ErrReadOnly, "RULE L9: the sync of copied values failed")
+	require.NotZero(t, fs.Strikes())
+	require.ErrorIs(t, db.Put([]byte("a"), nil), ErrReadOnly, "RULE L9: nobody knows what the disk holds")
+	require.Error(t, db.Close())
 }

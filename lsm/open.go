@@ -49,7 +49,7 @@ func Open(dir string, options *Options) (*DB, error) {
 	d.changed = sync.NewCond(&d.mu)
 	d.jobs.paused = 1 // until all is read
 	if opts.CompactionRate > 0 && opts.Schedule == nil {
-		d.limit = &limiter{rate: float64(opts.CompactionRate)}
+		d.limit = &limiter{rate: float64(opts.CompactionRate), stop: make(chan struct{})}
 	}
 	failed := func(err error) { opts.Logger.Warn("lsm: cannot remove a file", "dir", dir, "err", err) }
 	d.liveValues.keep, d.liveValues.failed = true, failed

@@ -239,8 +239,9 @@ func (r *retain) dropOld() {
 	case r.oldEnded || r.oldKept >= r.versions:
 		r.out = r.out[:0]
 	case key.KindOf(newest) == key.Delete:
+		// With a snapshot, an older version that was written later may stay.
 		r.oldEnded = true
-		if r.bottom(r.user) {
+		if len(r.snapshots) == 0 && r.bottom(r.user) {
 			r.out = r.out[:0]
 		}
 	default:

@@ -3,6 +3,7 @@ package lsm
 import (
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -47,7 +48,8 @@ func (t *tableFile) reader() (*table.Reader, error) {
 	return t.openReader()
 }
 
-func (t *tableFile) openReader() (*table.Reader, error) {
+func (t *tableFile) openReader() (_ *table.Reader, err error) {
+	defer table.Guard(debug.SetPanicOnFault(true), &err)
 	t.open.Lock()
 	defer t.open.Unlock()
 	if r := t.r.Load(); r != nil {

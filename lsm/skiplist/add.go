@@ -45,7 +45,7 @@ func (l *List) added(height int) {
 		}
 	}
 	if l.count.Add(1) == sampled {
-		l.sample()
+		l.sample(l.last())
 	}
 }
 

@@ -65,19 +65,23 @@ func (b *basis) hint(bare []byte) hint {
 	return max(h, 1)
 }
 
-// sample makes the basis from the entries that are there.
-func (l *List) sample() {
-	first, last := l.next(l.head, 0).node(), l.last()
+// sample makes the basis from the entries up to last. Others may be adding some behind
+// it, which need not begin as these do.
+func (l *List) sample(last node) {
+	first := l.next(l.head, 0).node()
 	a, z := l.bare(first), l.bare(last)
 	n := 0
 	for n < min(len(a), len(z)) && a[n] == z[n] {
 		n++
 	}
 	b := &basis{prefix: a[:n:n], lo: math.MaxUint8}
-	for x := first; x != 0; x = l.next(x, 0).node() {
+	for x := first; ; x = l.next(x, 0).node() {
 		k := l.bare(x)
 		for _, c := range k[n:min(len(k), n+8)] {
 			b.lo, b.hi = min(b.lo, c), max(b.hi, c)
+		}
+		if x == last {
+			break
 		}
 	}
 	if b.lo <= b.hi {

@@ -441,3 +441,19 @@ func TestGetAllocatesNothing(t *testing.T) {
 	c := l.NewCursor()
 	require.Zero(t, testing.AllocsPerRun(100, func() { c.SeekGE(m.entries[50].ikey); c.Next(); c.Prev() }))
 }
+
+// While a list looks at its first entries, others add more. What comes behind the last
+// one looked at may be shorter than what these have in common.
+func TestBasisIsOfTheEntriesLookedAt(t *testing.T) {
+	l := New(make([]byte, 4<<10), key.Plain)
+	add := func(seq uint64, user string) {
+		require.NoError(t, l.Add([]byte(user), key.Trailer(seq, key.Set), nil))
+	}
+	add(1, "a long prefix 1")
+	add(2, "a long prefix 2")
+	last := l.last()
+	add(3, "b")
+	require.NotPanics(t, func() { l.sample(last) }, "RULE S4: an entry was added while the basis was made")
+	require.Equal(t, "a long prefix ", string(l.basis.Load().prefix))
+	require.Equal(t, byte('2'), l.basis.Load().hi)
+}

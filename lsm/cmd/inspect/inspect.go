@@ -163,6 +163,10 @@ func (in *inspector) table(t manifest.Table) error {
 		return err
 	}
 	defer r.Close()
+	if p := r.Properties(); p.Entries != t.Entries || p.RangeDeletes != t.RangeDeletes {
+		return &manifest.CorruptError{File: f.Name(), Reason: fmt.Sprintf(
+			"it holds %d entries and %d range deletes, the manifest says %d and %d: it is another table", p.Entries, p.RangeDeletes, t.Entries, t.RangeDeletes)}
+	}
 	if in.opts.blocks || in.opts.keys {
 		var text bytes.Buffer
 		err := r.Describe(&text, in.opts.keys)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -93,6 +94,48 @@ func TestEveryDamagedFileIsFound(t *testing.T) {
 		require.Equal(t, exitWrong, code, "%s\n%s", name, out)
 		require.Contains(t, strings.ReplaceAll(out, `\`, "/"), name)
 	}
+}
+
+// What opening the store would refuse is damage, also where each file by itself is well.
+func TestFilesThatDoNotBelongTogetherAreFound(t *testing.T) {
+	const log, table, other = "db/wal/0000000000000003.wal", "db/000003.sst", "db/000004.sst"
+	for name, spoil := range map[string]func(mem *vfs.Mem) error{
+		"the log is gone": func(mem *vfs.Mem) error {
+			names, err := mem.List("db/wal")
+			for _, n := range names {
+				err = errors.Join(err, mem.Remove("db/wal/"+n))
+			}
+			return errors.Join(err, mem.Remove("db/wal"))
+		},
+		"a file of the log is gone": func(mem *vfs.Mem) error { return mem.Remove(log) },
+		"two tables have each other's names": func(mem *vfs.Mem) error {
+			return errors.Join(mem.Rename(table, "db/x"), mem.Rename(other, table), mem.Rename("db/x", other))
+		},
+	} {
+		mem := story(t)
+		require.NoError(t, spoil(mem), name)
+		db, err := lsm.Open("db", &lsm.Options{FS: mem.KillClone(), MmapAtStartup: true})
+		require.Error(t, err, name)
+		require.Nil(t, db)
+		out, code := inspected(mem, "-check")
+		require.Equal(t, exitWrong, code, "RULE L6: %s\n%s", name, out)
+	}
+	// Never closed: nothing says how far the log went, but where it began.
+	mem := vfs.NewMem()
+	db, err := lsm.Open("db", &lsm.Options{FS: mem})
+	require.NoError(t, err)
+	require.NoError(t, db.Put([]byte("a"), nil))
+	require.NoError(t, db.Flush())
+	require.NoError(t, db.Put([]byte("b"), nil))
+	killed := mem.KillClone()
+	require.NoError(t, db.Close())
+	names, err := killed.List("db/wal")
+	require.NoError(t, err)
+	for _, n := range names {
+		require.NoError(t, killed.Remove("db/wal/"+n))
+	}
+	out, code := inspected(killed, "-check")
+	require.Equal(t, exitWrong, code, "RULE L6: what the log held is gone\n%s", out)
 }
 
 func TestTornEndsAreNoDamage(t *testing.T) {

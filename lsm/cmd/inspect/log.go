@@ -16,15 +16,19 @@ func (in *inspector) log() {
 	dir := filepath.Join(in.dir, "wal")
 	if _, err := in.fs.List(dir); errors.Is(err, fs.ErrNotExist) {
 		in.printf("log: none\n")
+		in.logEnds(dir, 1, 0)
 		return
 	}
 	in.printf("log: needed from record %d on\n", in.last.WALFirst)
 	var file logFile
-	last := uint64(0)
+	first, last := uint64(0), uint64(0)
 	for f := range wal.Inspect(in.fs, dir) {
 		switch f.Kind {
 		case wal.FoundSegment:
 			in.endOf(&file)
+			if first == 0 {
+				first, last = f.Seq, max(f.Seq, 1)-1
+			}
 			file = logFile{name: filepath.Base(f.File), begun: true}
 		case wal.FoundRecord:
 			last = max(last, f.Seq)
@@ -38,8 +42,17 @@ func (in *inspector) log() {
 		}
 	}
 	in.endOf(&file)
-	if last < in.walLast {
+	in.logEnds(dir, first, last)
+}
+
+// logEnds compares the records of the log, from first to last, with what the manifest
+// says of them, as opening the store does.
+func (in *inspector) logEnds(dir string, first, last uint64) {
+	switch {
+	case last < in.walLast:
 		in.broken(&wal.CorruptError{File: dir, Reason: fmt.Sprintf("it ends with record %d, and %d was durable", last, in.walLast)})
+	case first > in.last.WALFirst || last+1 < in.last.WALFirst:
+		in.broken(&wal.CorruptError{File: dir, Reason: fmt.Sprintf("it holds records %d to %d, and the manifest needs those from %d on", first, last, in.last.WALFirst)})
 	}
 }
 
