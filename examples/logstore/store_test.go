@@ -166,6 +166,17 @@ func TestAFileIsFollowedAndItsUnfinishedLineIsNotStored(t *testing.T) {
 	require.Equal(t, "new", next(), "a file that was cut is read from its beginning")
 }
 
+func TestASourceThatIsNamedTwiceIsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f.log")
+	require.NoError(t, os.WriteFile(file, []byte("one\ntwo\n"), 0o600))
+	dir := t.TempDir()
+	for _, files := range [][]string{{file, file}, {"-", "-"}} {
+		var errs bytes.Buffer
+		code := cli(t.Context(), append([]string{"ingest", "-dir", dir, "-address", ""}, files...), io.Discard, &errs)
+		rule(t, "G2", code == 1 && strings.Contains(errs.String(), "is named twice"), "exit %d of storing %q: %s", code, files, errs.String())
+	}
+}
+
 func TestFollowersThatAreSlowAreToldWhatTheyMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{followers: map[*follower]struct{}{}}
