@@ -130,7 +130,7 @@ func (r *reader) take() (text []byte, position, behind uint64, more bool, err er
 
 // wait returns after a while, when the file may be longer.
 func (r *reader) wait(ctx context.Context) error {
-	if r.size() < r.at { // it was cut: what is written now comes from its beginning
+	if r.size() < r.at+uint64(len(r.held)) { // it was cut: what is written now comes from its beginning
 		return r.seek(0)
 	}
 	t := time.NewTimer(100 * time.Millisecond)

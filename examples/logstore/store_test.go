@@ -166,6 +166,27 @@ func TestAFileIsFollowedAndItsUnfinishedLineIsNotStored(t *testing.T) {
 	require.Equal(t, "new", next(), "a file that was cut is read from its beginning")
 }
 
+// A file that is cut while its last line is not finished is read from its
+// beginning, wherever in that line the cut is.
+func TestAFileCutInsideItsUnfinishedLineIsReadFromItsBeginning(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f.log")
+	require.NoError(t, os.WriteFile(path, []byte("unfinished"), 0o600))
+	src, err := openFile(path, true)
+	require.NoError(t, err)
+	defer src.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, _, _, err = src.next(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, os.Truncate(path, 0))
+	_, _, _, _, err = src.next(ctx) // sees that it was cut
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, os.WriteFile(path, []byte("the first line\nand the second\n"), 0o600))
+	text, position, _, _, err := src.next(t.Context())
+	require.NoError(t, err)
+	rule(t, "G2", string(text) == "the first line" && position == 0, "of a file that was cut, and written anew, the first line is %q at %d", text, position)
+}
+
 func TestASourceThatIsNamedTwiceIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f.log")
 	require.NoError(t, os.WriteFile(file, []byte("one\ntwo\n"), 0o600))
