@@ -19,6 +19,7 @@
 //	G5  A line is gone when its time to live is over.                 store.go
 //	G6  After SIGINT or SIGTERM what was begun is finished, streams are ended,
 //	    and the exit code is 0.                             main.go, server.go
+//	G7  A line is stored when it is complete; it waits for no other.  source.go
 //
 // Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //

@@ -187,6 +187,29 @@ func TestAFileCutInsideItsUnfinishedLineIsReadFromItsBeginning(t *testing.T) {
 	rule(t, "G2", string(text) == "the first line" && position == 0, "of a file that was cut, and written anew, the first line is %q at %d", text, position)
 }
 
+// A line whose end is not written yet does not hold up the lines before it.
+func TestALineIsStoredWhileTheNextOneIsNotFinished(t *testing.T) {
+	c, s := testStore(t, t.TempDir())
+	in, out := io.Pipe()
+	defer out.Close()
+	src, b := newStream(in, "a"), &batch{}
+	filled := make(chan error, 1)
+	go func() { filled <- (&ingester{config: c, store: s}).fill(t.Context(), src, b) }()
+	_, err := out.Write([]byte("one\ntwo\nthr"))
+	require.NoError(t, err)
+	written := make(chan error, 1)
+	go func() {
+		_, err := out.Write([]byte("ee\n")) // until it is read, or out is closed
+		written <- err
+	}()
+	require.NoError(t, <-filled)
+	rule(t, "G7", len(b.lines) == 2, "two lines are complete, and %d are stored, with the end of the third", len(b.lines))
+	require.NoError(t, (&ingester{config: c, store: s}).fill(t.Context(), src, b))
+	require.Len(t, b.lines, 1)
+	require.Equal(t, "three", string(b.lines[0].text))
+	require.NoError(t, <-written)
+}
+
 func TestASourceThatIsNamedTwiceIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f.log")
 	require.NoError(t, os.WriteFile(file, []byte("one\ntwo\n"), 0o600))
