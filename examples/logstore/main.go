@@ -20,6 +20,8 @@
 //	G6  After SIGINT or SIGTERM what was begun is finished, streams are ended,
 //	    and the exit code is 0.                             main.go, server.go
 //	G7  A line is stored when it is complete; it waits for no other.  source.go
+//	G8  Who follows, and is too slow, is told where lines are missing, and how
+//	    many.                                               store.go, query.go
 //
 // Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -231,11 +232,52 @@ func TestFollowersThatAreSlowAreToldWhatTheyMissed(t *testing.T) {
 		}
 		s.publish(lines)
 		require.Len(t, f.lines, followRoom)
-		require.EqualValues(t, 5, f.missed.Load())
+		require.Equal(t, 5, f.missed)
 		s.unfollow(f)
 		s.publish(lines)
-		require.EqualValues(t, 5, f.missed.Load())
+		require.Equal(t, 5, f.missed)
 	})
+}
+
+// held is a reader that takes its first line only when it is let.
+type held struct {
+	let, told chan struct{}
+	begun     chan struct{}
+	lines     int // before it is told that some are missing
+}
+
+func (h *held) Write(b []byte) (int, error) {
+	if b[0] == '(' {
+		close(h.told)
+		return len(b), nil
+	}
+	if h.lines++; h.lines == 1 {
+		close(h.begun)
+		<-h.let
+	}
+	return len(b), nil
+}
+
+func TestLinesThatAreLeftOutAreToldWhereTheyAreMissing(t *testing.T) {
+	_, s := testStore(t, t.TempDir())
+	h := &held{make(chan struct{}), make(chan struct{}), make(chan struct{}), 0}
+	ctx, cancel := context.WithCancel(t.Context())
+	follows, ended := make(chan struct{}), make(chan error, 1)
+	flush := sync.OnceFunc(func() { close(follows) })
+	go func() { ended <- s.tail(ctx, query{follow: true}, h, flush) }()
+	<-follows
+	var lines []line
+	for i := range followRoom + 6 {
+		lines = append(lines, line{appendKey(nil, time.Unix(0, 0), "a", uint64(i)), nil})
+	}
+	s.publish(lines[:1])
+	<-h.begun
+	s.publish(lines[1:])
+	close(h.let)
+	<-h.told
+	cancel()
+	require.NoError(t, <-ended)
+	rule(t, "G8", h.lines == 1+followRoom, "of %d lines the last 5 are missing, and it is told behind line %d", len(lines), h.lines)
 }
 
 func TestLongLinesAreKeptInPieces(t *testing.T) {
