@@ -15,7 +15,8 @@
 //	    write.                                              store.go, ingest.go
 //	G3  A directory belongs to one process at a time, and to no older build than
 //	    the one that wrote it.                                        store.go
-//	G4  Lines come in the order of their times.                        line.go
+//	G4  Lines come in the order of their times, as they were stored.
+//	                                                        line.go, query.go
 //	G5  A line is gone when its time to live is over.                 store.go
 //	G6  After SIGINT or SIGTERM what was begun is finished, streams are ended,
 //	    and the exit code is 0.                             main.go, server.go

@@ -109,7 +109,9 @@ func (s *store) query(ctx context.Context, q query, w io.Writer) (err error) {
 		}
 		l := line{it.Key(), nil}
 		if !q.count || q.contains != "" {
-			l.text = it.Value()
+			if l.text = it.Value(); it.Err() != nil {
+				break
+			}
 		}
 		if !q.wants(l) {
 			continue

@@ -222,6 +222,44 @@ func TestASourceThatIsNamedTwiceIsRefused(t *testing.T) {
 	}
 }
 
+// A line that cannot be read is an error, and not an empty line.
+func TestALineThatIsDamagedIsNotShown(t *testing.T) {
+	dir := t.TempDir()
+	c, err := parse([]string{"ingest", "-dir", dir, "-log-level", "error"}, io.Discard)
+	require.NoError(t, err)
+	s, err := openStore(c)
+	require.NoError(t, err)
+	long := strings.Repeat("x", 5000)
+	storeText(t, c, s, "a", long+"\n")
+	require.NoError(t, s.db.Flush())
+	damaged := 0
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() && d.Name() == "wal" {
+			return filepath.SkipDir // the log comes and goes
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		b, err := io.ReadAll(f)
+		if i := bytes.Index(b, []byte(long)); err == nil && i >= 0 {
+			damaged++
+			_, err = f.WriteAt([]byte("y"), int64(i+2000))
+		}
+		return err
+	}))
+	require.Equal(t, 1, damaged)
+	var out bytes.Buffer
+	err = s.query(t.Context(), query{}, &out)
+	require.Error(t, err)
+	rule(t, "G4", out.Len() == 0, "of a line that is damaged there is shown %q", out.String())
+	s.close()
+}
+
 func TestFollowersThatAreSlowAreToldWhatTheyMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{followers: map[*follower]struct{}{}}
