@@ -49,7 +49,26 @@ func (c *config) openSources() (sources []source, err error) {
 		}
 		sources = append(sources, f)
 	}
+	if name := twice(sources); name != "" {
+		for _, s := range sources {
+			s.close()
+		}
+		return nil, fmt.Errorf("source %s is named twice: its lines would be stored twice, or not at all", name)
+	}
 	return sources, nil
+}
+
+// twice returns a name that two sources have: each would go on at the position of
+// the other.
+func twice(sources []source) string {
+	seen := map[string]bool{}
+	for _, s := range sources {
+		if seen[s.name()] {
+			return s.name()
+		}
+		seen[s.name()] = true
+	}
+	return ""
 }
 
 func (in *ingester) begin(sources []source) { in.done = make([]atomic.Uint64, len(sources)) }

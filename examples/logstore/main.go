@@ -15,10 +15,14 @@
 //	    write.                                              store.go, ingest.go
 //	G3  A directory belongs to one process at a time, and to no older build than
 //	    the one that wrote it.                                        store.go
-//	G4  Lines come in the order of their times.                        line.go
+//	G4  Lines come in the order of their times, as they were stored.
+//	                                                        line.go, query.go
 //	G5  A line is gone when its time to live is over.                 store.go
 //	G6  After SIGINT or SIGTERM what was begun is finished, streams are ended,
 //	    and the exit code is 0.                             main.go, server.go
+//	G7  A line is stored when it is complete; it waits for no other.  source.go
+//	G8  Who follows, and is too slow, is told where lines are missing, and how
+//	    many.                                               store.go, query.go
 //
 // Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //

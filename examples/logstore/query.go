@@ -109,7 +109,9 @@ func (s *store) query(ctx context.Context, q query, w io.Writer) (err error) {
 		}
 		l := line{it.Key(), nil}
 		if !q.count || q.contains != "" {
-			l.text = it.Value()
+			if l.text = it.Value(); it.Err() != nil {
+				break
+			}
 		}
 		if !q.wants(l) {
 			continue
@@ -152,27 +154,35 @@ func (s *store) tail(ctx context.Context, q query, w io.Writer, flush func()) er
 	}
 	flush()
 	for q.follow {
-		var l line
+		var l followed
 		select {
 		case <-ctx.Done():
 			return nil
 		case l = <-f.lines:
 		}
-		if n := f.missed.Swap(0); n > 0 {
-			if _, err := fmt.Fprintf(w, "(%d lines are left out here: this reader is too slow for them)\n", n); err != nil {
-				return err
-			}
+		if err := tellMissing(w, l.missed); err != nil {
+			return err
 		}
-		if q.wants(l) && !shown[string(l.key)] {
+		if q.wants(l.line) && !shown[string(l.key)] {
 			if _, err := w.Write(l.show(nil)); err != nil {
 				return err
 			}
 		}
 		if len(f.lines) == 0 {
+			if err := tellMissing(w, s.missing(f)); err != nil {
+				return err
+			}
 			flush()
 		}
 	}
 	return nil
+}
+
+func tellMissing(w io.Writer, n int) (err error) {
+	if n > 0 {
+		_, err = fmt.Fprintf(w, "(%d lines are left out here: this reader is too slow for them)\n", n)
+	}
+	return err
 }
 
 // last returns the newest lines asked for, oldest first.

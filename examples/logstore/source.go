@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -125,12 +126,19 @@ func (r *reader) take() (text []byte, position, behind uint64, more bool, err er
 			text = text[:n-2]
 		}
 	}
-	return text, position, r.at, r.in.Buffered() > 0, nil
+	return text, position, r.at, r.more(), nil
+}
+
+// more reports whether a whole line is at hand: for the end of one that is begun
+// nobody knows how long one waits.
+func (r *reader) more() bool {
+	b, _ := r.in.Peek(r.in.Buffered())
+	return bytes.IndexByte(b, '\n') >= 0
 }
 
 // wait returns after a while, when the file may be longer.
 func (r *reader) wait(ctx context.Context) error {
-	if r.size() < r.at { // it was cut: what is written now comes from its beginning
+	if r.size() < r.at+uint64(len(r.held)) { // it was cut: what is written now comes from its beginning
 		return r.seek(0)
 	}
 	t := time.NewTimer(100 * time.Millisecond)

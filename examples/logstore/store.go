@@ -129,14 +129,20 @@ func (s *store) append(source string, lines []line, positioned bool, position ui
 const followRoom = 1 << 14
 
 // follower is who wants every line that arrives. One that is too slow misses
-// lines, and is told how many: ingestion does not wait for it.
+// lines, and is told where, and how many: ingestion does not wait for it.
 type follower struct {
-	lines  chan line
-	missed atomic.Int64
+	lines  chan followed
+	missed int // since the last one there was room for; guarded by the store's mu
+}
+
+// followed is a line on its way to a follower, and how many are missing before it.
+type followed struct {
+	line
+	missed int
 }
 
 func (s *store) follow() *follower {
-	f := &follower{lines: make(chan line, followRoom)}
+	f := &follower{lines: make(chan followed, followRoom)}
 	s.mu.Lock()
 	s.followers[f] = struct{}{}
 	s.mu.Unlock()
@@ -159,12 +165,24 @@ func (s *store) publish(lines []line) {
 		l = line{bytes.Clone(l.key), bytes.Clone(l.text)}
 		for f := range s.followers {
 			select {
-			case f.lines <- l:
+			case f.lines <- followed{l, f.missed}:
+				f.missed = 0
 			default:
-				f.missed.Add(1)
+				f.missed++
 			}
 		}
 	}
+}
+
+// missing returns how many lines are missing behind all that f has been given, if
+// it has taken them.
+func (s *store) missing(f *follower) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(f.lines) == 0 {
+		n, f.missed = f.missed, 0
+	}
+	return n
 }
 
 func (s *store) close() error { return s.db.Close() }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -166,6 +167,99 @@ func TestAFileIsFollowedAndItsUnfinishedLineIsNotStored(t *testing.T) {
 	require.Equal(t, "new", next(), "a file that was cut is read from its beginning")
 }
 
+// A file that is cut while its last line is not finished is read from its
+// beginning, wherever in that line the cut is.
+func TestAFileCutInsideItsUnfinishedLineIsReadFromItsBeginning(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f.log")
+	require.NoError(t, os.WriteFile(path, []byte("unfinished"), 0o600))
+	src, err := openFile(path, true)
+	require.NoError(t, err)
+	defer src.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, _, _, err = src.next(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, os.Truncate(path, 0))
+	_, _, _, _, err = src.next(ctx) // sees that it was cut
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, os.WriteFile(path, []byte("the first line\nand the second\n"), 0o600))
+	text, position, _, _, err := src.next(t.Context())
+	require.NoError(t, err)
+	rule(t, "G2", string(text) == "the first line" && position == 0, "of a file that was cut, and written anew, the first line is %q at %d", text, position)
+}
+
+// A line whose end is not written yet does not hold up the lines before it.
+func TestALineIsStoredWhileTheNextOneIsNotFinished(t *testing.T) {
+	c, s := testStore(t, t.TempDir())
+	in, out := io.Pipe()
+	defer out.Close()
+	src, b := newStream(in, "a"), &batch{}
+	filled := make(chan error, 1)
+	go func() { filled <- (&ingester{config: c, store: s}).fill(t.Context(), src, b) }()
+	_, err := out.Write([]byte("one\ntwo\nthr"))
+	require.NoError(t, err)
+	written := make(chan error, 1)
+	go func() {
+		_, err := out.Write([]byte("ee\n")) // until it is read, or out is closed
+		written <- err
+	}()
+	require.NoError(t, <-filled)
+	rule(t, "G7", len(b.lines) == 2, "two lines are complete, and %d are stored, with the end of the third", len(b.lines))
+	require.NoError(t, (&ingester{config: c, store: s}).fill(t.Context(), src, b))
+	require.Len(t, b.lines, 1)
+	require.Equal(t, "three", string(b.lines[0].text))
+	require.NoError(t, <-written)
+}
+
+func TestASourceThatIsNamedTwiceIsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f.log")
+	require.NoError(t, os.WriteFile(file, []byte("one\ntwo\n"), 0o600))
+	dir := t.TempDir()
+	for _, files := range [][]string{{file, file}, {"-", "-"}} {
+		var errs bytes.Buffer
+		code := cli(t.Context(), append([]string{"ingest", "-dir", dir, "-address", ""}, files...), io.Discard, &errs)
+		rule(t, "G2", code == 1 && strings.Contains(errs.String(), "is named twice"), "exit %d of storing %q: %s", code, files, errs.String())
+	}
+}
+
+// A line that cannot be read is an error, and not an empty line.
+func TestALineThatIsDamagedIsNotShown(t *testing.T) {
+	dir := t.TempDir()
+	c, err := parse([]string{"ingest", "-dir", dir, "-log-level", "error"}, io.Discard)
+	require.NoError(t, err)
+	s, err := openStore(c)
+	require.NoError(t, err)
+	long := strings.Repeat("x", 5000)
+	storeText(t, c, s, "a", long+"\n")
+	require.NoError(t, s.db.Flush())
+	damaged := 0
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() && d.Name() == "wal" {
+			return filepath.SkipDir // the log comes and goes
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		b, err := io.ReadAll(f)
+		if i := bytes.Index(b, []byte(long)); err == nil && i >= 0 {
+			damaged++
+			_, err = f.WriteAt([]byte("y"), int64(i+2000))
+		}
+		return err
+	}))
+	require.Equal(t, 1, damaged)
+	var out bytes.Buffer
+	err = s.query(t.Context(), query{}, &out)
+	require.Error(t, err)
+	rule(t, "G4", out.Len() == 0, "of a line that is damaged there is shown %q", out.String())
+	s.close()
+}
+
 func TestFollowersThatAreSlowAreToldWhatTheyMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &store{followers: map[*follower]struct{}{}}
@@ -176,11 +270,52 @@ func TestFollowersThatAreSlowAreToldWhatTheyMissed(t *testing.T) {
 		}
 		s.publish(lines)
 		require.Len(t, f.lines, followRoom)
-		require.EqualValues(t, 5, f.missed.Load())
+		require.Equal(t, 5, f.missed)
 		s.unfollow(f)
 		s.publish(lines)
-		require.EqualValues(t, 5, f.missed.Load())
+		require.Equal(t, 5, f.missed)
 	})
+}
+
+// held is a reader that takes its first line only when it is let.
+type held struct {
+	let, told chan struct{}
+	begun     chan struct{}
+	lines     int // before it is told that some are missing
+}
+
+func (h *held) Write(b []byte) (int, error) {
+	if b[0] == '(' {
+		close(h.told)
+		return len(b), nil
+	}
+	if h.lines++; h.lines == 1 {
+		close(h.begun)
+		<-h.let
+	}
+	return len(b), nil
+}
+
+func TestLinesThatAreLeftOutAreToldWhereTheyAreMissing(t *testing.T) {
+	_, s := testStore(t, t.TempDir())
+	h := &held{make(chan struct{}), make(chan struct{}), make(chan struct{}), 0}
+	ctx, cancel := context.WithCancel(t.Context())
+	follows, ended := make(chan struct{}), make(chan error, 1)
+	flush := sync.OnceFunc(func() { close(follows) })
+	go func() { ended <- s.tail(ctx, query{follow: true}, h, flush) }()
+	<-follows
+	var lines []line
+	for i := range followRoom + 6 {
+		lines = append(lines, line{appendKey(nil, time.Unix(0, 0), "a", uint64(i)), nil})
+	}
+	s.publish(lines[:1])
+	<-h.begun
+	s.publish(lines[1:])
+	close(h.let)
+	<-h.told
+	cancel()
+	require.NoError(t, <-ended)
+	rule(t, "G8", h.lines == 1+followRoom, "of %d lines the last 5 are missing, and it is told behind line %d", len(lines), h.lines)
 }
 
 func TestLongLinesAreKeptInPieces(t *testing.T) {

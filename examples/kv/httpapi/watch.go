@@ -233,20 +233,30 @@ func (ws *watches) tell(w *watch) bool {
 			return true
 		}
 		w.talked = true
-		err := ws.respond(watchResponse{WatchID: w.id, Events: eventsOf(r.Events), Fragment: r.Fragment,
+		respond := ws.respond
+		if r.Canceled {
+			respond = ws.last
+		}
+		err := respond(watchResponse{WatchID: w.id, Events: eventsOf(r.Events), Fragment: r.Fragment,
 			Canceled: r.Canceled, CompactRevision: r.CompactRevision, CancelReason: r.CancelReason}, r.Revision)
 		if err != nil {
 			ws.cancel() // there is no client any more
 			return false
 		}
 		if r.Canceled {
-			ws.mu.Lock()
-			delete(ws.byID, w.id)
-			ws.mu.Unlock()
 			return false
 		}
 	}
 	return false
+}
+
+// last is the answer with which a watch ends. Whoever has heard it may use the ID
+// again, and who uses it before that is refused.
+func (ws *watches) last(r watchResponse, revision int64) error {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	delete(ws.byID, r.WatchID)
+	return ws.respond(r, revision)
 }
 
 // notice tells a client that has heard nothing how far it may consider itself

@@ -58,8 +58,8 @@ func (m *machine) close() {
 	})
 }
 
-// asError, deferred, makes an error of a Failure, for callers who are not this
-// member's: it must not end them.
+// asError, deferred, makes an error of a Failure: for callers who are not this
+// member's, whom it must not end, and for those who take an error.
 func asError(err *error) {
 	switch p := recover().(type) {
 	case nil:
@@ -114,7 +114,8 @@ func (m *machine) Snapshot() (io.WriterTo, error) {
 	return m.Store.Snapshot()
 }
 
-func (m *machine) Restore(r io.Reader) error {
+func (m *machine) Restore(r io.Reader) (err error) {
+	defer asError(&err)
 	if err := m.failed(); err != nil {
 		return err
 	}

@@ -60,3 +60,49 @@ func TestAFailedStoreIsNotNamed(t *testing.T) {
 	require.ErrorIs(t, err, vfs.ErrIO)
 	require.ErrorIs(t, m.Restore(bytes.NewReader(nil)), vfs.ErrIO)
 }
+
+// A disk may fail when a state that was received is opened: raft is told, and the
+// process goes on.
+func TestAStateThatCannotBeReadIsAnErrorOfItsRestore(t *testing.T) {
+	sender := store.New(store.Options{})
+	apply := func(c store.Command) { sender.Apply(sender.Status().Index+1, store.EncodeCommand(c)) }
+	apply(&store.LeaseGrantRequest{ID: 1, TTL: 60})
+	for i := range 200 { // leases and what the state begins with are in different files
+		apply(&store.PutRequest{Key: []byte{1, byte(i)}, Value: make([]byte, 10_000)})
+		apply(&store.MemberSetRequest{Member: store.Member{ID: uint64(i), Name: strings.Repeat("n", 10_000)}})
+	}
+	frozen := sender.Freeze()
+	defer frozen.Close()
+	var state bytes.Buffer
+	_, err := frozen.WriteTo(&state)
+	require.NoError(t, err)
+	fs := lsmtest.NewMemFS()
+	m, _ := onDisk(t, fs)
+	data, err := m.receive(&state)
+	require.NoError(t, err)
+	m.close()
+	for opened := 0; ; opened++ {
+		disk := fs.KillClone()
+		m, _ := onDisk(t, disk)
+		disk.Inject(vfs.Fault{Kind: vfs.OpOpen, Err: vfs.ErrIO, Sticky: true, Skip: opened})
+		var ended any
+		func() {
+			defer func() { ended = recover() }()
+			err = m.Restore(bytes.NewReader(data[len(noSessions):]))
+		}()
+		if ended != nil {
+			t.Fatalf("RULE S12: the process ends for file %d of a state, which cannot be opened: %v", opened+1, ended)
+		}
+		m.close()
+		if err == nil {
+			break
+		}
+		require.ErrorIs(t, err, vfs.ErrIO)
+		disk.ClearFaults()
+		m, _ = onDisk(t, disk)
+		if err = m.Restore(bytes.NewReader(data[len(noSessions):])); err != nil {
+			t.Fatalf("RULE S12: a member whose disk is well again does not start: %v", err)
+		}
+		m.close()
+	}
+}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/flagship-go/flagship/examples/kv/store"
 	"github.com/flagship-go/flagship/internal/vfs"
 	"github.com/flagship-go/flagship/lsm"
 )
@@ -168,7 +167,9 @@ func (d *Dir) create() (err error) {
 	if d.current, err = newEngine(d, 1); err != nil {
 		return err
 	}
-	if _, used := store.Index(d.current); used {
+	if _, used, err := d.current.index(); err != nil {
+		return err
+	} else if used {
 		return fmt.Errorf("%w: %s is gone, and there is a state", ErrCorrupt, fileName)
 	}
 	return d.writeFile(1)
@@ -185,9 +186,13 @@ func (d *Dir) openState(number, index uint64) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if has, _ := store.Index(e); has < index {
+	has, _, err := e.index()
+	if err == nil && has < index {
+		err = fmt.Errorf("%w: %s holds commands up to %d, and was durable up to %d", ErrCorrupt, path, has, index)
+	}
+	if err != nil {
 		e.Close()
-		return nil, fmt.Errorf("%w: %s holds commands up to %d, and was durable up to %d", ErrCorrupt, path, has, index)
+		return nil, err
 	}
 	return e, nil
 }
