@@ -34,10 +34,11 @@ type Service struct {
 	o      Options
 	tables tables
 
-	mu       sync.Mutex
-	sessions map[string]*session
-	closed   bool
-	expired  atomic.Int64
+	mu        sync.Mutex
+	sessions  map[string]*session
+	beginning int // transactions that are about to be among them
+	closed    bool
+	expired   atomic.Int64
 
 	stop   context.CancelFunc
 	sweeps sync.WaitGroup
@@ -70,7 +71,7 @@ func (s *Service) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.expire(ctx, time.Now().Add(-s.o.IdleTimeout))
+			s.expire(ctx, s.o.IdleTimeout)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +82,64 @@ func TestIdleTransactionsAreRolledBack(t *testing.T) {
 		require.NoError(t, s.Rollback(ctx, busy))
 		require.ErrorIs(t, s.Rollback(ctx, busy), ErrNoTxn)
 	})
+}
+
+// slowClock is a clock that takes its time.
+type slowClock struct {
+	mvcc.Clock
+	ask func()
+}
+
+func (c slowClock) Now(ctx context.Context) (mvcc.TS, error) {
+	c.ask()
+	return c.Clock.Now(ctx)
+}
+
+func TestABurstDoesNotPassTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock, err := oracle.New(nil)
+		require.NoError(t, err)
+		db, err := mvcc.Open(&mvcc.Options{Clock: slowClock{clock, func() { time.Sleep(time.Second) }}})
+		require.NoError(t, err)
+		s := New(Options{DB: db, Clock: clock, MaxOpen: 2})
+		var opened, busy atomic.Int32
+		var clients sync.WaitGroup
+		for range 10 {
+			clients.Go(func() {
+				if _, err := s.Begin(ctx, mvcc.TxnOptions{}); err == nil {
+					opened.Add(1)
+				} else if errors.Is(err, ErrBusy) {
+					busy.Add(1)
+				}
+			})
+		}
+		clients.Wait()
+		defer func() {
+			require.NoError(t, s.Close(ctx))
+			require.NoError(t, db.Close())
+		}()
+		rule(t, "S1", opened.Load() == 2 && busy.Load() == 8, "of ten that begin at once %d may, and %d are told that there are too many: the limit is 2", opened.Load(), busy.Load())
+		// Whoever could not begin takes no place.
+		for name := range s.sessions {
+			require.NoError(t, s.Rollback(ctx, name))
+		}
+		for range 5 {
+			_, err = s.Begin(ctx, mvcc.TxnOptions{Mode: mvcc.ReadOnly, ReadTS: 1 << 63})
+			rule(t, "S1", errors.Is(err, mvcc.ErrFuture), "one that reads in the future is told %v", err)
+		}
+		_, err = s.Begin(ctx, mvcc.TxnOptions{})
+		rule(t, "S1", err == nil, "nothing is open, and one that begins is told %v", err)
+	})
+}
+
+// A time of day that is set ahead, or back, makes nobody idle, or busy.
+func TestIdlenessIsNotByTheTimeOfDay(t *testing.T) {
+	s := open(t, Options{IdleTimeout: time.Hour})
+	name := s.begin(t, mvcc.SnapshotIsolation)
+	x, err := s.session(name)
+	require.NoError(t, err)
+	require.ErrorIs(t, second(s.Get(ctx, name, []byte("k"))), mvcc.ErrNotFound)
+	rule(t, "S1", time.Duration(x.used.Load()) < time.Minute, "a transaction that was just begun was used at %v", x.used.Load())
 }
 
 func TestEveryErrorHasACode(t *testing.T) {
