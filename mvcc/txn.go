@@ -267,8 +267,8 @@ func (t *Txn) writable(key []byte, value int) error {
 		return fmt.Errorf("%w: write of key %q", ErrReadOnly, key)
 	case value > region.MaxValueSize:
 		return fmt.Errorf("%w: the value of key %q has %d bytes, at most %d fit", ErrTooLarge, key, value, region.MaxValueSize)
-	case t.buf.bytes+len(key)+value > MaxTxnSize:
-		return fmt.Errorf("%w: with key %q the transaction would have more than %d bytes", ErrTooLarge, key, MaxTxnSize)
+	case t.buf.bytes+t.buf.kept+len(key)+value > MaxTxnSize:
+		return fmt.Errorf("%w: with key %q the transaction, and what savepoints go back to, would have more than %d bytes", ErrTooLarge, key, MaxTxnSize)
 	}
 	return nil
 }
