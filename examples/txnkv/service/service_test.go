@@ -233,6 +233,15 @@ func TestRowsAreOfTheirTable(t *testing.T) {
 	require.NoError(t, s.Insert(ctx, "", "lines", [][]any{{"a", int64(1), nil, int64(2)}}))
 	err := s.Insert(ctx, "", "lines", [][]any{{"a", int64(1), nil, nil}})
 	rule(t, "S3", CodeOf(err) == CodeExists, "a row is there twice: %v", err)
+	// Of several rows all are put there, or none: the transaction may go on with something else.
+	txn := s.begin(t, mvcc.SnapshotIsolation)
+	require.NoError(t, s.Insert(ctx, txn, "lines", [][]any{{"b", int64(1), nil, nil}}))
+	err = s.Insert(ctx, txn, "lines", [][]any{{"c", int64(1), nil, nil}, {"b", int64(1), nil, nil}, {"d", int64(1), nil, nil}})
+	rule(t, "S3", CodeOf(err) == CodeExists, "a row is there twice: %v", err)
+	got, err := s.rows(t, txn, Query{Text: "SELECT file FROM lines WHERE file > 'a'"})
+	require.NoError(t, err)
+	rule(t, "S3", fmt.Sprint(got) == "[['b']]", "an insert of three rows has failed, and some are there: %v", got)
+	require.NoError(t, s.Rollback(ctx, txn))
 	for _, bad := range []Table{{Name: "No"}, {Name: "t", Key: []string{"x"}}, {Name: "t", Key: []string{"x"}, Columns: []Column{{Name: "x", Type: "blob"}}}, {Name: "t", Columns: []Column{{Name: "x", Type: "int"}}}} {
 		require.Error(t, s.CreateTable(ctx, bad))
 	}
