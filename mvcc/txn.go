@@ -240,6 +240,7 @@ func (t *Txn) readOnce(ctx context.Context, keys [][]byte) ([][]byte, error) {
 			ask: func(keys [][]byte) region.Request { return &region.GetRequest{ReadOptions: options, Keys: keys} },
 			got: func(_ [][]byte, answer any) error {
 				at += copy(values[at:], answer.(*region.GetResponse).Values)
+				p = patience{db: t.db, seed: p.seed} // the next request has its own
 				return nil
 			},
 			met: func(err error) error {
