@@ -85,15 +85,17 @@ func (s *Service) Close(ctx context.Context) error {
 	open := s.sessions
 	s.sessions = map[string]*session{}
 	s.mu.Unlock()
+	var late error
 	for _, x := range open {
 		if err := x.take(ctx); err != nil {
-			return err
+			late = err // the others are not held up by it
+			continue
 		}
 		x.over = true
 		x.txn.Rollback(ctx) // what it cannot give back expires
 		x.give()
 	}
-	return nil
+	return late
 }
 
 // Metrics counts.

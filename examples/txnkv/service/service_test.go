@@ -132,6 +132,23 @@ func TestABurstDoesNotPassTheLimit(t *testing.T) {
 	})
 }
 
+// Close rolls back all that nobody is busy with, whatever is late.
+func TestCloseLeavesNothingIdleOpen(t *testing.T) {
+	s := open(t, Options{})
+	for range 40 {
+		s.begin(t, mvcc.SnapshotIsolation)
+	}
+	busy, err := s.open(ctx, s.begin(t, mvcc.SnapshotIsolation))
+	require.NoError(t, err)
+	late, end := context.WithCancel(ctx)
+	end()
+	require.ErrorIs(t, s.Close(late), context.Canceled)
+	active := s.o.DB.Metrics().Active
+	rule(t, "S1", active == 1, "one of 41 is in the midst of a call, and %d are open after Close", active)
+	require.NoError(t, busy.txn.Rollback(ctx))
+	busy.give()
+}
+
 // A time of day that is set ahead, or back, makes nobody idle, or busy.
 func TestIdlenessIsNotByTheTimeOfDay(t *testing.T) {
 	s := open(t, Options{IdleTimeout: time.Hour})

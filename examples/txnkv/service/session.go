@@ -26,6 +26,11 @@ type session struct {
 
 func (x *session) take(ctx context.Context) error {
 	select {
+	case x.turn <- struct{}{}: // also when ctx has ended: nobody has to be waited for
+		return nil
+	default:
+	}
+	select {
 	case x.turn <- struct{}{}:
 		return nil
 	case <-ctx.Done():
