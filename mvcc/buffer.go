@@ -53,6 +53,7 @@ type buffer struct {
 	bytes   int
 	version int // rises when places move
 	undo    []undone
+	kept    int    // bytes in undo
 	marks   []mark // savepoints, oldest first
 	serial  int
 }
@@ -222,6 +223,7 @@ func (b *buffer) save(key []byte, old change, existed bool) {
 	if !existed {
 		old.key = bytes.Clone(key)
 	}
+	b.kept += len(old.key) + len(old.value)
 	b.undo = append(b.undo, undone{old, existed})
 }
 
@@ -242,6 +244,7 @@ func (b *buffer) rollbackTo(s Savepoint) error {
 	to := b.marks[s.depth-1].undo
 	for i := len(b.undo) - 1; i >= to; i-- {
 		u := b.undo[i]
+		b.kept -= len(u.key) + len(u.value)
 		p, _ := b.find(u.key)
 		held := b.blocks[p.block][p.i].held
 		switch {

@@ -203,6 +203,29 @@ func TestInsertIsAPromise(t *testing.T) {
 	require.NoError(t, tx.Rollback(ctx))
 }
 
+// What savepoints go back to is memory of the transaction, like what it writes.
+func TestWhatSavepointsKeepCounts(t *testing.T) {
+	w := newClientWorld(t, region.Options{})
+	db, _ := w.client()
+	tx := clientBegin(t, db, SnapshotIsolation)
+	mib := make([]byte, 1<<20)
+	require.NoError(t, tx.Put([]byte("a"), mib))
+	tx.buf.bytes += MaxTxnSize - 5<<20 // as if it had written so much
+	s := tx.Savepoint()
+	n := 0
+	for ; n < 10 && tx.Put([]byte("a"), mib) == nil; n++ {
+	}
+	if n != 3 {
+		t.Errorf("RULE V14: with room for 4 MiB, 1 MiB was written %d times, each kept for a savepoint", n)
+	}
+	require.ErrorIs(t, tx.Put([]byte("a"), mib), ErrTooLarge)
+	require.NoError(t, tx.RollbackTo(s))
+	if err := tx.Put([]byte("b"), mib); err != nil || tx.buf.kept != len("b") {
+		t.Errorf("RULE V14: after going back there are %d bytes kept, and room for %v", tx.buf.kept, err)
+	}
+	require.NoError(t, tx.Rollback(context.Background()))
+}
+
 func TestSavepoints(t *testing.T) {
 	w := newClientWorld(t, region.Options{})
 	db, _ := w.client()

@@ -60,6 +60,7 @@ type patience struct {
 	db      *DB
 	seed    uint64 // of the jitter; the StartTS: no two are the same
 	tries   int
+	locked  int // tries that a lock has stopped
 	step    time.Duration
 	slept   time.Duration
 	endless bool

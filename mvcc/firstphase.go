@@ -126,11 +126,12 @@ func (c *committer) blocked(ctx context.Context, e *LockedError, p *patience) er
 	}
 	holds := len(c.parts) > 1 || c.t.forUpdateTS != 0
 	switch {
-	case holds && p.tries >= yieldAfter && (m.alive.Pessimistic || m.alive.StartTS < c.t.startTS):
+	case holds && p.locked >= yieldAfter && (m.alive.Pessimistic || m.alive.StartTS < c.t.startTS):
 		return c.t.conflict(WriteConflict, m.alive, c.now)
 	case p.over():
 		return &LockedError{Locks: []LockInfo{*m.alive}}
 	}
+	p.locked++
 	return p.wait(ctx)
 }
 

@@ -554,6 +554,45 @@ func TestOptimisticCommitsDoNotWaitInACircle(t *testing.T) {
 	}
 }
 
+// A prewrite that had no answer, however often, has not waited for a lock: the older
+// transaction that it meets then is given the same time as by anybody else.
+func TestWhatWasSentAgainHasNotWaitedForALock(t *testing.T) {
+	w := newClientWorld(t, region.Options{}, "m")
+	db, wire := w.client(clientTwoPhase)
+	older := clientBegin(t, db, SnapshotIsolation)
+	prewrite := &region.PrewriteRequest{
+		Mutations: []region.Mutation{{Kind: region.MutPut, Key: []byte("z"), Value: []byte("1")}},
+		Primary:   []byte("z"), StartTS: older.StartTS(), TTL: time.Hour, TxnSize: 1,
+	}
+	info, err := w.local.Region(context.Background(), []byte("z"))
+	require.NoError(t, err)
+	_, err = w.local.Send(context.Background(), info.Ref, prewrite)
+	require.NoError(t, err)
+	lost, asked := 0, 0
+	wire.fault = func(n int, q region.Request) clientFault {
+		switch q := q.(type) {
+		case *region.PrewriteRequest:
+			if string(q.Mutations[0].Key) == "z" && lost < 2*yieldAfter {
+				lost++
+				return clientLost
+			}
+		case *region.CheckTxnStatusRequest:
+			if asked++; asked == 2 { // it was only slow
+				_, err := w.local.Send(context.Background(), info.Ref, &region.RollbackRequest{Keys: [][]byte{[]byte("z")}, StartTS: older.StartTS()})
+				require.NoError(t, err)
+			}
+		}
+		return clientFine
+	}
+	tx := clientBegin(t, db, SnapshotIsolation)
+	clientWrite(t, tx, "a=2", "z=2")
+	if err := tx.Commit(context.Background()); err != nil {
+		t.Errorf("RULE V9: after %d prewrites without an answer it gave way at once: %v", lost, err)
+	}
+	require.NoError(t, older.Rollback(context.Background()))
+	require.Equal(t, "a=2 z=2", w.state(db))
+}
+
 // A transaction of several MiB goes in parts, and is as atomic.
 func TestLargeTransaction(t *testing.T) {
 	w := newClientWorld(t, region.Options{}, "k05000")

@@ -240,6 +240,7 @@ func (t *Txn) readOnce(ctx context.Context, keys [][]byte) ([][]byte, error) {
 			ask: func(keys [][]byte) region.Request { return &region.GetRequest{ReadOptions: options, Keys: keys} },
 			got: func(_ [][]byte, answer any) error {
 				at += copy(values[at:], answer.(*region.GetResponse).Values)
+				p = patience{db: t.db, seed: p.seed} // the next request has its own
 				return nil
 			},
 			met: func(err error) error {
@@ -267,8 +268,8 @@ func (t *Txn) writable(key []byte, value int) error {
 		return fmt.Errorf("%w: write of key %q", ErrReadOnly, key)
 	case value > region.MaxValueSize:
 		return fmt.Errorf("%w: the value of key %q has %d bytes, at most %d fit", ErrTooLarge, key, value, region.MaxValueSize)
-	case t.buf.bytes+len(key)+value > MaxTxnSize:
-		return fmt.Errorf("%w: with key %q the transaction would have more than %d bytes", ErrTooLarge, key, MaxTxnSize)
+	case t.buf.bytes+t.buf.kept+len(key)+value > MaxTxnSize:
+		return fmt.Errorf("%w: with key %q the transaction, and what savepoints go back to, would have more than %d bytes", ErrTooLarge, key, MaxTxnSize)
 	}
 	return nil
 }

@@ -694,3 +694,39 @@ func TestScanIsPatientWithEachPage(t *testing.T) {
 	require.Equal(t, rows, n)
 	require.NoError(t, tx.Rollback(context.Background()))
 }
+
+// LockWait is of a request: a region that is silent for a while, twice, has answered in
+// between.
+func TestEachRequestOfABatchHasItsOwnPatience(t *testing.T) {
+	w := newClientWorld(t, region.Options{})
+	const wait = 5 * time.Second
+	db, wire := w.client(func(o *Options) { o.LockWait = wait })
+	keys := make([][]byte, batchKeys+10)
+	for i := range keys {
+		keys[i] = fmt.Appendf(nil, "k%05d", i)
+	}
+	var silent time.Duration
+	asked := map[string]TS{}
+	wire.fault = func(n int, q region.Request) clientFault {
+		get, ok := q.(*region.GetRequest)
+		if !ok {
+			return clientFine
+		}
+		first := string(get.Keys[0])
+		if _, ok := asked[first]; !ok {
+			asked[first] = w.clock.peek()
+		}
+		if since := w.clock.peek().Since(asked[first]); since < wait*6/10 {
+			return clientLost
+		}
+		silent += w.clock.peek().Since(asked[first])
+		return clientFine
+	}
+	tx := clientBegin(t, db, SnapshotIsolation)
+	_, err := tx.BatchGet(context.Background(), keys...)
+	if err != nil || silent < wait {
+		t.Errorf("RULE V17: two requests without an answer for %v in all, of which each may take %v: %v", silent, wait, err)
+	}
+	require.Len(t, asked, 2)
+	require.NoError(t, tx.Rollback(context.Background()))
+}

@@ -75,7 +75,8 @@
 //	C8  A text is a query or an error with its position; a query prints as a text that
 //	    is the same query.                                           parse.go
 //	C9  Memory is bounded: by the limit, or by a page where rows are passed on. A
-//	    client that takes its time holds a page.                     run.go
+//	    client that takes its time holds a page. A group takes the same time to find,
+//	    whatever its key and those of the others.             run.go, group.go
 //	C10 What leaves a region shares no memory with the source.       vector.go
 //	C11 A range of keys that is scanned has every row that the query wants. keyrange.go
 //

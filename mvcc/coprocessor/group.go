@@ -15,6 +15,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math"
+	"math/bits"
 )
 
 type groupTable struct {
@@ -29,17 +30,20 @@ type groupTable struct {
 	packed  [][]byte // keys that are bytes, by group
 	hashes  []uint64 // of either, by group
 	seed    maphash.Seed
+	salt    uint64 // of the same seed, for numbers
 	buf     []byte
 	arena   store // owns packed
 }
 
 func newGroupTable(types []Type) *groupTable {
+	seed := maphash.MakeSeed()
 	return &groupTable{
 		keys:    newStore(types),
 		slots:   make([]uint32, 64),
 		nulls:   -1,
 		isBytes: len(types) > 1 || len(types) == 1 && types[0] == String,
-		seed:    maphash.MakeSeed(),
+		seed:    seed,
+		salt:    maphash.Bytes(seed, []byte{0}),
 	}
 }
 
@@ -71,9 +75,12 @@ func (g *groupTable) assign(keys []*vector, sel []int32) []int32 {
 	return g.ids
 }
 
-func hashWord(w int64) uint64 {
-	h := uint64(w) * 0x9e3779b97f4a7c15
-	return h ^ h>>32
+// hashWord is the hash of a number. The whole product counts: of floats that are small whole
+// numbers the upper bits alone differ, and all slots are taken by the lower ones. The seed
+// is for numbers that somebody has chosen to collide.
+func (g *groupTable) hashWord(w int64) uint64 {
+	hi, lo := bits.Mul64(uint64(w)^g.salt, 0x9e3779b97f4a7c15)
+	return hi ^ lo
 }
 
 func (g *groupTable) assignWords(keys []*vector, words []int64, sel []int32) {
@@ -85,11 +92,12 @@ func (g *groupTable) assignWords(keys []*vector, words []int64, sel []int32) {
 		}
 		w := words[r]
 		mask := uint64(len(g.slots) - 1)
-		at := hashWord(w) & mask
+		h := g.hashWord(w)
+		at := h & mask
 		for {
 			s := g.slots[at]
 			if s == 0 {
-				g.ids[j] = g.add(keys, r, at, w, nil, hashWord(w))
+				g.ids[j] = g.add(keys, r, at, w, nil, h)
 				break
 			}
 			if g.words[s-1] == w {

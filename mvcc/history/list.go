@@ -12,7 +12,12 @@
 
 package history
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+)
 
 // order is the elements of a list in the order in which they were appended.
 type order struct {
@@ -174,11 +179,29 @@ func (c *checker) findUnread(k int32) {
 	for _, w := range o.writer {
 		shown[w] = true
 	}
-	for w := c.start[k]; w < c.start[k+1] && len(o.unread) < maxUnread; w++ {
+	var all []int32
+	for w := c.start[k]; w < c.start[k+1]; w++ {
 		if !shown[w] && c.live(c.writes[w].txn) {
-			o.unread = append(o.unread, w)
+			all = append(all, w)
 		}
 	}
+	o.unread = c.firstToEnd(all)
+}
+
+// firstToEnd returns maxUnread of some writes of a key: those of the transactions that ended
+// first, which whoever began later than any of the others has to have seen, too.
+func (c *checker) firstToEnd(all []int32) []int32 {
+	if len(all) <= maxUnread {
+		return all
+	}
+	end := func(w int32) int {
+		if t := &c.h.Txns[c.writes[w].txn]; t.Status == OK {
+			return t.End
+		}
+		return math.MaxInt
+	}
+	slices.SortStableFunc(all, func(a, b int32) int { return cmp.Compare(end(a), end(b)) })
+	return slices.Clone(all[:maxUnread])
 }
 
 // linkListRead adds the edges to and from a reader of a list.

@@ -79,11 +79,13 @@ func (c *checker) linkRegisters() {
 
 // firstVersions puts writes after nothing.
 func (c *checker) firstVersions(k int32, v *versions) {
-	for w := c.start[k]; w < c.start[k+1] && len(v.initial[k]) < maxUnread; w++ {
+	var all []int32
+	for w := c.start[k]; w < c.start[k+1]; w++ {
 		if c.writes[w].final && c.live(c.writes[w].txn) {
-			v.initial[k] = append(v.initial[k], w)
+			all = append(all, w)
 		}
 	}
+	v.initial[k] = c.firstToEnd(all)
 }
 
 // timeVersions puts after each write one that began after it had ended: of those the
@@ -116,19 +118,21 @@ func (c *checker) timeVersions(k int32, v *versions) {
 	}
 }
 
-// linkOverwrite puts what the reader of a version wrote after that version.
+// linkOverwrite puts what the reader of a version, or of nothing, wrote after that version.
 func (c *checker) linkOverwrite(r *read, v *versions) {
 	mine := c.finalWrite(r.txn, r.key)
 	if mine < 0 {
 		return
 	}
+	after := &v.initial[r.key]
 	if r.n >= 0 {
+		after = &v.after[r.n]
 		if by := c.writes[r.n].txn; c.live(by) {
 			c.edges.add(by, r.txn, ww, r.key)
 		}
-		if after := v.after[r.n]; len(after) < maxUnread && !slices.Contains(after, mine) {
-			v.after[r.n] = append(after, mine)
-		}
+	}
+	if len(*after) < 2*maxUnread && !slices.Contains(*after, mine) {
+		*after = append(*after, mine)
 	}
 }
 

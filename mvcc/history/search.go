@@ -276,7 +276,8 @@ func (s *searcher) report(component []int32, cycle []step, name Name, real bool)
 	}
 	if len(cycle) == 2 {
 		a, b := cycle[0], cycle[1]
-		if c.pairs[[2]int32{a.node, b.node}] || c.pairs[[2]int32{b.node, a.node}] {
+		worse := !real && name.broken() < LostUpdate.broken()
+		if !worse && (c.pairs[[2]int32{a.node, b.node}] || c.pairs[[2]int32{b.node, a.node}]) {
 			return // a lost update, which is reported
 		}
 		if count > 0 && a.arc.key == b.arc.key && a.arc.kind != wr && b.arc.kind != wr {

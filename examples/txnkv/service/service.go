@@ -34,10 +34,11 @@ type Service struct {
 	o      Options
 	tables tables
 
-	mu       sync.Mutex
-	sessions map[string]*session
-	closed   bool
-	expired  atomic.Int64
+	mu        sync.Mutex
+	sessions  map[string]*session
+	beginning int // transactions that are about to be among them
+	closed    bool
+	expired   atomic.Int64
 
 	stop   context.CancelFunc
 	sweeps sync.WaitGroup
@@ -70,7 +71,7 @@ func (s *Service) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.expire(ctx, time.Now().Add(-s.o.IdleTimeout))
+			s.expire(ctx, s.o.IdleTimeout)
 		}
 	}
 }
@@ -84,15 +85,17 @@ func (s *Service) Close(ctx context.Context) error {
 	open := s.sessions
 	s.sessions = map[string]*session{}
 	s.mu.Unlock()
+	var late error
 	for _, x := range open {
 		if err := x.take(ctx); err != nil {
-			return err
+			late = err // the others are not held up by it
+			continue
 		}
 		x.over = true
 		x.txn.Rollback(ctx) // what it cannot give back expires
 		x.give()
 	}
-	return nil
+	return late
 }
 
 // Metrics counts.

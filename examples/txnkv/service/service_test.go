@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +82,81 @@ func TestIdleTransactionsAreRolledBack(t *testing.T) {
 		require.NoError(t, s.Rollback(ctx, busy))
 		require.ErrorIs(t, s.Rollback(ctx, busy), ErrNoTxn)
 	})
+}
+
+// slowClock is a clock that takes its time.
+type slowClock struct {
+	mvcc.Clock
+	ask func()
+}
+
+func (c slowClock) Now(ctx context.Context) (mvcc.TS, error) {
+	c.ask()
+	return c.Clock.Now(ctx)
+}
+
+func TestABurstDoesNotPassTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock, err := oracle.New(nil)
+		require.NoError(t, err)
+		db, err := mvcc.Open(&mvcc.Options{Clock: slowClock{clock, func() { time.Sleep(time.Second) }}})
+		require.NoError(t, err)
+		s := New(Options{DB: db, Clock: clock, MaxOpen: 2})
+		var opened, busy atomic.Int32
+		var clients sync.WaitGroup
+		for range 10 {
+			clients.Go(func() {
+				if _, err := s.Begin(ctx, mvcc.TxnOptions{}); err == nil {
+					opened.Add(1)
+				} else if errors.Is(err, ErrBusy) {
+					busy.Add(1)
+				}
+			})
+		}
+		clients.Wait()
+		defer func() {
+			require.NoError(t, s.Close(ctx))
+			require.NoError(t, db.Close())
+		}()
+		rule(t, "S1", opened.Load() == 2 && busy.Load() == 8, "of ten that begin at once %d may, and %d are told that there are too many: the limit is 2", opened.Load(), busy.Load())
+		// Whoever could not begin takes no place.
+		for name := range s.sessions {
+			require.NoError(t, s.Rollback(ctx, name))
+		}
+		for range 5 {
+			_, err = s.Begin(ctx, mvcc.TxnOptions{Mode: mvcc.ReadOnly, ReadTS: 1 << 63})
+			rule(t, "S1", errors.Is(err, mvcc.ErrFuture), "one that reads in the future is told %v", err)
+		}
+		_, err = s.Begin(ctx, mvcc.TxnOptions{})
+		rule(t, "S1", err == nil, "nothing is open, and one that begins is told %v", err)
+	})
+}
+
+// Close rolls back all that nobody is busy with, whatever is late.
+func TestCloseLeavesNothingIdleOpen(t *testing.T) {
+	s := open(t, Options{})
+	for range 40 {
+		s.begin(t, mvcc.SnapshotIsolation)
+	}
+	busy, err := s.open(ctx, s.begin(t, mvcc.SnapshotIsolation))
+	require.NoError(t, err)
+	late, end := context.WithCancel(ctx)
+	end()
+	require.ErrorIs(t, s.Close(late), context.Canceled)
+	active := s.o.DB.Metrics().Active
+	rule(t, "S1", active == 1, "one of 41 is in the midst of a call, and %d are open after Close", active)
+	require.NoError(t, busy.txn.Rollback(ctx))
+	busy.give()
+}
+
+// A time of day that is set ahead, or back, makes nobody idle, or busy.
+func TestIdlenessIsNotByTheTimeOfDay(t *testing.T) {
+	s := open(t, Options{IdleTimeout: time.Hour})
+	name := s.begin(t, mvcc.SnapshotIsolation)
+	x, err := s.session(name)
+	require.NoError(t, err)
+	require.ErrorIs(t, second(s.Get(ctx, name, []byte("k"))), mvcc.ErrNotFound)
+	rule(t, "S1", time.Duration(x.used.Load()) < time.Minute, "a transaction that was just begun was used at %v", x.used.Load())
 }
 
 func TestEveryErrorHasACode(t *testing.T) {
@@ -173,6 +250,15 @@ func TestRowsAreOfTheirTable(t *testing.T) {
 	require.NoError(t, s.Insert(ctx, "", "lines", [][]any{{"a", int64(1), nil, int64(2)}}))
 	err := s.Insert(ctx, "", "lines", [][]any{{"a", int64(1), nil, nil}})
 	rule(t, "S3", CodeOf(err) == CodeExists, "a row is there twice: %v", err)
+	// Of several rows all are put there, or none: the transaction may go on with something else.
+	txn := s.begin(t, mvcc.SnapshotIsolation)
+	require.NoError(t, s.Insert(ctx, txn, "lines", [][]any{{"b", int64(1), nil, nil}}))
+	err = s.Insert(ctx, txn, "lines", [][]any{{"c", int64(1), nil, nil}, {"b", int64(1), nil, nil}, {"d", int64(1), nil, nil}})
+	rule(t, "S3", CodeOf(err) == CodeExists, "a row is there twice: %v", err)
+	got, err := s.rows(t, txn, Query{Text: "SELECT file FROM lines WHERE file > 'a'"})
+	require.NoError(t, err)
+	rule(t, "S3", fmt.Sprint(got) == "[['b']]", "an insert of three rows has failed, and some are there: %v", got)
+	require.NoError(t, s.Rollback(ctx, txn))
 	for _, bad := range []Table{{Name: "No"}, {Name: "t", Key: []string{"x"}}, {Name: "t", Key: []string{"x"}, Columns: []Column{{Name: "x", Type: "blob"}}}, {Name: "t", Columns: []Column{{Name: "x", Type: "int"}}}} {
 		require.Error(t, s.CreateTable(ctx, bad))
 	}

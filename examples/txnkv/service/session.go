@@ -18,13 +18,18 @@ type session struct {
 	name  string
 	txn   *mvcc.Txn
 	begun time.Time
-	used  atomic.Int64 // unix nanoseconds
+	used  atomic.Int64 // so long after it was begun: the time of day may be set meanwhile
 	calls atomic.Int64
 	turn  chan struct{}
 	over  bool // under turn
 }
 
 func (x *session) take(ctx context.Context) error {
+	select {
+	case x.turn <- struct{}{}: // also when ctx has ended: nobody has to be waited for
+		return nil
+	default:
+	}
 	select {
 	case x.turn <- struct{}{}:
 		return nil
@@ -34,8 +39,13 @@ func (x *session) take(ctx context.Context) error {
 }
 
 func (x *session) give() {
-	x.used.Store(time.Now().UnixNano())
+	x.used.Store(int64(time.Since(x.begun)))
 	<-x.turn
+}
+
+// idle is for how long nothing was done.
+func (x *session) idle() time.Duration {
+	return time.Since(x.begun) - time.Duration(x.used.Load())
 }
 
 // Begun is a transaction that was begun.
@@ -51,11 +61,14 @@ func (s *Service) Begin(ctx context.Context, o mvcc.TxnOptions) (Begun, error) {
 	}
 	txn, err := s.o.DB.Begin(ctx, o)
 	if err != nil {
+		s.mu.Lock()
+		s.beginning--
+		s.mu.Unlock()
 		return Begun{}, err
 	}
 	x := &session{name: rand.Text(), txn: txn, begun: time.Now(), turn: make(chan struct{}, 1)}
-	x.used.Store(x.begun.UnixNano())
 	s.mu.Lock()
+	s.beginning--
 	closed := s.closed
 	if !closed {
 		s.sessions[x.name] = x
@@ -68,15 +81,17 @@ func (s *Service) Begin(ctx context.Context, o mvcc.TxnOptions) (Begun, error) {
 	return Begun{x.name, txn.ReadTS()}, nil
 }
 
+// mayOpen keeps a place for a transaction that is to be begun.
 func (s *Service) mayOpen() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
 		return ErrClosed
-	case len(s.sessions) >= s.o.MaxOpen:
+	case len(s.sessions)+s.beginning >= s.o.MaxOpen:
 		return fmt.Errorf("%w: %d", ErrBusy, s.o.MaxOpen)
 	}
+	s.beginning++
 	return nil
 }
 
@@ -147,13 +162,13 @@ func (s *Service) Rollback(ctx context.Context, name string) error {
 	return s.end(ctx, name, func(t *mvcc.Txn) error { return t.Rollback(ctx) })
 }
 
-// expire rolls back what was not used since. Who is in the midst of a call is not
+// expire rolls back what was not used for so long. Who is in the midst of a call is not
 // idle.
-func (s *Service) expire(ctx context.Context, since time.Time) {
+func (s *Service) expire(ctx context.Context, most time.Duration) {
 	s.mu.Lock()
 	var idle []*session
 	for _, x := range s.sessions {
-		if x.used.Load() < since.UnixNano() {
+		if x.idle() > most {
 			idle = append(idle, x)
 		}
 	}
@@ -164,7 +179,7 @@ func (s *Service) expire(ctx context.Context, since time.Time) {
 		default:
 			continue
 		}
-		if x.over || x.used.Load() >= since.UnixNano() {
+		if x.over || x.idle() <= most {
 			<-x.turn
 			continue
 		}
@@ -173,7 +188,7 @@ func (s *Service) expire(ctx context.Context, since time.Time) {
 		delete(s.sessions, x.name)
 		s.mu.Unlock()
 		s.expired.Add(1)
-		s.o.Logger.Info("idle transaction is rolled back", "txn", x.txn.String(), "since", time.Unix(0, x.used.Load()))
+		s.o.Logger.Info("idle transaction is rolled back", "txn", x.txn.String(), "for", x.idle())
 		if err := x.txn.Rollback(ctx); err != nil {
 			s.o.Logger.Warn("its locks will expire", "err", err)
 		}
@@ -199,7 +214,7 @@ func (s *Service) Running() (rs []Running) {
 	for _, x := range s.sessions {
 		r := Running{Mode: x.txn.Mode().String(), StartTS: x.txn.StartTS(), Age: now.Sub(x.begun), Calls: x.calls.Load(), Busy: len(x.turn) > 0}
 		if !r.Busy {
-			r.Idle = now.Sub(time.Unix(0, x.used.Load()))
+			r.Idle = x.idle()
 		}
 		rs = append(rs, r)
 	}

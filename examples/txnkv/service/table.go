@@ -143,7 +143,7 @@ func (s *Service) table(ctx context.Context, name string) (*coprocessor.Table, e
 	return compiled, nil
 }
 
-// Insert puts rows into a table, where no row has their keys. A row has a value for each
+// Insert puts rows into a table, where no row has their keys; all of them, or none. A row has a value for each
 // column: nil, bool, int64, float64 or string.
 func (s *Service) Insert(ctx context.Context, txn, table string, rows [][]any) error {
 	t, err := s.table(ctx, table)
@@ -157,9 +157,10 @@ func (s *Service) Insert(ctx context.Context, txn, table string, rows [][]any) e
 		}
 	}
 	return s.do(ctx, txn, writing, func(t *mvcc.Txn) error {
+		before := t.Savepoint()
 		for _, p := range pairs {
 			if err := t.Insert(p.Key, p.Value); err != nil {
-				return err
+				return errors.Join(err, t.RollbackTo(before))
 			}
 		}
 		return nil
