@@ -10,7 +10,6 @@ import (
 //
 //	full:   5 5 3 2 1      a 4 of the size of two comes: 1 and 2 leave
 //	                       a 2 of the size of two comes: refused, for only the 1 is worth less
-
 //
 // Of a sender's transactions one is worth no more than those before it (M3). So nobody pushes out its own, and
 // what follows one that leaves goes with it: without that one it is of no use.
