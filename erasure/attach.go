@@ -185,13 +185,14 @@ func (s *Store) healDrives(ctx context.Context, h *healer) error {
 const progressEvery = 256
 
 // saveProgress writes down how far the drives of a set have come that are new or
-// stale.
-func (s *Store) saveProgress(ctx context.Context, set *set, name string) {
-	for _, p := range set.places {
-		if _, behind := p.behind(); !behind {
+// stale, but for those that the walk has left something out on.
+func (s *Store) saveProgress(ctx context.Context, set *set, name string, failed map[int]bool) {
+	for i, p := range set.places {
+		p.mu.Lock()
+		if failed[i] || p.drive == nil || !p.rebuilding && !p.stale {
+			p.mu.Unlock()
 			continue
 		}
-		p.mu.Lock()
 		p.rebuilt = max(p.rebuilt, name)
 		d, f := p.drive, s.formatOf(p, stateStale)
 		if f.Rebuilt = p.rebuilt; p.rebuilding {

@@ -52,7 +52,7 @@ type healer struct {
 	// failed are the places, of each set, that could not be brought up to date.
 	failed map[*set]map[int]bool
 	// saved is told now and then how far a walk has come; nil: nobody.
-	saved func(ctx context.Context, set *set, name string)
+	saved func(ctx context.Context, set *set, name string, failed map[int]bool)
 }
 
 // of is a healer like this one, of one set.
@@ -111,7 +111,7 @@ func (h *healer) all(ctx context.Context, prefix, from string) error {
 			return err
 		}
 		if n++; h.saved != nil && n%progressEvery == 0 {
-			h.saved(ctx, c.set, c.name)
+			h.saved(ctx, c.set, c.name, h.failed[c.set])
 		}
 	}
 	if prefix != "" {
