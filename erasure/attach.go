@@ -82,7 +82,7 @@ func (p *place) seat(d Drive, f driveFormat) {
 	}
 	p.drive, p.err = d, nil
 	p.rebuilding, p.stale, p.rebuilt = f.State == stateRebuilding, f.State == stateStale, f.Rebuilt
-	p.late.Store(0)
+	p.debts = new(debts)
 	for o := range p.failing {
 		p.failing[o].Store(false)
 	}
@@ -104,7 +104,7 @@ func (s *Store) placeOf(ctx context.Context, d Drive, f *driveFormat) (*place, e
 			f.Deployment, f.Sets, f.DrivesPerSet, mine.Deployment, mine.Sets, mine.DrivesPerSet)
 	}
 	p := s.sets[f.Set].places[f.Place]
-	if p.works(ctx) {
+	if s.works(ctx, p) {
 		return nil, fmt.Errorf("%s: %w: %s is there, one is a copy of the other", d, ErrForeign, p)
 	}
 	return p, nil
@@ -119,7 +119,7 @@ func (s *Store) freePlace(ctx context.Context, d Drive) (*place, error) {
 			switch empty := p.isEmpty(); {
 			case empty:
 				return p, nil
-			case broken == nil && !p.works(ctx):
+			case broken == nil && !s.works(ctx, p):
 				broken = p
 			}
 		}
@@ -136,13 +136,12 @@ func (p *place) isEmpty() bool {
 	return p.drive == nil
 }
 
-// works asks the drive of a place for a sign of life.
-func (p *place) works(ctx context.Context) bool {
-	d, err := p.use()
-	if err == nil {
-		_, err = d.List(ctx, objectsDir)
-	}
-	return err == nil
+// works asks the drive of a place for a sign of life. One that hangs gives none.
+func (s *Store) works(ctx context.Context, p *place) bool {
+	f := ask(ctx, s, s.sets[p.set], []int{p.index}, looking, func(ctx context.Context, p *place, d Drive) ([]string, error) {
+		return d.List(ctx, objectsDir)
+	}, nil)
+	return f.wait(quorum[[]string](s, 1))[p.index].err == nil
 }
 
 // behind reports whether the drive has to be healed as a whole, and from which
@@ -185,13 +184,14 @@ func (s *Store) healDrives(ctx context.Context, h *healer) error {
 const progressEvery = 256
 
 // saveProgress writes down how far the drives of a set have come that are new or
-// stale.
-func (s *Store) saveProgress(ctx context.Context, set *set, name string) {
-	for _, p := range set.places {
-		if _, behind := p.behind(); !behind {
+// stale, but for those that the walk has left something out on.
+func (s *Store) saveProgress(ctx context.Context, set *set, name string, failed map[int]bool) {
+	for i, p := range set.places {
+		p.mu.Lock()
+		if failed[i] || p.drive == nil || !p.rebuilding && !p.stale {
+			p.mu.Unlock()
 			continue
 		}
-		p.mu.Lock()
 		p.rebuilt = max(p.rebuilt, name)
 		d, f := p.drive, s.formatOf(p, stateStale)
 		if f.Rebuilt = p.rebuilt; p.rebuilding {

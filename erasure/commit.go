@@ -32,6 +32,9 @@ func (s *Store) commit(ctx context.Context, d *draft, cond *Condition) (info Inf
 		return Info{}, err
 	}
 	s.event(Event{Kind: VersionCommitted, Name: d.name, Version: d.file(), Set: d.set.index, Place: -1, Shard: -1})
+	for _, i := range d.places {
+		c.answers[i].versions = append([]versionKey{d.versionKey}, c.answers[i].versions...)
+	}
 	if d.null() {
 		s.removeNull(ctx, c, d, replaced)
 	}

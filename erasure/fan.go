@@ -48,6 +48,7 @@ type fan[T any] struct {
 type question struct {
 	decided atomic.Bool
 	overdue bool // written before the asker decides, read after
+	debts   *debts
 }
 
 // ask starts do on the drive of each place: in a goroutine of its own, or, in
@@ -73,7 +74,8 @@ func ask[T any](ctx context.Context, s *Store, set *set, places []int, o operati
 
 // ask asks one more place, which was not asked yet.
 func (f *fan[T]) ask(i int) {
-	p, q := f.set.places[i], new(question)
+	p := f.set.places[i]
+	q := &question{debts: p.owes()}
 	f.asked[i] = q
 	f.outcomes[i].err = errPending
 	f.pending++
@@ -90,9 +92,9 @@ func (f *fan[T]) ask(i int) {
 			f.answers <- outcome[T]{i, value, err}
 			return
 		}
-		p.late.Add(-1)
+		q.debts.late.Add(-1)
 		if q.overdue {
-			p.overdue.Add(-1)
+			q.debts.overdue.Add(-1)
 		}
 		if f.late != nil {
 			f.late(p, value)
@@ -173,8 +175,8 @@ func (f *fan[T]) overdue(i int) bool { return f.asked[i] != nil && f.asked[i].ov
 // waitsForDebtors reports whether all that have not answered owe other answers
 // too: each has had its grace, and an operation of several phases gives it once.
 func (f *fan[T]) waitsForDebtors() bool {
-	for i, q := range f.asked {
-		if q != nil && f.set.places[i].overdue.Load() == 0 {
+	for _, q := range f.asked {
+		if q != nil && q.debts.overdue.Load() == 0 {
 			return false
 		}
 	}
@@ -194,9 +196,9 @@ func (f *fan[T]) giveUp() {
 	for i, q := range f.asked {
 		if q != nil && q.decided.CompareAndSwap(false, true) {
 			p := f.set.places[i]
-			p.late.Add(1)
+			q.debts.late.Add(1)
 			if q.overdue {
-				p.overdue.Add(1)
+				q.debts.overdue.Add(1)
 			}
 			f.outcomes[i].err = fmt.Errorf("%s: %w", p, errLate)
 			f.pending--

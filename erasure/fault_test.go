@@ -422,3 +422,40 @@ func TestParityIsRaisedForDrivesThatAreAway(t *testing.T) {
 	require.Equal(t, []int{6, 2, 0}, []int{info.Data, info.Parity, info.Missing}, "RULE E9: they are back")
 	mustHave(t, r.Store, "a", body, "RULE E9: an object is read by its own geometry")
 }
+
+// TestADriveThatHangsIsReplaced: what it owes is not owed by the new one, and nobody
+// waits for it to answer.
+func TestADriveThatHangsIsReplaced(t *testing.T) {
+	for _, rounds := range []int{0, 100} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newShelf(t, 4, &shelfOptions)
+			stop := make(chan struct{})
+			release := sync.OnceFunc(func() { close(stop) })
+			defer release()
+			r.drives[2].set(func(string, string) error { <-stop; return errBroken })
+			for range rounds {
+				mustPut(t, r.Store, "a", random(5000, 1), nil)
+			}
+			d, err := OpenDirFS(r.fs, "new")
+			require.NoError(t, err)
+			attached := make(chan error, 1)
+			go func() { attached <- r.Attach(context.Background(), d) }()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			select {
+			case err := <-attached:
+				require.NoError(t, err)
+			default:
+				release()
+				t.Fatal("RULE E12: a drive that hangs cannot be replaced")
+			}
+			p := r.sets[0].places[2]
+			_, err = p.use()
+			require.NoError(t, err, "RULE E12: the new drive is not asked, for what the old one owes")
+			mustPut(t, r.Store, "b", random(5000, 1), nil)
+			release()
+			synctest.Wait()
+			require.Zero(t, p.late.Load()+p.overdue.Load(), "RULE E12: the old drive's answers are counted as the new one's")
+		})
+	}
+}

@@ -52,7 +52,7 @@ type healer struct {
 	// failed are the places, of each set, that could not be brought up to date.
 	failed map[*set]map[int]bool
 	// saved is told now and then how far a walk has come; nil: nobody.
-	saved func(ctx context.Context, set *set, name string)
+	saved func(ctx context.Context, set *set, name string, failed map[int]bool)
 }
 
 // of is a healer like this one, of one set.
@@ -111,7 +111,7 @@ func (h *healer) all(ctx context.Context, prefix, from string) error {
 			return err
 		}
 		if n++; h.saved != nil && n%progressEvery == 0 {
-			h.saved(ctx, c.set, c.name)
+			h.saved(ctx, c.set, c.name, h.failed[c.set])
 		}
 	}
 	if prefix != "" {
@@ -354,12 +354,12 @@ func (h *healer) purge(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	null, dead := false, map[[16]byte][]int{}
+	null, dead := false, map[versionKey][]int{}
 	for _, key := range c.keys() {
 		t := c.tally(ctx, key)
 		if t.verdict == never || key.null() && null {
 			if h.purgeVersion(ctx, c, t) {
-				dead[key.ID] = t.listed
+				dead[key] = t.listed
 			}
 		}
 		null = null || key.null() && t.verdict == settled
@@ -404,19 +404,20 @@ func (h *healer) purgeVersion(ctx context.Context, c *census, t *tally) (done bo
 
 // strays are, by place, the shard files that no version speaks of: a power cut has
 // left them. The dead do not count; their shards are gone from these places.
-func (c *census) strays(dead map[[16]byte][]int) map[int][]string {
+func (c *census) strays(dead map[versionKey][]int) map[int][]string {
 	if c.silent() >= majority(len(c.answers)) {
 		return nil // those who are silent may know the version
 	}
-	known := map[[16]byte]bool{}
-	for _, key := range c.keys() {
-		known[key.ID] = dead[key.ID] == nil
+	known, gone := map[[16]byte]bool{}, map[[16]byte][]int{}
+	for _, key := range c.keys() { // of one ID there may be two: see renewed
+		known[key.ID] = known[key.ID] || dead[key] == nil
+		gone[key.ID] = append(gone[key.ID], dead[key]...)
 	}
 	strays := map[int][]string{}
 	for i, a := range c.answers {
 		for _, file := range a.tree.shards {
 			id, _, _ := parseShardFile(file)
-			if a.err == nil && !known[id] && !slices.Contains(dead[id], i) && !c.store.pins.has(id) {
+			if a.err == nil && !known[id] && !slices.Contains(gone[id], i) && !c.store.pins.has(id) {
 				strays[i] = append(strays[i], file)
 			}
 		}

@@ -471,3 +471,31 @@ func TestADriveThatWasAwayAgainGetsWhatItMissed(t *testing.T) {
 		require.Equal(t, r.files(1, "o0007"), r.files(2, "o0007"), "RULE E13: the drive that is %s again is called healed, and lacks what it missed", returns)
 	}
 }
+
+// TestADriveThatComesHalfWayIsHealedFromTheStart: while one drive is being rebuilt another
+// comes, new as well. What was walked past by then it has not got.
+func TestADriveThatComesHalfWayIsHealedFromTheStart(t *testing.T) {
+	r := newCabinet(t, 4, 2)
+	for i := range 2*progressEvery + 50 {
+		r.put(fmt.Sprintf("o%04d", i), 40, nil)
+	}
+	r.Store.Close()
+	r.disks[2], r.disks[3] = vfs.NewMem(), vfs.NewMem()
+	r.open(3)
+	healed, attach := 0, r.o.OnEvent
+	r.Store.o.OnEvent = func(e Event) {
+		if attach(e); e.Kind != ShardHealed {
+			return
+		}
+		if healed++; healed == progressEvery/2 {
+			require.NoError(t, r.Attach(context.Background(), r.drive(3, r.disks[3])))
+		}
+	}
+	r.healQueued()
+	r.healQueued()
+	require.Equal(t, Online, r.Info(t.Context()).Drives[3].State)
+	for i := range 2*progressEvery + 50 {
+		name := fmt.Sprintf("o%04d", i)
+		require.NotEmpty(t, r.files(3, name), "RULE E13: the drive is called healed, and lacks %s", name)
+	}
+}

@@ -11,13 +11,13 @@ import (
 
 // removeVersion removes a version from places: its file first, so that a shard
 // without a version is all that a power cut may leave; then the shards, unless
-// somebody reads them. left is on how many of the places it may still be; needed
+// somebody reads them, or they are a newer version's. left is on how many of the places it may still be; needed
 // is how many there is reason to be patient for.
 func (s *Store) removeVersion(ctx context.Context, c *census, places []int, key versionKey, needed int) (left int, err error) {
 	paths := []string{c.dir + "/" + key.file()}
 	shards := c.shards(key)
 	remove := func() { s.remove(context.Background(), c.set, c.set.all(), shards, 0) }
-	if len(shards) > 0 && !s.pins.leave(key.ID, remove) {
+	if len(shards) > 0 && !c.renewed(key) && !s.pins.leave(key.ID, remove) {
 		paths = append(paths, shards...)
 	}
 	outcomes := s.remove(ctx, c.set, places, paths, needed)
@@ -48,6 +48,12 @@ func (c *census) shards(key versionKey) []string {
 	}
 	slices.Sort(paths)
 	return slices.Compact(paths)
+}
+
+// renewed reports whether a drive lists a newer version of the same ID: the upload was
+// completed once more after a completion that failed, and has the shards of both.
+func (c *census) renewed(key versionKey) bool {
+	return slices.ContainsFunc(c.keys(), func(k versionKey) bool { return k.ID == key.ID && k.compare(key) > 0 })
 }
 
 // pins count the readers of versions, whose shards are removed after the last.

@@ -131,7 +131,7 @@ func (s *Store) undo(ctx context.Context, c *census, t *tally) error {
 	ctx, needed := context.WithoutCancel(ctx), len(t.listed)-readers+1
 	var left int
 	var err error
-	if t.uploaded() && s.goesOn(ctx, c.name, uploadOf(t.versionKey)) {
+	if t.uploaded() && !c.renewed(t.versionKey) && s.goesOn(ctx, c.name, uploadOf(t.versionKey)) {
 		outcomes := s.giveBack(ctx, c, t.listed, t.version, needed)
 		left, err = len(t.listed)-succeeded(outcomes), failures(outcomes)
 	} else {

@@ -29,9 +29,7 @@ func (s *set) all() []int {
 // A place is where a drive belongs. The drive may change, and there may be none.
 type place struct {
 	set, index int
-	// late counts what its drive was asked, has not answered, and nobody waits for.
-	late    atomic.Int32
-	overdue atomic.Int32 // those of them that were waited for until time was up
+	*debts     // of its drive; another drive begins without
 	// failing says that the drive has failed the last operation of the kind.
 	failing [operations]atomic.Bool
 	missed  atomic.Int64
@@ -44,6 +42,20 @@ type place struct {
 	rebuilt    string
 	waiting    map[string]bool // objects to be healed when it returns
 	renaming   map[string]int  // objects of which a rename was begun and has not ended
+}
+
+// debts are the answers that a drive owes.
+type debts struct {
+	// late counts what it was asked, has not answered, and nobody waits for.
+	late    atomic.Int32
+	overdue atomic.Int32 // those of them that were waited for until time was up
+}
+
+// owes are the debts of the drive that is there.
+func (p *place) owes() *debts {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.debts
 }
 
 // An operation is a kind of what drives are asked.

@@ -105,7 +105,7 @@ func (s *Store) seat(l *layout, errs []error) {
 			s.sets = append(s.sets, &set{index: i / l.drivesPerSet})
 		}
 		set := s.sets[len(s.sets)-1]
-		p := &place{set: set.index, index: i % l.drivesPerSet, drive: seat.drive, err: errs[i],
+		p := &place{set: set.index, index: i % l.drivesPerSet, debts: new(debts), drive: seat.drive, err: errs[i],
 			rebuilding: seat.format.State == stateRebuilding, rebuilt: seat.format.Rebuilt}
 		p.stale = seat.format.State == stateStale
 		set.places = append(set.places, p)

@@ -424,3 +424,57 @@ func TestAnUploadThatNobodyCanJudgeLosesNoPart(t *testing.T) {
 	_, err = r.read("a", "")
 	require.NoError(t, err)
 }
+
+// TestACompletionThatFailedTakesNothingFromTheNext: it left its version on one drive,
+// where it could not be taken back. The version of the next completion has the same ID,
+// and so the same shards, which are not the old one's to take along when it goes.
+func TestACompletionThatFailedTakesNothingFromTheNext(t *testing.T) {
+	for _, versioned := range []bool{false, true} {
+		for _, away := range []bool{false, true} {
+			r := newShelf(t, 4, &Options{Parity: 2, BlockSize: 1 << 10, InlineLimit: 16, Serial: true, ScanEvery: -1})
+			body := []byte(strings.Repeat("shards of its own ", 10))
+			u, err := r.NewUpload(t.Context(), "a", nil)
+			require.NoError(t, err)
+			p, err := r.PutPart(t.Context(), "a", u.ID, 1, bytes.NewReader(body), int64(len(body)))
+			require.NoError(t, err)
+			complete := func() error {
+				_, err := r.CompleteUpload(t.Context(), "a", u.ID, []Part{p}, Condition{}, versioned)
+				return err
+			}
+			for i, d := range r.drives {
+				d.set(func(op, path string) error {
+					if strings.HasPrefix(path, objectsDir) && (i == 0 && op == "remove" || i > 0 && op == "commit") {
+						return errBroken
+					}
+					return nil
+				})
+			}
+			require.ErrorIs(t, complete(), ErrWriteQuorum)
+			for i, d := range r.drives {
+				if d.set(nil); i == 0 && away {
+					d.set(broken)
+				}
+			}
+			require.NoError(t, complete())
+			r.drives[0].set(nil)
+			whole := func(when string) {
+				obj, err := r.Get(t.Context(), "a", nil)
+				require.NoError(t, err, "RULE E1: %s (versioned %v, away %v)", when, versioned, away)
+				got, err := io.ReadAll(obj)
+				require.NoError(t, obj.Close())
+				require.NoError(t, err, "RULE E1: %s the shards are gone (versioned %v, away %v)", when, versioned, away)
+				require.True(t, bytes.Equal(body, got))
+			}
+			whole("when it is complete")
+			for range 2 {
+				_, err = r.Heal(t.Context(), nil, nil)
+				require.NoError(t, err)
+			}
+			for _, d := range r.drives[2:] {
+				d.set(broken)
+			}
+			whole("when it is healed and two drives are lost")
+			require.NoError(t, r.Close())
+		}
+	}
+}

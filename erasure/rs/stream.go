@@ -117,7 +117,7 @@ func (c *Code) SplitStream(src io.Reader, data []io.Writer, size int64) error {
 	if size < 1 {
 		return fmt.Errorf("%w: nothing to split", ErrShortData)
 	}
-	shard := (size + int64(c.data) - 1) / int64(c.data)
+	shard := (size-1)/int64(c.data) + 1 // rounded up
 	left := size
 	for i, dst := range data {
 		n := min(shard, left)

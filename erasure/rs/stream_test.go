@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -178,4 +180,12 @@ func TestJoinRefusesNegativeSizes(t *testing.T) {
 	require.NotPanics(t, func() { err = c.Join(io.Discard, shards, -1) }, "RULE join-refuses: it panics")
 	require.ErrorIs(t, err, ErrShortData, "RULE join-refuses: a negative size")
 	require.ErrorIs(t, c.JoinStream(io.Discard, readers(shards[:3]), -1), ErrShortData, "RULE join-refuses: a negative size, of streams")
+}
+
+// TestSplitStreamOfTheLargestSize: the source ends before it, which is an error.
+func TestSplitStreamOfTheLargestSize(t *testing.T) {
+	c, err := New(4, 2)
+	require.NoError(t, err)
+	w := io.Discard
+	require.ErrorIs(t, c.SplitStream(strings.NewReader("short"), []io.Writer{w, w, w, w}, math.MaxInt64), ErrShortData)
 }
