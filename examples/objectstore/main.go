@@ -19,6 +19,7 @@
 //	F7  What administers is signed, like everything else.          admin.go
 //	F8  A drive that is back is taken up again; a new one if somebody says so,
 //	    and nothing is written where a drive is missing.           drives.go
+//	F9  A bucket that the host names has every key.                server.go
 //
 // Tests print the rule that was broken; testdata/bugs breaks each on purpose.
 //

@@ -259,6 +259,27 @@ func TestWhatAdministersIsSigned(t *testing.T) {
 	require.Contains(t, c.greets, "curl --aws-sigv4 aws:amz:us-east-1:s3 --user minioadmin:minioadmin")
 }
 
+// What is a key in a bucket that the host names is no path of the server's own.
+func TestABucketOfItsOwnHostHasAllKeys(t *testing.T) {
+	c := launch(t, "--domains", "s3.test", drives(t))
+	c.ok("PUT", "/pets", "")
+	signer := &sigv4.Signer{AccessKey: defaultKey, SecretKey: defaultKey}
+	for _, key := range []string{"health", "metrics", "admin/info"} {
+		for _, method := range []string{"PUT", "GET"} {
+			r := c.request(method, "/"+key, strings.NewReader("of "+key))
+			r.Host = "pets.s3.test"
+			signer.Sign(r, sigv4.UnsignedPayload)
+			status, text := c.send(r)
+			rule(t, "F9", status == 200, "%s %s: %d %s", method, key, status, text)
+		}
+		status, text := c.do("GET", "/pets/"+key, "")
+		rule(t, "F9", status == 200 && text == "of "+key, "%s is not what was put: %d %s", key, status, text)
+	}
+	status, _ := c.send(c.request("GET", "/health", nil))
+	require.Equal(t, 200, status)
+	require.Zero(t, c.Term(), "%s", &c.Stderr)
+}
+
 // files are all below a directory.
 func files(t *testing.T, root string) (all []string) {
 	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

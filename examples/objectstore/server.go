@@ -99,10 +99,13 @@ func (s *server) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// handler serves clients: S3, but for the paths that are the server's own.
+// handler serves clients: S3, but for the paths that are the server's own. A bucket that is named by the
+// host has all paths for its keys.
 func (s *server) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
+		case s.s3.BucketOfHost(r.Host) != "":
+			s.s3.ServeHTTP(w, r)
 		case path == "/health":
 			s.health(w, r)
 		case path == "/metrics":

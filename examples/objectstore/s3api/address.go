@@ -24,7 +24,7 @@ func (s *Server) address(r *http.Request) (bucket, key string, err error) {
 	if !ok {
 		return "", "", InvalidURI
 	}
-	if bucket, key = s.bucketOfHost(r.Host), path; bucket == "" {
+	if bucket, key = s.BucketOfHost(r.Host), path; bucket == "" {
 		bucket, key, _ = strings.Cut(path, "/")
 	}
 	switch {
@@ -40,8 +40,9 @@ func (s *Server) address(r *http.Request) (bucket, key string, err error) {
 	return bucket, key, nil
 }
 
-// bucketOfHost returns the bucket that is a sub-domain, or "".
-func (s *Server) bucketOfHost(host string) string {
+// BucketOfHost returns the bucket that a request's Host names, as a sub-domain of one of
+// Options.Domains, or "".
+func (s *Server) BucketOfHost(host string) string {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
