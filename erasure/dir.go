@@ -28,6 +28,10 @@ type FS = vfs.FS
 // 10,000 parts is below 2 MiB, one that holds its shards has at most those.
 const maxFile = 64 << 20
 
+// maxInline is how long a shard in a version file can be; there is as much room for
+// what the file says of the object.
+const maxInline = maxFile / 2
+
 // OpenDir opens a directory of the operating system as a Drive, and makes it when
 // it is missing. No other process can open it meanwhile: ErrLocked.
 //

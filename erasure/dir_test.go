@@ -263,6 +263,28 @@ func TestPruningRacesWithCommits(t *testing.T) {
 	})
 }
 
+// What no drive reads as a whole must not be acknowledged.
+func TestAVersionFileThatCannotBeReadIsNotWritten(t *testing.T) {
+	_, err := Open(memDrives(t, vfs.NewMem(), 4), &Options{InlineLimit: maxInline + 1})
+	require.ErrorIs(t, err, ErrOptions)
+	s, err := Open(memDrives(t, vfs.NewMem(), 4), &Options{InlineLimit: -1, ScanEvery: -1})
+	require.NoError(t, err)
+	put := func(n int) error {
+		_, err := s.Put(t.Context(), "a", strings.NewReader("a"), 1, &PutOptions{Metadata: map[string]string{"m": strings.Repeat("m", n)}})
+		return err
+	}
+	err = put(maxFile)
+	if err == nil {
+		_, err = s.Stat(t.Context(), "a", nil)
+		t.Fatalf("RULE E1: it was acknowledged, and now: %v", err)
+	}
+	require.ErrorIs(t, err, ErrOptions)
+	require.NoError(t, put(maxFile/4))
+	_, err = s.Stat(t.Context(), "a", nil)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+}
+
 func TestAFileTooLongIsNotReadWhole(t *testing.T) {
 	m := vfs.NewMem()
 	d, err := OpenDirFS(m, "d")

@@ -282,6 +282,9 @@ func (d *draft) close(ctx context.Context, tmp string) error {
 // writeVersion writes the version file to the drives: the last of phase one.
 func (d *draft) writeVersion(ctx context.Context) error {
 	common, tmp := d.common(), d.tmpFile("v")
+	if room := maxFile - maxInline - 64; len(common) > room { // it could be written, and not be read again
+		return fmt.Errorf("%w: name, metadata and parts of %s take %d bytes, and %d fit into a version file", ErrOptions, d.name, len(common), room)
+	}
 	d.tmp = append(d.tmp, tmp)
 	f := ask(ctx, d.store, d.set, d.places, changing, func(ctx context.Context, p *place, drive Drive) (FileWriter, error) {
 		var body []byte

@@ -26,7 +26,7 @@ type Options struct {
 	// 1 MiB. A stream holds a few blocks: see [Store.Put].
 	BlockSize int
 	// InlineLimit is the size of a shard up to which it is kept in the version
-	// file instead of a file of its own; default 128 KiB. -1: never.
+	// file instead of a file of its own; default 128 KiB, at most 32 MiB. -1: never.
 	InlineLimit int
 	// Codec makes the codec of a geometry. Default: that of
 	// github.com/klauspost/reedsolomon. [FromScratch] is package rs; both give

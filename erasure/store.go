@@ -189,6 +189,9 @@ func (o *Options) resolve(drives int) error {
 	if o.BlockSize < 1 || o.BlockSize > maxBlock || o.Grace < 0 || o.Hedge < 0 {
 		return fmt.Errorf("%w: BlockSize %d, Grace %s, Hedge %s", ErrOptions, o.BlockSize, o.Grace, o.Hedge)
 	}
+	if o.InlineLimit > maxInline {
+		return fmt.Errorf("%w: InlineLimit %d, and at most %d fit beside what a version file says of the object", ErrOptions, o.InlineLimit, maxInline)
+	}
 	if o.ScanShare < 0 || o.ScanShare > 1 || o.ScrubEvery < 0 {
 		return fmt.Errorf("%w: ScanShare %g, ScrubEvery %d", ErrOptions, o.ScanShare, o.ScrubEvery)
 	}

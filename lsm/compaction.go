@@ -176,7 +176,7 @@ func (d *DB) rewritePart(v *version, p *compact.Plan, b *builder, snapshots []ui
 	r := d.newRetain(&m, snapshots, f)
 	below := &belowCheck{v: v, level: p.Target}
 	if r.bottom = below.free; d.opts.Timestamps {
-		r.bottom = func(user []byte) bool { return d.alone(p, user) }
+		r.bottom = d.alone(p)
 	}
 	newest, view := newestOfStripe(r), v.view()
 	b.spans = f
@@ -230,40 +230,44 @@ func (c *belowCheck) free(user []byte) bool {
 	return true
 }
 
-// alone reports whether nothing but the tables of p holds a version of a key. An older
-// version may have been written later, and then lies above; and tables end between two
-// versions, so that it may lie beside:
+// alone tells, for a user key, whether nothing but the tables of p holds a version of it.
+// An older version may have been written later, and then lies above; and tables end
+// between two versions, so that it may lie beside:
 //
 //	L0                            [k@5 .. p]
 //	L6  [a .. k@10 is deleted]    [k@4 .. q]
-func (d *DB) alone(p *compact.Plan, user []byte) bool {
-	s, err := d.acquire() // the store as it is now: what SetDiscard speaks of is in it
-	if err != nil {
-		return false
+func (d *DB) alone(p *compact.Plan) func(user []byte) bool {
+	own := map[uint64]bool{}
+	for _, tables := range [][]*compact.Table{p.Inputs, p.Overlaps} {
+		for _, t := range tables {
+			own[t.Num] = true
+		}
 	}
-	defer s.unref()
-	bare := d.order.Bare(user)
-	first, last := key.Append(nil, appendTS(nil, bare, math.MaxUint64), key.First), appendTS(nil, bare, 0)
-	own := func(t *tableFile) bool {
-		is := func(o *compact.Table) bool { return o.Num == t.Num }
-		return slices.ContainsFunc(p.Inputs, is) || slices.ContainsFunc(p.Overlaps, is)
-	}
-	for _, run := range s.version.sorted {
-		for _, t := range run[s.version.search(run, first):] {
-			if d.order.CompareUser(key.UserKey(t.Smallest), last) > 0 {
-				break
+	return func(user []byte) bool {
+		s, err := d.acquire() // the store as it is now: what SetDiscard speaks of is in it
+		if err != nil {
+			return false
+		}
+		defer s.unref()
+		bare := d.order.Bare(user)
+		first, last := key.Append(nil, appendTS(nil, bare, math.MaxUint64), key.First), appendTS(nil, bare, 0)
+		for _, run := range s.version.sorted {
+			for _, t := range run[s.version.search(run, first):] {
+				if d.order.CompareUser(key.UserKey(t.Smallest), last) > 0 {
+					break
+				}
+				if !own[t.Num] {
+					return false
+				}
 			}
-			if !own(t) {
+		}
+		for _, m := range s.mems {
+			if k := m.cursor(new(skiplist.Cursor)).SeekGE(first); k != nil && bytes.Equal(d.order.Bare(key.UserKey(k)), bare) {
 				return false
 			}
 		}
+		return true
 	}
-	for _, m := range s.mems {
-		if k := m.cursor(new(skiplist.Cursor)).SeekGE(first); k != nil && bytes.Equal(d.order.Bare(key.UserKey(k)), bare) {
-			return false
-		}
-	}
-	return true
 }
 
 // divide returns the user keys that cut a large plan into parts of about equal

@@ -46,8 +46,8 @@ func TestDiscardedDeleteHidesOlderVersionsElsewhere(t *testing.T) {
 	require.NoError(t, err)
 	plan := db.view().Manual(6, 6, nil, nil)
 	require.NotNil(t, plan)
-	require.False(t, db.alone(plan, appendTS(nil, []byte("k"), 10)), "RULE L5: an older version lies in the memtable")
-	require.True(t, db.alone(plan, appendTS(nil, []byte("a"), 5)))
+	require.False(t, db.alone(plan)(appendTS(nil, []byte("k"), 10)), "RULE L5: an older version lies in the memtable")
+	require.True(t, db.alone(plan)(appendTS(nil, []byte("a"), 5)))
 	state.unref()
 	require.NoError(t, db.Close())
 }
