@@ -415,7 +415,7 @@ func fillDisk(t *testing.T, n int, snapshots uint64) {
 	full.SetCapacity(0)
 	c.start(l)
 	c.work(c.leader(5*election, c.voters...), "with room", 20)
-	c.keeps("D1", c.voters...)
+	c.keeps("D3", c.voters...)
 }
 
 func TestNodeStartsOnlyOnItsOwnDirectory(t *testing.T) {
