@@ -45,6 +45,7 @@ func cli(ctx context.Context, dir string, args []string, stdout, stderr io.Write
 		sample   = flags.Int("sample", 1, "try one bug in `n` only, and look whether the others still compile")
 		seed     = flags.String("seed", "", "which ones: another `text` chooses others")
 		limit    = flags.Duration("limit", 0, "test time for each killer (default 5s, with -whole 1m0s)")
+		again    = flags.Bool("again", false, "run a killer that did not kill once more: goroutines may have run in an order in which its bug does nothing")
 	)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -67,7 +68,7 @@ func cli(ctx context.Context, dir string, args []string, stdout, stderr io.Write
 	case flags.NArg() == 0:
 		return fail(2, errors.New("name at least one package folder, such as ./raft; -h lists the flags"))
 	}
-	m := &matrix{whole: *whole, limit: *limit, parallel: *parallel}
+	m := &matrix{whole: *whole, again: *again, limit: *limit, parallel: *parallel}
 	if m.limit <= 0 {
 		m.limit = 5 * time.Second
 		if *whole {

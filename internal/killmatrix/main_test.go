@@ -45,6 +45,7 @@ var IsSet = Limit > 0
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -78,6 +79,15 @@ func TestFailsAnyway(t *testing.T) {
 }
 
 func TestSkipped(t *testing.T) { t.Skip("not today") }
+
+func TestByChance(t *testing.T) {
+	seen := filepath.Join(os.TempDir(), "seen")
+	if _, err := os.Stat(seen); err != nil {
+		os.WriteFile(seen, nil, 0o600)
+		return
+	}
+	TestNeverFalls(t)
+}
 `,
 }
 
@@ -211,6 +221,16 @@ func TestSampleTriesSomeAndCompilesTheOthers(t *testing.T) {
 	require.Equal(t, 0, cli(t.Context(), root, []string{"-sample=4", "-seed=b", "-run=bug", "./counter"}, &stdout, &stderr), stdout.String())
 	require.NotEqual(t, regexp.MustCompile(`bug\d+`).FindAllString(first, -1), regexp.MustCompile(`bug\d+`).FindAllString(stdout.String(), -1),
 		"another seed chooses others")
+}
+
+func TestAKillerMayBeRunOnceMore(t *testing.T) {
+	root, _ := throwaway(t, bugText("chance", "never-falls", "TestByChance", "", "if d > 0 {", "if true {"))
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, 1, cli(t.Context(), root, []string{"./counter"}, &stdout, &stderr), stdout.String())
+	require.Regexp(t, `(?m)^chance .* lived `, stdout.String())
+	stdout.Reset()
+	require.Equal(t, 0, cli(t.Context(), root, []string{"-again", "./counter"}, &stdout, &stderr), stdout.String())
+	require.Regexp(t, `(?m)^chance .* killed .*\(second try\)`, stdout.String())
 }
 
 func TestBugInAFileLeftOutIsElsewhere(t *testing.T) {

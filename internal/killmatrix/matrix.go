@@ -30,6 +30,7 @@ type matrix struct {
 	module
 	bugs     []*Bug
 	whole    bool          // all tests of a killer's package instead of it
+	again    bool          // run a killer that did not kill once more
 	limit    time.Duration // of test time, for each killer
 	parallel int
 
@@ -222,16 +223,30 @@ func (m *matrix) confront(ctx context.Context, r Result, b *Bug, killers []Kille
 			}
 			binaries[k.Dir] = binary
 		}
-		e, err := m.runTest(ctx, binary, m.dirs[k.Dir], k.Run, tmp, false, m.limit)
-		if err != nil {
+		if err := m.face(ctx, &r, b, k, binary, tmp); err != nil {
 			return r, err
 		}
-		r.Seconds += e.seconds
-		r.Output += e.output
-		r.Verdict, r.Line, r.Detail = judge(b, k, e)
+		if m.again && (r.Verdict == lived || r.Verdict == wrongRule || r.Verdict == timedOut) {
+			if err := m.face(ctx, &r, b, k, binary, tmp); err != nil {
+				return r, err
+			}
+			r.Line = "(second try) " + r.Line
+		}
 		if r.Verdict != killed {
 			return r, nil
 		}
 	}
 	return r, nil
+}
+
+// face runs one killer, and adds what comes of it to r.
+func (m *matrix) face(ctx context.Context, r *Result, b *Bug, k Killer, binary, tmp string) error {
+	e, err := m.runTest(ctx, binary, m.dirs[k.Dir], k.Run, tmp, false, m.limit)
+	if err != nil {
+		return err
+	}
+	r.Seconds += e.seconds
+	r.Output += e.output
+	r.Verdict, r.Line, r.Detail = judge(b, k, e)
+	return nil
 }
