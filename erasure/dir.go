@@ -73,26 +73,11 @@ func (d *dirDrive) prepare() error {
 			return err
 		}
 	}
-	return d.removeAll(tmpDir)
-}
-
-// removeAll empties a directory. It is not made durable.
-func (d *dirDrive) removeAll(dir string) error {
-	names, err := d.fsys.List(d.file(dir))
-	if err != nil {
-		return err
-	}
+	names, err := d.fsys.List(d.file(tmpDir))
 	for _, name := range names {
-		name = dir + "/" + name
-		err := d.fsys.Remove(d.file(name))
-		if err != nil && d.removeAll(name) == nil { // it was a directory
-			err = d.fsys.Remove(d.file(name))
-		}
-		if err != nil {
-			return err
-		}
+		err = errors.Join(err, vfs.RemoveAll(d.fsys, d.file(tmpDir+"/"+name)))
 	}
-	return nil
+	return err
 }
 
 // dirDrive is a Drive in a directory.

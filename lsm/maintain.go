@@ -218,8 +218,8 @@ func (d *DB) Checkpoint(dir string) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			d.removeAll(values)
-			d.removeAll(dir)
+			// A half copy helps nobody, and takes the room of a whole one.
+			_ = vfs.RemoveAll(d.opts.FS, dir)
 		}
 	}()
 	edit := state.version.snapshotEdit()
@@ -245,16 +245,6 @@ func (d *DB) Checkpoint(dir string) (err error) {
 		return fmt.Errorf("lsm: checkpoint to %s: %w", dir, err)
 	}
 	return m.Close()
-}
-
-// removeAll removes a directory of files, as far as it goes: a half copy helps nobody,
-// and takes the room of a whole one.
-func (d *DB) removeAll(dir string) {
-	names, _ := d.opts.FS.List(dir)
-	for _, name := range names {
-		d.opts.FS.Remove(filepath.Join(dir, name))
-	}
-	d.opts.FS.Remove(dir)
 }
 
 // copyFile copies a file, at most the first size bytes of it, durably.

@@ -198,6 +198,20 @@ var conformance = []struct {
 		require.NoError(t, fsys.Remove(sub))
 		requireList(t, fsys, dir)
 	}},
+	{"RemoveAllTakesWhatIsInsideAlong", func(t *testing.T, fsys vfs.FS, dir string) {
+		top := filepath.Join(dir, "top")
+		require.NoError(t, fsys.MkdirAll(filepath.Join(top, "a", "b")))
+		require.NoError(t, fsys.MkdirAll(filepath.Join(top, "empty")))
+		for _, name := range []string{"x", filepath.Join("a", "x"), filepath.Join("a", "b", "x")} {
+			create(t, fsys, filepath.Join(top, name), "").Close()
+		}
+		create(t, fsys, filepath.Join(dir, "beside"), "").Close()
+		require.NoError(t, vfs.RemoveAll(fsys, top))
+		requireList(t, fsys, dir, "beside")
+		require.NoError(t, vfs.RemoveAll(fsys, filepath.Join(dir, "beside")))
+		require.NoError(t, vfs.RemoveAll(fsys, top), "it is not there")
+		requireList(t, fsys, dir)
+	}},
 	{"ListIsSorted", func(t *testing.T, fsys vfs.FS, dir string) {
 		for _, name := range []string{"b", "10", "a", "9"} {
 			create(t, fsys, filepath.Join(dir, name), "").Close()

@@ -58,18 +58,6 @@ func (m *machine) close() {
 	})
 }
 
-// asError, deferred, makes an error of a Failure: for callers who are not this
-// member's, whom it must not end, and for those who take an error.
-func asError(err *error) {
-	switch p := recover().(type) {
-	case nil:
-	case *store.Failure:
-		*err = p
-	default:
-		panic(p)
-	}
-}
-
 // caught, deferred, ends the member for a Failure of its disk.
 func (m *machine) caught() {
 	switch p := recover().(type) {
@@ -115,7 +103,7 @@ func (m *machine) Snapshot() (io.WriterTo, error) {
 }
 
 func (m *machine) Restore(r io.Reader) (err error) {
-	defer asError(&err)
+	defer store.Caught(&err)
 	if err := m.failed(); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ const (
 
 // Serve does what another member asks of this one.
 func (m *Member) Serve(ctx context.Context, call string, body []byte) (_ []byte, err error) {
-	defer asError(&err)
+	defer store.Caught(&err) // its caller is not this member's, and must not end
 	switch call {
 	case CallPropose:
 		b, err := m.node.Propose(ctx, body)

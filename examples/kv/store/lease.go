@@ -79,7 +79,7 @@ func (s *Store) Leases() []Lease {
 // Lease returns a lease and, if asked, the keys attached to it, in order.
 // ErrLeaseNotFound.
 func (s *Store) Lease(id int64, withKeys bool) (l Lease, keys [][]byte, err error) {
-	defer caught(&err)
+	defer Caught(&err)
 	v := s.read()
 	defer v.Close()
 	row, ok := v.Get(tableLeases, idKey(id))

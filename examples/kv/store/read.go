@@ -127,7 +127,7 @@ func get(r Reader, key []byte, at revision) (kv *KeyValue) {
 // acknowledged anywhere waits for raft's read index first. ErrEmptyKey,
 // ErrInvalidSort, ErrCompacted, ErrFutureRev.
 func (s *Store) Range(r *RangeRequest) (_ *RangeResponse, err error) {
-	defer caught(&err)
+	defer Caught(&err)
 	if err := validateRange(r); err != nil {
 		return nil, err
 	}

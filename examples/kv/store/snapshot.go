@@ -31,7 +31,7 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // WriteTo writes a snapshot of the view.
 func (v *view) WriteTo(w io.Writer) (n int64, err error) {
-	defer caught(&err)
+	defer Caught(&err)
 	out := snapshotWriter{Writer: bufio.NewWriterSize(w, 64<<10), crc: crc32.New(castagnoli())}
 	out.tables(v)
 	out.write(binary.LittleEndian.AppendUint32(nil, out.crc.Sum32()))
@@ -92,7 +92,7 @@ const commitBytes = 1 << 20
 // read by the rest of the package. ErrInvalidCommand, ErrVersion, a [*Failure],
 // or the reader's error: the storage is of no use then.
 func ReadSnapshot(r io.Reader, s Storage) (index uint64, err error) {
-	defer caught(&err)
+	defer Caught(&err)
 	in := snapshotReader{r: bufio.NewReaderSize(r, 64<<10), crc: crc32.New(castagnoli())}
 	head := in.bytes(uint64(len(snapshotMagic) + 1))
 	switch {
@@ -236,7 +236,7 @@ func (in *snapshotReader) string() []byte {
 // Members compare it to find one whose data differ: see HashResponse.
 // ErrFutureRev, ErrCompacted.
 func (s *Store) Hash(rev int64) (_ HashResponse, err error) {
-	defer caught(&err)
+	defer Caught(&err)
 	v := s.read()
 	defer v.Close()
 	if err := checkRevision(rev, v.meta); err != nil {

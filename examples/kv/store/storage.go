@@ -63,8 +63,8 @@ type Failure struct{ Err error }
 func (f *Failure) Error() string { return "store: the storage failed: " + f.Err.Error() }
 func (f *Failure) Unwrap() error { return f.Err }
 
-// caught, deferred, makes an error of a Failure.
-func caught(err *error) {
+// Caught, deferred, makes an error of a Failure.
+func Caught(err *error) {
 	switch p := recover().(type) {
 	case nil:
 	case *Failure:

@@ -152,7 +152,7 @@ func ReadOnly(t *TxnRequest) bool {
 // ReadTxn executes a read-only transaction on this member's state, as Range
 // does. It refuses others with ErrInvalidCommand.
 func (s *Store) ReadTxn(t *TxnRequest) (_ *TxnResponse, err error) {
-	defer caught(&err)
+	defer Caught(&err)
 	if !ReadOnly(t) {
 		return nil, ErrInvalidCommand
 	}

@@ -212,7 +212,7 @@ func (w *Watcher) replay(from revision, maxBytes int) (r WatchResponse, ok, done
 			r, ok, done = WatchResponse{Revision: from.main - 1, Canceled: true, CancelReason: failure.Error()}, true, true
 		}
 	}()
-	defer caught(&failure)
+	defer Caught(&failure)
 	v := w.store.read()
 	defer v.Close()
 	if from.main < v.meta.compacted {

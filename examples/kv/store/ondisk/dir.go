@@ -242,22 +242,7 @@ func fileText(number uint64) string {
 
 // writeFile makes a state the one in use, durably: it is that, or the one before.
 func (d *Dir) writeFile(number uint64) error {
-	temp := filepath.Join(d.dir, fileTemp)
-	f, err := d.opts.FS.Create(temp)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write([]byte(fileText(number)))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := d.opts.FS.Rename(temp, filepath.Join(d.dir, fileName)); err != nil {
-		return err
-	}
-	return d.opts.FS.SyncDir(d.dir)
+	return vfs.Replace(d.opts.FS, d.dir, fileTemp, fileName, []byte(fileText(number)))
 }
 
 // Sweep removes the states that nobody needs any more. It is for after raft has
@@ -276,26 +261,9 @@ func (d *Dir) Sweep() {
 
 // remove removes a directory with what is in it. What stays costs space.
 func (d *Dir) remove(path string) {
-	if err := removeAll(d.opts.FS, path); err != nil {
+	if err := vfs.RemoveAll(d.opts.FS, path); err != nil {
 		d.opts.Logger.Warn("kv: a state that is over was not removed", "dir", path, "err", err)
 	}
-}
-
-func removeAll(fsys lsm.FS, path string) error {
-	names, err := fsys.List(path)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		child := filepath.Join(path, name)
-		if fsys.Remove(child) == nil {
-			continue
-		}
-		if err := removeAll(fsys, child); err != nil {
-			return err
-		}
-	}
-	return fsys.Remove(path)
 }
 
 // Close closes the state in use. Views that are open fail from then on.

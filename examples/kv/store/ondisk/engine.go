@@ -86,15 +86,7 @@ func (e *engine) must(err error) {
 
 // index is store.Index for who opens a state, to whom a Failure is an error.
 func (e *engine) index() (index uint64, used bool, err error) {
-	defer func() {
-		switch p := recover().(type) {
-		case nil:
-		case *store.Failure:
-			err = p
-		default:
-			panic(p)
-		}
-	}()
+	defer store.Caught(&err)
 	index, used = store.Index(e)
 	return index, used, nil
 }
