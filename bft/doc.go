@@ -108,7 +108,7 @@
 //	types/         then the rest of it: blocks, how they and everything else become bytes, what is signed, who has decided
 //	privval/       keys, and a guard: nothing is signed twice
 //	seams.go       what a node asks of a signer, a network, a mempool, an evidence pool and a store
-//	executor.go    a decided block and the application; prune.go, what it does not want any more
+//	executor.go    a decided block and the application; handshake.go, how the two begin; prune.go, what is not wanted any more
 //	wal.go         the log of inputs
 //	node.go        the shell; loop.go its one loop, and the replay; attempt.go what comes in; act.go what goes out;
 //	               timers.go, later.go (what comes too early), options.go, event.go

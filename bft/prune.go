@@ -40,11 +40,10 @@ func (e *Executor) prune(s *types.State, retain types.Height) error {
 	return nil
 }
 
-// tooOld tells whether evidence of a stored height has expired, by both ages.
+// tooOld tells whether evidence of a stored height has expired.
 func (e *Executor) tooOld(s *types.State, h types.Height) (bool, error) {
-	p := s.Params.Evidence
-	if int64(s.LastHeight-h) <= p.MaxAgeNumBlocks {
-		return false, nil
+	if !s.EvidenceExpired(h, time.Time{}) {
+		return false, nil // whenever it was made: it need not be read
 	}
 	if e.oldest.height != h {
 		b, _, err := e.Store.Block(h)
@@ -53,5 +52,5 @@ func (e *Executor) tooOld(s *types.State, h types.Height) (bool, error) {
 		}
 		e.oldest = oldest{h, b.Time}
 	}
-	return s.LastTime.Sub(e.oldest.time) > p.MaxAgeDuration, nil
+	return s.EvidenceExpired(h, e.oldest.time), nil
 }

@@ -36,9 +36,11 @@ func (noNetwork) Publish(types.Message)                         {}
 func (noNetwork) Enter(types.Height, types.Round, types.Step)   {}
 func (noNetwork) Want(types.Height, types.Round, types.ValueID) {}
 
-// A Mempool has transactions that wait for a block. If it has a method Limit(room, gas int64) besides, it is told how much of both an
-// empty block has, in bytes (-1: without a bound), before transactions can come and whenever that may have changed.
+// A Mempool has transactions that wait for a block.
 type Mempool interface {
+	// Limit says how much room, in bytes, and gas an empty block has (-1: without a bound), before transactions can come and whenever
+	// that may have changed.
+	Limit(room, gas int64)
 	// Reap is what fits into a block, in order. The bounds are -1 for none. The slices are not to be changed.
 	Reap(maxBytes, maxGas int64) [][]byte
 	// Available has a value when there is something to reap that was not before; for nodes that make no empty blocks.

@@ -184,7 +184,7 @@ func (p *Pool) catchUp() error {
 		if err != nil {
 			return fmt.Errorf("evidence: reading what block %d has committed: %w", h, err)
 		}
-		if expired(p.state, h, block.Time) {
+		if p.state.EvidenceExpired(h, block.Time) {
 			break
 		}
 		for _, e := range block.Evidence {

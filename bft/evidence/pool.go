@@ -284,9 +284,9 @@ func (p *Pool) drop(f types.Fault) {
 
 // expire forgets what is too old: nobody takes it any more.
 func (p *Pool) expire() {
-	maps.DeleteFunc(p.committed, func(f types.Fault, t time.Time) bool { return expired(p.state, f.Height, t) })
+	maps.DeleteFunc(p.committed, func(f types.Fault, t time.Time) bool { return p.state.EvidenceExpired(f.Height, t) })
 	for f, it := range p.pending {
-		if expired(p.state, f.Height, it.Value.Time) {
+		if p.state.EvidenceExpired(f.Height, it.Value.Time) {
 			p.opts.Logger.Warn("evidence: a fault has become too old to be punished", "validator", f.Validator, "height", f.Height)
 			p.drop(f)
 		}

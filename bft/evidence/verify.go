@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/flagship-go/flagship/bft/types"
 )
@@ -21,16 +20,6 @@ var (
 	ErrFull = errors.New("evidence: full")
 )
 
-// expired tells whether something of a height, whose block has a time, is too old after a state: by both ages.
-//
-//	blocks   ----|------- MaxAgeNumBlocks -------| LastHeight
-//	time     --------|----- MaxAgeDuration ------| LastTime
-//	         exp.|         not expired           |
-func expired(s *types.State, h types.Height, t time.Time) bool {
-	p := s.Params.Evidence
-	return int64(s.LastHeight-h) > p.MaxAgeNumBlocks && s.LastTime.Sub(t) > p.MaxAgeDuration
-}
-
 // verify judges evidence for the block after a state (E1). What costs least comes first.
 func (p *Pool) verify(s *types.State, e *types.DuplicateVoteEvidence) error {
 	f := e.Fault()
@@ -40,7 +29,7 @@ func (p *Pool) verify(s *types.State, e *types.DuplicateVoteEvidence) error {
 	if _, before := p.committed[f]; before {
 		return fmt.Errorf("%w: %s was committed", ErrDuplicate, f)
 	}
-	if expired(s, f.Height, e.Time) { // of its own word; if that is wrong it is refused, too
+	if s.EvidenceExpired(f.Height, e.Time) { // of its own word; if that is wrong it is refused, too
 		return fmt.Errorf("%w: %s, of %v; the last block is %d, of %v", ErrExpired, f, e.Time, s.LastHeight, s.LastTime)
 	}
 	if it := p.pending[f]; it != nil && bytes.Equal(it.Value.encoded, e.Encode(nil)) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/flagship-go/flagship/bft/abci"
 	"github.com/flagship-go/flagship/bft/types"
@@ -156,6 +155,9 @@ func (p *Mempool) notify() {
 	}
 }
 
+// Limit implements bft.Mempool. Whatever it is handed is kept: it is for those who know what fits.
+func (p *Mempool) Limit(_, _ int64) {}
+
 // Reap implements bft.Mempool. Gas is not known here.
 func (p *Mempool) Reap(maxBytes, _ int64) [][]byte {
 	p.mu.Lock()
@@ -285,7 +287,7 @@ func (e *Evidence) Check(s *types.State, evidence []*types.DuplicateVoteEvidence
 			return fmt.Errorf("%w of height %d against %v was committed before", types.ErrEvidence, h, d.First.Validator)
 		case !d.Time.Equal(block.Time):
 			return fmt.Errorf("%w of height %d has time %v, and the block %v", types.ErrEvidence, h, d.Time, block.Time)
-		case expired(s, h, block.Time):
+		case s.EvidenceExpired(h, block.Time):
 			return fmt.Errorf("%w of height %d has expired at %d", types.ErrEvidence, h, s.LastHeight)
 		}
 		if err := d.Verify(s.ChainID, set); err != nil {
@@ -294,12 +296,6 @@ func (e *Evidence) Check(s *types.State, evidence []*types.DuplicateVoteEvidence
 		seen[f] = true
 	}
 	return nil
-}
-
-// expired tells whether what is of a height, whose block has a time, is too old after a state: by both ages.
-func expired(s *types.State, h types.Height, t time.Time) bool {
-	p := s.Params.Evidence
-	return int64(s.LastHeight-h) > p.MaxAgeNumBlocks && s.LastTime.Sub(t) > p.MaxAgeDuration
 }
 
 // Update implements bft.EvidencePool. What has become too old is dropped: in a block nobody would take it.
@@ -311,7 +307,7 @@ func (e *Evidence) Update(s *types.State, evidence []*types.DuplicateVoteEvidenc
 	}
 	var left []*types.DuplicateVoteEvidence
 	for _, d := range e.pending {
-		if !e.committed[d.Fault()] && !expired(s, d.First.Height, d.Time) {
+		if !e.committed[d.Fault()] && !s.EvidenceExpired(d.First.Height, d.Time) {
 			left = append(left, d)
 		}
 	}

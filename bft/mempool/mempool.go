@@ -235,8 +235,8 @@ func (p *Pool) seen(key Key, from, where string) error {
 	return fmt.Errorf("%w: %X %s", ErrSeen, key[:4], where)
 }
 
-// Limit says how much room and gas an empty block has; -1: without a bound. [bft.Executor] calls it. What fits into none is not taken, and
-// dropped after the next block: it would never leave the pool, and cost its sender nothing (M2).
+// Limit implements [bft.Mempool]. What fits into no block is not taken, and dropped after the next block: it would never leave the
+// pool, and cost its sender nothing (M2).
 func (p *Pool) Limit(room, gas int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

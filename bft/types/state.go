@@ -117,6 +117,16 @@ func (s *State) InitChain(r *abci.InitChainResponse) (*State, error) {
 	return value(&next, checkAppHash(next.AppHash))
 }
 
+// EvidenceExpired tells whether evidence of a height, whose block has a time, is too old after this state: by both ages.
+//
+//	blocks   ----|------- MaxAgeNumBlocks -------| LastHeight
+//	time     --------|----- MaxAgeDuration ------| LastTime
+//	         exp.|         not expired           |
+func (s *State) EvidenceExpired(h Height, t time.Time) bool {
+	p := s.Params.Evidence
+	return int64(s.LastHeight-h) > p.MaxAgeNumBlocks && s.LastTime.Sub(t) > p.MaxAgeDuration
+}
+
 // checkAppHash refuses what no header, and no stored state, can have.
 func checkAppHash(hash []byte) error {
 	if len(hash) > maxAppHash {
