@@ -353,21 +353,27 @@ func TestACompletionCutOffOnAllDrivesLosesNoPart(t *testing.T) {
 	}
 }
 
+// uploaded makes an upload of "a" with one part, and returns what is in it and how to complete it.
+func (r *shelf) uploaded(t *testing.T, versioned bool) (body []byte, complete func() error) {
+	ctx := t.Context()
+	body = []byte(strings.Repeat("shards of its own ", 10))
+	u, err := r.NewUpload(ctx, "a", nil)
+	require.NoError(t, err)
+	p, err := r.PutPart(ctx, "a", u.ID, 1, bytes.NewReader(body), int64(len(body)))
+	require.NoError(t, err)
+	return body, func() error {
+		_, err := r.CompleteUpload(ctx, "a", u.ID, []Part{p}, Condition{}, versioned)
+		return err
+	}
+}
+
 // TestAnUploadIsNotCompletedTwice: the answer to a completion got lost before the
 // upload was removed, and when the client asks again too few drives answer to know
 // that there is the object already. Its shards are the upload's: to complete it again
 // would take them away.
 func TestAnUploadIsNotCompletedTwice(t *testing.T) {
 	r := newShelf(t, 8, &Options{Parity: 4, BlockSize: 1 << 10, InlineLimit: 16, Serial: true, ScanEvery: -1})
-	body := []byte(strings.Repeat("shards of its own ", 10))
-	u, err := r.NewUpload(t.Context(), "a", nil)
-	require.NoError(t, err)
-	p, err := r.PutPart(t.Context(), "a", u.ID, 1, bytes.NewReader(body), int64(len(body)))
-	require.NoError(t, err)
-	complete := func() error {
-		_, err := r.CompleteUpload(t.Context(), "a", u.ID, []Part{p}, Condition{}, false)
-		return err
-	}
+	body, complete := r.uploaded(t, false)
 	for i, d := range r.drives {
 		d.set(func(op, path string) error {
 			missed := i >= 5 && op == "commit" && strings.HasPrefix(path, objectsDir)
@@ -432,15 +438,7 @@ func TestACompletionThatFailedTakesNothingFromTheNext(t *testing.T) {
 	for _, versioned := range []bool{false, true} {
 		for _, away := range []bool{false, true} {
 			r := newShelf(t, 4, &Options{Parity: 2, BlockSize: 1 << 10, InlineLimit: 16, Serial: true, ScanEvery: -1})
-			body := []byte(strings.Repeat("shards of its own ", 10))
-			u, err := r.NewUpload(t.Context(), "a", nil)
-			require.NoError(t, err)
-			p, err := r.PutPart(t.Context(), "a", u.ID, 1, bytes.NewReader(body), int64(len(body)))
-			require.NoError(t, err)
-			complete := func() error {
-				_, err := r.CompleteUpload(t.Context(), "a", u.ID, []Part{p}, Condition{}, versioned)
-				return err
-			}
+			body, complete := r.uploaded(t, versioned)
 			for i, d := range r.drives {
 				d.set(func(op, path string) error {
 					if strings.HasPrefix(path, objectsDir) && (i == 0 && op == "remove" || i > 0 && op == "commit") {
@@ -467,7 +465,7 @@ func TestACompletionThatFailedTakesNothingFromTheNext(t *testing.T) {
 			}
 			whole("when it is complete")
 			for range 2 {
-				_, err = r.Heal(t.Context(), nil, nil)
+				_, err := r.Heal(t.Context(), nil, nil)
 				require.NoError(t, err)
 			}
 			for _, d := range r.drives[2:] {

@@ -380,15 +380,21 @@ func TestAStateThatIsNotTheOthersHaltsAndBansNobody(t *testing.T) {
 	})
 }
 
+// strangerAt is a server of blocks, and a link to it of somebody who was asked for nothing.
+func strangerAt(t *testing.T) (*p2p.Switch, *p2p.Peer) {
+	var m p2p.Memory
+	c := chaintest.New(t, 4).Begin().Grow(3)
+	server, stranger := newServer(t, &m, 1, c.Store), newSwitch(t, &m, 2)
+	require.NoError(t, stranger.Channel(p2p.ChannelOptions{ID: Channel}, deaf{}))
+	require.NoError(t, stranger.Start())
+	p, err := stranger.Dial(t.Context(), server.Address())
+	require.NoError(t, err)
+	return server, p
+}
+
 func TestGarbageIsBanned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var m p2p.Memory
-		c := chaintest.New(t, 4).Begin().Grow(3)
-		server, peer := newServer(t, &m, 1, c.Store), newSwitch(t, &m, 2)
-		require.NoError(t, peer.Channel(p2p.ChannelOptions{ID: Channel}, deaf{}))
-		require.NoError(t, peer.Start())
-		p, err := peer.Dial(t.Context(), server.Address())
-		require.NoError(t, err)
+		server, p := strangerAt(t)
 		require.True(t, p.Send(Channel, []byte("garbage")))
 		synctest.Wait()
 		require.Empty(t, server.Peers())
@@ -398,13 +404,7 @@ func TestGarbageIsBanned(t *testing.T) {
 // Any node may dial, and a block may be 100 MiB: 40 strangers that send what nobody has asked for must not take 4 GiB.
 func TestABlockThatNobodyAskedForTakesNoMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var m p2p.Memory
-		c := chaintest.New(t, 4).Begin().Grow(3)
-		server, peer := newServer(t, &m, 1, c.Store), newSwitch(t, &m, 2)
-		require.NoError(t, peer.Channel(p2p.ChannelOptions{ID: Channel}, deaf{}))
-		require.NoError(t, peer.Start())
-		p, err := peer.Dial(t.Context(), server.Address())
-		require.NoError(t, err)
+		server, p := strangerAt(t)
 		require.True(t, p.Send(Channel, encodeHeights(kindStatus, 1, 1<<62)), "the longest word")
 		synctest.Wait()
 		require.Len(t, server.Peers(), 1)
